@@ -1,0 +1,66 @@
+"""Which images a folder holds, and reading one of them."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from util.console import UserError
+
+IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def is_image_file(filename: str) -> bool:
+    return filename.lower().endswith(IMG_EXTENSIONS)
+
+
+def make_dataset(dir: str, max_dataset_size: float = float("inf")) -> list[str]:
+    """Paths of all images in ``dir`` and its sub-folders, sorted, then cut to ``max_dataset_size``.
+
+    Raises:
+        UserError: the folder is missing or holds no image.
+    """
+    if not os.path.isdir(dir):
+        raise UserError(_missing(Path(dir)))
+    paths = sorted(os.path.join(folder, name) for folder, _, names in os.walk(dir, followlinks=True)
+                   for name in names if is_image_file(name))
+    if not paths:
+        raise UserError(f"{dir} holds no images ({', '.join(e[1:] for e in IMG_EXTENSIONS)})")
+    return paths[: int(min(max_dataset_size, len(paths)))]
+
+
+def _missing(folder: Path) -> str:
+    """What is wrong with a folder that is not there: what is there instead, and where it may be."""
+    root = folder.parent
+    found = sorted(p.name + "/" if p.is_dir() else p.name for p in root.iterdir()) if root.is_dir() else []
+    said = f"{root} has no folder {folder.name}; it has {', '.join(found[:8]) or 'nothing'}{' ...' if len(found) > 8 else ''}"
+    deeper = [p for p in (root / name for name in found) if (p / folder.name).is_dir()]
+    if deeper:
+        return f"{said}. Did you mean --dataroot {deeper[0]}?"
+    alike = [name for name in found if name.rstrip("/").lower() == folder.name.lower()]
+    if alike:
+        return f"{said}. Names are case-sensitive: rename {alike[0]} to {folder.name}"
+    if root.name == folder.name or root.name.startswith(("train", "test")):
+        return f"{said}. Did you mean its parent, --dataroot {root.parent}?"
+    return said
+
+
+def read_image(path: str, mode: str = "RGB", exif: bool = True) -> Image.Image:
+    """One decoded image of any kind as ``mode``: upright by its EXIF note, 16-bit scaled to 8, alpha dropped.
+
+    Raises:
+        UserError: names the file and what is wrong with it.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            if exif:
+                image = ImageOps.exif_transpose(image)
+            if image.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255 instead of scaling
+                image = Image.fromarray((np.asarray(image, np.int64) >> 8).clip(0, 255).astype(np.uint8))
+            return image.convert("RGB").convert(mode)
+    except Exception as error:  # Pillow's decoders raise almost anything on damaged files
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"cannot read the image {path}: {reason}") from None

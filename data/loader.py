@@ -1,0 +1,109 @@
+"""Batches in an order, and with an augmentation, that are a function of (seed, epoch, index) alone."""
+from __future__ import annotations
+
+import hashlib
+import random
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+
+from data.base_dataset import BaseDataset
+from util.console import UserError
+
+
+class Loader:
+    """Iterating gives one epoch of batches; the next pass is the next epoch.
+
+    Attributes:
+        dataset: the dataset itself.
+        epoch: number of the epoch that the next pass gives, from 1.
+    """
+
+    def __init__(self, dataset: BaseDataset, opt: Namespace) -> None:
+        self.dataset = dataset
+        self.epoch = getattr(opt, "epoch_count", 1)
+        self.size = int(min(len(dataset), opt.max_dataset_size))
+        self.order = _Order(self.size, opt.seed, shuffle=not opt.serial_batches)
+        self.batches = DataLoader(_Seeded(dataset, opt.seed), batch_size=opt.batch_size, sampler=self.order,
+                                  num_workers=opt.num_threads, persistent_workers=opt.num_threads > 0, collate_fn=_collate,
+                                  pin_memory=opt.device.startswith("cuda"))
+
+    def load_data(self) -> Loader:
+        return self
+
+    def __len__(self) -> int:
+        """Images per epoch."""
+        return self.size
+
+    def __iter__(self) -> Iterator[dict]:
+        self.order.epoch, self.epoch = self.epoch, self.epoch + 1
+        for batch in self.batches:
+            if isinstance(batch, _Failure):
+                raise UserError(batch.message)
+            yield batch
+
+
+def _number(*key: int) -> int:
+    """64 bits that depend on every part of the key."""
+    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "big")
+
+
+class _Order(Sampler):
+    """Keys (epoch, index) in the order of one epoch; the epoch travels with each key, also into worker processes."""
+
+    def __init__(self, size: int, seed: int, shuffle: bool) -> None:
+        self.size, self.seed, self.shuffle, self.epoch = size, seed, shuffle, 1
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        indices = list(range(self.size))
+        if self.shuffle:
+            random.Random(_number(self.seed, self.epoch)).shuffle(indices)
+        return ((self.epoch, index) for index in indices)
+
+
+@dataclass
+class _Failure:
+    """A user's error inside a worker process, to be raised in the main one without the worker's traceback."""
+    message: str
+
+
+class _Seeded(Dataset):
+    """Seeds Python's, numpy's and torch's generators for each item, so that custom datasets are reproducible too."""
+
+    def __init__(self, dataset: BaseDataset, seed: int) -> None:
+        self.dataset, self.seed = dataset, seed
+
+    def __getitem__(self, key: tuple[int, int]) -> dict | _Failure:
+        seed = _number(self.seed, *key)
+        before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reset the GPU's generator as well
+        try:
+            return self.dataset[key[1]]
+        except (UserError, OSError, SyntaxError, Image.DecompressionBombError) as error:  # the last three: Pillow's
+            return _Failure(f"item {key[1]}: {error}" if not isinstance(error, UserError) else str(error))
+        finally:  # in the main process the model draws from the same generators
+            random.setstate(before[0])
+            np.random.set_state(before[1])
+            torch.set_rng_state(before[2])
+
+
+def _collate(items: list) -> dict | _Failure:
+    for item in items:
+        if isinstance(item, _Failure):
+            return item
+    for key, value in items[0].items():
+        if isinstance(value, torch.Tensor) and any(item[key].shape != value.shape for item in items):
+            sizes = ", ".join("x".join(map(str, (*item[key].shape[:0:-1],))) for item in items)
+            return _Failure(f"--batch_size {len(items)} needs images of one size, but {key} has {sizes}: "
+                            "give --batch_size 1, or a --preprocess that makes one size")
+    return default_collate(items)

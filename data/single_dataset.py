@@ -1,0 +1,25 @@
+"""One folder of images, for the one-sided test model."""
+from __future__ import annotations
+
+from argparse import Namespace
+
+from data.base_dataset import BaseDataset, check_sizes, get_transform
+from data.image_folder import make_dataset
+
+
+class SingleDataset(BaseDataset):
+    """All images in ``dataroot`` itself and its sub-folders."""
+
+    def __init__(self, opt: Namespace) -> None:
+        super().__init__(opt)
+        self.A_paths = make_dataset(opt.dataroot, opt.max_dataset_size)
+        check_sizes(opt, self.A_paths)
+        self.transform = get_transform(opt, grayscale=opt.input_nc == 1)
+
+    def __getitem__(self, index: int) -> dict:
+        """{"A": (C, H, W) in [-1, 1], "A_paths": str}"""
+        path = self.A_paths[index]
+        return {"A": self.transform(self.read(path)), "A_paths": path}
+
+    def __len__(self) -> int:
+        return len(self.A_paths)

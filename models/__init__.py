@@ -1,0 +1,25 @@
+"""Models by name. To add one, copy ``template_model.py`` to ``models/X_model.py`` with class ``XModel``: ``--model X``."""
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from util.plugins import find_class
+
+if TYPE_CHECKING:
+    from models.base_model import BaseModel
+
+
+def find_model_using_name(model_name: str) -> type[BaseModel]:
+    """The class ``XModel`` in ``models/X_model.py``, or the one in the ``.py`` file that is named."""
+    from models.base_model import BaseModel
+    return find_class("model", model_name, BaseModel)
+
+
+def get_option_setter(model_name: str):
+    return find_model_using_name(model_name).modify_commandline_options
+
+
+def create_model(opt: Namespace) -> BaseModel:
+    """The model that ``opt`` describes; call ``model.setup(opt)`` before using it."""
+    return find_model_using_name(opt.model)(opt)

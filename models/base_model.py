@@ -1,0 +1,160 @@
+"""What every model shares: networks on a device, learning rate, saving, loading, and the plain dicts others read."""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from argparse import ArgumentParser, Namespace
+from collections import OrderedDict
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from models.networks import get_scheduler
+from util import checkpoint, schedules
+from util.console import UserError, say
+
+
+class BaseModel(ABC):
+    """Subclasses fill four lists and implement three methods; :class:`models.template_model.TemplateModel` is a start.
+
+    Attributes:
+        loss_names: ``["G"]`` means that ``self.loss_G`` is a scalar to log.
+        model_names: ``["G"]`` means that ``self.netG`` is a network to save as ``latest_net_G.pth``.
+        visual_names: ``["fake_B"]`` means that ``self.fake_B`` holds images (N, C, H, W) in [-1, 1] to show.
+        optimizers: their learning rates follow ``--lr_policy``.
+        image_paths: of the images in this batch; outputs are named after them.
+        metric: lower is better; drives ``--lr_policy plateau`` in models that set it.
+    """
+
+    @staticmethod
+    def modify_commandline_options(parser: ArgumentParser, is_train: bool) -> ArgumentParser:
+        """Add options of this model, or change defaults with ``parser.set_defaults``."""
+        return parser
+
+    @staticmethod
+    def weights_that_tell(opt: Namespace) -> Path | None:
+        """The file whose generator was built with exactly ``opt``'s netG, norm, ... so that test.py can read them off it."""
+        return None
+
+    def __init__(self, opt: Namespace) -> None:
+        self.opt = opt
+        self.gpu_ids = opt.gpu_ids
+        self.isTrain = opt.isTrain
+        self.device = torch.device(opt.device)
+        self.save_dir = Path(opt.checkpoints_dir) / opt.name
+        if self.device.type == "cuda" and opt.preprocess != "scale_width":  # there, every image has another size
+            torch.backends.cudnn.benchmark = True
+        self.loss_names: list[str] = []
+        self.model_names: list[str] = []
+        self.visual_names: list[str] = []
+        self.optimizers: list[torch.optim.Optimizer] = []
+        self.image_paths: list[str] = []
+        self.metric: float | None = None
+        self.schedulers: list = []  # of policy plateau only; the others are functions of the epoch
+        self.epoch = getattr(opt, "epoch_count", 1) - 1
+
+    @abstractmethod
+    def set_input(self, input: dict) -> None:
+        """Take a batch from the dataset, e.g. {"A": (N, C, H, W), "B": ..., "A_paths": [...], "B_paths": [...]}."""
+
+    @abstractmethod
+    def forward(self) -> None:
+        """Compute the output images; also called by :meth:`test`."""
+
+    @abstractmethod
+    def optimize_parameters(self) -> None:
+        """One training step: losses, gradients, weights."""
+
+    def compute_visuals(self) -> None:
+        """Compute images that are only needed for display."""
+
+    # What the rest of the program reads. The name lists are looked up here and nowhere else.
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        return {name: getattr(self, "net" + name) for name in self.model_names}
+
+    def get_current_losses(self) -> dict[str, float]:
+        """The losses of the last step, in the order of ``loss_names``."""
+        return OrderedDict((name, float(torch.as_tensor(getattr(self, "loss_" + name)).detach()))
+                           for name in self.loss_names)
+
+    def get_current_visuals(self) -> dict[str, torch.Tensor]:
+        """The images of the last batch, (N, C, H, W) in [-1, 1], in the order of ``visual_names``."""
+        return OrderedDict((name, getattr(self, name)) for name in self.visual_names)
+
+    def get_image_paths(self) -> list[str]:
+        """Paths of the input images of the last batch."""
+        return self.image_paths
+
+    def get_visual_paths(self) -> dict[str, list[str]]:
+        """For images that do not belong to ``image_paths``: their label -> the paths they are named after."""
+        return {}
+
+    # Life of a model
+
+    def setup(self, opt: Namespace) -> None:
+        """Move networks to the device; load their weights for testing and continuing."""
+        for net in self.networks.values():
+            net.to(self.device)
+        if self.isTrain and opt.lr_policy == "plateau":
+            if self.metric is None:
+                raise UserError("--lr_policy plateau needs a validation metric, and this model sets none (self.metric); "
+                                "linear, step and cosine need none")
+            self.schedulers = [get_scheduler(optimizer, opt) for optimizer in self.optimizers]
+        if not self.isTrain or opt.continue_train:
+            self.load_networks(f"iter_{opt.load_iter}" if opt.load_iter > 0 else opt.epoch)
+        self.print_networks(opt.verbose)
+
+    def update_learning_rate(self, epoch: int | None = None) -> None:
+        """Set the learning rates for ``epoch`` (default: the one after the last). Call at the start of each epoch."""
+        self.epoch = self.epoch + 1 if epoch is None else epoch
+        if self.schedulers:
+            for scheduler in self.schedulers if self.epoch > self.opt.epoch_count else []:
+                scheduler.step(self.metric)
+            return
+        for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
+            group.setdefault("initial_lr", group["lr"])
+            group["lr"] = group["initial_lr"] * schedules.lr_factor(self.opt, self.epoch)
+
+    @property
+    def learning_rate(self) -> float:
+        return self.optimizers[0].param_groups[0]["lr"]
+
+    def eval(self) -> None:
+        """Evaluation mode: no dropout, running statistics in batch norm."""
+        for net in self.networks.values():
+            net.eval()
+
+    def test(self) -> None:
+        """Compute the output images without gradients."""
+        with torch.no_grad():
+            self.forward()
+            self.compute_visuals()
+
+    def set_requires_grad(self, nets: nn.Module | Iterable[nn.Module], requires_grad: bool = False) -> None:
+        """Freeze networks (False) so that no gradients are computed for them, or thaw them."""
+        for net in [nets] if isinstance(nets, nn.Module) else nets:
+            net.requires_grad_(requires_grad)
+
+    # Files
+
+    def save_networks(self, epoch: int | str) -> None:
+        """Write ``{epoch}_net_{name}.pth`` for each network; each file is complete or not there."""
+        for name, net in self.networks.items():
+            checkpoint.save_state_dict(net.state_dict(), self.save_dir / f"{epoch}_net_{name}.pth")
+
+    def load_networks(self, epoch: int | str) -> None:
+        """Read them again, also from the official code. Raises UserError: not there, damaged, or of another shape."""
+        for name, net in self.networks.items():
+            path = self.save_dir / f"{epoch}_net_{name}.pth"
+            checkpoint.fit_state_dict(net, checkpoint.load_state_dict(path), path)
+            say(f"Loaded {path}")
+
+    def print_networks(self, verbose: bool) -> None:
+        """Say how large the networks are; with ``verbose`` also their layers."""
+        for name, net in self.networks.items():
+            if verbose:
+                say(str(net))
+            say(f"Network {name}: {sum(p.numel() for p in net.parameters()) / 1e6:.3f} M parameters")

@@ -1,0 +1,56 @@
+"""Adversarial losses."""
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class GANLoss(nn.Module):
+    """Mean loss of a discriminator's output against "real" or "fake".
+
+    lsgan: squared distance to 1 or 0 (paper, section 4, in place of the log likelihood of Eq. 1); vanilla: cross
+    entropy of the logits; wgangp: the critic's score, negative for real (its gradient penalty is
+    :func:`cal_gradient_penalty`).
+    """
+
+    def __init__(self, gan_mode: str, target_real_label: float = 1.0, target_fake_label: float = 0.0) -> None:
+        super().__init__()
+        if gan_mode not in ("lsgan", "vanilla", "wgangp"):
+            raise ValueError(f"gan_mode {gan_mode}: should be lsgan, vanilla or wgangp")
+        self.gan_mode = gan_mode
+        self.real_label: torch.Tensor
+        self.fake_label: torch.Tensor
+        self.register_buffer("real_label", torch.tensor(target_real_label))
+        self.register_buffer("fake_label", torch.tensor(target_fake_label))
+
+    def forward(self, prediction: torch.Tensor, target_is_real: bool) -> torch.Tensor:
+        """Args: prediction of any shape, without a sigmoid. Returns a scalar."""
+        if self.gan_mode == "wgangp":
+            return -prediction.mean() if target_is_real else prediction.mean()
+        target = (self.real_label if target_is_real else self.fake_label).expand_as(prediction)
+        loss = F.mse_loss if self.gan_mode == "lsgan" else F.binary_cross_entropy_with_logits
+        return loss(prediction, target)
+
+
+def cal_gradient_penalty(netD: nn.Module, real_data: torch.Tensor, fake_data: torch.Tensor, device: torch.device | None = None,
+                         type: str = "mixed", constant: float = 1.0, lambda_gp: float = 10.0):
+    """``lambda_gp * mean((|gradient of netD| - constant)^2)`` (Gulrajani et al. 2017, Eq. 3).
+
+    Args:
+        real_data, fake_data: (N, C, H, W); the gradient is taken at them (type real, fake) or at a random point
+            between each pair (mixed).
+
+    Returns:
+        (penalty, gradients), a scalar and (N, C*H*W); (0.0, None) where ``lambda_gp`` is 0.
+    """
+    if lambda_gp <= 0:
+        return 0.0, None
+    mix: dict = {"real": 1.0, "fake": 0.0, "mixed": torch.rand(len(real_data), 1, 1, 1, device=real_data.device)}
+    if type not in mix:
+        raise ValueError(f"type {type}: should be real, fake or mixed")
+    points = (mix[type] * real_data + (1 - mix[type]) * fake_data).detach().requires_grad_()
+    scores = netD(points)
+    gradients = torch.autograd.grad(scores, points, torch.ones_like(scores), create_graph=True)[0].flatten(1)
+    # The 1e-16 keeps the norm's own gradient finite where the critic is flat.
+    return ((gradients + 1e-16).norm(2, dim=1) - constant).square().mean() * lambda_gp, gradients

@@ -1,0 +1,56 @@
+"""One generator, applied to a folder of images."""
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from models import networks
+from models.base_model import BaseModel
+from util import checkpoint
+from util.console import UserError, say
+
+
+class TestModel(BaseModel):
+    """Reads ``latest_net_G{model_suffix}.pth``, or else of a CycleGAN the generator of ``--direction``."""
+
+    __test__ = False  # not a pytest class
+
+    @staticmethod
+    def modify_commandline_options(parser: ArgumentParser, is_train: bool = True) -> ArgumentParser:
+        if is_train:
+            raise UserError("--model test cannot be trained; it applies the generator of another model")
+        parser.set_defaults(dataset_mode="single")
+        parser.add_argument("--model_suffix", default="", help="read EPOCH_net_G + this, e.g. _A for G_A")
+        return parser
+
+    @staticmethod
+    def weights_that_tell(opt: Namespace) -> Path:
+        plain = checkpoint.weights_path(opt, "G" + opt.model_suffix)
+        if plain.is_file() or opt.model_suffix:
+            return plain
+        trained = checkpoint.saved_options(plain.parent).get("direction", "AtoB")  # G_A maps in the direction of the training
+        of_cycle = checkpoint.weights_path(opt, "G_A" if opt.direction == trained else "G_B")
+        return of_cycle if of_cycle.is_file() else plain
+
+    def __init__(self, opt: Namespace) -> None:
+        super().__init__(opt)
+        self.visual_names = ["real", "fake"]
+        self.source = self.weights_that_tell(opt)
+        self.model_names = ["G" + opt.model_suffix]
+        self.netG = networks.define_G(opt.input_nc, opt.output_nc, opt.ngf, opt.netG, opt.norm, not opt.no_dropout,
+                                      opt.init_type, opt.init_gain, self.gpu_ids)
+        setattr(self, "netG" + opt.model_suffix, self.netG)
+
+    def load_networks(self, epoch: int | str) -> None:
+        checkpoint.fit_state_dict(self.netG, checkpoint.load_state_dict(self.source), self.source)
+        say(f"Loaded {self.source}")
+
+    def set_input(self, input: dict) -> None:
+        self.real = input["A"].to(self.device)
+        self.image_paths = input["A_paths"]
+
+    def forward(self) -> None:
+        self.fake = self.netG(self.real)
+
+    def optimize_parameters(self) -> None:
+        raise NotImplementedError("the test model cannot be trained")

@@ -1,0 +1,1 @@
+"""The command line: shared options, then those of the chosen model and dataset (see ``BaseOptions.parse``)."""

@@ -1,0 +1,221 @@
+"""Options of training and testing, and how a command line becomes the ``opt`` that everything else reads."""
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from options.renamed import RENAMED
+from util import plugins
+from util.checkpoint import write_atomically
+from util.console import UserError, say
+
+if TYPE_CHECKING:
+    from models.base_model import BaseModel
+
+PREPROCESS = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
+
+
+class Parser(ArgumentParser):
+    """An ArgumentParser whose every error is one line and ends with status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}\n")
+
+    def given(self, args: Sequence[str]) -> dict[str, Any]:
+        """The options that stand on the command line, without defaults."""
+        unset = object()
+        blank = Namespace(**{action.dest: unset for action in self._actions})
+        return {k: v for k, v in vars(self.parse_known_args(args, blank)[0]).items() if v is not unset}
+
+    def preview(self, given: dict[str, Any]) -> Namespace:
+        """The options as they stand so far: today's defaults under what was given."""
+        return Namespace(**{a.dest: self.get_default(a.dest) for a in self._actions} | given)
+
+
+class BaseOptions:
+    """Parses in stages: shared options, then the chosen model may add its own, then the chosen dataset.
+
+    Subclasses set ``isTrain`` and extend :meth:`initialize`.
+    """
+
+    isTrain = True
+
+    def initialize(self, parser: ArgumentParser) -> ArgumentParser:
+        """Declare the options that train and test share."""
+        add = parser.add_argument
+        add("--dataroot", help="folder with the images: trainA, trainB, testA, testB (or train, test for aligned pairs)")
+        add("--name", default="experiment_name", help="name of the run: its folder in checkpoints_dir and results_dir")
+        add("--gpu_ids", default="auto", help="GPU to use, e.g. 0; -1 for the CPU; not given: CUDA, else MPS, else CPU")
+        add("--checkpoints_dir", default="./checkpoints", help="runs are saved here")
+        add("--seed", type=int, help="seed of everything random; not given: drawn for training (and recorded), 0 for tests")
+        # model
+        add("--model", default="cycle_gan", help=f"one of {', '.join(plugins.available('model'))}, or a path to a .py file")
+        add("--input_nc", type=int, default=3, help="channels of input images: 3 colour, 1 grayscale")
+        add("--output_nc", type=int, default=3, help="channels of output images")
+        add("--ngf", type=int, default=64, help="generator filters in the first layer")
+        add("--ndf", type=int, default=64, help="discriminator filters in the first layer")
+        add("--netD", default="basic", choices=("basic", "n_layers", "pixel"),
+            help="discriminator: basic is the 70x70 PatchGAN, n_layers takes --n_layers_D, pixel is 1x1")
+        add("--netG", default="resnet_9blocks", choices=("resnet_9blocks", "resnet_6blocks", "unet_256", "unet_128"),
+            help="generator; the paper takes 6 blocks for 128x128 and 9 for 256x256")
+        add("--n_layers_D", type=int, default=3, help="layers of the n_layers discriminator")
+        add("--norm", default="instance", choices=("instance", "batch", "none"), help="normalisation in G and D")
+        add("--init_type", default="normal", choices=("normal", "xavier", "kaiming", "orthogonal"),
+            help="weight initialisation")
+        add("--init_gain", type=float, default=0.02, help="standard deviation for normal; gain for xavier, orthogonal")
+        add("--no_dropout", action="store_true", help="no dropout in the generator")
+        # data
+        add("--dataset_mode", default="unaligned",
+            help=f"one of {', '.join(plugins.available('dataset'))}, or a path to a .py file")
+        add("--direction", default="AtoB", choices=("AtoB", "BtoA"), help="AtoB: folder A is the input domain")
+        add("--serial_batches", action="store_true", help="take images in order instead of at random")
+        add("--num_threads", type=int, default=4, help="processes that load images; 0 loads in the main process")
+        add("--batch_size", type=int, default=1, help="images per step (the paper: 1)")
+        add("--load_size", type=int, default=286, help="resize images to this size")
+        add("--crop_size", type=int, default=256, help="then crop to this size")
+        add("--max_dataset_size", type=int, default=float("inf"), help="use at most this many images of each domain")
+        add("--preprocess", default="resize_and_crop", choices=PREPROCESS, help="how images are fitted at load time")
+        add("--no_flip", action="store_true", help="no random horizontal flip")
+        add("--no_exif", action="store_true", help="ignore the orientation that cameras note in EXIF data")
+        # other
+        add("--display_winsize", type=int, default=256, help="width of an image in pages and visdom, in pixels")
+        add("--epoch", default="latest", help="which epoch to load: a number or latest")
+        add("--load_iter", type=int, default=0, help="load iter_N instead, if above 0")
+        add("--verbose", action="store_true", help="print the layers of the networks")
+        add("--suffix", default="", help="appended to the name; may hold options in braces, e.g. {model}_{netG}")
+        add("--use_wandb", action="store_true", help="log to Weights & Biases (pip install wandb)")
+        add("--wandb_project_name", default="CycleGAN-and-pix2pix", help="project name there")
+        return parser
+
+    def adopt(self, parser: Parser, given: dict[str, Any], model: type[BaseModel] | None) -> None:
+        """Change defaults from an existing run: called before the model is chosen (None) and after all is declared."""
+
+    def gather_options(self, args: Sequence[str] | None = None) -> Namespace:
+        """Parse ``args`` (default: the command line) in stages; usage errors end the program with status 2."""
+        from data import get_option_setter as dataset_options
+        from models import find_model_using_name
+
+        args = sys.argv[1:] if args is None else list(args)
+        wants_help = bool({"-h", "--help"} & set(args))
+        parser = self.parser = Parser(add_help=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        parser.add_argument("-h", "--help", action="store_true", default=argparse.SUPPRESS, help="show this and leave")
+        self.initialize(parser)
+        given = parser.given(args)
+        if wants_help and not {"model", "dataset_mode"} & set(given):  # fast: imports neither PyTorch nor any model
+            parser.epilog = "Models and datasets add options of their own: see --model NAME --help"
+            self._show_help()
+        self.adopt(parser, given, None)
+        model = find_model_using_name(parser.parse_known_args(args)[0].model)
+        model.modify_commandline_options(parser, self.isTrain)
+        dataset_options(parser.parse_known_args(args)[0].dataset_mode)(parser, self.isTrain)
+        if wants_help:
+            self._show_help()
+        given = parser.given(args)
+        self.adopt(parser, given, model)
+        opt, unknown = parser.parse_known_args(args)
+        if unknown:
+            self._refuse(unknown[0])
+        opt.given = sorted(given)
+        return opt
+
+    def _show_help(self) -> NoReturn:
+        self.parser.print_help()
+        sys.exit(0)
+
+    def _refuse(self, argument: str) -> NoReturn:
+        word = argument.split("=")[0]
+        if word.lstrip("-") in RENAMED:
+            self.parser.error(f"{word} has been renamed; today's option is {RENAMED[word.lstrip('-')]}")
+        known = [s for action in self.parser._actions for s in action.option_strings]
+        self.parser.error(f"unknown option {word}{plugins.did_you_mean(word, known)} (--help lists all)")
+
+    def parse(self, args: Sequence[str] | None = None) -> Namespace:
+        """The options of this program, checked; also written to the run's folder as ``{phase}_opt.txt``.
+
+        Values that follow from others: ``isTrain``; ``given``, the names of the options that were given;
+        ``name`` with its suffix; ``gpu_ids`` as a list of numbers (empty on a CPU); ``device`` ("cuda:0", "mps", "cpu"); ``seed`` as drawn.
+        """
+        try:
+            opt = self.gather_options(args)
+            opt.isTrain = self.isTrain
+            self.check(opt)
+            opt.gpu_ids, opt.device = choose_device(opt.gpu_ids)
+        except UserError as error:
+            self.parser.error(str(error))
+        if opt.suffix:
+            opt.name += "_" + opt.suffix.format(**vars(opt))
+        if opt.seed is None:
+            opt.seed = random.SystemRandom().randrange(2**31) if self.isTrain else 0
+        self.print_options(opt)
+        self.opt = opt
+        return opt
+
+    def check(self, opt: Namespace) -> None:
+        """Refuse what cannot work before anything is loaded.
+
+        Raises:
+            UserError: shown as a usage error (status 2).
+        """
+        if not opt.dataroot:
+            raise UserError("--dataroot is missing: the folder with the images, e.g. --dataroot ./datasets/atlas")
+        if not Path(opt.dataroot).is_dir():
+            raise UserError(f"--dataroot {opt.dataroot}: there is no such folder")
+        lowest = {"batch_size": 1, "num_threads": 0, "load_size": 1, "crop_size": 1, "input_nc": 1, "output_nc": 1,
+                  "ngf": 1, "ndf": 1, "n_layers_D": 1, "max_dataset_size": 1}
+        for name, least in lowest.items():
+            if getattr(opt, name) < least:
+                raise UserError(f"--{name} {getattr(opt, name)}: should be at least {least}")
+        if opt.preprocess == "resize_and_crop" and opt.load_size < opt.crop_size:
+            raise UserError(f"--load_size {opt.load_size} is smaller than --crop_size {opt.crop_size}: "
+                            "images are resized to the first, then cropped to the second")
+
+    def print_options(self, opt: Namespace) -> None:
+        """Write all options to ``{phase}_opt.txt`` (for people) and, in training, ``train_opt.json`` (for test.py)."""
+        def value(name: str) -> str:
+            return str(",".join(map(str, opt.gpu_ids)) or -1) if name == "gpu_ids" else str(getattr(opt, name))
+
+        names = sorted(vars(opt).keys() - {"given"})
+        changed = {n: self.parser.get_default(n) for n in names if str(getattr(opt, n)) != str(self.parser.get_default(n))}
+        lines = ["----------------- Options ---------------"]
+        for name in names:
+            note = f"\t[default: {changed[name]}]" if name in changed else ""
+            lines.append(f"{name:>25}: {value(name):<30}{note}")
+        text = "\n".join([*lines, "----------------- End -------------------"])
+        say(text if opt.verbose else f"Run {opt.name}; changed options: " + ", ".join(
+            f"{n} {value(n)}" for n in changed if n not in ("isTrain", "device", "gpu_ids", "name")))
+        folder = Path(opt.checkpoints_dir) / opt.name
+        write_atomically(folder / f"{opt.phase}_opt.txt", (text + "\n").encode(), "--checkpoints_dir")
+        if self.isTrain:
+            write_atomically(folder / "train_opt.json", json.dumps(vars(opt), indent=1, sort_keys=True).encode())
+
+
+def choose_device(gpu_ids: str) -> tuple[list[int], str]:
+    """``--gpu_ids`` as a list, and the device's name, e.g. ``([0], "cuda:0")`` or ``([], "cpu")``.
+
+    Raises:
+        UserError: the text is no list of numbers, names several GPUs, or a GPU that is not there.
+    """
+    import torch
+
+    if gpu_ids == "auto":
+        if torch.cuda.is_available():
+            return [0], "cuda:0"
+        return [], "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        ids = [i for i in (int(part) for part in gpu_ids.split(",")) if i >= 0]
+    except ValueError:
+        raise UserError(f"--gpu_ids {gpu_ids}: should be a GPU's number such as 0, or -1 for the CPU") from None
+    if not ids:
+        return [], "cpu"
+    if len(ids) > 1:
+        raise UserError(f"--gpu_ids {gpu_ids}: one process drives one GPU; give one number")
+    if ids[0] >= torch.cuda.device_count():
+        raise UserError(f"--gpu_ids {gpu_ids}: {torch.cuda.device_count()} CUDA GPUs are visible here; "
+                        "leave the option out to choose a device, or give -1 for the CPU")
+    return ids, f"cuda:{ids[0]}"

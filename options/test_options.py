@@ -1,0 +1,80 @@
+"""Options of testing. What the training used is read from the run, so that it need not be repeated."""
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.image_folder import is_image_file
+from options.base_options import BaseOptions, Parser
+from util import checkpoint
+from util.console import say
+
+if TYPE_CHECKING:
+    from models.base_model import BaseModel
+
+# Options that say where and how one program ran, not what was trained.
+PER_RUN = {"dataroot", "name", "gpu_ids", "checkpoints_dir", "seed", "serial_batches", "num_threads", "batch_size",
+           "max_dataset_size", "no_flip", "display_winsize", "epoch", "load_iter", "verbose", "suffix", "use_wandb",
+           "wandb_project_name", "phase", "device", "isTrain"}
+
+
+class TestOptions(BaseOptions):
+    """Explicit flags win; then come the run's own options, then what the weights tell, then the official defaults."""
+
+    isTrain = False
+    __test__ = False  # not a pytest class
+
+    def initialize(self, parser: ArgumentParser) -> ArgumentParser:
+        add = super().initialize(parser).add_argument
+        add("--results_dir", default="./results/", help="results are saved here")
+        add("--aspect_ratio", type=float, default=1.0, help="stretch saved images: height over width, relative to now")
+        add("--phase", default="test", help="test reads testA, testB, ...")
+        add("--eval", action="store_true", help="evaluation mode: no dropout, batch norm with its running statistics")
+        add("--num_test", type=int, default=float("inf"), help="test at most this many images")
+        parser.set_defaults(model="test", load_size=256, no_flip=True, serial_batches=True, num_threads=0)
+        return parser
+
+    def adopt(self, parser: Parser, given: dict[str, Any], model: type[BaseModel] | None) -> None:
+        if model is None:
+            opt = parser.preview(given)
+            self.run = checkpoint.saved_options(Path(opt.checkpoints_dir) / opt.name)
+            if "model" in self.run and not self._holds_only_images(parser, given):
+                parser.set_defaults(model=self.run["model"])
+            if parser.preview(given).model == self.run.get("model"):
+                parser.set_defaults(dataset_mode=self.run["dataset_mode"])
+            return
+        chosen = {k: getattr(parser.preview(given), k) for k in ("model", "dataset_mode")}
+        known = {action.dest for action in parser._actions} - PER_RUN
+        parser.set_defaults(**{k: v for k, v in self.run.items() if k in known})
+        parser.set_defaults(**chosen)
+        weights = model.weights_that_tell(parser.preview(given))
+        if weights and weights.is_file():
+            told = checkpoint.describe(checkpoint.load_state_dict(weights))
+            parser.set_defaults(**{k: v for k, v in told.items() if k in known})
+        self._fit_images(parser, given)
+
+    @staticmethod
+    def _holds_only_images(parser: Parser, given: dict[str, Any]) -> bool:
+        """True for a plain folder of images, which the one-sided model test takes, as officially."""
+        opt = parser.preview(given)
+        root = Path(opt.dataroot or ".")
+        if not root.is_dir() or any(p.is_dir() and p.name.startswith(opt.phase) for p in root.iterdir()):
+            return False
+        return any(is_image_file(p.name) for p in root.iterdir())
+
+    def _fit_images(self, parser: Parser, given: dict[str, Any]) -> None:
+        """Defaults of --preprocess, --load_size and --crop_size that fit the training, but never crop at random."""
+        trained = self.run.get("preprocess")
+        if trained:
+            whole = {"crop": "none", "scale_width_and_crop": "scale_width"}.get(trained, trained)
+            parser.set_defaults(preprocess=whole)
+        if parser.preview(given).preprocess != "resize_and_crop":
+            return
+        # As officially and in the paper, the whole image is resized to the size that the crops had.
+        size = given.get("crop_size", given.get("load_size", parser.get_default("crop_size")))
+        parser.set_defaults(load_size=size, crop_size=given.get("load_size", size))
+        used = given.get("load_size", size)
+        if trained == "resize_and_crop" and used != self.run["load_size"]:
+            say(f"Images are resized to {used}x{used}; training resized them to {self.run['load_size']} and cropped "
+                f"{self.run['crop_size']} (--load_size {self.run['load_size']} tests at that scale)")

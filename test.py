@@ -1,0 +1,45 @@
+"""Translate images with a trained model: ``python test.py --dataroot ./datasets/atlas --name atlas``."""
+from __future__ import annotations
+
+import random
+
+from options.test_options import TestOptions
+from util.console import Progress, run_main, say
+
+
+def main() -> None:
+    opt = TestOptions().parse()
+    import numpy as np
+    import torch
+
+    from data import create_dataset
+    from models import create_model
+    from util.results import Results
+
+    random.seed(opt.seed)
+    np.random.seed(opt.seed % 2**32)
+    torch.manual_seed(opt.seed)
+    dataset = create_dataset(opt)
+    model = create_model(opt)
+    model.setup(opt)
+    if opt.eval:
+        model.eval()
+    count = int(min(len(dataset), opt.num_test))
+    if count < len(dataset):
+        say(f"--num_test {count}: only the first {count} of {len(dataset)} images are tested")
+    results = Results(opt)
+    progress = Progress(count, "Translating")
+    for data in dataset:
+        model.set_input(data)
+        model.test()
+        results.add(model, limit=count - progress.done)
+        progress.update(len(model.get_image_paths()))
+        if progress.done >= count:
+            break
+    progress.close()
+    results.close()
+    say(f"{count} images on {opt.device}: {results.page.folder / 'index.html'}")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,53 @@
+"""The images that test.py saves, and their page."""
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from models.base_model import BaseModel
+from util.console import UserError
+from util.html import Page
+from util.images import save_image, tensor2im
+
+
+class Results:
+    """``results/NAME/PHASE_EPOCH[_iterN]/index.html`` and ``images/STEM_LABEL.png``."""
+
+    def __init__(self, opt: Namespace) -> None:
+        self.opt = opt
+        iteration = f"_iter{opt.load_iter}" if opt.load_iter > 0 else ""
+        folder = Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.epoch}{iteration}"
+        try:
+            (folder / "images").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"--results_dir {opt.results_dir}: cannot make {folder}: {error.strerror}") from None
+        notes = [f"{opt.model}, {opt.netG}, {opt.direction}, epoch {opt.epoch}, images of {opt.dataroot}, "
+                 f"preprocess {opt.preprocess}" + (f" {opt.load_size}" if opt.preprocess != "none" else "")]
+        if not opt.eval and (opt.norm == "batch" or not opt.no_dropout):
+            notes.append("Dropout and batch statistics are active, as in the pix2pix paper "
+                         f"(seed {opt.seed}; --eval turns them off)")
+        self.page = Page(folder, f"Results of {opt.name}", notes, opt.display_winsize)
+
+    def add(self, model: BaseModel, limit: int) -> None:
+        """Save the images of the model's last batch, at most ``limit`` of them, and add a row for each."""
+        paths, others = model.get_image_paths(), model.get_visual_paths()
+        visuals = model.get_current_visuals()
+        for i, path in enumerate(paths[:limit]):
+            files = {label: f"{self.stem(others.get(label, paths)[i])}_{label}.png" for label in visuals}
+            for label, file in files.items():
+                save_image(tensor2im(visuals[label], i), self.page.folder / "images" / file, self.opt.aspect_ratio)
+            self.page.add_row(self.stem(path), files)
+
+    def stem(self, path: str) -> str:
+        """The image's path below its folder (testA, test, or dataroot itself), without the extension."""
+        try:
+            inner = Path(path).resolve().relative_to(Path(self.opt.dataroot).resolve())
+        except ValueError:  # a custom dataset may look elsewhere
+            return Path(path).stem
+        parts = inner.with_suffix("").parts
+        if len(parts) > 1 and parts[0] in (self.opt.phase, self.opt.phase + "A", self.opt.phase + "B"):
+            parts = parts[1:]
+        return "/".join(parts)
+
+    def close(self) -> None:
+        self.page.save()
