@@ -139,7 +139,8 @@ class BaseOptions:
         """The options of this program, checked; also written to the run's folder as ``{phase}_opt.txt``.
 
         Values that follow from others: ``isTrain``; ``given``, the names of the options that were given;
-        ``name`` with its suffix; ``gpu_ids`` as a list of numbers (empty on a CPU); ``device`` ("cuda:0", "mps", "cpu"); ``seed`` as drawn.
+        ``name`` with its suffix; ``gpu_ids`` as a list of numbers (empty on a CPU); ``device`` ("cuda:0", "mps", "cpu");
+        ``seed`` as drawn.
         """
         try:
             opt = self.gather_options(args)

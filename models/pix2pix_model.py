@@ -1,0 +1,81 @@
+"""pix2pix (Isola, Zhu, Zhou, Efros, CVPR 2017): a conditional GAN on aligned pairs."""
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+import torch
+
+from models import networks
+from models.base_model import BaseModel
+from util import checkpoint
+from util.image_pool import ImagePool
+
+
+class Pix2PixModel(BaseModel):
+    """G maps A to B; D judges pairs (A, B). The objective is a GAN loss plus lambda_L1 times the L1 distance to B."""
+
+    @staticmethod
+    def modify_commandline_options(parser: ArgumentParser, is_train: bool = True) -> ArgumentParser:
+        parser.set_defaults(norm="batch", netG="unet_256", dataset_mode="aligned")
+        if is_train:
+            parser.set_defaults(pool_size=0, gan_mode="vanilla")
+            parser.add_argument("--lambda_L1", type=float, default=100.0, help="weight of the L1 loss")
+        return parser
+
+    @staticmethod
+    def weights_that_tell(opt: Namespace) -> Path:
+        return checkpoint.weights_path(opt, "G")
+
+    def __init__(self, opt: Namespace) -> None:
+        super().__init__(opt)
+        self.loss_names = ["G_GAN", "G_L1", "D_real", "D_fake"]
+        self.visual_names = ["real_A", "fake_B", "real_B"]
+        self.model_names = ["G", "D"] if self.isTrain else ["G"]
+        self.netG = networks.define_G(opt.input_nc, opt.output_nc, opt.ngf, opt.netG, opt.norm, not opt.no_dropout,
+                                      opt.init_type, opt.init_gain, self.gpu_ids)
+        if not self.isTrain:
+            return
+        self.netD = networks.define_D(opt.input_nc + opt.output_nc, opt.ndf, opt.netD, opt.n_layers_D, opt.norm,
+                                      opt.init_type, opt.init_gain, self.gpu_ids)
+        self.criterionGAN = networks.GANLoss(opt.gan_mode).to(self.device)
+        self.criterionL1 = torch.nn.L1Loss()
+        self.optimizer_G = torch.optim.Adam(self.netG.parameters(), lr=opt.lr, betas=(opt.beta1, 0.999))
+        self.optimizer_D = torch.optim.Adam(self.netD.parameters(), lr=opt.lr, betas=(opt.beta1, 0.999))
+        self.optimizers = [self.optimizer_G, self.optimizer_D]
+        self.fake_pool = ImagePool(opt.pool_size)
+
+    def set_input(self, input: dict) -> None:
+        first, second = ("A", "B") if self.opt.direction == "AtoB" else ("B", "A")
+        self.real_A = input[first].to(self.device)
+        self.real_B = input[second].to(self.device)
+        self.image_paths = input[first + "_paths"]
+
+    def forward(self) -> None:
+        self.fake_B = self.netG(self.real_A)
+
+    def optimize_parameters(self) -> None:
+        self.forward()
+        self.set_requires_grad(self.netD, True)
+        self.optimizer_D.zero_grad()
+        self.backward_D()
+        self.optimizer_D.step()
+        self.set_requires_grad(self.netD, False)
+        self.optimizer_G.zero_grad()
+        self.backward_G()
+        self.optimizer_G.step()
+
+    def backward_D(self) -> None:
+        real = torch.cat([self.real_A, self.real_B], 1)
+        fake = self.fake_pool.query(torch.cat([self.real_A, self.fake_B.detach()], 1))
+        self.loss_D_fake = self.criterionGAN(self.netD(fake), False)
+        self.loss_D_real = self.criterionGAN(self.netD(real), True)
+        loss = (self.loss_D_fake + self.loss_D_real) / 2
+        if self.opt.gan_mode == "wgangp":
+            loss = loss + networks.cal_gradient_penalty(self.netD, real, fake, self.device)[0] / 2
+        loss.backward()
+
+    def backward_G(self) -> None:
+        self.loss_G_GAN = self.criterionGAN(self.netD(torch.cat([self.real_A, self.fake_B], 1)), True)
+        self.loss_G_L1 = self.criterionL1(self.fake_B, self.real_B) * self.opt.lambda_L1
+        (self.loss_G_GAN + self.loss_G_L1).backward()
