@@ -1,24 +1,17 @@
 """Translate images with a trained model: ``python test.py --dataroot ./datasets/atlas --name atlas``."""
 from __future__ import annotations
 
-import random
-
 from options.test_options import TestOptions
 from util.console import Progress, run_main, say
 
 
 def main() -> None:
     opt = TestOptions().parse()
-    import numpy as np
-    import torch
-
     from data import create_dataset
     from models import create_model
     from util.results import Results
+    from util.seeds import seed_everything
 
-    random.seed(opt.seed)
-    np.random.seed(opt.seed % 2**32)
-    torch.manual_seed(opt.seed)
     dataset = create_dataset(opt)
     model = create_model(opt)
     model.setup(opt)
@@ -31,6 +24,7 @@ def main() -> None:
     progress = Progress(count, "Translating")
     for data in dataset:
         model.set_input(data)
+        seed_everything(opt.seed)  # for each batch, so that an image's dropout does not depend on the images before it
         model.test()
         results.add(model, limit=count - progress.done)
         progress.update(len(model.get_image_paths()))

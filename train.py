@@ -1,7 +1,6 @@
 """Train a model, by default a CycleGAN: ``python train.py --dataroot ./datasets/atlas --name atlas``."""
 from __future__ import annotations
 
-import random
 import time
 
 from options.train_options import TrainOptions
@@ -11,16 +10,12 @@ from util.schedules import describe, last_epoch
 
 def main() -> None:
     opt = TrainOptions().parse()
-    import numpy as np
-    import torch
-
     from data import create_dataset
     from models import create_model
+    from util.seeds import seed_everything
     from util.visualizer import Visualizer
 
-    random.seed(opt.seed)
-    np.random.seed(opt.seed % 2**32)
-    torch.manual_seed(opt.seed)
+    seed_everything(opt.seed)
     dataset = create_dataset(opt)
     model = create_model(opt)
     model.setup(opt)

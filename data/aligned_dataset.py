@@ -20,7 +20,7 @@ class AlignedDataset(BaseDataset):
     def __getitem__(self, index: int) -> dict:
         """{"A": (C, H, W) in [-1, 1], "B": (C, H, W), "A_paths": str, "B_paths": str}; both paths name the pair's file."""
         path = self.AB_paths[index]
-        pair = self.read(path)
+        pair = self.read(path, max(self.nc_A, self.nc_B))
         half = pair.width // 2
         A, B = pair.crop((0, 0, half, pair.height)), pair.crop((half, 0, pair.width, pair.height))
         params = get_params(self.opt, A.size)

@@ -36,9 +36,9 @@ class BaseDataset(Dataset, ABC):
     def __getitem__(self, index: int) -> dict:
         """Item ``index``. Python's, numpy's and torch's generators are seeded before by (seed, epoch, index)."""
 
-    def read(self, path: str) -> Image.Image:
-        """The image as RGB. Raises UserError where it cannot be read."""
-        return read_image(path, exif=not self.opt.no_exif)
+    def read(self, path: str, channels: int = 3) -> Image.Image:
+        """The image for a network of so many channels (see ``read_image``). Raises UserError where it cannot be read."""
+        return read_image(path, channels, exif=not self.opt.no_exif)
 
 
 def get_params(opt: Namespace, size: tuple[int, int]) -> dict:

@@ -47,8 +47,27 @@ def _missing(folder: Path) -> str:
     return said
 
 
-def read_image(path: str, mode: str = "RGB", exif: bool = True) -> Image.Image:
-    """One decoded image of any kind as ``mode``: upright by its EXIF note, 16-bit scaled to 8, alpha dropped.
+def as_mode(image: Image.Image, channels: int, exif: bool = True) -> Image.Image:
+    """An image of any kind with ``channels``: 1 and 3 as RGB (get_transform makes gray), 2 gray + alpha, 4 RGB + alpha.
+
+    Upright by its EXIF note, palette and CMYK converted, 16 bits scaled to 8; alpha is dropped where none is wanted.
+
+    Raises:
+        UserError: there are no images with so many channels.
+    """
+    if channels not in (1, 2, 3, 4):
+        raise UserError(f"--input_nc and --output_nc: images have 1, 2, 3 or 4 channels, not {channels}")
+    if exif:
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255 instead of scaling
+        image = Image.fromarray((np.asarray(image, np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    if channels in (1, 3):
+        return image.convert("RGB")
+    return image.convert("RGBA") if channels == 4 else image.convert("RGBA").convert("LA")
+
+
+def read_image(path: str, channels: int = 3, exif: bool = True) -> Image.Image:
+    """Decode one file; see :func:`as_mode`.
 
     Raises:
         UserError: names the file and what is wrong with it.
@@ -56,11 +75,9 @@ def read_image(path: str, mode: str = "RGB", exif: bool = True) -> Image.Image:
     try:
         with Image.open(path) as image:
             image.load()
-            if exif:
-                image = ImageOps.exif_transpose(image)
-            if image.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255 instead of scaling
-                image = Image.fromarray((np.asarray(image, np.int64) >> 8).clip(0, 255).astype(np.uint8))
-            return image.convert("RGB").convert(mode)
+            return as_mode(image, channels, exif)
+    except UserError:
+        raise
     except Exception as error:  # Pillow's decoders raise almost anything on damaged files
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"cannot read the image {path}: {reason}") from None

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from data.base_dataset import BaseDataset
 from util.console import UserError
+from util.seeds import seed_everything
 
 
 class Loader:
@@ -84,9 +85,7 @@ class _Seeded(Dataset):
     def __getitem__(self, key: tuple[int, int]) -> dict | _Failure:
         seed = _number(self.seed, *key)
         before = random.getstate(), np.random.get_state(), torch.get_rng_state()
-        random.seed(seed)
-        np.random.seed(seed % 2**32)
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reset the GPU's generator as well
+        seed_everything(seed, gpu=False)
         try:
             return self.dataset[key[1]]
         except (UserError, OSError, SyntaxError, Image.DecompressionBombError) as error:  # the last three: Pillow's

@@ -19,7 +19,7 @@ class SingleDataset(BaseDataset):
     def __getitem__(self, index: int) -> dict:
         """{"A": (C, H, W) in [-1, 1], "A_paths": str}"""
         path = self.A_paths[index]
-        return {"A": self.transform(self.read(path)), "A_paths": path}
+        return {"A": self.transform(self.read(path, self.opt.input_nc)), "A_paths": path}
 
     def __len__(self) -> int:
         return len(self.A_paths)

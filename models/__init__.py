@@ -2,12 +2,20 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from util.plugins import find_class
 
 if TYPE_CHECKING:
     from models.base_model import BaseModel
+    from models.translator import Translator
+
+
+def load_generator(run: str | Path, **options) -> Translator:
+    """``load_generator("checkpoints/NAME")(image)`` translates one image; see :mod:`models.translator`."""
+    from models.translator import load_generator
+    return load_generator(run, **options)
 
 
 def find_model_using_name(model_name: str) -> type[BaseModel]:

@@ -105,6 +105,8 @@ class BaseModel(ABC):
             self.schedulers = [get_scheduler(optimizer, opt) for optimizer in self.optimizers]
         if not self.isTrain or opt.continue_train:
             self.load_networks(f"iter_{opt.load_iter}" if opt.load_iter > 0 else opt.epoch)
+        else:
+            self.init_networks(opt)
         self.print_networks(opt.verbose)
 
     def update_learning_rate(self, epoch: int | None = None) -> None:
@@ -151,6 +153,22 @@ class BaseModel(ABC):
             path = self.save_dir / f"{epoch}_net_{name}.pth"
             checkpoint.fit_state_dict(net, checkpoint.load_state_dict(path), path)
             say(f"Loaded {path}")
+
+    @staticmethod
+    def add_init_options(parser: ArgumentParser, *names: str) -> None:
+        """Declare ``--init_NAME file`` for networks that a new training may start from existing weights."""
+        for name in names:
+            parser.add_argument(f"--init_{name}", metavar="FILE", help=f"start net {name} from these weights (.pth)")
+
+    def init_networks(self, opt: Namespace) -> None:
+        """Load the weights of ``--init_NAME``, and say which networks start fresh."""
+        sources = {name: getattr(opt, f"init_{name}", None) for name in self.networks}
+        for name, source in sources.items():
+            if source:
+                checkpoint.fit_state_dict(self.networks[name], checkpoint.load_state_dict(Path(source)), Path(source))
+                say(f"Net {name} starts from {source}")
+        if any(sources.values()):
+            say(f"Fresh networks: {', '.join(name for name in sources if not sources[name]) or 'none'}")
 
     def print_networks(self, verbose: bool) -> None:
         """Say how large the networks are; with ``verbose`` also their layers."""

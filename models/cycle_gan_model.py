@@ -24,6 +24,7 @@ class CycleGANModel(BaseModel):
     def modify_commandline_options(parser: ArgumentParser, is_train: bool = True) -> ArgumentParser:
         parser.set_defaults(no_dropout=True)
         if is_train:
+            BaseModel.add_init_options(parser, "G_A", "G_B", "D_A", "D_B")
             parser.add_argument("--lambda_A", type=float, default=10.0, help="weight of the cycle loss A -> B -> A")
             parser.add_argument("--lambda_B", type=float, default=10.0, help="weight of the cycle loss B -> A -> B")
             parser.add_argument("--lambda_identity", type=float, default=0.5,

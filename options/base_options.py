@@ -135,8 +135,8 @@ class BaseOptions:
         known = [s for action in self.parser._actions for s in action.option_strings]
         self.parser.error(f"unknown option {word}{plugins.did_you_mean(word, known)} (--help lists all)")
 
-    def parse(self, args: Sequence[str] | None = None) -> Namespace:
-        """The options of this program, checked; also written to the run's folder as ``{phase}_opt.txt``.
+    def parse(self, args: Sequence[str] | None = None, record: bool = True) -> Namespace:
+        """The options of this program, checked; with ``record`` also written to the run's folder as ``{phase}_opt.txt``.
 
         Values that follow from others: ``isTrain``; ``given``, the names of the options that were given;
         ``name`` with its suffix; ``gpu_ids`` as a list of numbers (empty on a CPU); ``device`` ("cuda:0", "mps", "cpu");
@@ -153,7 +153,8 @@ class BaseOptions:
             opt.name += "_" + opt.suffix.format(**vars(opt))
         if opt.seed is None:
             opt.seed = random.SystemRandom().randrange(2**31) if self.isTrain else 0
-        self.print_options(opt)
+        if record:
+            self.print_options(opt)
         self.opt = opt
         return opt
 

@@ -32,6 +32,8 @@ class TestOptions(BaseOptions):
         add("--phase", default="test", help="test reads testA, testB, ...")
         add("--eval", action="store_true", help="evaluation mode: no dropout, batch norm with its running statistics")
         add("--num_test", type=int, default=float("inf"), help="test at most this many images")
+        add("--save", nargs="+", metavar="LABEL", help="save only these images of each row, e.g. --save fake_B")
+        add("--format", default="png", choices=("png", "jpg", "webp"), help="file format of saved images")
         parser.set_defaults(model="test", load_size=256, no_flip=True, serial_batches=True, num_threads=0)
         return parser
 

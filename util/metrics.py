@@ -1,11 +1,12 @@
 """Metrics of one image against its target, on numpy alone.
 
-Images are uint8 arrays (H, W, 3) with levels 0 to 255; image and target have one shape. A metric returns a float; the
-mean over a test set is the caller's. ``scripts/evaluate.py`` makes the table.
+Images are uint8 arrays (H, W, 3) with levels 0 to 255; image and target have one shape. The mean over a test set is
+the caller's; ``scripts/evaluate.py`` makes a table with a column for each entry of ``METRICS``.
 """
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,15 @@ def palette_accuracy(image: Array, target: Array, palette: ArrayLike) -> float:
     """The share of pixels, 0 to 1, whose nearest palette colour is that of the target."""
     _check(image, target)
     return float(np.mean(palette_labels(image, palette) == palette_labels(target, palette)))
+
+
+PSNR_CAP = 100.0  # dB, counted for identical images, so that a mean over images stays finite
+METRICS: dict[str, tuple[str, Callable[..., float]]] = {  # key: heading, function of image, target, palette
+    "psnr": ("PSNR (dB)", lambda image, target, _: min(PSNR_CAP, psnr(image, target))),
+    "ssim": ("SSIM", lambda image, target, _: ssim(image, target)),
+    "l1": ("L1", lambda image, target, _: l1(image, target)),
+    "palette": ("palette (%)", lambda image, target, palette: 100 * palette_accuracy(image, target, palette)),
+}
 
 
 def _blur(maps: Array) -> Array:

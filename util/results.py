@@ -32,8 +32,11 @@ class Results:
         """Save the images of the model's last batch, at most ``limit`` of them, and add a row for each."""
         paths, others = model.get_image_paths(), model.get_visual_paths()
         visuals = model.get_current_visuals()
+        if unknown := set(self.opt.save or ()) - set(visuals):
+            raise UserError(f"--save {' '.join(unknown)}: this model gives {', '.join(visuals)}")
+        labels = [label for label in visuals if not self.opt.save or label in self.opt.save]
         for i, path in enumerate(paths[:limit]):
-            files = {label: f"{self.stem(others.get(label, paths)[i])}_{label}.png" for label in visuals}
+            files = {label: f"{self.stem(others.get(label, paths)[i])}_{label}.{self.opt.format}" for label in labels}
             for label, file in files.items():
                 save_image(tensor2im(visuals[label], i), self.page.folder / "images" / file, self.opt.aspect_ratio)
             self.page.add_row(self.stem(path), files)

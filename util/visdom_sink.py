@@ -10,6 +10,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import numpy as np
+from PIL import Image
 
 from util.console import say, warn
 
@@ -69,7 +70,7 @@ class VisdomSink:
 
     def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
         first, name = self.opt.display_id, self.opt.name
-        arrays = [image.transpose(2, 0, 1) for image in images.values()]
+        arrays = [np.asarray(Image.fromarray(image).convert("RGB")).transpose(2, 0, 1) for image in images.values()]
         if self.opt.display_ncols == 0 or len({array.shape for array in arrays}) > 1:
             for i, (label, array) in enumerate(zip(images, arrays, strict=True), 1):
                 self._send(lambda server, i=i, label=label, array=array: server.image(

@@ -1,0 +1,73 @@
+"""A trained generator as a function, for scripts and notebooks."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+
+from data.base_dataset import get_transform
+from data.image_folder import as_mode
+from models.test_model import TestModel
+from options.test_options import TestOptions
+from util.console import UserError
+from util.images import tensor2im
+from util.seeds import seed_everything
+
+Picture = TypeVar("Picture", Image.Image, np.ndarray, torch.Tensor)
+
+
+def load_generator(run: str | Path, **options: Any) -> Translator:
+    """The generator of a run, with the preprocessing of ``test.py``.
+
+    Args:
+        run: the run's folder, e.g. ``checkpoints/horse2zebra``.
+        options: any options of ``test.py --model test``: ``direction="BtoA"``, ``epoch=100``, ``preprocess="none"``,
+            ``eval=True``, ``gpu_ids="-1"`` ...
+
+    Raises:
+        UserError: there are no such weights, or an option does not fit them.
+    """
+    folder = Path(run)
+    args = ["--model", "test", "--name", folder.name, "--checkpoints_dir", str(folder.parent), "--dataroot", str(folder)]
+    for name, value in options.items():
+        args += [f"--{name}"] if value is True else [] if value is False else [f"--{name}", str(value)]
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}")
+    return Translator(TestOptions().parse(args, record=False))
+
+
+class Translator:
+    """Call it with a PIL image, an array or a tensor; it returns the same kind, pixel by pixel what ``test.py`` saves."""
+
+    def __init__(self, opt) -> None:
+        self.opt = opt
+        self.model = TestModel(opt)
+        self.model.setup(opt)
+        if opt.eval:
+            self.model.eval()
+        self.transform = get_transform(opt, grayscale=opt.input_nc == 1)
+
+    def __call__(self, image: Picture) -> Picture:
+        """Translate one image, or a batch of tensors.
+
+        Args:
+            image: a PIL image of any mode; uint8 (H, W) or (H, W, C); or a tensor (C, H, W) or (N, C, H, W) in [-1, 1],
+                which is not preprocessed.
+        """
+        if isinstance(image, torch.Tensor):
+            batch = image if image.dim() == 4 else image[None]
+            result = self._run(batch)
+            return result if image.dim() == 4 else result[0]
+        picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+        picture = as_mode(picture, self.opt.input_nc, exif=not self.opt.no_exif)
+        array = tensor2im(self._run(self.transform(picture)[None]))
+        return array if isinstance(image, np.ndarray) else Image.fromarray(array)
+
+    def _run(self, batch: torch.Tensor) -> torch.Tensor:
+        seed_everything(self.opt.seed)
+        self.model.set_input({"A": batch, "A_paths": []})
+        self.model.test()
+        return self.model.fake.to(batch.device)
