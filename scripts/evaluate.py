@@ -98,10 +98,11 @@ def show(evaluations: list[dict]) -> None:
     for title, scores in rows:
         cells = [f"{scores[key]:13.3f}" if key in scores else f"{'-':>13}" for key in keys]
         say(f"{title:{width}} {scores['n']:6}" + "".join(cells))
+    say()
     for e in evaluations:
         best = e["rows"]["result"]["psnr"]
         gains = [f", {best - scores['psnr']:+.1f} dB against {row}" for row, scores in [*e["rows"].items()][1:]]
-        say(f"\n{e['name']}: {best:.1f} dB PSNR" + "".join(gains))
+        say(f"{e['name']}: {best:.1f} dB PSNR" + "".join(gains))
 
 
 def colour(text: str) -> tuple[int, ...]:
@@ -123,12 +124,11 @@ def parse(words: list[str]) -> list[argparse.Namespace]:
     add("--seed", type=int, default=0, help="of the random targets (default: 0)")
     add("--json", type=Path, metavar="FILE", help="write numbers and settings of all evaluations there, too")
     cuts = [i for i, word in enumerate(words) if word.split("=")[0] == "--fake"][1:]
-    jobs = []
-    for chunk in (words[i:j] for i, j in zip([0, *cuts], [*cuts, None], strict=True)):
+    chunks = [words[i:j] for i, j in zip([0, *cuts], [*cuts, None], strict=True)]
+    for chunk in chunks:
         if twice := [word for word in chunk if word.startswith("--") and chunk.count(word) > 1]:
             parser.error(f"{twice[0]} stands twice in one evaluation; each begins with its --fake")
-        jobs.append(parser.parse_args(chunk))
-    return jobs
+    return [parser.parse_args(chunk) for chunk in chunks]
 
 
 def main() -> None:

@@ -15,9 +15,10 @@ STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; padding: 0 1rem; max-width: 110rem; }
 h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; overflow-wrap: anywhere; }
 p.note { color: var(--soft); margin: .2rem 0; overflow-wrap: anywhere; }
-.row { display: flex; flex-wrap: wrap; gap: .8rem; border-bottom: 1px solid var(--line); padding-bottom: 1.2rem; }
-figure { margin: 0; max-width: 100%; } figcaption { font-size: .85rem; color: var(--soft); }
-img { display: block; max-width: 100%; height: auto; border-radius: 4px; background: var(--line); }
+.row { display: flex; gap: .8rem; border-bottom: 1px solid var(--line); padding-bottom: 1.2rem; }
+figure { margin: 0; flex: 0 1 var(--width); min-width: 0; } figcaption { font-size: .85rem; color: var(--soft); }
+img { display: block; width: 100%; border-radius: 4px; background: var(--line); }
+@media (max-width: 50rem) { .row { flex-wrap: wrap; } figure { flex-basis: calc(50% - .4rem); } }
 """
 
 
@@ -41,7 +42,7 @@ class Page:
             tags.meta(name="viewport", content="width=device-width, initial-scale=1")
             if self.refresh:
                 tags.meta(http_equiv="refresh", content=str(self.refresh))
-            tags.style(raw(STYLE))
+            tags.style(raw(STYLE + f":root {{ --width: {int(self.width)}px; }}"))
         with page.body:
             tags.h1(self.title)
             for note in self.notes:
@@ -56,5 +57,5 @@ class Page:
     def _figure(self, label: str, link: str) -> None:
         with tags.figure():
             with tags.a(href=link):
-                tags.img(src=link, width=str(self.width), alt=label, loading="lazy")
+                tags.img(src=link, alt=label, loading="lazy")
             tags.figcaption(label)

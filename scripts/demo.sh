@@ -1,0 +1,26 @@
+#!/bin/sh
+# The demo: train a small CycleGAN on satellite photos and maps, translate the test images, measure the result.
+# SEED=2 sh scripts/demo.sh trains with another seed.
+set -e
+cd "$(dirname "$0")/.."
+PYTHON=${PYTHON:-python}
+DATA=./datasets/atlas
+
+echo "== training (about 4 minutes on 2 CPU cores)"
+$PYTHON train.py --dataroot $DATA --name atlas --model cycle_gan --netG resnet_6blocks --ngf 16 --ndf 64 \
+    --load_size 64 --crop_size 64 --n_epochs 1 --n_epochs_decay 1 --num_threads 1 --display_id 0 \
+    --display_freq 100 --update_html_freq 100 --seed "${SEED:-1}"
+
+echo "== translating the test images"
+$PYTHON test.py --dataroot $DATA --name atlas --model cycle_gan
+
+echo "== measuring them against the true pairs"
+IMAGES=./results/atlas/test_latest/images
+$PYTHON scripts/evaluate.py \
+    --fake $IMAGES:fake_B --real $DATA/testB --baseline_input $DATA/testA --name "photo to map" \
+    --palette 144,202,228 242,239,233 255,255,255 \
+    --fake $IMAGES:fake_A --real $DATA/testA --baseline_input $DATA/testB --name "map to photo"
+
+echo
+echo "Training page: $PWD/checkpoints/atlas/web/index.html"
+echo "Results page:  $PWD/results/atlas/test_latest/index.html"

@@ -1,0 +1,3 @@
+set -ex
+# One generator on a folder of images; what it is made of is read from its weights.
+python test.py --dataroot ./datasets/facades/testB/ --name facades_pix2pix --model test --direction BtoA
