@@ -2,73 +2,125 @@
 from __future__ import annotations
 
 import time
+from argparse import Namespace
+from pathlib import Path
 
 from options.train_options import TrainOptions
-from util.console import Progress, duration, run_main, say
+from util.console import Progress, UserError, duration, run_main, say
 from util.schedules import describe, last_epoch
 
 
 def main() -> None:
-    opt = TrainOptions().parse()
+    options = TrainOptions()
+    opt = options.parse(record=False)
     from data import create_dataset
     from models import create_model
+    from util.guard import Leaving, Lock, NonFinite
+    from util.run_state import RunState, recover
     from util.seeds import seed_everything
     from util.visualizer import Visualizer
 
-    seed_everything(opt.seed)
+    folder = Path(opt.checkpoints_dir) / opt.name
+    lock = Lock(folder)
+    options.print_options(opt)
+    recover(folder)
+    leaving = Leaving()
+    seed_everything(opt.seed, deterministic=opt.deterministic)
     dataset = create_dataset(opt)
     model = create_model(opt)
     model.setup(opt)
     visualizer = Visualizer(opt)
-    last = last_epoch(opt)
-    say(f"Training {opt.name} ({opt.model}) on {dataset.dataset}: {len(dataset)} images per epoch, batches of {opt.batch_size}, "
-        f"on {opt.device}, seed {opt.seed}")
+    run = RunState(opt, model, dataset, visualizer)
+    if opt.continue_train:
+        run.resume()
+    say(f"Training {opt.name} ({opt.model}) on {dataset.dataset}: {len(dataset)} images per epoch, "
+        f"batches of {opt.batch_size}, on {opt.device}, seed {opt.seed}")
     say(f"Learning rate: {describe(opt)}")
+    if run.at.epoch > last_epoch(opt):
+        say(f"This run has finished its {last_epoch(opt)} epochs; to extend it: --n_epochs or --n_epochs_decay")
+        return
+    try:
+        train(opt, run, model, dataset, visualizer, leaving)
+    except NonFinite:
+        raise UserError(f"a gradient is not finite in epoch {run.at.epoch} at {', '.join(model.get_image_paths())}; nothing of "
+                        f"this step is saved. Try a lower --lr, or --on_nonfinite skip. Go on with: {command(opt)}") from None
+    finally:
+        visualizer.close()
+        lock.close()
+    if leaving.signal:
+        say(f"Saved in epoch {run.at.epoch} after {run.at.seen} images. Go on with: {command(opt)}")
+        leaving.leave()
+    page = "" if opt.no_html else f" Page: {folder / 'web' / 'index.html'}"
+    say(f"Done in {duration(run.at.elapsed)}. Networks: {folder}.{page}")
 
-    start, total = time.time(), 0
-    progress = Progress((last - opt.epoch_count + 1) * len(dataset))
-    for epoch in range(opt.epoch_count, last + 1):
-        epoch_start = idle_since = time.time()
-        model.update_learning_rate(epoch)
+
+def train(opt: Namespace, run, model, dataset, visualizer, leaving) -> None:
+    """The loop: epochs of steps, what is due after each, and a save at every end."""
+    from util.guard import Watchdog, watch_gradients
+
+    last, size, at = last_epoch(opt), len(dataset), run.at
+    watch_gradients(model.optimizers, skip=opt.on_nonfinite == "skip")
+    watchdog = Watchdog(run.folder, opt.stall_timeout)
+    progress = Progress(last * size, done=(at.epoch - 1) * size + at.seen)
+    while at.epoch <= last and not leaving.signal:
+        model.update_learning_rate(at.epoch)
         visualizer.reset()
-        dataset.epoch = epoch
-        seen, shown, printed = 0, False, False  # images of this epoch; as officially, a short last batch counts in full
-        for data in dataset:
-            step_start = time.time()
-            seen += opt.batch_size
-            total += opt.batch_size
-            ends = seen >= len(dataset)
-
-            def due(frequency: int, done: bool = True, total: int = total, ends: bool = ends) -> bool:
-                """Whether ``total`` has just crossed a multiple; also at the end of an epoch without one (``done`` False)."""
-                return total // frequency > (total - opt.batch_size) // frequency or (ends and not done)
-
-            model.set_input(data)
-            model.optimize_parameters()
-            progress.update(min(opt.batch_size, len(dataset) - seen + opt.batch_size), f"epoch {epoch}/{last}")
-
-            if due(opt.display_freq, shown):
-                shown = True
-                model.compute_visuals()
-                visualizer.display_current_results(model.get_current_visuals(), epoch, due(opt.update_html_freq))
-            if due(opt.print_freq, printed):
-                printed = True
-                losses = model.get_current_losses()
-                visualizer.print_current_losses(epoch, seen, losses, (time.time() - step_start) / opt.batch_size,
-                                                step_start - idle_since)
-                visualizer.plot_current_losses(epoch, seen / len(dataset), losses)
-            if due(opt.save_latest_freq):
-                model.save_networks(f"iter_{total}" if opt.save_by_iter else "latest")
-            idle_since = time.time()
-        if epoch % opt.save_epoch_freq == 0:
-            model.save_networks(epoch)
-        if epoch % opt.save_epoch_freq == 0 or epoch == last:
-            model.save_networks("latest")
-        say(f"End of epoch {epoch} / {last}, {duration(time.time() - epoch_start)}; learning rate {model.learning_rate:.3g}")
+        dataset.epoch, epoch_start, idle_since = at.epoch, time.time(), time.time()
+        try:
+            for data in dataset:
+                step_start = time.time()
+                if data:  # else none of its images could be read
+                    model.set_input(data)
+                    model.optimize_parameters()
+                at.seen += opt.batch_size  # as officially, a short last batch counts as a full one
+                at.total += opt.batch_size
+                watchdog.step()
+                progress.update(opt.batch_size, f"epoch {at.epoch}/{last}")
+                if data:
+                    report(opt, at, size, model, visualizer, step_start, step_start - idle_since)
+                if crosses(at.total, opt.batch_size, opt.save_latest_freq) and at.seen < size:
+                    run.save(f"iter_{at.total}" if opt.save_by_iter else "latest")
+                if leaving.signal and at.seen < size:
+                    break
+                idle_since = time.time()
+        except UserError:  # an image that cannot be read: the steps before it are complete
+            run.save("latest")
+            raise
+        names: list[int | str] = []
+        if at.seen >= size:
+            say(f"End of epoch {at.epoch} / {last}, {duration(time.time() - epoch_start)}; "
+                f"learning rate {model.learning_rate:.3g}")
+            ended, at.epoch, at.seen, at.shown, at.printed = at.epoch, at.epoch + 1, 0, False, False
+            names = [ended] if ended % opt.save_epoch_freq == 0 else []
+        if names or leaving.signal or at.epoch > last:
+            run.save("latest", *names)
+    watchdog.close()
     progress.close()
-    visualizer.close()
-    say(f"Done in {duration(time.time() - start)}. Networks: {model.save_dir}. "
-        + ("" if opt.no_html else f"Page: {model.save_dir / 'web' / 'index.html'}"))
+
+
+def report(opt: Namespace, at, size: int, model, visualizer, step_start: float, waited: float) -> None:
+    """Show and log what is due after a step, at least once an epoch."""
+    ends = at.seen >= size
+    if crosses(at.total, opt.batch_size, opt.display_freq) or (ends and not at.shown):
+        at.shown = True
+        model.compute_visuals()
+        save = crosses(at.total, opt.batch_size, opt.update_html_freq)
+        visualizer.display_current_results(model.get_current_visuals(), at.epoch, save)
+    if crosses(at.total, opt.batch_size, opt.print_freq) or (ends and not at.printed):
+        at.printed = True
+        losses = model.get_current_losses()
+        visualizer.print_current_losses(at.epoch, at.seen, losses, (time.time() - step_start) / opt.batch_size, waited)
+        visualizer.plot_current_losses(at.epoch, at.seen / size, losses)
+
+
+def crosses(total: int, batch_size: int, frequency: int) -> bool:
+    """Whether the last batch took ``total`` to or over a multiple of ``frequency``."""
+    return total // frequency > (total - batch_size) // frequency
+
+
+def command(opt: Namespace) -> str:
+    where = "" if opt.checkpoints_dir == "./checkpoints" else f" --checkpoints_dir {opt.checkpoints_dir}"
+    return f"python train.py --continue_train --name {opt.name}{where}"
 
 
 if __name__ == "__main__":

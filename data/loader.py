@@ -1,8 +1,10 @@
 """Batches in an order, and with an augmentation, that are a function of (seed, epoch, index) alone."""
 from __future__ import annotations
 
+import functools
 import hashlib
 import random
+import signal
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +15,10 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from data.base_dataset import BaseDataset
-from util.console import UserError
+from util.console import UserError, warn
 from util.seeds import seed_everything
+
+SKIPPED = " skipped"  # key of a batch: messages of the images that could not be read
 
 
 class Loader:
@@ -23,16 +27,21 @@ class Loader:
     Attributes:
         dataset: the dataset itself.
         epoch: number of the epoch that the next pass gives, from 1.
+        start: how many images the next pass leaves out, having been seen before; 0 afterwards.
+        skipped: how many unreadable images have been left out so far (``--on_bad_image skip``).
     """
 
     def __init__(self, dataset: BaseDataset, opt: Namespace) -> None:
         self.dataset = dataset
         self.epoch = getattr(opt, "epoch_count", 1)
+        self.start = self.skipped = 0
         self.size = int(min(len(dataset), opt.max_dataset_size))
         self.order = _Order(self.size, opt.seed, shuffle=not opt.serial_batches)
         self.batches = DataLoader(_Seeded(dataset, opt.seed), batch_size=opt.batch_size, sampler=self.order,
-                                  num_workers=opt.num_threads, persistent_workers=opt.num_threads > 0, collate_fn=_collate,
-                                  pin_memory=opt.device.startswith("cuda"))
+                                  num_workers=opt.num_threads, persistent_workers=opt.num_threads > 0,
+                                  collate_fn=functools.partial(_collate, skip=getattr(opt, "on_bad_image", "stop") == "skip"),
+                                  pin_memory=opt.device.startswith("cuda"), worker_init_fn=_ignore_ctrl_c,
+                                  generator=torch.Generator())  # its own, so that a pass draws nothing from the model's
 
     def load_data(self) -> Loader:
         return self
@@ -43,10 +52,20 @@ class Loader:
 
     def __iter__(self) -> Iterator[dict]:
         self.order.epoch, self.epoch = self.epoch, self.epoch + 1
-        for batch in self.batches:
-            if isinstance(batch, _Failure):
-                raise UserError(batch.message)
-            yield batch
+        self.order.start, self.start = self.start, 0
+        try:
+            for batch in self.batches:
+                if isinstance(batch, _Failure):
+                    raise UserError(batch.message)
+                for message in batch.pop(SKIPPED, ()):
+                    self.skipped += 1
+                    warn(f"left out: {message}")
+                yield batch
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise UserError(f"a process that loads images has died (out of memory? --num_threads {self.batches.num_workers}): "
+                            f"{str(error).splitlines()[0]}") from None
 
 
 def _number(*key: int) -> int:
@@ -58,7 +77,8 @@ class _Order(Sampler):
     """Keys (epoch, index) in the order of one epoch; the epoch travels with each key, also into worker processes."""
 
     def __init__(self, size: int, seed: int, shuffle: bool) -> None:
-        self.size, self.seed, self.shuffle, self.epoch = size, seed, shuffle, 1
+        self.size, self.seed, self.shuffle = size, seed, shuffle
+        self.epoch, self.start = 1, 0
 
     def __len__(self) -> int:
         return self.size
@@ -67,7 +87,7 @@ class _Order(Sampler):
         indices = list(range(self.size))
         if self.shuffle:
             random.Random(_number(self.seed, self.epoch)).shuffle(indices)
-        return ((self.epoch, index) for index in indices)
+        return ((self.epoch, index) for index in indices[self.start:])
 
 
 @dataclass
@@ -96,13 +116,24 @@ class _Seeded(Dataset):
             torch.set_rng_state(before[2])
 
 
-def _collate(items: list) -> dict | _Failure:
-    for item in items:
-        if isinstance(item, _Failure):
-            return item
+def _ignore_ctrl_c(worker: int) -> None:
+    """The main process decides when to leave; its workers would otherwise die of the same Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _collate(items: list, skip: bool) -> dict | _Failure:
+    failures = [item for item in items if isinstance(item, _Failure)]
+    items = [item for item in items if not isinstance(item, _Failure)]
+    if failures and not skip:
+        return failures[0]
+    if not items:  # nothing to train on: the loop passes over it
+        return {SKIPPED: [failure.message for failure in failures]}
     for key, value in items[0].items():
         if isinstance(value, torch.Tensor) and any(item[key].shape != value.shape for item in items):
             sizes = ", ".join("x".join(map(str, (*item[key].shape[:0:-1],))) for item in items)
             return _Failure(f"--batch_size {len(items)} needs images of one size, but {key} has {sizes}: "
                             "give --batch_size 1, or a --preprocess that makes one size")
-    return default_collate(items)
+    batch = default_collate(items)
+    if failures:
+        batch[SKIPPED] = [failure.message for failure in failures]
+    return batch

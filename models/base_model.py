@@ -13,6 +13,7 @@ from torch import nn
 from models.networks import get_scheduler
 from util import checkpoint, schedules
 from util.console import UserError, say
+from util.image_pool import ImagePool
 
 
 class BaseModel(ABC):
@@ -43,7 +44,8 @@ class BaseModel(ABC):
         self.isTrain = opt.isTrain
         self.device = torch.device(opt.device)
         self.save_dir = Path(opt.checkpoints_dir) / opt.name
-        if self.device.type == "cuda" and opt.preprocess != "scale_width":  # there, every image has another size
+        fixed_sizes = opt.preprocess not in ("none", "scale_width")
+        if self.device.type == "cuda" and fixed_sizes and not getattr(opt, "deterministic", False):
             torch.backends.cudnn.benchmark = True
         self.loss_names: list[str] = []
         self.model_names: list[str] = []
@@ -111,10 +113,11 @@ class BaseModel(ABC):
 
     def update_learning_rate(self, epoch: int | None = None) -> None:
         """Set the learning rates for ``epoch`` (default: the one after the last). Call at the start of each epoch."""
-        self.epoch = self.epoch + 1 if epoch is None else epoch
+        before, self.epoch = self.epoch, self.epoch + 1 if epoch is None else epoch
         if self.schedulers:
-            for scheduler in self.schedulers if self.epoch > self.opt.epoch_count else []:
-                scheduler.step(self.metric)
+            if self.opt.epoch_count <= before < self.epoch:  # not before the first epoch, nor in the middle of one
+                for scheduler in self.schedulers:
+                    scheduler.step(self.metric)
             return
         for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
             group.setdefault("initial_lr", group["lr"])
@@ -169,6 +172,25 @@ class BaseModel(ABC):
                 say(f"Net {name} starts from {source}")
         if any(sources.values()):
             say(f"Fresh networks: {', '.join(name for name in sources if not sources[name]) or 'none'}")
+
+    def training_state(self) -> dict:
+        """All that a step changes: networks, optimizers, image histories. Extend it in models that keep more."""
+        return {"networks": {name: net.state_dict() for name, net in self.networks.items()},
+                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+                "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+                "pools": {name: pool.images for name, pool in vars(self).items() if isinstance(pool, ImagePool)},
+                "epoch": self.epoch, "metric": self.metric}
+
+    def load_training_state(self, state: dict) -> None:
+        """The inverse of :meth:`training_state`, in a model of the same options."""
+        for name, net in self.networks.items():
+            net.load_state_dict(state["networks"][name])
+        for key, parts in (("optimizers", self.optimizers), ("schedulers", self.schedulers)):
+            for part, saved in zip(parts, state[key], strict=True):
+                part.load_state_dict(saved)
+        for name, images in state["pools"].items():
+            getattr(self, name).images = [image.to(self.device) for image in images]
+        self.epoch, self.metric = state["epoch"], state["metric"]
 
     def print_networks(self, verbose: bool) -> None:
         """Say how large the networks are; with ``verbose`` also their layers."""

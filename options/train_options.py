@@ -2,9 +2,22 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from options.base_options import BaseOptions
-from util.console import UserError
+from options.base_options import BaseOptions, Parser
+from util import checkpoint
+from util.console import UserError, say
+
+if TYPE_CHECKING:
+    from models.base_model import BaseModel
+
+# Options of a run that a continued one does not take over: they belong to one call.
+NOT_RESUMED = {"name", "checkpoints_dir", "gpu_ids", "device", "continue_train", "epoch", "load_iter", "epoch_count", "suffix",
+               "verbose", "isTrain", "given"}
+# Options that a saved state cannot go on with if they change.
+FIXED = {"model", "dataset_mode", "input_nc", "output_nc", "ngf", "ndf", "netG", "netD", "n_layers_D", "norm", "no_dropout",
+         "direction", "seed", "serial_batches", "max_dataset_size", "beta1", "pool_size", "lr_policy"}
 
 
 class TrainOptions(BaseOptions):
@@ -27,7 +40,8 @@ class TrainOptions(BaseOptions):
         add("--save_latest_freq", type=int, default=5000, help="save the latest networks every N images")
         add("--save_epoch_freq", type=int, default=5, help="keep the networks every N epochs")
         add("--save_by_iter", action="store_true", help="name those of save_latest_freq iter_N instead of latest")
-        add("--continue_train", action="store_true", help="start from the networks in the run's folder")
+        add("--continue_train", action="store_true", help="go on exactly where the run was stopped; options come from it")
+        add("--keep", type=int, default=0, help="keep this many older training states (state_*.pth) beside the last one")
         add("--epoch_count", type=int, default=1, help="number of the first epoch")
         add("--phase", default="train", help="train reads trainA, trainB, ...")
         # the optimisation
@@ -40,7 +54,24 @@ class TrainOptions(BaseOptions):
         add("--lr_policy", default="linear", choices=("linear", "step", "plateau", "cosine"),
             help="how the learning rate falls (util/schedules.py)")
         add("--lr_decay_iters", type=int, default=50, help="policy step: multiply by 0.1 every N epochs")
+        # safety
+        add("--deterministic", action="store_true", help="bit-equal reruns on GPUs too, at some cost in speed")
+        add("--on_bad_image", default="stop", choices=("stop", "skip"), help="what to do about an image that cannot be read")
+        add("--on_nonfinite", default="stop", choices=("stop", "skip"), help="what to do about a gradient that is not finite")
+        add("--stall_timeout", type=float, default=600, help="seconds without a step until all stacks are logged; 0: never")
         return parser
+
+    def adopt(self, parser: Parser, given: dict[str, Any], model: type[BaseModel] | None) -> None:
+        """With ``--continue_train``, every option that is not given comes from the run."""
+        if not given.get("continue_train"):
+            return
+        opt = parser.preview(given)
+        self.run = checkpoint.saved_options(Path(opt.checkpoints_dir) / opt.name)
+        if model is None:
+            parser.set_defaults(**{k: self.run[k] for k in ("model", "dataset_mode") if k in self.run})
+            return
+        known = {action.dest for action in parser._actions} - NOT_RESUMED
+        parser.set_defaults(**{k: v for k, v in self.run.items() if k in known})
 
     def check(self, opt: Namespace) -> None:
         super().check(opt)
@@ -48,8 +79,22 @@ class TrainOptions(BaseOptions):
                      "lr_decay_iters", "epoch_count"):
             if getattr(opt, name) < 1:
                 raise UserError(f"--{name} {getattr(opt, name)}: should be at least 1")
+        if opt.stall_timeout < 0 or opt.keep < 0:
+            raise UserError("--stall_timeout and --keep should not be negative")
+        self._check_resume(opt)
         if min(opt.n_epochs, opt.n_epochs_decay, opt.pool_size) < 0:
             raise UserError("--n_epochs, --n_epochs_decay and --pool_size should not be negative")
         if opt.epoch_count > opt.n_epochs + opt.n_epochs_decay:
             raise UserError(f"--epoch_count {opt.epoch_count} is past the last epoch, {opt.n_epochs + opt.n_epochs_decay} "
                             "(--n_epochs + --n_epochs_decay): nothing would be trained")
+
+    def _check_resume(self, opt: Namespace) -> None:
+        """Say which options a continued run changes; refuse those that its state does not fit."""
+        run: dict[str, Any] = getattr(self, "run", {}) if checkpoint.resumable(opt) else {}
+        changed = {k: run[k] for k in opt.given if k in run and k not in NOT_RESUMED and run[k] != getattr(opt, k)}
+        misfits = [f"--{k} {getattr(opt, k)} (the run has {v})" for k, v in changed.items() if k in FIXED]
+        if misfits:
+            raise UserError(f"--continue_train cannot change {', '.join(misfits)}; leave it out, or start a new run from these "
+                            "weights with --init_NET FILE")
+        if changed:
+            say("Changed for the rest of the run: " + ", ".join(f"--{k} {v} -> {getattr(opt, k)}" for k, v in changed.items()))

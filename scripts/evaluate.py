@@ -49,7 +49,7 @@ def random_others(images: dict[str, str], seed: int) -> dict[str, str]:
 def warn_missing(missing: Set[str], source: str, where: str) -> None:
     if missing:
         few = ", ".join(sorted(missing)[:3]) + (", ..." if len(missing) > 3 else "")
-        warn(f"{len(missing)} of the images in {source} have no partner in {where}: {few}")
+        warn(f"no partner in {where} for {len(missing)} of the images in {source}: {few}")
 
 
 def find_pairs(job: argparse.Namespace) -> dict[str, list[tuple[str, str]]]:
@@ -85,7 +85,7 @@ def measure(pairs: list[tuple[str, str]], palette: list | None, progress: Progre
         values.append([METRICS[key][1](image, target, palette) for key in keys])
         progress.update()
     if same := [pair for pair, row in zip(pairs, values, strict=True) if row[0] == PSNR_CAP]:
-        warn(f"{len(same)} images, e.g. {same[0][0]}, equal their targets: each counts as a PSNR of {PSNR_CAP:g} dB")
+        warn(f"identical to the target, counted as {PSNR_CAP:g} dB: {len(same)} of {len(pairs)}, e.g. {same[0][0]}")
     return {"n": len(pairs)} | dict(zip(keys, np.mean(values, axis=0).tolist(), strict=True))
 
 

@@ -1,43 +1,49 @@
 """Files that must never be half written or run code: network weights, options; and reading an architecture off weights."""
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
 import tempfile
 from argparse import Namespace
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from util.console import UserError
 
 if TYPE_CHECKING:
     import torch
 
+STATE = "state.pth"  # everything that a training needs to go on, beside its weights
 
-def write_atomically(path: Path, data: bytes, flag: str = "") -> None:
+
+def write_atomically(path: Path, data: bytes | Callable[[IO[bytes]], object], flag: str = "") -> None:
     """Write a file so that at any instant it holds all of the old or all of the new content.
 
+    Args:
+        data: the content, or a function that writes it into an open file.
+        flag: the option that named the folder, for the error message.
+
     Raises:
-        UserError: the folder cannot be made or written; ``flag`` is the option that named it.
+        UserError: the folder cannot be made or written (the old file stays).
     """
     temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            data(file) if callable(data) else file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # torch.save reports a full disk as a RuntimeError
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        raise UserError(f"{flag + ': ' if flag else ''}cannot write {path}: {error.strerror or error}") from None
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise UserError(f"{flag + ': ' if flag else ''}cannot write {path}: {reason}") from None
 
 
 def _umask() -> int:
@@ -49,9 +55,8 @@ def save_state_dict(state: Mapping[str, torch.Tensor], path: Path) -> None:
     """Write a state dict as the official code does: tensors on the CPU under their official names."""
     import torch
 
-    buffer = io.BytesIO()
-    torch.save(OrderedDict((k, v.detach().cpu()) for k, v in state.items()), buffer)
-    write_atomically(path, buffer.getvalue())
+    state = OrderedDict((k, v.detach().cpu()) for k, v in state.items())
+    write_atomically(path, lambda file: torch.save(state, file))
 
 
 def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -62,18 +67,29 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """
     import torch
 
+    state = load(path)
+    if not (isinstance(state, dict) and all(isinstance(v, torch.Tensor) for v in state.values())):
+        raise UserError(f"{path} holds something other than network weights (named tensors)")
+    # From nn.DataParallel, and of InstanceNorm layers from before PyTorch 0.4 (dropped where the network has none).
+    return {k.removeprefix("module."): v for k, v in state.items()}
+
+
+def load(path: Path) -> Any:
+    """Read tensors and plain values onto the CPU; a file that would run code is refused.
+
+    Raises:
+        UserError: there is no such file (says what is there), or it cannot be read.
+    """
+    import torch
+
     if not path.is_file():
         there = sorted(p.name for p in path.parent.glob("*.pth")) if path.parent.is_dir() else []
         raise UserError(f"no file {path}; " + (f"the folder has {', '.join(there)}" if there else
                         "the folder has no .pth files" if path.parent.is_dir() else "there is no such folder"))
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if not (isinstance(state, dict) and all(isinstance(v, torch.Tensor) for v in state.values())):
-            raise ValueError("it holds something other than named tensors")
+        return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file raises almost anything
-        raise UserError(f"cannot load {path} as network weights: {str(error).strip().splitlines()[0][:200]}") from None
-    # From nn.DataParallel, and of InstanceNorm layers from before PyTorch 0.4 (dropped where the network has none).
-    return {k.removeprefix("module."): v for k, v in state.items()}
+        raise UserError(f"cannot load {path}: {str(error).strip().splitlines()[0][:200]}") from None
 
 
 def saved_options(folder: Path) -> dict[str, Any]:
@@ -87,6 +103,12 @@ def saved_options(folder: Path) -> dict[str, Any]:
         return json.loads(path.read_text()) if path.is_file() else {}
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path}: {error}") from None
+
+
+def resumable(opt: Namespace) -> bool:
+    """Whether a training state is there to go on from: not where older weights are asked for with --epoch or --load_iter."""
+    return opt.continue_train and opt.epoch == "latest" and opt.load_iter == 0 and \
+        (Path(opt.checkpoints_dir) / opt.name / STATE).is_file()
 
 
 def weights_path(opt: Namespace, net: str) -> Path:

@@ -1,14 +1,22 @@
 """Seeding the generators that models and datasets draw from."""
 from __future__ import annotations
 
+import os
 import random
 
 import numpy as np
 import torch
 
 
-def seed_everything(seed: int, gpu: bool = True) -> None:
-    """Seed Python's, numpy's and torch's global generators; ``gpu`` False leaves those of GPUs alone."""
+def seed_everything(seed: int, gpu: bool = True, deterministic: bool = False) -> None:
+    """Seed Python's, numpy's and torch's global generators; ``gpu`` False leaves those of GPUs alone.
+
+    ``deterministic`` makes PyTorch choose only algorithms that give equal bits in every run.
+    """
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
     random.seed(seed)
     np.random.seed(seed % 2**32)
     (torch.manual_seed if gpu else torch.default_generator.manual_seed)(seed)

@@ -36,7 +36,7 @@ class VisdomSink:
 
     def __init__(self, opt: Namespace) -> None:
         self.opt = opt
-        self.points: list[tuple[float, list[float]]] = []
+        self.memory: dict = {"points": []}  # (epoch, losses)
         self.queue: queue.Queue[Callable] = queue.Queue(maxsize=8)
         self.thread = threading.Thread(target=self._work, daemon=True, name="visdom")
         self.thread.start()
@@ -61,8 +61,9 @@ class VisdomSink:
             pass
 
     def losses(self, epoch: int, share: float, losses: dict[str, float]) -> None:
-        self.points.append((epoch - 1 + share, list(losses.values())))
-        x, y = np.array([p[0] for p in self.points]), np.array([p[1] for p in self.points])
+        points = self.memory["points"]
+        points.append((epoch - 1 + share, list(losses.values())))
+        x, y = np.array([p[0] for p in points]), np.array([p[1] for p in points])
         names = list(losses)
         opts = {"title": f"{self.opt.name} loss over time", "legend": names, "xlabel": "epoch", "ylabel": "loss"}
         x = np.stack([x] * len(names), 1) if len(names) > 1 else x

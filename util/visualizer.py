@@ -1,6 +1,7 @@
 """What a training shows and logs: it hands losses and images to the console, the page, visdom and Weights & Biases."""
 from __future__ import annotations
 
+import os
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -8,13 +9,16 @@ from typing import Protocol
 
 import numpy as np
 
+from util import checkpoint
 from util.console import say
 from util.html import Page
 from util.images import save_image, tensor2im
 
 
 class Sink(Protocol):
-    """A place where losses and images go. Must neither raise nor take long."""
+    """A place where losses and images go. Must neither raise nor take long. ``memory`` survives a resume."""
+
+    memory: dict
 
     def losses(self, epoch: int, share: float, losses: dict[str, float]) -> None:
         """Losses at ``share`` of ``epoch``, in [0, 1]."""
@@ -33,7 +37,8 @@ class Visualizer:
         self.folder = Path(opt.checkpoints_dir) / opt.name
         self.log = self.folder / "loss_log.txt"
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._append(f"================ Training Loss ({time.ctime()}) ================")
+        if not checkpoint.resumable(opt):
+            self._append(f"================ Training Loss ({time.ctime()}) ================")
         self.sinks: list[Sink] = []
         if not opt.no_html:
             self.sinks.append(TrainingPage(opt, self.folder / "web"))
@@ -67,6 +72,18 @@ class Visualizer:
         for sink in self.sinks:
             sink.images(epoch, images, save_result)
 
+    def memory(self) -> dict:
+        """What a resumed run needs to go on with the same log, page and curves; tensors and plain values only."""
+        return {"log": self.log.stat().st_size if self.log.is_file() else 0,
+                **{type(sink).__name__: sink.memory for sink in self.sinks}}
+
+    def restore(self, memory: dict) -> None:
+        """The inverse; log lines from after the save are dropped, for they will be written again."""
+        if self.log.is_file() and self.log.stat().st_size > memory["log"]:
+            os.truncate(self.log, memory["log"])
+        for sink in self.sinks:
+            sink.memory.update(memory.get(type(sink).__name__, {}))
+
     def close(self) -> None:
         for sink in self.sinks:
             sink.close()
@@ -77,27 +94,25 @@ class TrainingPage:
 
     def __init__(self, opt: Namespace, folder: Path) -> None:
         self.opt, self.folder = opt, folder
-        self.saved_epoch = 0
-        self.last = ""
-        self.rows: dict[int, dict[str, str]] = {}
+        self.memory: dict = {"rows": {}, "last": ""}  # rows: epoch -> label -> file
 
     def losses(self, epoch: int, share: float, losses: dict[str, float]) -> None:
-        self.last = f"Epoch {epoch}: " + ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        self.memory["last"] = f"Epoch {epoch}: " + ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
 
     def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
-        if not save and epoch == self.saved_epoch:
+        rows = self.memory["rows"]
+        if not save and epoch in rows:
             return
-        self.saved_epoch = epoch
-        self.rows[epoch] = {label: f"epoch{epoch:03d}_{label}.png" for label in images}
+        rows[epoch] = {label: f"epoch{epoch:03d}_{label}.png" for label in images}
         for label, image in images.items():
-            save_image(image, self.folder / "images" / self.rows[epoch][label])
+            save_image(image, self.folder / "images" / rows[epoch][label])
         self._write(refresh=30)
 
     def _write(self, refresh: int) -> None:
         notes = [f"{self.opt.model} on {self.opt.dataroot}, {self.opt.n_epochs} + {self.opt.n_epochs_decay} epochs"]
-        page = Page(self.folder, f"Training {self.opt.name}", [*notes, self.last], self.opt.display_winsize, refresh)
-        for epoch in sorted(self.rows, reverse=True):
-            page.add_row(f"Epoch {epoch}", self.rows[epoch])
+        page = Page(self.folder, f"Training {self.opt.name}", [*notes, self.memory["last"]], self.opt.display_winsize, refresh)
+        for epoch, images in sorted(self.memory["rows"].items(), reverse=True):
+            page.add_row(f"Epoch {epoch}", images)
         page.save()
 
     def close(self) -> None:

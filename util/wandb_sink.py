@@ -15,6 +15,7 @@ class WandbSink:
         except ImportError:
             raise UserError("--use_wandb needs the package wandb: pip install wandb") from None
         self.wandb = wandb
+        self.memory: dict = {}
         self.run = wandb.run or wandb.init(project=opt.wandb_project_name, name=opt.name, config=vars(opt))
 
     def losses(self, epoch: int, share: float, losses: dict[str, float]) -> None:

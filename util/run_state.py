@@ -1,0 +1,134 @@
+"""Everything that a training needs to go on exactly where it stopped, in one file that is replaced in one instant.
+
+The official weight files are written from it. A marker tells whether a kill fell between the two; :func:`recover` then
+finishes the writing. So the folder always holds the previous or the new state, and weight files that belong together.
+"""
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import time
+from argparse import Namespace
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from util import checkpoint
+from util.console import UserError, say
+
+if TYPE_CHECKING:
+    from data.loader import Loader
+    from models.base_model import BaseModel
+    from util.visualizer import Visualizer
+
+STATE, MARKER = checkpoint.STATE, ".saving.json"
+
+
+@dataclass
+class Position:
+    """What comes next: the image after ``seen`` images of ``epoch``. ``shown`` and ``printed``: done in this epoch."""
+
+    epoch: int
+    seen: int = 0
+    total: int = 0
+    shown: bool = False
+    printed: bool = False
+    elapsed: float = 0.0
+
+
+class RunState:
+    """Saves and restores one training."""
+
+    def __init__(self, opt: Namespace, model: BaseModel, dataset: Loader, visualizer: Visualizer) -> None:
+        self.opt, self.model, self.dataset, self.visualizer = opt, model, dataset, visualizer
+        self.folder = Path(opt.checkpoints_dir) / opt.name
+        self.at = Position(opt.epoch_count)
+        self.since = time.monotonic()
+
+    def save(self, *names: int | str) -> None:
+        """Write the state, then the networks as ``{name}_net_*.pth``."""
+        now = time.monotonic()
+        self.at.elapsed, self.since = self.at.elapsed + now - self.since, now
+        state = {
+            "number": f"{self.at.epoch}.{self.at.seen}.{time.time_ns()}",
+            "position": asdict(self.at),
+            "options": json.dumps(vars(self.opt)),
+            "model": self.model.training_state(),
+            "visualizer": self.visualizer.memory(),
+            "random": _generators(),
+        }
+        marker = self.folder / MARKER
+        checkpoint.write_atomically(marker, json.dumps({"number": state["number"], "names": names}).encode())
+        self._keep_old()
+        checkpoint.write_atomically(self.folder / STATE, lambda file: torch.save(state, file))
+        for name in names:
+            self.model.save_networks(name)
+        marker.unlink(missing_ok=True)
+
+    def _keep_old(self) -> None:
+        """Keep the last ``--keep`` states beside the one that is about to be replaced."""
+        current = self.folder / STATE
+        if self.opt.keep < 1 or not current.is_file():
+            return
+        old = sorted(self.folder.glob("state_*.pth"), key=lambda p: p.stat().st_mtime)
+        for path in old[: max(0, len(old) - self.opt.keep + 1)]:
+            path.unlink()
+        kept = self.folder / f"state_{time.strftime('%Y%m%d_%H%M%S')}_{time.time_ns() % 10**9:09d}.pth"
+        try:
+            os.link(current, kept)
+        except OSError:  # no hard links on this file system
+            shutil.copy2(current, kept)
+
+    def resume(self) -> None:
+        """Go back to the saved state, with its log and page; without one, keep the weights that ``setup`` has loaded."""
+        if not checkpoint.resumable(self.opt):
+            say("Starting from the weights alone: optimizers, schedule and image history are fresh")
+            return
+        state = checkpoint.load(self.folder / STATE)
+        try:
+            self.at = Position(**state["position"])
+            self.model.load_training_state(state["model"])
+            self.visualizer.restore(state["visualizer"])
+            _restore_generators(state["random"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise UserError(f"{self.folder / STATE} does not fit this run: {str(error).splitlines()[0]}") from None
+        saved = json.loads(state["options"])
+        for group in (group for optimizer in self.model.optimizers for group in optimizer.param_groups):
+            group["initial_lr"] = group.get("initial_lr", group["lr"]) * self.opt.lr / saved["lr"]
+        self.dataset.start = self.at.seen
+        say(f"Continuing in epoch {self.at.epoch} after {self.at.seen} images ({self.at.total} in all)")
+
+
+def recover(folder: Path) -> None:
+    """Finish a save that a kill cut off: write the weight files again that belong to the state."""
+    marker = folder / MARKER
+    if not marker.is_file():
+        return
+    cut = json.loads(marker.read_text())
+    state = checkpoint.load(folder / STATE) if (folder / STATE).is_file() else {}
+    if state.get("number") == cut["number"]:
+        say(f"The last save in {folder} was cut off; finishing it")
+        for name in cut["names"]:
+            for net, weights in state["model"]["networks"].items():
+                checkpoint.save_state_dict(weights, folder / f"{name}_net_{net}.pth")
+    marker.unlink()
+
+
+def _generators() -> dict:
+    kind, keys, *rest = np.random.get_state()
+    return {"python": random.getstate(), "numpy": [kind, np.asarray(keys).tolist(), *rest], "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
+
+
+def _restore_generators(state: dict) -> None:
+    random.setstate(state["python"])
+    kind, keys, *rest = state["numpy"]
+    np.random.set_state((kind, np.array(keys, np.uint32), *rest))
+    torch.set_rng_state(state["torch"])
+    if len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])
