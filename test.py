@@ -6,15 +6,17 @@ from util.console import Progress, run_main, say
 
 
 def main() -> None:
-    opt = TestOptions().parse()
+    options = TestOptions()
+    opt = options.parse(record=False)
     from data import create_dataset
-    from models import create_model
+    from models import create_model, feed
     from util.results import Results
     from util.seeds import seed_everything
 
     dataset = create_dataset(opt)
     model = create_model(opt)
     model.setup(opt)
+    options.print_options(opt)
     if opt.eval:
         model.eval()
     count = int(min(len(dataset), opt.num_test))
@@ -23,7 +25,7 @@ def main() -> None:
     results = Results(opt)
     progress = Progress(count, "Translating")
     for data in dataset:
-        model.set_input(data)
+        feed(model, data)
         seed_everything(opt.seed)  # for each batch, so that an image's dropout does not depend on the images before it
         model.test()
         results.add(model, limit=count - progress.done)

@@ -1,6 +1,7 @@
 """Train a model, by default a CycleGAN: ``python train.py --dataroot ./datasets/atlas --name atlas``."""
 from __future__ import annotations
 
+import sys
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -13,6 +14,9 @@ from util.schedules import describe, last_epoch
 def main() -> None:
     options = TrainOptions()
     opt = options.parse(record=False)
+    if opt.dry_run:
+        from util.data_report import report
+        sys.exit(report(opt))
     from data import create_dataset
     from models import create_model
     from util.guard import Leaving, Lock, NonFinite
@@ -22,7 +26,6 @@ def main() -> None:
 
     folder = Path(opt.checkpoints_dir) / opt.name
     lock = Lock(folder)
-    options.print_options(opt)
     recover(folder)
     leaving = Leaving()
     seed_everything(opt.seed, deterministic=opt.deterministic)
@@ -30,6 +33,7 @@ def main() -> None:
     model = create_model(opt)
     model.setup(opt)
     visualizer = Visualizer(opt)
+    options.print_options(opt)
     run = RunState(opt, model, dataset, visualizer)
     if opt.continue_train:
         run.resume()
@@ -56,6 +60,7 @@ def main() -> None:
 
 def train(opt: Namespace, run, model, dataset, visualizer, leaving) -> None:
     """The loop: epochs of steps, what is due after each, and a save at every end."""
+    from models import feed
     from util.guard import Watchdog, watch_gradients
 
     last, size, at = last_epoch(opt), len(dataset), run.at
@@ -63,14 +68,16 @@ def train(opt: Namespace, run, model, dataset, visualizer, leaving) -> None:
     watchdog = Watchdog(run.folder, opt.stall_timeout)
     progress = Progress(last * size, done=(at.epoch - 1) * size + at.seen)
     while at.epoch <= last and not leaving.signal:
-        model.update_learning_rate(at.epoch)
+        model.epoch = at.epoch - 1
+        model.update_learning_rate()
         visualizer.reset()
         dataset.epoch, epoch_start, idle_since = at.epoch, time.time(), time.time()
+        names: list[int | str] = []  # under which the networks are to be saved
         try:
             for data in dataset:
                 step_start = time.time()
                 if data:  # else none of its images could be read
-                    model.set_input(data)
+                    feed(model, data)
                     model.optimize_parameters()
                 at.seen += opt.batch_size  # as officially, a short last batch counts as a full one
                 at.total += opt.batch_size
@@ -78,22 +85,26 @@ def train(opt: Namespace, run, model, dataset, visualizer, leaving) -> None:
                 progress.update(opt.batch_size, f"epoch {at.epoch}/{last}")
                 if data:
                     report(opt, at, size, model, visualizer, step_start, step_start - idle_since)
-                if crosses(at.total, opt.batch_size, opt.save_latest_freq) and at.seen < size:
-                    run.save(f"iter_{at.total}" if opt.save_by_iter else "latest")
+                due = crosses(at.total, opt.batch_size, opt.save_latest_freq)
+                names = ([f"iter_{at.total}"] if opt.save_by_iter else ["latest"]) if due else []
+                if names and at.seen < size:
+                    run.save(*names)
                 if leaving.signal and at.seen < size:
                     break
                 idle_since = time.time()
         except UserError:  # an image that cannot be read: the steps before it are complete
             run.save("latest")
             raise
-        names: list[int | str] = []
         if at.seen >= size:
+            rates = [f"{group['lr']:.3g}" for optimizer in model.optimizers for group in optimizer.param_groups]
             say(f"End of epoch {at.epoch} / {last}, {duration(time.time() - epoch_start)}; "
-                f"learning rate {model.learning_rate:.3g}")
+                f"learning rate {', '.join(dict.fromkeys(rates))}")
             ended, at.epoch, at.seen, at.shown, at.printed = at.epoch, at.epoch + 1, 0, False, False
-            names = [ended] if ended % opt.save_epoch_freq == 0 else []
-        if names or leaving.signal or at.epoch > last:
-            run.save("latest", *names)
+            names += [ended] if ended % opt.save_epoch_freq == 0 else []
+            if names or at.epoch > last or leaving.signal:
+                run.save(*dict.fromkeys(["latest", *names]))
+        elif leaving.signal:
+            run.save("latest")
     watchdog.close()
     progress.close()
 

@@ -10,7 +10,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 from torchvision import transforms
 
-from data.image_folder import read_image
+from data.image_folder import lies, read_image
 from util.console import UserError
 
 BICUBIC = transforms.InterpolationMode.BICUBIC
@@ -35,6 +35,9 @@ class BaseDataset(Dataset, ABC):
     @abstractmethod
     def __getitem__(self, index: int) -> dict:
         """Item ``index``. Python's, numpy's and torch's generators are seeded before by (seed, epoch, index)."""
+
+    def __str__(self) -> str:
+        return f"{len(self)} images"
 
     def read(self, path: str, channels: int = 3) -> Image.Image:
         """The image for a network of so many channels (see ``read_image``). Raises UserError where it cannot be read."""
@@ -107,8 +110,10 @@ def too_small(opt: Namespace, images: list[str]) -> str:
             f"(--preprocess {opt.preprocess}): give a smaller --crop_size, or --preprocess resize_and_crop, which enlarges")
 
 
-def check_sizes(opt: Namespace, paths: list[str], at_most: int = 500) -> None:
+def check_sizes(opt: Namespace, paths: list[str], across: int = 1, at_most: int = 500) -> None:
     """Look at image sizes (of up to ``at_most`` files, evenly spread) before a training that crops without resizing.
+
+    ``across``: how many images stand side by side in a file.
 
     Raises:
         UserError: lists images that are smaller than the crop.
@@ -116,10 +121,11 @@ def check_sizes(opt: Namespace, paths: list[str], at_most: int = 500) -> None:
     if not opt.isTrain or opt.preprocess not in ("crop", "scale_width_and_crop"):
         return
     small = []
-    for path in paths[:: max(1, len(paths) // at_most)]:
+    for path in paths[:: -(-len(paths) // at_most)]:
         try:
             with Image.open(path) as image:
-                size = image.size
+                width, height = image.size[::-1] if lies(image) and not opt.no_exif else image.size
+                size = width // across, height
         except Exception:  # reported, with its cause, when it is read
             continue
         if min(_resized(opt, size)) < opt.crop_size:

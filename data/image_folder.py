@@ -2,10 +2,11 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from util.console import UserError
 
@@ -25,7 +26,7 @@ def make_dataset(dir: str, max_dataset_size: float = float("inf")) -> list[str]:
     if not os.path.isdir(dir):
         raise UserError(_missing(Path(dir)))
     paths = sorted(os.path.join(folder, name) for folder, _, names in os.walk(dir, followlinks=True)
-                   for name in names if is_image_file(name))
+                   for name in names if is_image_file(name) and not name.startswith("."))
     if not paths:
         raise UserError(f"{dir} holds no images ({', '.join(e[1:] for e in IMG_EXTENSIONS)})")
     return paths[: int(min(max_dataset_size, len(paths)))]
@@ -36,15 +37,24 @@ def _missing(folder: Path) -> str:
     root = folder.parent
     found = sorted(p.name + "/" if p.is_dir() else p.name for p in root.iterdir()) if root.is_dir() else []
     said = f"{root} has no folder {folder.name}; it has {', '.join(found[:8]) or 'nothing'}{' ...' if len(found) > 8 else ''}"
+    if folder.exists():
+        return f"{folder} is a file; it should be a folder of images"
     deeper = [p for p in (root / name for name in found) if (p / folder.name).is_dir()]
     if deeper:
         return f"{said}. Did you mean --dataroot {deeper[0]}?"
-    alike = [name for name in found if name.rstrip("/").lower() == folder.name.lower()]
+    alike = [name for name in found if name.endswith("/") and re.sub(r"\W|_", "", name).lower() == folder.name.lower()]
     if alike:
-        return f"{said}. Names are case-sensitive: rename {alike[0]} to {folder.name}"
-    if root.name == folder.name or root.name.startswith(("train", "test")):
+        return f"{said}. Did you mean {alike[0]}? Names count, upper and lower case too: rename {alike[0]} to {folder.name}"
+    if folder.name[-1:] in "AB" and folder.name[:-1] + "/" in found:
+        return f"{said}. For pairs side by side in one file, give --dataset_mode aligned and a model such as pix2pix"
+    if re.fullmatch(r"(train|test|val)[AB]?", root.name):
         return f"{said}. Did you mean its parent, --dataroot {root.parent}?"
-    return said
+    return said + (". To translate a plain folder of images: --model test" if folder.name.startswith("test") else "")
+
+
+def lies(image: Image.Image) -> bool:
+    """Whether the EXIF note says that the image is to be turned by 90 degrees, so that its sides change places."""
+    return image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
 
 
 def as_mode(image: Image.Image, channels: int, exif: bool = True) -> Image.Image:

@@ -3,20 +3,21 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import pickle
 import random
 import signal
+import warnings
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from data.base_dataset import BaseDataset
 from util.console import UserError, warn
-from util.seeds import seed_everything
+from util.seeds import own_generators, seed_everything
 
 SKIPPED = " skipped"  # key of a batch: messages of the images that could not be read
 
@@ -34,10 +35,11 @@ class Loader:
     def __init__(self, dataset: BaseDataset, opt: Namespace) -> None:
         self.dataset = dataset
         self.epoch = getattr(opt, "epoch_count", 1)
+        warnings.filterwarnings("ignore", "This DataLoader will create")  # --num_threads is the user's choice
         self.start = self.skipped = 0
         self.size = int(min(len(dataset), opt.max_dataset_size))
         self.order = _Order(self.size, opt.seed, shuffle=not opt.serial_batches)
-        self.batches = DataLoader(_Seeded(dataset, opt.seed), batch_size=opt.batch_size, sampler=self.order,
+        self.batches = DataLoader(_Seeded(dataset, opt.seed, opt.dataset_mode), batch_size=opt.batch_size, sampler=self.order,
                                   num_workers=opt.num_threads, persistent_workers=opt.num_threads > 0,
                                   collate_fn=functools.partial(_collate, skip=getattr(opt, "on_bad_image", "stop") == "skip"),
                                   pin_memory=opt.device.startswith("cuda"), worker_init_fn=_ignore_ctrl_c,
@@ -57,7 +59,7 @@ class Loader:
             for batch in self.batches:
                 if isinstance(batch, _Failure):
                     raise UserError(batch.message)
-                for message in batch.pop(SKIPPED, ()):
+                for message in batch.pop(SKIPPED, ()) if isinstance(batch, dict) else ():
                     self.skipped += 1
                     warn(f"left out: {message}")
                 yield batch
@@ -87,7 +89,8 @@ class _Order(Sampler):
         indices = list(range(self.size))
         if self.shuffle:
             random.Random(_number(self.seed, self.epoch)).shuffle(indices)
-        return ((self.epoch, index) for index in indices[self.start:])
+        epoch = self.epoch  # as it is now, also when the next pass has begun
+        return ((epoch, index) for index in indices[self.start:])
 
 
 @dataclass
@@ -99,21 +102,28 @@ class _Failure:
 class _Seeded(Dataset):
     """Seeds Python's, numpy's and torch's generators for each item, so that custom datasets are reproducible too."""
 
-    def __init__(self, dataset: BaseDataset, seed: int) -> None:
-        self.dataset, self.seed = dataset, seed
+    def __init__(self, dataset: BaseDataset, seed: int, mode: str) -> None:
+        self.dataset, self.seed, self.mode = dataset, seed, mode
+
+    def __reduce__(self) -> tuple:
+        """Where workers are spawned: a dataset that was given as a file has to be imported before it is unpickled."""
+        return _unpickle, (pickle.dumps(self.dataset), self.seed, self.mode)
 
     def __getitem__(self, key: tuple[int, int]) -> dict | _Failure:
-        seed = _number(self.seed, *key)
-        before = random.getstate(), np.random.get_state(), torch.get_rng_state()
-        seed_everything(seed, gpu=False)
-        try:
-            return self.dataset[key[1]]
-        except (UserError, OSError, SyntaxError, Image.DecompressionBombError) as error:  # the last three: Pillow's
-            return _Failure(f"item {key[1]}: {error}" if not isinstance(error, UserError) else str(error))
-        finally:  # in the main process the model draws from the same generators
-            random.setstate(before[0])
-            np.random.set_state(before[1])
-            torch.set_rng_state(before[2])
+        with own_generators():  # in the main process the model draws from the same ones
+            seed_everything(_number(self.seed, *key), gpu=False)
+            try:
+                return self.dataset[key[1]]
+            except UserError as error:
+                return _Failure(str(error))
+            except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # of Pillow, in datasets that open files
+                return _Failure(f"item {key[1]}: {error}")
+
+
+def _unpickle(dataset: bytes, seed: int, mode: str) -> _Seeded:
+    from data import find_dataset_using_name
+    find_dataset_using_name(mode)
+    return _Seeded(pickle.loads(dataset), seed, mode)
 
 
 def _ignore_ctrl_c(worker: int) -> None:
@@ -128,7 +138,7 @@ def _collate(items: list, skip: bool) -> dict | _Failure:
         return failures[0]
     if not items:  # nothing to train on: the loop passes over it
         return {SKIPPED: [failure.message for failure in failures]}
-    for key, value in items[0].items():
+    for key, value in items[0].items() if isinstance(items[0], dict) else ():
         if isinstance(value, torch.Tensor) and any(item[key].shape != value.shape for item in items):
             sizes = ", ".join("x".join(map(str, (*item[key].shape[:0:-1],))) for item in items)
             return _Failure(f"--batch_size {len(items)} needs images of one size, but {key} has {sizes}: "

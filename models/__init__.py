@@ -5,6 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from util.console import UserError
 from util.plugins import find_class
 
 if TYPE_CHECKING:
@@ -22,6 +23,15 @@ def find_model_using_name(model_name: str) -> type[BaseModel]:
     """The class ``XModel`` in ``models/X_model.py``, or the one in the ``.py`` file that is named."""
     from models.base_model import BaseModel
     return find_class("model", model_name, BaseModel)
+
+
+def feed(model: BaseModel, batch: dict) -> None:
+    """``model.set_input(batch)``. Raises UserError where the dataset does not give what the model takes."""
+    try:
+        model.set_input(batch)
+    except KeyError as error:
+        raise UserError(f"--dataset_mode {model.opt.dataset_mode} gives {', '.join(batch)}, but --model {model.opt.model} needs "
+                        f"{error.args[0]}") from None
 
 
 def get_option_setter(model_name: str):

@@ -43,7 +43,7 @@ class BaseModel(ABC):
         self.gpu_ids = opt.gpu_ids
         self.isTrain = opt.isTrain
         self.device = torch.device(opt.device)
-        self.save_dir = Path(opt.checkpoints_dir) / opt.name
+        self.save_dir = str(Path(opt.checkpoints_dir) / opt.name)
         fixed_sizes = opt.preprocess not in ("none", "scale_width")
         if self.device.type == "cuda" and fixed_sizes and not getattr(opt, "deterministic", False):
             torch.backends.cudnn.benchmark = True
@@ -54,7 +54,8 @@ class BaseModel(ABC):
         self.image_paths: list[str] = []
         self.metric: float | None = None
         self.schedulers: list = []  # of policy plateau only; the others are functions of the epoch
-        self.epoch = getattr(opt, "epoch_count", 1) - 1
+        self.epoch = getattr(opt, "epoch_count", 1) - 1  # the one that update_learning_rate was last called for
+        self.plateau_epoch = self.epoch + 1  # in which the schedulers were last stepped; not before the first
 
     @abstractmethod
     def set_input(self, input: dict) -> None:
@@ -73,8 +74,7 @@ class BaseModel(ABC):
 
     # What the rest of the program reads. The name lists are looked up here and nowhere else.
 
-    @property
-    def networks(self) -> dict[str, nn.Module]:
+    def get_networks(self) -> dict[str, nn.Module]:
         return {name: getattr(self, "net" + name) for name in self.model_names}
 
     def get_current_losses(self) -> dict[str, float]:
@@ -98,7 +98,7 @@ class BaseModel(ABC):
 
     def setup(self, opt: Namespace) -> None:
         """Move networks to the device; load their weights for testing and continuing."""
-        for net in self.networks.values():
+        for net in self.get_networks().values():
             net.to(self.device)
         if self.isTrain and opt.lr_policy == "plateau":
             if self.metric is None:
@@ -113,9 +113,10 @@ class BaseModel(ABC):
 
     def update_learning_rate(self, epoch: int | None = None) -> None:
         """Set the learning rates for ``epoch`` (default: the one after the last). Call at the start of each epoch."""
-        before, self.epoch = self.epoch, self.epoch + 1 if epoch is None else epoch
+        self.epoch = self.epoch + 1 if epoch is None else epoch
         if self.schedulers:
-            if self.opt.epoch_count <= before < self.epoch:  # not before the first epoch, nor in the middle of one
+            if self.epoch > self.plateau_epoch:  # else a run resumes in the middle of an epoch
+                self.plateau_epoch = self.epoch
                 for scheduler in self.schedulers:
                     scheduler.step(self.metric)
             return
@@ -123,13 +124,9 @@ class BaseModel(ABC):
             group.setdefault("initial_lr", group["lr"])
             group["lr"] = group["initial_lr"] * schedules.lr_factor(self.opt, self.epoch)
 
-    @property
-    def learning_rate(self) -> float:
-        return self.optimizers[0].param_groups[0]["lr"]
-
     def eval(self) -> None:
         """Evaluation mode: no dropout, running statistics in batch norm."""
-        for net in self.networks.values():
+        for net in self.get_networks().values():
             net.eval()
 
     def test(self) -> None:
@@ -138,22 +135,23 @@ class BaseModel(ABC):
             self.forward()
             self.compute_visuals()
 
-    def set_requires_grad(self, nets: nn.Module | Iterable[nn.Module], requires_grad: bool = False) -> None:
+    def set_requires_grad(self, nets: nn.Module | None | Iterable[nn.Module | None], requires_grad: bool = False) -> None:
         """Freeze networks (False) so that no gradients are computed for them, or thaw them."""
-        for net in [nets] if isinstance(nets, nn.Module) else nets:
-            net.requires_grad_(requires_grad)
+        for net in nets if isinstance(nets, Iterable) and not isinstance(nets, nn.Module) else [nets]:
+            if net is not None:
+                net.requires_grad_(requires_grad)
 
     # Files
 
     def save_networks(self, epoch: int | str) -> None:
         """Write ``{epoch}_net_{name}.pth`` for each network; each file is complete or not there."""
-        for name, net in self.networks.items():
-            checkpoint.save_state_dict(net.state_dict(), self.save_dir / f"{epoch}_net_{name}.pth")
+        for name, net in self.get_networks().items():
+            checkpoint.save_state_dict(net.state_dict(), Path(self.save_dir) / f"{epoch}_net_{name}.pth")
 
     def load_networks(self, epoch: int | str) -> None:
         """Read them again, also from the official code. Raises UserError: not there, damaged, or of another shape."""
-        for name, net in self.networks.items():
-            path = self.save_dir / f"{epoch}_net_{name}.pth"
+        for name, net in self.get_networks().items():
+            path = Path(self.save_dir) / f"{epoch}_net_{name}.pth"
             checkpoint.fit_state_dict(net, checkpoint.load_state_dict(path), path)
             say(f"Loaded {path}")
 
@@ -165,36 +163,36 @@ class BaseModel(ABC):
 
     def init_networks(self, opt: Namespace) -> None:
         """Load the weights of ``--init_NAME``, and say which networks start fresh."""
-        sources = {name: getattr(opt, f"init_{name}", None) for name in self.networks}
+        sources = {name: getattr(opt, f"init_{name}", None) for name in self.get_networks()}
         for name, source in sources.items():
             if source:
-                checkpoint.fit_state_dict(self.networks[name], checkpoint.load_state_dict(Path(source)), Path(source))
+                checkpoint.fit_state_dict(self.get_networks()[name], checkpoint.load_state_dict(Path(source)), Path(source))
                 say(f"Net {name} starts from {source}")
         if any(sources.values()):
             say(f"Fresh networks: {', '.join(name for name in sources if not sources[name]) or 'none'}")
 
     def training_state(self) -> dict:
         """All that a step changes: networks, optimizers, image histories. Extend it in models that keep more."""
-        return {"networks": {name: net.state_dict() for name, net in self.networks.items()},
+        return {"networks": {name: net.state_dict() for name, net in self.get_networks().items()},
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
                 "pools": {name: pool.images for name, pool in vars(self).items() if isinstance(pool, ImagePool)},
-                "epoch": self.epoch, "metric": self.metric}
+                "plateau_epoch": self.plateau_epoch, "metric": self.metric}
 
     def load_training_state(self, state: dict) -> None:
         """The inverse of :meth:`training_state`, in a model of the same options."""
-        for name, net in self.networks.items():
+        for name, net in self.get_networks().items():
             net.load_state_dict(state["networks"][name])
         for key, parts in (("optimizers", self.optimizers), ("schedulers", self.schedulers)):
             for part, saved in zip(parts, state[key], strict=True):
                 part.load_state_dict(saved)
         for name, images in state["pools"].items():
             getattr(self, name).images = [image.to(self.device) for image in images]
-        self.epoch, self.metric = state["epoch"], state["metric"]
+        self.plateau_epoch, self.metric = state["plateau_epoch"], state["metric"]
 
     def print_networks(self, verbose: bool) -> None:
         """Say how large the networks are; with ``verbose`` also their layers."""
-        for name, net in self.networks.items():
+        for name, net in self.get_networks().items():
             if verbose:
                 say(str(net))
             say(f"Network {name}: {sum(p.numel() for p in net.parameters()) / 1e6:.3f} M parameters")

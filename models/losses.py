@@ -46,6 +46,9 @@ def cal_gradient_penalty(netD: nn.Module, real_data: torch.Tensor, fake_data: to
     """
     if lambda_gp <= 0:
         return 0.0, None
+    if real_data.shape != fake_data.shape:  # of images in their own sizes: points between them need a common one
+        height, width = (min(real_data.shape[d], fake_data.shape[d]) for d in (2, 3))
+        real_data, fake_data = real_data[..., :height, :width], fake_data[..., :height, :width]
     mix: dict = {"real": 1.0, "fake": 0.0, "mixed": torch.rand(len(real_data), 1, 1, 1, device=real_data.device)}
     if type not in mix:
         raise ValueError(f"type {type}: should be real, fake or mixed")

@@ -14,6 +14,7 @@ from torch.optim import Optimizer, lr_scheduler
 
 from models.losses import GANLoss, cal_gradient_penalty
 from util import schedules
+from util.console import UserError
 
 __all__ = ["GANLoss", "cal_gradient_penalty", "define_D", "define_G", "get_norm_layer", "get_scheduler", "init_net",
            "init_weights"]
@@ -41,7 +42,7 @@ def init_weights(net: nn.Module, init_type: str = "normal", init_gain: float = 0
     if init_type not in fill:
         raise ValueError(f"init_type {init_type}: should be one of {', '.join(fill)}")
     for module in net.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        if isinstance(module, (nn.modules.conv._ConvNd, nn.Linear)):
             fill[init_type](module.weight.data)
             if module.bias is not None:
                 init.zeros_(module.bias)
@@ -210,8 +211,12 @@ class NLayerDiscriminator(nn.Module):
             layers += [nn.Conv2d(widths[n - 1], widths[n], 4, stride=2 if n < n_layers else 1, padding=1,
                                  bias=_biased(norm_layer)), norm_layer(widths[n]), nn.LeakyReLU(0.2, True)]
         self.model = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, padding=1))
+        self.least = 3 * 2**n_layers  # smaller images leave nothing to normalise, or to convolve
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if min(x.shape[2:]) < self.least:
+            raise UserError(f"images of {x.shape[3]}x{x.shape[2]} are too small for this discriminator, which needs "
+                            f"{self.least}: give a larger --crop_size, --netD n_layers with fewer --n_layers_D, or --netD pixel")
         return self.model(x)
 
 

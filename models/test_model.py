@@ -7,7 +7,7 @@ from pathlib import Path
 from models import networks
 from models.base_model import BaseModel
 from util import checkpoint
-from util.console import UserError, say
+from util.console import UsageError, UserError, say
 
 
 class TestModel(BaseModel):
@@ -18,7 +18,7 @@ class TestModel(BaseModel):
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool = True) -> ArgumentParser:
         if is_train:
-            raise UserError("--model test cannot be trained; it applies the generator of another model")
+            raise UsageError("--model test cannot be trained; it applies the generator of another model")
         parser.set_defaults(dataset_mode="single")
         parser.add_argument("--model_suffix", default="", help="read EPOCH_net_G + this, e.g. _A for G_A")
         return parser
@@ -35,13 +35,16 @@ class TestModel(BaseModel):
     def __init__(self, opt: Namespace) -> None:
         super().__init__(opt)
         self.visual_names = ["real", "fake"]
-        self.source = self.weights_that_tell(opt)
         self.model_names = ["G" + opt.model_suffix]
         self.netG = networks.define_G(opt.input_nc, opt.output_nc, opt.ngf, opt.netG, opt.norm, not opt.no_dropout,
                                       opt.init_type, opt.init_gain, self.gpu_ids)
         setattr(self, "netG" + opt.model_suffix, self.netG)
 
     def load_networks(self, epoch: int | str) -> None:
+        self.source = self.weights_that_tell(Namespace(**vars(self.opt) | {"epoch": str(epoch), "load_iter": 0}))
+        if not self.source.is_file() and self.source.parent.is_dir() and not self.opt.model_suffix:
+            there = ", ".join(sorted(path.name for path in self.source.parent.glob("*.pth"))) or "no .pth files"
+            raise UserError(f"no file {self.source}, nor {epoch}_net_G_A.pth or {epoch}_net_G_B.pth; the folder has {there}")
         checkpoint.fit_state_dict(self.netG, checkpoint.load_state_dict(self.source), self.source)
         say(f"Loaded {self.source}")
 

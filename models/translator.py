@@ -14,7 +14,7 @@ from models.test_model import TestModel
 from options.test_options import TestOptions
 from util.console import UserError
 from util.images import tensor2im
-from util.seeds import seed_everything
+from util.seeds import own_generators, seed_everything
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray, torch.Tensor)
 
@@ -67,7 +67,8 @@ class Translator:
         return array if isinstance(image, np.ndarray) else Image.fromarray(array)
 
     def _run(self, batch: torch.Tensor) -> torch.Tensor:
-        seed_everything(self.opt.seed)
-        self.model.set_input({"A": batch, "A_paths": []})
-        self.model.test()
+        with own_generators():
+            seed_everything(self.opt.seed)
+            self.model.set_input({"A": batch, "A_paths": []})
+            self.model.test()
         return self.model.fake.to(batch.device)

@@ -2,8 +2,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
+import math
 import random
+import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from options.renamed import RENAMED
 from util import plugins
 from util.checkpoint import write_atomically
-from util.console import UserError, say
+from util.console import UsageError, say
 
 if TYPE_CHECKING:
     from models.base_model import BaseModel
@@ -22,20 +25,29 @@ PREPROCESS = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", 
 
 
 class Parser(ArgumentParser):
-    """An ArgumentParser whose every error is one line and ends with status 2."""
+    """An ArgumentParser that raises :class:`UsageError`, and can tell what was given from what is default."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message}\n")
+        raise UsageError(message)
 
     def given(self, args: Sequence[str]) -> dict[str, Any]:
         """The options that stand on the command line, without defaults."""
-        unset = object()
-        blank = Namespace(**{action.dest: unset for action in self._actions})
-        return {k: v for k, v in vars(self.parse_known_args(args, blank)[0]).items() if v is not unset}
+        before = [(action, action.default, action.required) for action in self._actions]
+        defaults, self._defaults = self._defaults, {}
+        for action in self._actions:
+            action.default, action.required = argparse.SUPPRESS, False
+        try:
+            return vars(self.parse_known_args(args)[0])
+        finally:
+            self._defaults = defaults
+            for action, default, required in before:
+                action.default, action.required = default, required
 
     def preview(self, given: dict[str, Any]) -> Namespace:
         """The options as they stand so far: today's defaults under what was given."""
-        return Namespace(**{a.dest: self.get_default(a.dest) for a in self._actions} | given)
+        opt = Namespace(**{a.dest: self.get_default(a.dest) for a in self._actions} | given)
+        opt.name = full_name(opt)
+        return opt
 
 
 class BaseOptions:
@@ -93,8 +105,12 @@ class BaseOptions:
         add("--wandb_project_name", default="CycleGAN-and-pix2pix", help="project name there")
         return parser
 
-    def adopt(self, parser: Parser, given: dict[str, Any], model: type[BaseModel] | None) -> None:
-        """Change defaults from an existing run: called before the model is chosen (None) and after all is declared."""
+    def find_run(self, parser: Parser, given: dict[str, Any]) -> dict[str, Any]:
+        """The options of an existing run to start from, {} if there is none; may set the default of ``--model``."""
+        return {}
+
+    def adopt(self, parser: Parser, given: dict[str, Any], model: type[BaseModel]) -> None:
+        """Take over options of ``self.run`` as defaults, once all options are declared."""
 
     def gather_options(self, args: Sequence[str] | None = None) -> Namespace:
         """Parse ``args`` (default: the command line) in stages; usage errors end the program with status 2."""
@@ -102,18 +118,22 @@ class BaseOptions:
         from models import find_model_using_name
 
         args = sys.argv[1:] if args is None else list(args)
-        wants_help = bool({"-h", "--help"} & set(args))
-        parser = self.parser = Parser(add_help=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        parser = self.parser = Parser(add_help=False, conflict_handler="resolve",  # an option that a custom model declares wins
+                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         parser.add_argument("-h", "--help", action="store_true", default=argparse.SUPPRESS, help="show this and leave")
         self.initialize(parser)
         given = parser.given(args)
+        wants_help = given.pop("help", False)
         if wants_help and not {"model", "dataset_mode"} & set(given):  # fast: imports neither PyTorch nor any model
             parser.epilog = "Models and datasets add options of their own: see --model NAME --help"
             self._show_help()
-        self.adopt(parser, given, None)
-        model = find_model_using_name(parser.parse_known_args(args)[0].model)
+        self.run = self.find_run(parser, given)
+        name = parser.preview(given).model
+        model = find_model_using_name(name)
         model.modify_commandline_options(parser, self.isTrain)
-        dataset_options(parser.parse_known_args(args)[0].dataset_mode)(parser, self.isTrain)
+        if self.run.get("model") == absolute(name):
+            parser.set_defaults(dataset_mode=self.run.get("dataset_mode"))
+        dataset_options(parser.preview(parser.given(args)).dataset_mode)(parser, self.isTrain)
         if wants_help:
             self._show_help()
         given = parser.given(args)
@@ -132,6 +152,10 @@ class BaseOptions:
         word = argument.split("=")[0]
         if word.lstrip("-") in RENAMED:
             self.parser.error(f"{word} has been renamed; today's option is {RENAMED[word.lstrip('-')]}")
+        for other, options in (("train.py", "TrainOptions"), ("test.py", "TestOptions")):
+            module = importlib.import_module(f"options.{options.lower().removesuffix('options')}_options")
+            if word in getattr(module, options)().initialize(Parser())._option_string_actions:
+                self.parser.error(f"{word} is an option of {other} only")
         known = [s for action in self.parser._actions for s in action.option_strings]
         self.parser.error(f"unknown option {word}{plugins.did_you_mean(word, known)} (--help lists all)")
 
@@ -141,16 +165,16 @@ class BaseOptions:
         Values that follow from others: ``isTrain``; ``given``, the names of the options that were given;
         ``name`` with its suffix; ``gpu_ids`` as a list of numbers (empty on a CPU); ``device`` ("cuda:0", "mps", "cpu");
         ``seed`` as drawn.
+
+        Raises:
+            UsageError: the command line makes no sense (status 2).
+            UserError: files of the run are damaged (status 1).
         """
-        try:
-            opt = self.gather_options(args)
-            opt.isTrain = self.isTrain
-            self.check(opt)
-            opt.gpu_ids, opt.device = choose_device(opt.gpu_ids)
-        except UserError as error:
-            self.parser.error(str(error))
-        if opt.suffix:
-            opt.name += "_" + opt.suffix.format(**vars(opt))
+        opt = self.gather_options(args)
+        opt.isTrain = self.isTrain
+        self.check(opt)
+        opt.gpu_ids, opt.device = choose_device(opt.gpu_ids)
+        opt.name, opt.model, opt.dataset_mode = full_name(opt), absolute(opt.model), absolute(opt.dataset_mode)
         if opt.seed is None:
             opt.seed = random.SystemRandom().randrange(2**31) if self.isTrain else 0
         if record:
@@ -162,19 +186,25 @@ class BaseOptions:
         """Refuse what cannot work before anything is loaded.
 
         Raises:
-            UserError: shown as a usage error (status 2).
+            UsageError: something does not fit.
         """
         if not opt.dataroot:
-            raise UserError("--dataroot is missing: the folder with the images, e.g. --dataroot ./datasets/atlas")
+            raise UsageError("--dataroot is missing: the folder with the images, e.g. --dataroot ./datasets/atlas")
         if not Path(opt.dataroot).is_dir():
-            raise UserError(f"--dataroot {opt.dataroot}: there is no such folder")
+            raise UsageError(f"--dataroot {opt.dataroot}: there is no such folder")
         lowest = {"batch_size": 1, "num_threads": 0, "load_size": 1, "crop_size": 1, "input_nc": 1, "output_nc": 1,
                   "ngf": 1, "ndf": 1, "n_layers_D": 1, "max_dataset_size": 1}
         for name, least in lowest.items():
             if getattr(opt, name) < least:
-                raise UserError(f"--{name} {getattr(opt, name)}: should be at least {least}")
+                raise UsageError(f"--{name} {getattr(opt, name)}: should be at least {least}")
+        if opt.seed is not None and not 0 <= opt.seed < 2**32:
+            raise UsageError(f"--seed {opt.seed}: should be from 0 to {2**32 - 1}")
+        if opt.init_gain < 0 or not math.isfinite(opt.init_gain):
+            raise UsageError(f"--init_gain {opt.init_gain}: should not be negative")
+        if not re.fullmatch(r"[\w.-]+", opt.epoch):
+            raise UsageError(f"--epoch {opt.epoch}: should be a number or latest")
         if opt.preprocess == "resize_and_crop" and opt.load_size < opt.crop_size:
-            raise UserError(f"--load_size {opt.load_size} is smaller than --crop_size {opt.crop_size}: "
+            raise UsageError(f"--load_size {opt.load_size} is smaller than --crop_size {opt.crop_size}: "
                             "images are resized to the first, then cropped to the second")
 
     def print_options(self, opt: Namespace) -> None:
@@ -192,16 +222,40 @@ class BaseOptions:
         say(text if opt.verbose else f"Run {opt.name}; changed options: " + ", ".join(
             f"{n} {value(n)}" for n in changed if n not in ("isTrain", "device", "gpu_ids", "name")))
         folder = Path(opt.checkpoints_dir) / opt.name
+        if not self.isTrain and not folder.is_dir():
+            return
         write_atomically(folder / f"{opt.phase}_opt.txt", (text + "\n").encode(), "--checkpoints_dir")
         if self.isTrain:
-            write_atomically(folder / "train_opt.json", json.dumps(vars(opt), indent=1, sort_keys=True).encode())
+            write_atomically(folder / "train_opt.json", dump(opt).encode())
+
+
+def dump(opt: Namespace) -> str:
+    """The options as JSON; what JSON has no word for, such as a path, as text."""
+    return json.dumps(vars(opt), indent=1, sort_keys=True, default=str)
+
+
+def absolute(name: str) -> str:
+    """A model or dataset given as a file, so that it is found from any folder; names stay as they are."""
+    return str(Path(name).expanduser().resolve()) if name.endswith(".py") else name
+
+
+def full_name(opt: Namespace) -> str:
+    """The run's name with ``--suffix`` filled in.
+
+    Raises:
+        UsageError: the suffix holds an unknown option in braces.
+    """
+    try:
+        return f"{opt.name}_{opt.suffix.format(**vars(opt))}" if opt.suffix else opt.name
+    except (KeyError, ValueError, IndexError) as error:
+        raise UsageError(f"--suffix {opt.suffix}: {error} is no option") from None
 
 
 def choose_device(gpu_ids: str) -> tuple[list[int], str]:
     """``--gpu_ids`` as a list, and the device's name, e.g. ``([0], "cuda:0")`` or ``([], "cpu")``.
 
     Raises:
-        UserError: the text is no list of numbers, names several GPUs, or a GPU that is not there.
+        UsageError: the text is no list of numbers, names several GPUs, or a GPU that is not there.
     """
     import torch
 
@@ -212,12 +266,12 @@ def choose_device(gpu_ids: str) -> tuple[list[int], str]:
     try:
         ids = [i for i in (int(part) for part in gpu_ids.split(",")) if i >= 0]
     except ValueError:
-        raise UserError(f"--gpu_ids {gpu_ids}: should be a GPU's number such as 0, or -1 for the CPU") from None
+        raise UsageError(f"--gpu_ids {gpu_ids}: should be a GPU's number such as 0, or -1 for the CPU") from None
     if not ids:
         return [], "cpu"
     if len(ids) > 1:
-        raise UserError(f"--gpu_ids {gpu_ids}: one process drives one GPU; give one number")
+        raise UsageError(f"--gpu_ids {gpu_ids}: one process drives one GPU; give one number")
     if ids[0] >= torch.cuda.device_count():
-        raise UserError(f"--gpu_ids {gpu_ids}: {torch.cuda.device_count()} CUDA GPUs are visible here; "
+        raise UsageError(f"--gpu_ids {gpu_ids}: {torch.cuda.device_count()} CUDA GPUs are visible here; "
                         "leave the option out to choose a device, or give -1 for the CPU")
     return ids, f"cuda:{ids[0]}"

@@ -1,14 +1,15 @@
 """Options of testing. What the training used is read from the run, so that it need not be repeated."""
 from __future__ import annotations
 
-from argparse import ArgumentParser
+import math
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.image_folder import is_image_file
 from options.base_options import BaseOptions, Parser
 from util import checkpoint
-from util.console import say
+from util.console import UsageError, say
 
 if TYPE_CHECKING:
     from models.base_model import BaseModel
@@ -37,24 +38,32 @@ class TestOptions(BaseOptions):
         parser.set_defaults(model="test", load_size=256, no_flip=True, serial_batches=True, num_threads=0)
         return parser
 
-    def adopt(self, parser: Parser, given: dict[str, Any], model: type[BaseModel] | None) -> None:
-        if model is None:
-            opt = parser.preview(given)
-            self.run = checkpoint.saved_options(Path(opt.checkpoints_dir) / opt.name)
-            if "model" in self.run and not self._holds_only_images(parser, given):
-                parser.set_defaults(model=self.run["model"])
-            if parser.preview(given).model == self.run.get("model"):
-                parser.set_defaults(dataset_mode=self.run["dataset_mode"])
-            return
+    def find_run(self, parser: Parser, given: dict[str, Any]) -> dict[str, Any]:
+        opt = parser.preview(given)
+        run = checkpoint.saved_options(Path(opt.checkpoints_dir) / opt.name)
+        if "model" in run and not self._holds_only_images(parser, given):
+            parser.set_defaults(model=run["model"])
+        return run
+
+    def adopt(self, parser: Parser, given: dict[str, Any], model: type[BaseModel]) -> None:
         chosen = {k: getattr(parser.preview(given), k) for k in ("model", "dataset_mode")}
-        known = {action.dest for action in parser._actions} - PER_RUN
+        known: dict[str, Any] = {action.dest: action.choices for action in parser._actions if action.dest not in PER_RUN}
         parser.set_defaults(**{k: v for k, v in self.run.items() if k in known})
         parser.set_defaults(**chosen)
         weights = model.weights_that_tell(parser.preview(given))
         if weights and weights.is_file():
+            if not self.run and weights.stem.endswith(("_G_A", "_G_B")):  # a U-Net's weights do not tell; CycleGANs have none
+                parser.set_defaults(no_dropout=True)
             told = checkpoint.describe(checkpoint.load_state_dict(weights))
-            parser.set_defaults(**{k: v for k, v in told.items() if k in known})
+            parser.set_defaults(**{k: v for k, v in told.items() if k in known and (not known[k] or v in known[k])})
         self._fit_images(parser, given)
+
+    def check(self, opt: Namespace) -> None:
+        super().check(opt)
+        if not 0 < opt.aspect_ratio < math.inf:
+            raise UsageError(f"--aspect_ratio {opt.aspect_ratio}: should be above 0")
+        if opt.num_test < 1:
+            raise UsageError(f"--num_test {opt.num_test}: should be at least 1")
 
     @staticmethod
     def _holds_only_images(parser: Parser, given: dict[str, Any]) -> bool:

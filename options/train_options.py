@@ -1,20 +1,21 @@
 """Options of training only."""
 from __future__ import annotations
 
+import math
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from options.base_options import BaseOptions, Parser
 from util import checkpoint
-from util.console import UserError, say
+from util.console import UsageError, UserError, say
 
 if TYPE_CHECKING:
     from models.base_model import BaseModel
 
 # Options of a run that a continued one does not take over: they belong to one call.
 NOT_RESUMED = {"name", "checkpoints_dir", "gpu_ids", "device", "continue_train", "epoch", "load_iter", "epoch_count", "suffix",
-               "verbose", "isTrain", "given"}
+               "verbose", "isTrain", "given", "dry_run"}
 # Options that a saved state cannot go on with if they change.
 FIXED = {"model", "dataset_mode", "input_nc", "output_nc", "ngf", "ndf", "netG", "netD", "n_layers_D", "norm", "no_dropout",
          "direction", "seed", "serial_batches", "max_dataset_size", "beta1", "pool_size", "lr_policy"}
@@ -55,21 +56,27 @@ class TrainOptions(BaseOptions):
             help="how the learning rate falls (util/schedules.py)")
         add("--lr_decay_iters", type=int, default=50, help="policy step: multiply by 0.1 every N epochs")
         # safety
+        add("--dry_run", action="store_true", help="look through the data, print the plan and leave (scripts/check_data.py)")
         add("--deterministic", action="store_true", help="bit-equal reruns on GPUs too, at some cost in speed")
         add("--on_bad_image", default="stop", choices=("stop", "skip"), help="what to do about an image that cannot be read")
         add("--on_nonfinite", default="stop", choices=("stop", "skip"), help="what to do about a gradient that is not finite")
         add("--stall_timeout", type=float, default=600, help="seconds without a step until all stacks are logged; 0: never")
         return parser
 
-    def adopt(self, parser: Parser, given: dict[str, Any], model: type[BaseModel] | None) -> None:
+    def find_run(self, parser: Parser, given: dict[str, Any]) -> dict[str, Any]:
         """With ``--continue_train``, every option that is not given comes from the run."""
         if not given.get("continue_train"):
-            return
+            return {}
         opt = parser.preview(given)
-        self.run = checkpoint.saved_options(Path(opt.checkpoints_dir) / opt.name)
-        if model is None:
-            parser.set_defaults(**{k: self.run[k] for k in ("model", "dataset_mode") if k in self.run})
-            return
+        folder = Path(opt.checkpoints_dir) / opt.name
+        if not folder.is_dir():
+            raise UserError(f"--continue_train: there is no run {folder} (--name and --checkpoints_dir say which)")
+        run = checkpoint.saved_options(folder)
+        if "model" in run:
+            parser.set_defaults(model=run["model"])
+        return run
+
+    def adopt(self, parser: Parser, given: dict[str, Any], model: type[BaseModel]) -> None:
         known = {action.dest for action in parser._actions} - NOT_RESUMED
         parser.set_defaults(**{k: v for k, v in self.run.items() if k in known})
 
@@ -78,23 +85,25 @@ class TrainOptions(BaseOptions):
         for name in ("display_freq", "update_html_freq", "print_freq", "save_latest_freq", "save_epoch_freq",
                      "lr_decay_iters", "epoch_count"):
             if getattr(opt, name) < 1:
-                raise UserError(f"--{name} {getattr(opt, name)}: should be at least 1")
+                raise UsageError(f"--{name} {getattr(opt, name)}: should be at least 1")
+        if not (0 <= opt.lr < math.inf and 0 <= opt.beta1 < 1):
+            raise UsageError(f"--lr {opt.lr:g} should not be negative, --beta1 {opt.beta1:g} from 0 to below 1")
         if opt.stall_timeout < 0 or opt.keep < 0:
-            raise UserError("--stall_timeout and --keep should not be negative")
+            raise UsageError("--stall_timeout and --keep should not be negative")
         self._check_resume(opt)
         if min(opt.n_epochs, opt.n_epochs_decay, opt.pool_size) < 0:
-            raise UserError("--n_epochs, --n_epochs_decay and --pool_size should not be negative")
+            raise UsageError("--n_epochs, --n_epochs_decay and --pool_size should not be negative")
         if opt.epoch_count > opt.n_epochs + opt.n_epochs_decay:
-            raise UserError(f"--epoch_count {opt.epoch_count} is past the last epoch, {opt.n_epochs + opt.n_epochs_decay} "
+            raise UsageError(f"--epoch_count {opt.epoch_count} is past the last epoch, {opt.n_epochs + opt.n_epochs_decay} "
                             "(--n_epochs + --n_epochs_decay): nothing would be trained")
 
     def _check_resume(self, opt: Namespace) -> None:
         """Say which options a continued run changes; refuse those that its state does not fit."""
-        run: dict[str, Any] = getattr(self, "run", {}) if checkpoint.resumable(opt) else {}
+        run = self.run if checkpoint.resumable(opt) else {}
         changed = {k: run[k] for k in opt.given if k in run and k not in NOT_RESUMED and run[k] != getattr(opt, k)}
         misfits = [f"--{k} {getattr(opt, k)} (the run has {v})" for k, v in changed.items() if k in FIXED]
         if misfits:
-            raise UserError(f"--continue_train cannot change {', '.join(misfits)}; leave it out, or start a new run from these "
+            raise UsageError(f"--continue_train cannot change {', '.join(misfits)}; leave it out, or start a new run from these "
                             "weights with --init_NET FILE")
         if changed:
             say("Changed for the rest of the run: " + ", ".join(f"--{k} {v} -> {getattr(opt, k)}" for k, v in changed.items()))

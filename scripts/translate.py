@@ -11,8 +11,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from util.console import Progress, UserError, run_main, say
@@ -44,7 +42,7 @@ def main() -> None:
     progress = Progress(len(jobs), "Translating")
     for source, target in jobs.items():
         picture = translate(read_image(str(source), opt.input_nc, exif=not opt.no_exif))
-        save_image(np.asarray(picture), target, opt.aspect_ratio)
+        save_image(picture, target, opt.aspect_ratio)
         progress.update()
     progress.close()
     say(f"{len(jobs)} image{'s' * (len(jobs) > 1)}: {own.output}")

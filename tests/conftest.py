@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -99,6 +100,7 @@ class Programs:
 
         from util.console import run_main
         before = sys.argv, torch.get_num_threads(), os.getcwd()
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         out, err, status = io.StringIO(), io.StringIO(), 0
         sys.argv = [str(a) for a in argv]
         torch.set_num_threads(1)  # faster for tiny networks
@@ -114,6 +116,8 @@ class Programs:
             sys.argv = before[0]
             torch.set_num_threads(before[1])
             os.chdir(before[2])
+            for number, handler in handlers.items():  # a training notes these signals instead of dying of them
+                signal.signal(number, handler)
         return Result(status, out.getvalue(), err.getvalue())
 
     def files(self) -> set[str]:

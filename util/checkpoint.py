@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import tempfile
 from argparse import Namespace
@@ -42,7 +43,7 @@ def write_atomically(path: Path, data: bytes | Callable[[IO[bytes]], object], fl
     except (OSError, RuntimeError) as error:  # torch.save reports a full disk as a RuntimeError
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        reason = getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{flag + ': ' if flag else ''}cannot write {path}: {reason}") from None
 
 
@@ -70,8 +71,7 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
     state = load(path)
     if not (isinstance(state, dict) and all(isinstance(v, torch.Tensor) for v in state.values())):
         raise UserError(f"{path} holds something other than network weights (named tensors)")
-    # From nn.DataParallel, and of InstanceNorm layers from before PyTorch 0.4 (dropped where the network has none).
-    return {k.removeprefix("module."): v for k, v in state.items()}
+    return state
 
 
 def load(path: Path) -> Any:
@@ -89,7 +89,9 @@ def load(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file raises almost anything
-        raise UserError(f"cannot load {path}: {str(error).strip().splitlines()[0][:200]}") from None
+        reason = "it is damaged, or holds code instead of tensors and plain values" \
+            if isinstance(error, (pickle.UnpicklingError, EOFError)) else (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"cannot load {path}: {reason[:200]}") from None
 
 
 def saved_options(folder: Path) -> dict[str, Any]:
@@ -100,9 +102,12 @@ def saved_options(folder: Path) -> dict[str, Any]:
     """
     path = folder / "train_opt.json"
     try:
-        return json.loads(path.read_text()) if path.is_file() else {}
+        options = json.loads(path.read_text()) if path.is_file() else {}
+        if not isinstance(options, dict) or not all(isinstance(options.get(k, ""), str) for k in ("model", "dataset_mode")):
+            raise ValueError("these are no options")
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path}: {error}") from None
+    return options
 
 
 def resumable(opt: Namespace) -> bool:
@@ -117,7 +122,10 @@ def weights_path(opt: Namespace, net: str) -> Path:
 
 
 def fit_state_dict(net: torch.nn.Module, state: dict[str, torch.Tensor], source: Path) -> None:
-    """Load weights into ``net``, strictly, but for statistics that old InstanceNorm layers stored and never used.
+    """Load weights into ``net``, strictly, but for what old versions of PyTorch stored too much or not yet.
+
+    Too much: statistics of InstanceNorm layers (before 0.4), which were never used, and the prefix of nn.DataParallel. Not
+    yet: the counters of batch norm (before 0.4.1).
 
     Raises:
         UserError: one line that names what does not fit, as flags where the architectures can be told.
@@ -127,6 +135,9 @@ def fit_state_dict(net: torch.nn.Module, state: dict[str, torch.Tensor], source:
     norms = {name for name, module in net.named_modules() if isinstance(module, torch.nn.InstanceNorm2d)}
     stale = ("running_mean", "running_var", "num_batches_tracked")
     own = net.state_dict()
+    if not state.keys() & own.keys():
+        state = {k.removeprefix("module."): v for k, v in state.items()}
+    state = {k: v for k, v in own.items() if k.endswith(".num_batches_tracked")} | state
     state = {k: v for k, v in state.items()
              if k in own or not (k.rpartition(".")[0] in norms and k.rpartition(".")[2] in stale)}
     if state.keys() == own.keys() and all(state[k].shape == own[k].shape for k in own):
@@ -146,7 +157,13 @@ def describe(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
 
     A U-Net's weights do not tell ``no_dropout``, a discriminator's do not tell ``input_nc`` apart from conditioning.
     """
-    shape = {k: tuple(v.shape) for k, v in state.items()}
+    try:
+        return _describe({k.removeprefix("module."): tuple(v.shape) for k, v in state.items()})
+    except (KeyError, ValueError, IndexError):  # only the first layer looks like one of ours
+        return {}
+
+
+def _describe(shape: dict[str, tuple[int, ...]]) -> dict[str, Any]:
     first = next((w for w in ("model.1.weight", "model.model.0.weight", "model.0.weight", "net.0.weight") if w in shape), None)
     if first is None or len(shape[first]) != 4:
         return {}
@@ -154,6 +171,8 @@ def describe(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     width = shape[first][0]
     if first == "model.1.weight":  # ResNet: reflection padding stands before the first convolution
         blocks = [k for k in shape if re.fullmatch(r"model\.\d+\.conv_block\.1\.weight", k)]
+        if not blocks:
+            return {}
         second = any(".conv_block.5.weight" in k and len(s) == 4 for k, s in shape.items())
         last = max((k for k, s in shape.items() if k.endswith("weight") and len(s) == 4), key=lambda k: int(k.split(".")[1]))
         return {"netG": f"resnet_{len(blocks)}blocks", "no_dropout": second, "norm": _norm(affine, "model.1.bias" in shape),
@@ -164,7 +183,9 @@ def describe(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
                 "input_nc": shape[first][1], "output_nc": shape["model.model.3.weight"][1]}
     if first == "model.0.weight":
         layers = sum(len(s) == 4 for s in shape.values()) - 2
-        return {"n_layers_D": layers, "norm": _norm(affine, "model.2.bias" in shape), "ndf": width}
+        if layers < 1 or f"model.{2 + 3 * layers}.weight" not in shape:
+            return {}
+        return {"netD": "n_layers", "n_layers_D": layers, "norm": _norm(affine, "model.2.bias" in shape), "ndf": width}
     return {"netD": "pixel", "norm": _norm(affine, "net.2.bias" in shape), "ndf": width}
 
 

@@ -7,7 +7,15 @@ from collections.abc import Callable
 
 
 class UserError(Exception):
-    """A mistake the user can mend. The message names the flag or file and what would be accepted."""
+    """A mistake the user can mend: one line that names the flag or file and what would be accepted. Ends with status 1."""
+
+    status = 1
+
+
+class UsageError(UserError):
+    """A command line that makes no sense. Ends with status 2."""
+
+    status = 2
 
 
 def say(message: str = "") -> None:
@@ -20,11 +28,19 @@ def warn(message: str) -> None:
 
 
 def run_main(main: Callable[[], None]) -> None:
-    """Run a program: a :class:`UserError` ends it with one line and status 1, Ctrl-C with status 130."""
+    """Run a program: a :class:`UserError`, or a file that cannot be used, ends it with one line and a status that is not 0."""
+    for stream in (sys.stdout, sys.stderr):  # file names may hold anything
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         main()
     except UserError as error:
-        sys.exit(f"error: {error}")  # a string goes to stderr and makes the status 1
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.status)
+    except OSError as error:  # a full disk, a folder that vanished
+        if not error.strerror:
+            raise
+        sys.exit(f"error: {error.filename or 'a file'}: {error.strerror}")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -28,22 +28,25 @@ class Lock:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.file = self.path.open("a+")
+            self._take()
+            self.file.seek(0)
+            self.file.truncate()
+            self.file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+            self.file.flush()
         except OSError as error:
             raise UserError(f"--checkpoints_dir: cannot write {self.path}: {error.strerror}") from None
+
+    def _take(self) -> None:
         try:
-            if fcntl:
-                fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            if fcntl:  # not flock: worker processes would inherit that, and hold it when this one is killed
+                fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
             self.file.seek(0)
             owner = json.loads(self.file.read() or "{}")
-            raise UserError(f"another training runs in {folder}: process {owner.get('pid')} on {owner.get('host')}; "
+            raise UserError(f"another training runs in {self.path.parent}: process {owner.get('pid')} on {owner.get('host')}; "
                             "choose another --name, or stop that one") from None
         except OSError:  # a file system without locks
-            warn(f"{folder} cannot be locked; make sure that no other training writes there")
-        self.file.seek(0)
-        self.file.truncate()
-        self.file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
-        self.file.flush()
+            warn(f"{self.path.parent} cannot be locked; make sure that no other training writes there")
 
     def close(self) -> None:
         self.file.close()
@@ -69,11 +72,12 @@ class Leaving:
 
 
 class Watchdog:
-    """Writes the stacks of all threads to ``stall.log`` and stderr when no step ends for some time."""
+    """Writes the stacks of all threads to ``stall.log`` when no step ends for some time, the first one included."""
 
     def __init__(self, folder: Path, timeout: float) -> None:
         self.timeout = timeout
         self.file = (folder / "stall.log").open("a") if timeout > 0 else None
+        self.step()
 
     def step(self) -> None:
         """A step has ended: start waiting again."""
@@ -84,8 +88,9 @@ class Watchdog:
         if self.file:
             faulthandler.cancel_dump_traceback_later()
             self.file.close()
-            if not Path(self.file.name).stat().st_size:
-                Path(self.file.name).unlink()
+            path = Path(self.file.name)
+            if path.is_file() and not path.stat().st_size:
+                path.unlink()
 
 
 class NonFinite(Exception):
@@ -96,7 +101,7 @@ def watch_gradients(optimizers: list[torch.optim.Optimizer], skip: bool) -> None
     """Check gradients before each optimizer sees them: raise :class:`NonFinite`, or with ``skip`` drop them and say so."""
     def check(optimizer: torch.optim.Optimizer, *unused: object) -> None:
         params = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        norms = torch._foreach_norm([p.grad for p in params]) if params else []
+        norms = torch._foreach_norm([p.grad for p in params], torch.inf) if params else []  # largest values: cannot overflow
         if not params or torch.stack([norm.float() for norm in norms]).isfinite().all():
             return
         if not skip:

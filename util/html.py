@@ -1,6 +1,7 @@
 """Pages of images: one self-contained HTML file beside a folder ``images``, readable from ``file://``."""
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -51,8 +52,8 @@ class Page:
                 tags.h2(header)
                 with tags.div(cls="row"):
                     for label, file in images.items():
-                        self._figure(label, "images/" + quote(file))
-        write_atomically(self.folder / "index.html", page.render().encode())
+                        self._figure(label, "images/" + quote(os.fsencode(file)))
+        write_atomically(self.folder / "index.html", page.render().encode(errors="replace"))
 
     def _figure(self, label: str, link: str) -> None:
         with tags.figure():

@@ -19,9 +19,9 @@ def tensor2im(image: torch.Tensor | np.ndarray, index: int = 0) -> np.ndarray:
     return (x.expand(3, -1, -1) if len(x) == 1 else x).permute(1, 2, 0).numpy()
 
 
-def save_image(image: np.ndarray, path: Path, aspect_ratio: float = 1.0) -> None:
+def save_image(image: np.ndarray | Image.Image, path: Path, aspect_ratio: float = 1.0) -> None:
     """Write uint8 (H, W, C), stretched so that height over width is ``aspect_ratio`` times what it was."""
-    picture = Image.fromarray(image)
+    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
     if path.suffix == ".jpg":  # which has no alpha
         picture = picture.convert("RGB")
     if aspect_ratio > 1:

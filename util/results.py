@@ -1,6 +1,7 @@
 """The images that test.py saves, and their page."""
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ class Results:
         if not opt.eval and (opt.norm == "batch" or not opt.no_dropout):
             notes.append("Dropout and batch statistics are active, as in the pix2pix paper "
                          f"(seed {opt.seed}; --eval turns them off)")
+        self.stems: dict[tuple[str, str], str] = {}
         self.page = Page(folder, f"Results of {opt.name}", notes, opt.display_winsize)
 
     def add(self, model: BaseModel, limit: int) -> None:
@@ -44,13 +46,15 @@ class Results:
     def stem(self, path: str) -> str:
         """The image's path below its folder (testA, test, or dataroot itself), without the extension."""
         try:
-            inner = Path(path).resolve().relative_to(Path(self.opt.dataroot).resolve())
+            inner = Path(os.path.abspath(path)).relative_to(os.path.abspath(self.opt.dataroot))
         except ValueError:  # a custom dataset may look elsewhere
-            return Path(path).stem
+            inner = Path(Path(path).name)
         parts = inner.with_suffix("").parts
-        if len(parts) > 1 and parts[0] in (self.opt.phase, self.opt.phase + "A", self.opt.phase + "B"):
-            parts = parts[1:]
-        return "/".join(parts)
+        folder = parts[0] if len(parts) > 1 and parts[0] in (self.opt.phase + d for d in ("", "A", "B")) else ""
+        stem = "/".join(parts[1:] if folder else parts)
+        if self.stems.setdefault((folder, stem), path) != path:  # the folder also holds that stem with another extension
+            stem += inner.suffix.replace(".", "_")
+        return stem
 
     def close(self) -> None:
         self.page.save()

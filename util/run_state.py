@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import time
 from argparse import Namespace
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from options.base_options import dump
 from util import checkpoint
 from util.console import UserError, say
 
@@ -57,9 +59,10 @@ class RunState:
         state = {
             "number": f"{self.at.epoch}.{self.at.seen}.{time.time_ns()}",
             "position": asdict(self.at),
-            "options": json.dumps(vars(self.opt)),
+            "options": dump(self.opt),
             "model": self.model.training_state(),
             "visualizer": self.visualizer.memory(),
+            "skipped": self.dataset.skipped,
             "random": _generators(),
         }
         marker = self.folder / MARKER
@@ -76,6 +79,8 @@ class RunState:
         if self.opt.keep < 1 or not current.is_file():
             return
         old = sorted(self.folder.glob("state_*.pth"), key=lambda p: p.stat().st_mtime)
+        if old and old[-1].samefile(current):  # kept before a kill
+            return
         for path in old[: max(0, len(old) - self.opt.keep + 1)]:
             path.unlink()
         kept = self.folder / f"state_{time.strftime('%Y%m%d_%H%M%S')}_{time.time_ns() % 10**9:09d}.pth"
@@ -93,19 +98,26 @@ class RunState:
         try:
             self.at = Position(**state["position"])
             self.model.load_training_state(state["model"])
-            self.visualizer.restore(state["visualizer"])
+            self._change_learning_rate(json.loads(state["options"])["lr"])
+            self.dataset.start, self.dataset.skipped = self.at.seen, state["skipped"]
             _restore_generators(state["random"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"{self.folder / STATE} does not fit this run: {str(error).splitlines()[0]}") from None
-        saved = json.loads(state["options"])
-        for group in (group for optimizer in self.model.optimizers for group in optimizer.param_groups):
-            group["initial_lr"] = group.get("initial_lr", group["lr"]) * self.opt.lr / saved["lr"]
-        self.dataset.start = self.at.seen
+            self.visualizer.restore(state["visualizer"])  # last, for it cuts the log
+        except Exception as error:  # a damaged or hostile file raises almost anything
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise UserError(f"{self.folder / STATE} does not fit this run: {reason}") from None
         say(f"Continuing in epoch {self.at.epoch} after {self.at.seen} images ({self.at.total} in all)")
+
+    def _change_learning_rate(self, saved: float) -> None:
+        """Scale the rates by ``--lr`` over what it was; where that is the same, they stay equal to the last bit."""
+        for group in (group for optimizer in self.model.optimizers for group in optimizer.param_groups):
+            group["initial_lr"] = group.get("initial_lr", group["lr"]) * (self.opt.lr / saved) if saved else self.opt.lr
 
 
 def recover(folder: Path) -> None:
-    """Finish a save that a kill cut off: write the weight files again that belong to the state."""
+    """Finish a save that a kill cut off: write the weight files again that belong to the state; drop half-written files."""
+    for path in [*folder.glob(".*"), *folder.glob("web/.*")]:
+        if re.fullmatch(r"\.(?!test_).+\.(pth|json|html|txt)\.\w{8}", path.name):  # as write_atomically names them
+            path.unlink()
     marker = folder / MARKER
     if not marker.is_file():
         return
@@ -113,9 +125,12 @@ def recover(folder: Path) -> None:
     state = checkpoint.load(folder / STATE) if (folder / STATE).is_file() else {}
     if state.get("number") == cut["number"]:
         say(f"The last save in {folder} was cut off; finishing it")
-        for name in cut["names"]:
-            for net, weights in state["model"]["networks"].items():
-                checkpoint.save_state_dict(weights, folder / f"{name}_net_{net}.pth")
+        files = {folder / f"{name}_net_{net}.pth": weights
+                 for name in cut["names"] for net, weights in state["model"]["networks"].items()}
+        if any(path.parent != folder for path in files):  # names out of a hostile file
+            raise UserError(f"{marker} names files outside of its folder; remove it to go on")
+        for path, weights in files.items():
+            checkpoint.save_state_dict(weights, path)
     marker.unlink()
 
 

@@ -17,11 +17,11 @@ def lr_factor(opt: Namespace, epoch: int) -> float:
     plateau is not a function of the epoch: ``BaseModel`` keeps it.
     """
     if opt.lr_policy == "linear":
-        return 1 - max(0, epoch - opt.n_epochs) / (opt.n_epochs_decay + 1)
+        return max(0.0, 1 - max(0, epoch - opt.n_epochs) / (opt.n_epochs_decay + 1))
     if opt.lr_policy == "step":
         return 0.1 ** ((epoch - 1) // opt.lr_decay_iters)
     if opt.lr_policy == "cosine":
-        return (1 + math.cos(math.pi * (epoch - 1) / max(1, last_epoch(opt)))) / 2
+        return (1 + math.cos(math.pi * min(1.0, (epoch - 1) / max(1, last_epoch(opt))))) / 2
     raise ValueError(f"lr_policy {opt.lr_policy} is not a function of the epoch")
 
 
@@ -37,4 +37,5 @@ def describe(opt: Namespace) -> str:
     if opt.lr_policy == "plateau":
         return f"epochs {opt.epoch_count}-{last} from {opt.lr:g}, times 0.2 when the validation metric stalls"
     how = f"times 0.1 every {opt.lr_decay_iters} epochs" if opt.lr_policy == "step" else "cosine"
-    return f"epochs {opt.epoch_count}-{last} from {opt.lr:g} to {opt.lr * lr_factor(opt, last):.3g}, {how}"
+    first = opt.lr * lr_factor(opt, opt.epoch_count)
+    return f"epochs {opt.epoch_count}-{last} from {first:.3g} to {opt.lr * lr_factor(opt, last):.3g}, {how}"

@@ -1,8 +1,10 @@
 """Seeding the generators that models and datasets draw from."""
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -20,3 +22,15 @@ def seed_everything(seed: int, gpu: bool = True, deterministic: bool = False) ->
     random.seed(seed)
     np.random.seed(seed % 2**32)
     (torch.manual_seed if gpu else torch.default_generator.manual_seed)(seed)
+
+
+@contextlib.contextmanager
+def own_generators() -> Iterator[None]:
+    """What is drawn or seeded inside leaves the generators of the caller as they were."""
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+        torch.set_rng_state(before[2])

@@ -37,8 +37,6 @@ class Visualizer:
         self.folder = Path(opt.checkpoints_dir) / opt.name
         self.log = self.folder / "loss_log.txt"
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not checkpoint.resumable(opt):
-            self._append(f"================ Training Loss ({time.ctime()}) ================")
         self.sinks: list[Sink] = []
         if not opt.no_html:
             self.sinks.append(TrainingPage(opt, self.folder / "web"))
@@ -48,6 +46,8 @@ class Visualizer:
         if opt.use_wandb:
             from util.wandb_sink import WandbSink
             self.sinks.append(WandbSink(opt))
+        if not checkpoint.resumable(opt):
+            self._append(f"================ Training Loss ({time.ctime()}) ================")
 
     def _append(self, line: str) -> None:
         with self.log.open("a") as file:

@@ -1,0 +1,210 @@
+"""Shows that a killed training goes on exactly: kill -9 at random instants, --continue_train, compare with an unbroken run.
+
+python scripts/check_resume.py                                 30 kills, 10 of them while a checkpoint is written
+python scripts/check_resume.py --variant all --kills 6         the same with each variant, one after the other
+
+Each run is killed once to four times and then left to finish. Its weights must be bit-equal to the unbroken run's, its log
+equal but for times, its files the same and its page the same. The status is 1 if anything differs. On the CPU, in a
+temporary folder (kept if anything differs).
+"""
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import random
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from util.console import Progress, UserError, run_main, say
+
+ATLAS = Path(__file__).resolve().parent.parent / "datasets" / "atlas"
+COMMON = f"""--dataroot {ATLAS} --gpu_ids -1 --display_id 0 --num_threads 0 --seed 1 --netG resnet_6blocks --ngf 4 --ndf 4
+    --load_size 34 --crop_size 32 --max_dataset_size 8 --n_epochs 2 --n_epochs_decay 2
+    --print_freq 3 --display_freq 4 --update_html_freq 6 --save_latest_freq 3 --save_epoch_freq 2"""
+VARIANTS = {
+    "cycle_gan": "",
+    "threads": "--num_threads 2",
+    "batch": "--batch_size 3 --max_dataset_size 10",
+    "dropout": f"--model pix2pix --dataset_mode template --dataroot {ATLAS / 'trainA'} --netG unet_128",
+    "pool": "--pool_size 3",
+    "linear": "--n_epochs 1 --n_epochs_decay 3",
+    "step": "--lr_policy step --lr_decay_iters 2",
+    "cosine": "--lr_policy cosine",
+    "by_iter": "--save_by_iter",
+}
+SAVING = (".saving.json", ".state.pth.", ".latest_net_", ".1_net_", ".2_net_", ".iter_")  # files that stand there for an instant
+
+# A clean process that has imported PyTorch and copies itself for each run, which saves seconds per kill.
+launcher = multiprocessing.get_context("forkserver")
+launcher.set_forkserver_preload(["torch", "torchvision.transforms"])
+
+
+def run_train(args: list[str], output: Path) -> None:
+    """Body of a process of its own session, so that its workers die with it: train.py, which prints into a file."""
+    os.setsid()
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    import torch
+
+    import train
+    torch.set_num_threads(1)
+    sys.argv = ["train.py", *args]
+    run_main(train.main)
+
+
+def start(args: list[str], output: Path):
+    process = launcher.Process(target=run_train, args=(args, output))
+    process.start()
+    return process
+
+
+def kill(process) -> None:
+    """SIGKILL to the whole session."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:  # it has not made its session yet, or has ended
+        process.kill()
+    process.join()
+
+
+@dataclass
+class Check:
+    """One variant: the unbroken run, and what became of the others."""
+
+    variant: str
+    folder: Path
+    rng: random.Random
+    kills: int = 0
+    saving: int = 0
+    runs: int = 0
+    wrong: dict[str, str] = field(default_factory=dict)  # files, weights, log, page, end -> the first difference
+
+    def __post_init__(self) -> None:
+        """Make the unbroken run."""
+        self.args = [*COMMON.split(), *VARIANTS[self.variant].split(), "--name", "run"]
+        begin = time.monotonic()
+        self.whole = self.complete(self.folder / "whole", [])
+        self.seconds = time.monotonic() - begin
+
+    def command(self, folder: Path) -> list[str]:
+        """How a user goes on; before the first save there is nothing to go on from, and the run starts again."""
+        if (folder / "run" / "state.pth").is_file():
+            return ["--continue_train", "--name", "run", "--checkpoints_dir", str(folder)]
+        shutil.rmtree(folder / "run", ignore_errors=True)
+        return [*self.args, "--checkpoints_dir", str(folder)]
+
+    def complete(self, folder: Path, plan: list[bool]) -> Path:
+        """A run that is killed as planned (True: while it saves) and continued to its end; returns its folder."""
+        folder.mkdir(parents=True)
+        for saving in plan:
+            process = start(self.command(folder), folder / "output.txt")
+            self.wait(process, folder / "run", self.rng.uniform(0, self.seconds / len(plan)), saving)
+            kill(process)
+            self.kills += process.exitcode == -signal.SIGKILL
+            self.saving += being_saved(folder / "run", SAVING)
+        process = start(self.command(folder), folder / "output.txt")
+        process.join()
+        if process.exitcode:
+            raise UserError(f"status {process.exitcode}: {(folder / 'output.txt').read_text().splitlines()[-1]}")
+        return folder / "run"
+
+    def wait(self, process, folder: Path, seconds: float, saving: bool) -> None:
+        """Until the instant to kill: after some time, or, after that time, the next one in which a certain file is written."""
+        process.join(seconds)
+        which = self.rng.choice(SAVING[:3])
+        while saving and process.is_alive() and not being_saved(folder, (which,)):
+            time.sleep(0.0005)
+
+    def break_runs(self, kills: int, progress: Progress) -> None:
+        """Runs with one to four kills each until there were so many, a third of them while saving."""
+        while self.kills < kills:
+            count, before = min(self.rng.randint(1, 4), kills - self.kills), self.kills
+            plan = [self.saving + i < (kills + 2) // 3 for i in range(count)]
+            self.rng.shuffle(plan)
+            self.runs += 1
+            try:
+                found = differences(self.whole, self.complete(self.folder / str(self.runs), plan))
+            except UserError as error:  # it could not be continued
+                found = {"end": str(error)}
+            for what, difference in found.items():
+                self.wrong.setdefault(what, f"run {self.runs}: {difference}")
+            progress.update(self.kills - before, self.variant)
+
+
+def being_saved(folder: Path, which: tuple[str, ...]) -> bool:
+    """Whether a file stands there that a save makes and removes again."""
+    try:
+        return any(name.startswith(which) for name in os.listdir(folder))
+    except FileNotFoundError:
+        return False
+
+
+def differences(whole: Path, broken: Path) -> dict[str, str]:
+    """What of files, weights, log and page differs between two finished runs, and the first difference of each."""
+    import torch
+
+    found = {}
+    names = [{p.relative_to(folder).as_posix() for p in folder.rglob("*")} for folder in (whole, broken)]
+    if names[0] != names[1]:
+        found["files"] = f"only one has {', '.join(sorted(names[0] ^ names[1])[:5])}"
+    for name in sorted(n for n in names[0] & names[1] if re.fullmatch(r"\w+_net_\w+\.pth", n)):
+        a, b = (torch.load(folder / name, weights_only=True) for folder in (whole, broken))
+        bad = [key for key in a if key not in b or not torch.equal(a[key], b[key])]
+        if bad or a.keys() != b.keys():
+            found.setdefault("weights", f"{name} in {len(bad)} of {len(a)} tensors")
+    for a, b in zip(log(whole), log(broken), strict=False):
+        if a != b:
+            found.setdefault("log", f"{a!r} became {b!r}")
+    if len(log(whole)) != len(log(broken)):
+        found.setdefault("log", f"{len(log(whole))} lines became {len(log(broken))}")
+    for name in sorted(n for n in names[0] & names[1] if n.startswith("web/") and (whole / n).is_file()):
+        if (whole / name).read_bytes() != (broken / name).read_bytes():
+            found.setdefault("page", name)
+    return found
+
+
+def log(folder: Path) -> list[str]:
+    """The lines of the log, without times."""
+    lines = (folder / "loss_log.txt").read_text().splitlines()
+    return [re.sub(r"time: \S+ data: \S+|Loss \(.*\)", "", line) for line in lines]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--variant", nargs="+", default=["cycle_gan"], choices=[*VARIANTS, "all"], metavar="NAME",
+                        help=f"{', '.join(VARIANTS)}, or all (default: cycle_gan)")
+    parser.add_argument("--kills", type=int, default=30, help="for each variant (default: 30)")
+    parser.add_argument("--seed", type=int, default=0, help="of the instants (default: 0)")
+    opt = parser.parse_args()
+    variants = list(VARIANTS) if "all" in opt.variant else opt.variant
+    folder = Path(tempfile.mkdtemp(prefix="check_resume_"))
+    os.environ["OMP_NUM_THREADS"] = "1"
+    progress = Progress(opt.kills * len(variants), "Killing")
+    say(f"{'variant':12}{'runs':>6}{'kills':>7}{'saving':>8}  files  weights  log    page   verdict")
+    failed = False
+    for variant in variants:
+        check = Check(variant, folder / variant, random.Random(f"{opt.seed} {variant}"))
+        check.break_runs(opt.kills, progress)
+        cells = "  ".join(f"{'differ' if what in check.wrong else 'equal':5}" for what in ("files", "weights", "log", "page"))
+        say(f"{variant:12}{check.runs:6}{check.kills:7}{check.saving:8}  {cells}  {'FAILED' if check.wrong else 'exact'}")
+        for what, difference in check.wrong.items():
+            say(f"    {what}: {difference}")
+        failed |= bool(check.wrong)
+    progress.close()
+    if failed:
+        raise UserError(f"a continued run differs; all runs are in {folder}")
+    shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    run_main(main)
