@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import math
 import random
 import re
@@ -13,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from options.parser import Parser, absolute, choose_device, dump, full_name
 from options.renamed import RENAMED
 from util import plugins
 from util.checkpoint import write_atomically
@@ -22,32 +22,6 @@ if TYPE_CHECKING:
     from models.base_model import BaseModel
 
 PREPROCESS = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
-
-
-class Parser(ArgumentParser):
-    """An ArgumentParser that raises :class:`UsageError`, and can tell what was given from what is default."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
-
-    def given(self, args: Sequence[str]) -> dict[str, Any]:
-        """The options that stand on the command line, without defaults."""
-        before = [(action, action.default, action.required) for action in self._actions]
-        defaults, self._defaults = self._defaults, {}
-        for action in self._actions:
-            action.default, action.required = argparse.SUPPRESS, False
-        try:
-            return vars(self.parse_known_args(args)[0])
-        finally:
-            self._defaults = defaults
-            for action, default, required in before:
-                action.default, action.required = default, required
-
-    def preview(self, given: dict[str, Any]) -> Namespace:
-        """The options as they stand so far: today's defaults under what was given."""
-        opt = Namespace(**{a.dest: self.get_default(a.dest) for a in self._actions} | given)
-        opt.name = full_name(opt)
-        return opt
 
 
 class BaseOptions:
@@ -227,51 +201,3 @@ class BaseOptions:
         write_atomically(folder / f"{opt.phase}_opt.txt", (text + "\n").encode(), "--checkpoints_dir")
         if self.isTrain:
             write_atomically(folder / "train_opt.json", dump(opt).encode())
-
-
-def dump(opt: Namespace) -> str:
-    """The options as JSON; what JSON has no word for, such as a path, as text."""
-    return json.dumps(vars(opt), indent=1, sort_keys=True, default=str)
-
-
-def absolute(name: str) -> str:
-    """A model or dataset given as a file, so that it is found from any folder; names stay as they are."""
-    return str(Path(name).expanduser().resolve()) if name.endswith(".py") else name
-
-
-def full_name(opt: Namespace) -> str:
-    """The run's name with ``--suffix`` filled in.
-
-    Raises:
-        UsageError: the suffix holds an unknown option in braces.
-    """
-    try:
-        return f"{opt.name}_{opt.suffix.format(**vars(opt))}" if opt.suffix else opt.name
-    except (KeyError, ValueError, IndexError) as error:
-        raise UsageError(f"--suffix {opt.suffix}: {error} is no option") from None
-
-
-def choose_device(gpu_ids: str) -> tuple[list[int], str]:
-    """``--gpu_ids`` as a list, and the device's name, e.g. ``([0], "cuda:0")`` or ``([], "cpu")``.
-
-    Raises:
-        UsageError: the text is no list of numbers, names several GPUs, or a GPU that is not there.
-    """
-    import torch
-
-    if gpu_ids == "auto":
-        if torch.cuda.is_available():
-            return [0], "cuda:0"
-        return [], "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        ids = [i for i in (int(part) for part in gpu_ids.split(",")) if i >= 0]
-    except ValueError:
-        raise UsageError(f"--gpu_ids {gpu_ids}: should be a GPU's number such as 0, or -1 for the CPU") from None
-    if not ids:
-        return [], "cpu"
-    if len(ids) > 1:
-        raise UsageError(f"--gpu_ids {gpu_ids}: one process drives one GPU; give one number")
-    if ids[0] >= torch.cuda.device_count():
-        raise UsageError(f"--gpu_ids {gpu_ids}: {torch.cuda.device_count()} CUDA GPUs are visible here; "
-                        "leave the option out to choose a device, or give -1 for the CPU")
-    return ids, f"cuda:{ids[0]}"

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.image_folder import is_image_file
-from options.base_options import BaseOptions, Parser
+from options.base_options import BaseOptions
+from options.parser import Parser
 from util import checkpoint
 from util.console import UsageError, say
 

@@ -6,7 +6,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from options.base_options import BaseOptions, Parser
+from options.base_options import BaseOptions
+from options.parser import Parser
 from util import checkpoint
 from util.console import UsageError, UserError, say
 

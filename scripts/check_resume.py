@@ -50,6 +50,7 @@ launcher.set_forkserver_preload(["torch", "torchvision.transforms"])
 def run_train(args: list[str], output: Path) -> None:
     """Body of a process of its own session, so that its workers die with it: train.py, which prints into a file."""
     os.setsid()
+    multiprocessing.set_start_method(None, force=True)  # type: ignore[arg-type]  # the default again, not the launcher's
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, 1)
@@ -84,6 +85,7 @@ class Check:
     variant: str
     folder: Path
     rng: random.Random
+    more: list[str] = field(default_factory=list)  # arguments of train.py
     kills: int = 0
     saving: int = 0
     runs: int = 0
@@ -91,7 +93,7 @@ class Check:
 
     def __post_init__(self) -> None:
         """Make the unbroken run."""
-        self.args = [*COMMON.split(), *VARIANTS[self.variant].split(), "--name", "run"]
+        self.args = [*COMMON.split(), *VARIANTS[self.variant].split(), *self.more, "--name", "run"]
         begin = time.monotonic()
         self.whole = self.complete(self.folder / "whole", [])
         self.seconds = time.monotonic() - begin
@@ -188,7 +190,7 @@ def main() -> None:
     opt = parser.parse_args()
     variants = list(VARIANTS) if "all" in opt.variant else opt.variant
     folder = Path(tempfile.mkdtemp(prefix="check_resume_"))
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore:resource_tracker"}  # which killed workers leave busy
     progress = Progress(opt.kills * len(variants), "Killing")
     say(f"{'variant':12}{'runs':>6}{'kills':>7}{'saving':>8}  files  weights  log    page   verdict")
     failed = False

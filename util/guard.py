@@ -56,7 +56,7 @@ class Leaving:
     """Notes the first Ctrl-C or SIGTERM, so that the step can be finished and saved; a second one ends at once."""
 
     def __init__(self) -> None:
-        self.signal = 0
+        self.signal, self.process = 0, os.getpid()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._note)
 
@@ -64,7 +64,8 @@ class Leaving:
         self.signal = number
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_DFL)
-        say(f"{signal.Signals(number).name}: finishing this step and saving; once more to leave at once")
+        if os.getpid() == self.process:  # not in those that load images, which get the signal too and are to go on
+            say(f"{signal.Signals(number).name}: finishing this step and saving; once more to leave at once")
 
     def leave(self) -> None:
         """End with the signal's usual status."""

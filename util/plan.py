@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from data import create_dataset
-from models import create_model
+from models import create_model, feed
 from models.base_model import BaseModel
 from util.console import UserError
 from util.image_pool import ImagePool
@@ -52,7 +52,7 @@ def rehearse(opt: Namespace, batch: dict, images: int) -> list[str]:
     held = Held(value for net in model.get_networks().values() for value in net.state_dict().values())
     with held:
         for _ in range(2):  # the optimizers' own tensors appear in the first
-            model.set_input(batch)
+            feed(model, batch)
             model.optimize_parameters()
     return [disk(opt, model, images),
             f"Memory: about {size(held.most + pool_growth(model))} for weights, gradients, optimizers, activations and image "

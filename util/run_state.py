@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from options.base_options import dump
+from options.parser import dump
 from util import checkpoint
 from util.console import UserError, say
 
@@ -121,16 +121,19 @@ def recover(folder: Path) -> None:
     marker = folder / MARKER
     if not marker.is_file():
         return
-    cut = json.loads(marker.read_text())
-    state = checkpoint.load(folder / STATE) if (folder / STATE).is_file() else {}
-    if state.get("number") == cut["number"]:
+    try:
+        cut = json.loads(marker.read_text())
+        state = checkpoint.load(folder / STATE) if (folder / STATE).is_file() else {}
+        files = {folder / f"{name}_net_{net}.pth": weights for name in cut["names"]
+                 for net, weights in state["model"]["networks"].items()} if state.get("number") == cut["number"] else {}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise UserError(f"{folder / STATE} or {marker} is damaged; remove the second to go on from the first") from None
+    if any(path.parent != folder for path in files):  # names out of a hostile file
+        raise UserError(f"{marker} names files outside of its folder; remove it to go on")
+    if files:
         say(f"The last save in {folder} was cut off; finishing it")
-        files = {folder / f"{name}_net_{net}.pth": weights
-                 for name in cut["names"] for net, weights in state["model"]["networks"].items()}
-        if any(path.parent != folder for path in files):  # names out of a hostile file
-            raise UserError(f"{marker} names files outside of its folder; remove it to go on")
-        for path, weights in files.items():
-            checkpoint.save_state_dict(weights, path)
+    for path, weights in files.items():
+        checkpoint.save_state_dict(weights, path)
     marker.unlink()
 
 

@@ -1,0 +1,248 @@
+"""A training that ends before its time, in whatever way, goes on exactly."""
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ONE_EPOCH, TINY, Programs
+from survival import Crash, Running, break_off, crash, equal, go_on, state, subclass, train
+
+from scripts.check_resume import Check
+from util.console import Progress
+
+pytest_plugins = ["survival"]
+
+
+# Kills and signals
+
+def test_five_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The full one is scripts/check_resume.py."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    check = Check("cycle_gan", tmp_path, random.Random(0), ["--n_epochs", "1", "--n_epochs_decay", "1"])
+    check.break_runs(5, Progress(5))
+    assert check.wrong == {} and check.kills == 5 and check.saving >= 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals(run: Programs, data: Path, running: Running, number: signal.Signals) -> None:
+    """The step is finished and saved, the command that goes on is printed, and the status is the signal's."""
+    more = ("--n_epochs", "5", "--save_latest_freq", "5000")
+    train(run, data, *more, name="whole").ok()
+    process = running(data, *more)
+    running.wait_for(run.runs / "x" / "loss_log.txt", "epoch: 1,")
+    os.kill(process.pid, number)
+    process.join(60)
+    assert process.exitcode == -number
+    output = running.output.read_text()
+    assert f"{number.name}: finishing this step and saving" in output
+    command = re.findall(r"Go on with: python train.py (.*)", output)[-1]
+    assert command == f"--continue_train --name x --checkpoints_dir {run.runs}"
+    assert "Continuing in epoch" in run.train(*command.split()).ok().out and equal(run)
+
+
+def test_second_signal(run: Programs, data: Path, running: Running, tmp_path: Path) -> None:
+    """It does not wait for the end of a step, here a slow one; the state from before is there."""
+    model = subclass(tmp_path / "slow_model.py", "def optimize_parameters(self):", "    super().optimize_parameters()",
+                     "    if self.image_paths[0].endswith('a3.png'):", f"        open('{tmp_path}/slow', 'w')",
+                     "        time.sleep(30)")
+    process = running(data, "--model", model, "--serial_batches", "--save_latest_freq", "1")
+    running.wait_for(tmp_path / "slow")
+    os.kill(process.pid, signal.SIGINT)
+    running.wait_for(running.output, "SIGINT: finishing this step")
+    os.kill(process.pid, signal.SIGINT)
+    process.join(10)
+    assert process.exitcode == -signal.SIGINT
+    assert state(run.runs / "x")["position"]["seen"] == 3
+
+
+def test_signal_to_all_processes(run: Programs, data: Path, running: Running, tmp_path: Path) -> None:
+    """As systemd and Slurm send it: the processes that load images do not die before the training has saved."""
+    model = subclass(tmp_path / "slow_model.py", "def optimize_parameters(self):", "    super().optimize_parameters()",
+                     f"    open('{tmp_path}/slow', 'w')", "    time.sleep(1)")
+    process = running(data, "--num_threads", "2", "--model", model)
+    running.wait_for(tmp_path / "slow")
+    os.killpg(process.pid, signal.SIGTERM)
+    process.join(60)
+    assert process.exitcode == -signal.SIGTERM, running.output.read_text()
+    assert running.output.read_text().count("SIGTERM: finishing") == 1
+    assert state(run.runs / "x")["position"]["total"] > 0
+
+
+def test_signal_before_the_first_step(run: Programs, data: Path, running: Running, tmp_path: Path) -> None:
+    model = subclass(tmp_path / "early_model.py", "def setup(self, opt):", "    super().setup(opt)",
+                     "    if not opt.continue_train:", "        signal.raise_signal(signal.SIGTERM)")
+    process = running(data, "--model", model)
+    process.join(60)
+    assert process.exitcode == -signal.SIGTERM
+    assert "Saved in epoch 1 after 0 images" in running.output.read_text()
+    go_on(run).ok()
+
+
+def test_before_the_first_save(run: Programs, data: Path, after_step: Callable) -> None:
+    """A run that was broken off before anything was due to be saved can be continued, too."""
+    train(run, data, name="whole").ok()
+    break_off(run, data, after_step, step=1)
+    go_on(run).ok()
+    assert equal(run)
+
+
+# What is taken up again
+
+def test_log_lines(run: Programs, data: Path, after_step: Callable) -> None:
+    """Those from after the save are dropped, and written again; those from before it stay."""
+    train(run, data, name="whole").ok()
+    break_off(run, data, after_step, step=4)
+    for step in (1, 3):  # without a new state, and with one
+        after_step(step, crash)
+        with pytest.raises(Crash):
+            go_on(run)
+    go_on(run).ok()
+    assert equal(run)
+    lines = (run.runs / "x" / "loss_log.txt").read_text().splitlines()[1:]
+    assert [re.findall(r"epoch: (\d), iters: (\d)", line)[0] for line in lines] == [
+        (epoch, seen) for epoch in "12" for seen in "12345"]
+
+
+def test_changed_options(run: Programs, data: Path, after_step: Callable) -> None:
+    """What does not fit is refused and changes nothing; what does no harm is taken and listed."""
+    break_off(run, data, after_step)
+    options = run.runs / "x" / "train_opt.json"
+    before = options.read_bytes()
+    for misfit, old in {"--ngf 8": "4", "--netG unet_128": "resnet_6blocks", "--norm batch": "instance", "--seed 2": "1",
+                        "--lr_policy step": "linear", "--pool_size 1": "50", "--direction BtoA": "AtoB"}.items():
+        result = go_on(run, *misfit.split())
+        assert result.status and result.err.count("\n") == 1, result.err
+        assert misfit in result.err and f"the run has {old}" in result.err and options.read_bytes() == before
+    result = go_on(run, "--print_freq", "3", "--lr", "0.0001", "--lambda_A", "5").ok()
+    [line] = [line for line in result.out.splitlines() if line.startswith("Changed")]
+    assert all(words in line for words in ("--print_freq 1 -> 3", "--lr 0.0002 -> 0.0001", "--lambda_A 10.0 -> 5.0"))
+    assert state(run.runs / "x")["model"]["optimizers"][0]["param_groups"][0]["lr"] == 0.0001
+    assert json.loads(options.read_text())["print_freq"] == 3
+
+
+def test_the_rate_is_equal_to_the_last_bit(run: Programs, data: Path, after_step: Callable) -> None:
+    """0.0002 * 0.0002 / 0.0002 is not 0.0002."""
+    train(run, data, name="whole").ok()
+    break_off(run, data, after_step)
+    go_on(run).ok()
+    groups = [state(run.runs / name)["model"]["optimizers"][0]["param_groups"][0] for name in ("x", "whole")]
+    assert groups[0] == groups[1] and groups[0]["lr"] == groups[0]["initial_lr"] == 0.0002
+
+
+@pytest.mark.parametrize("step", [3, 7])
+def test_plateau(run: Programs, data: Path, after_step: Callable, tmp_path: Path, step: int) -> None:
+    """Its scheduler has a memory, and steps once an epoch even where a run is continued in the middle of one."""
+    model = subclass(tmp_path / "metric_model.py", "metric = 1.0", "def __init__(self, opt):", "    super().__init__(opt)",
+                     "    self.metric = 1.0")
+    more = ("--model", model, "--lr_policy", "plateau", "--n_epochs", "9", "--no_html", "--max_dataset_size", "1")
+    train(run, data, *more, "--save_latest_freq", "1", name="whole").ok()
+    break_off(run, data, after_step, *more, "--save_latest_freq", "1", step=step)
+    result = go_on(run).ok()
+    assert equal(run) and "learning rate 4e-05" in result.out
+
+
+def test_finished_and_extended(run: Programs, data: Path) -> None:
+    """At a constant rate, two epochs and one more are three."""
+    train(run, data, "--n_epochs", "3", name="whole").ok()
+    train(run, data).ok()
+    before = state(run.runs / "x")["number"]
+    result = go_on(run).ok()
+    assert "has finished its 2 epochs" in result.out and "--n_epochs" in result.out
+    assert state(run.runs / "x")["number"] == before
+    result = go_on(run, "--n_epochs", "3").ok()
+    assert "--n_epochs 2 -> 3" in result.out and equal(run)
+    result = go_on(run, "--n_epochs_decay", "1").ok()
+    assert "falling to 0.0001 in epoch 4" in result.out and "End of epoch 4 / 4" in result.out
+
+
+def test_killed_between_the_last_save_and_the_end(run: Programs, data: Path) -> None:
+    """The continued run finds nothing to do, and still leaves what an unbroken one leaves."""
+    train(run, data, *ONE_EPOCH).ok()
+    folder = run.runs / "x"
+    page = (folder / "web" / "index.html").read_text()
+    (folder / "stall.log").touch()
+    (folder / "web" / "index.html").write_text(page.replace("<style>", '<meta content="30" http-equiv="refresh"><style>'))
+    go_on(run).ok()
+    assert not (folder / "stall.log").exists()
+    assert (folder / "web" / "index.html").read_text() == page
+
+
+def test_weights_alone(run: Programs, data: Path) -> None:
+    """A folder of the official code."""
+    train(run, data, *ONE_EPOCH).ok()
+    for name in ("state.pth", "train_opt.json"):
+        (run.runs / "x" / name).unlink()
+    result = train(run, data, *ONE_EPOCH, "--continue_train").ok()
+    assert "Starting from the weights alone: optimizers, schedule and image history are fresh" in result.out
+
+
+def test_weights_saved_by_iteration(run: Programs, data: Path, after_step: Callable) -> None:
+    """Before the first epoch ends there are no latest_net_*.pth, and none is needed."""
+    break_off(run, data, after_step, "--save_by_iter", step=3)
+    go_on(run).ok()
+
+
+def test_bad_images_stay_skipped(run: Programs, data: Path, after_step: Callable) -> None:
+    (data / "trainA" / "a1.png").write_bytes(b"")
+    result = train(run, data, "--on_bad_image", "skip", name="whole").ok()
+    skipped = state(run.runs / "whole")["skipped"]
+    assert result.err.count("left out") == skipped >= 2
+    break_off(run, data, after_step, "--on_bad_image", "skip")
+    go_on(run).ok()
+    assert equal(run) and state(run.runs / "x")["skipped"] == skipped
+
+
+def test_old_states(run: Programs, data: Path) -> None:
+    """--keep 2: each of the two before the last can take its place."""
+    train(run, data, name="whole").ok()
+    train(run, data, "--keep", "2").ok()
+    kept = sorted((run.runs / "x").glob("state_*.pth"), key=os.path.getmtime)
+    positions = [torch.load(path, weights_only=True)["position"] for path in kept]
+    assert [position["total"] for position in positions] == [6, 8]
+    kept[0].replace(run.runs / "x" / "state.pth")
+    kept[1].unlink()
+    go_on(run, "--keep", "0").ok()
+    assert equal(run)
+
+
+# Seeds
+
+def test_seed_is_recorded(run: Programs, data: Path) -> None:
+    def free(name: str, *more: str) -> int:
+        run.train("--dataroot", data, "--name", name, *TINY, *ONE_EPOCH[:4], "--no_html", *more).ok()
+        return json.loads((run.runs / name / "train_opt.json").read_text())["seed"]
+    seeds = free("x"), free("y")
+    assert seeds[0] != seeds[1] == free("whole", "--seed", str(seeds[1]))
+    assert equal(run, "y")
+
+
+def test_deterministic(run: Programs, data: Path) -> None:
+    try:
+        for name in ("x", "whole"):
+            train(run, data, *ONE_EPOCH, "--deterministic", name=name).ok()
+            assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert equal(run)
+
+
+def test_a_killed_process_leaves_no_lock(run: Programs, data: Path, running: Running) -> None:
+    """Another run in the folder is refused while the first lives, and not after it was killed, though its workers live on."""
+    process = running(data, "--num_threads", "2", "--n_epochs", "500")
+    running.wait_for(run.runs / "x" / "state.pth")
+    options = (run.runs / "x" / "train_opt.json").read_bytes()
+    for second in (train(run, data), go_on(run)):
+        second.refused(1, f"process {process.pid}", os.uname().nodename, "--name")
+    assert (run.runs / "x" / "train_opt.json").read_bytes() == options
+    os.kill(process.pid, signal.SIGKILL)
+    while process.is_alive():
+        time.sleep(0.005)
+    assert "Continuing in epoch" in go_on(run, "--n_epochs", "1", "--num_threads", "0").ok().out
