@@ -64,6 +64,8 @@ def run_train(args: list[str], output: Path) -> None:
 
 
 def start(args: list[str], output: Path):
+    with output.open("a") as file:
+        file.write("Starting\n")
     process = launcher.Process(target=run_train, args=(args, output))
     process.start()
     return process
@@ -94,9 +96,8 @@ class Check:
     def __post_init__(self) -> None:
         """Make the unbroken run."""
         self.args = [*COMMON.split(), *VARIANTS[self.variant].split(), *self.more, "--name", "run"]
-        begin = time.monotonic()
+        self.seconds = 0.0  # from the first step to the end
         self.whole = self.complete(self.folder / "whole", [])
-        self.seconds = time.monotonic() - begin
 
     def command(self, folder: Path) -> list[str]:
         """How a user goes on; before the first save there is nothing to go on from, and the run starts again."""
@@ -108,24 +109,26 @@ class Check:
     def complete(self, folder: Path, plan: list[bool]) -> Path:
         """A run that is killed as planned (True: while it saves) and continued to its end; returns its folder."""
         folder.mkdir(parents=True)
+        output, run = folder / "output.txt", folder / "run"
         for saving in plan:
-            process = start(self.command(folder), folder / "output.txt")
-            self.wait(process, folder / "run", self.rng.uniform(0, self.seconds / len(plan)), saving)
+            command, before = self.command(folder), being_saved(run, SAVING)
+            process = start(command, output)
+            if saving or self.rng.random() < 0.8:  # else it may also be starting
+                wait_for_steps(process, output)
+            process.join(self.rng.uniform(0, self.seconds / len(plan)))
+            if saving:
+                wait_for_save(process, run, self.rng.choice(SAVING[:3]))
             kill(process)
             self.kills += process.exitcode == -signal.SIGKILL
-            self.saving += being_saved(folder / "run", SAVING)
-        process = start(self.command(folder), folder / "output.txt")
+            self.saving += bool(being_saved(run, SAVING) - before)
+        process = start(self.command(folder), output)
+        wait_for_steps(process, output)
+        begin = time.monotonic()
         process.join()
+        self.seconds = self.seconds or time.monotonic() - begin
         if process.exitcode:
-            raise UserError(f"status {process.exitcode}: {(folder / 'output.txt').read_text().splitlines()[-1]}")
-        return folder / "run"
-
-    def wait(self, process, folder: Path, seconds: float, saving: bool) -> None:
-        """Until the instant to kill: after some time, or, after that time, the next one in which a certain file is written."""
-        process.join(seconds)
-        which = self.rng.choice(SAVING[:3])
-        while saving and process.is_alive() and not being_saved(folder, (which,)):
-            time.sleep(0.0005)
+            raise UserError(f"status {process.exitcode}: {output.read_text().splitlines()[-1]}")
+        return run
 
     def break_runs(self, kills: int, progress: Progress) -> None:
         """Runs with one to four kills each until there were so many, a third of them while saving."""
@@ -143,12 +146,25 @@ class Check:
             progress.update(self.kills - before, self.variant)
 
 
-def being_saved(folder: Path, which: tuple[str, ...]) -> bool:
-    """Whether a file stands there that a save makes and removes again."""
+def wait_for_steps(process, output: Path) -> None:
+    """Until the last start that is noted in the output has made its first step, or ended."""
+    while process.is_alive() and not (output.exists() and "(epoch: " in output.read_text().rpartition("Starting")[2]):
+        time.sleep(0.005)
+
+
+def wait_for_save(process, folder: Path, name: str) -> None:
+    """Until the next instant in which a file of such a name is being written."""
+    before = being_saved(folder, SAVING)
+    while process.is_alive() and not being_saved(folder, (name,)) - before:
+        time.sleep(0.0005)
+
+
+def being_saved(folder: Path, which: tuple[str, ...]) -> set[tuple[str, int]]:
+    """The files there that a save makes and removes again, with their times; a killed one leaves them."""
     try:
-        return any(name.startswith(which) for name in os.listdir(folder))
+        return {(entry.name, entry.stat().st_mtime_ns) for entry in os.scandir(folder) if entry.name.startswith(which)}
     except FileNotFoundError:
-        return False
+        return set()
 
 
 def differences(whole: Path, broken: Path) -> dict[str, str]:
