@@ -7,6 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from options.train_options import TrainOptions
+from util import checkpoint
 from util.console import Progress, UserError, duration, run_main, say
 from util.schedules import describe, last_epoch
 
@@ -42,9 +43,12 @@ def main() -> None:
     say(f"Learning rate: {describe(opt)}")
     if run.at.epoch > last_epoch(opt):
         say(f"This run has finished its {last_epoch(opt)} epochs; to extend it: --n_epochs or --n_epochs_decay")
-        return
+    elif not checkpoint.resumable(opt):
+        run.save()  # so that there is something to go on from, and a full disk shows now
     try:
         train(opt, run, model, dataset, visualizer, leaving)
+    except RuntimeError as error:
+        raise dataset.worker_died(error) or error from None
     except NonFinite:
         raise UserError(f"a gradient is not finite in epoch {run.at.epoch} at {', '.join(model.get_image_paths())}; nothing of "
                         f"this step is saved. Try a lower --lr, or --on_nonfinite skip. Go on with: {command(opt)}") from None
@@ -64,7 +68,7 @@ def train(opt: Namespace, run, model, dataset, visualizer, leaving) -> None:
     from util.guard import Watchdog, watch_gradients
 
     last, size, at = last_epoch(opt), len(dataset), run.at
-    watch_gradients(model.optimizers, skip=opt.on_nonfinite == "skip")
+    watch_gradients(model.optimizers, opt.on_nonfinite == "skip", model.get_image_paths)
     watchdog = Watchdog(run.folder, opt.stall_timeout)
     progress = Progress(last * size, done=(at.epoch - 1) * size + at.seen)
     while at.epoch <= last and not leaving.signal:

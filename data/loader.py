@@ -42,7 +42,7 @@ class Loader:
         self.batches = DataLoader(_Seeded(dataset, opt.seed, opt.dataset_mode), batch_size=opt.batch_size, sampler=self.order,
                                   num_workers=opt.num_threads, persistent_workers=opt.num_threads > 0,
                                   collate_fn=functools.partial(_collate, skip=getattr(opt, "on_bad_image", "stop") == "skip"),
-                                  pin_memory=opt.device.startswith("cuda"), worker_init_fn=_ignore_ctrl_c,
+                                  pin_memory=opt.device.startswith("cuda"), worker_init_fn=_ignore_signals,
                                   generator=torch.Generator())  # its own, so that a pass draws nothing from the model's
 
     def load_data(self) -> Loader:
@@ -55,19 +55,21 @@ class Loader:
     def __iter__(self) -> Iterator[dict]:
         self.order.epoch, self.epoch = self.epoch, self.epoch + 1
         self.order.start, self.start = self.start, 0
-        try:
-            for batch in self.batches:
-                if isinstance(batch, _Failure):
-                    raise UserError(batch.message)
-                for message in batch.pop(SKIPPED, ()) if isinstance(batch, dict) else ():
-                    self.skipped += 1
-                    warn(f"left out: {message}")
-                yield batch
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise UserError(f"a process that loads images has died (out of memory? --num_threads {self.batches.num_workers}): "
-                            f"{str(error).splitlines()[0]}") from None
+        for batch in self.batches:
+            if isinstance(batch, _Failure):
+                raise UserError(batch.message)
+            for message in batch.pop(SKIPPED, ()) if isinstance(batch, dict) else ():
+                self.skipped += 1
+                warn(f"left out: {message}")
+            yield batch
+
+    def worker_died(self, error: RuntimeError) -> UserError | None:
+        """What to say where ``error`` is PyTorch's word for a dead worker, which may come in the middle of anything."""
+        if "DataLoader worker" not in str(error):
+            return None
+        cause = error.__cause__ if isinstance(error.__cause__, RuntimeError) else error
+        return UserError(f"a process that loads images has died (out of memory? --num_threads {self.batches.num_workers}): "
+                         f"{str(cause).splitlines()[0]}")
 
 
 def _number(*key: int) -> int:
@@ -126,9 +128,10 @@ def _unpickle(dataset: bytes, seed: int, mode: str) -> _Seeded:
     return _Seeded(pickle.loads(dataset), seed, mode)
 
 
-def _ignore_ctrl_c(worker: int) -> None:
-    """The main process decides when to leave; its workers would otherwise die of the same Ctrl-C."""
+def _ignore_signals(worker: int) -> None:
+    """The main process decides when to leave; its workers would otherwise die of the same Ctrl-C, or of a scheduler's SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _collate(items: list, skip: bool) -> dict | _Failure:

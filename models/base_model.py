@@ -105,7 +105,9 @@ class BaseModel(ABC):
                 raise UserError("--lr_policy plateau needs a validation metric, and this model sets none (self.metric); "
                                 "linear, step and cosine need none")
             self.schedulers = [get_scheduler(optimizer, opt) for optimizer in self.optimizers]
-        if not self.isTrain or opt.continue_train:
+        if checkpoint.resumable(opt):
+            pass  # the training state holds the networks, too
+        elif not self.isTrain or opt.continue_train:
             self.load_networks(f"iter_{opt.load_iter}" if opt.load_iter > 0 else opt.epoch)
         else:
             self.init_networks(opt)

@@ -28,7 +28,7 @@ from util.console import Progress, UserError, run_main, say
 ATLAS = Path(__file__).resolve().parent.parent / "datasets" / "atlas"
 COMMON = f"""--dataroot {ATLAS} --gpu_ids -1 --display_id 0 --num_threads 0 --seed 1 --netG resnet_6blocks --ngf 4 --ndf 4
     --load_size 34 --crop_size 32 --max_dataset_size 8 --n_epochs 2 --n_epochs_decay 2
-    --print_freq 3 --display_freq 4 --update_html_freq 6 --save_latest_freq 3 --save_epoch_freq 2"""
+    --print_freq 1 --display_freq 4 --update_html_freq 6 --save_latest_freq 3 --save_epoch_freq 2"""
 VARIANTS = {
     "cycle_gan": "",
     "threads": "--num_threads 2",

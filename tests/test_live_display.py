@@ -9,7 +9,6 @@ import types
 from pathlib import Path
 
 import pytest
-
 from conftest import ONE_EPOCH, TINY, Programs
 
 needs_visdom = pytest.mark.skipif(importlib.util.find_spec("visdom") is None, reason="visdom is not installed")

@@ -1,6 +1,7 @@
 """Files that must never be half written or run code: network weights, options; and reading an architecture off weights."""
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -40,10 +41,11 @@ def write_atomically(path: Path, data: bytes | Callable[[IO[bytes]], object], fl
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch.save reports a full disk as a RuntimeError
+    except (OSError, RuntimeError) as error:
+        full = isinstance(error, RuntimeError) and "inline_container" in str(error)  # torch.save's word for a full disk
+        reason = os.strerror(errno.ENOSPC) if full else getattr(error, "strerror", None) or str(error).splitlines()[0]
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        reason = getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{flag + ': ' if flag else ''}cannot write {path}: {reason}") from None
 
 
@@ -112,7 +114,7 @@ def saved_options(folder: Path) -> dict[str, Any]:
 
 def resumable(opt: Namespace) -> bool:
     """Whether a training state is there to go on from: not where older weights are asked for with --epoch or --load_iter."""
-    return opt.continue_train and opt.epoch == "latest" and opt.load_iter == 0 and \
+    return getattr(opt, "continue_train", False) and opt.epoch == "latest" and opt.load_iter == 0 and \
         (Path(opt.checkpoints_dir) / opt.name / STATE).is_file()
 
 

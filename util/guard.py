@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -98,8 +99,11 @@ class NonFinite(Exception):
     """A gradient is infinite or not a number."""
 
 
-def watch_gradients(optimizers: list[torch.optim.Optimizer], skip: bool) -> None:
-    """Check gradients before each optimizer sees them: raise :class:`NonFinite`, or with ``skip`` drop them and say so."""
+def watch_gradients(optimizers: list[torch.optim.Optimizer], skip: bool, images: Callable[[], list[str]]) -> None:
+    """Check gradients before each optimizer sees them: raise :class:`NonFinite`, or with ``skip`` drop them and say so.
+
+    ``images`` tells the paths of the batch.
+    """
     def check(optimizer: torch.optim.Optimizer, *unused: object) -> None:
         params = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         norms = torch._foreach_norm([p.grad for p in params], torch.inf) if params else []  # largest values: cannot overflow
@@ -107,7 +111,7 @@ def watch_gradients(optimizers: list[torch.optim.Optimizer], skip: bool) -> None
             return
         if not skip:
             raise NonFinite
-        warn("a gradient is not finite: this step is left out")
+        warn(f"a gradient is not finite at {', '.join(images())}: this step is left out")
         for p in params:
             p.grad = None  # which optimizers pass over
 
