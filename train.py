@@ -54,6 +54,7 @@ def main() -> None:
                         f"this step is saved. Try a lower --lr, or --on_nonfinite skip. Go on with: {command(opt)}") from None
     finally:
         visualizer.close()
+        dataset.close()
         lock.close()
     if leaving.signal:
         say(f"Saved in epoch {run.at.epoch} after {run.at.seen} images. Go on with: {command(opt)}")

@@ -63,6 +63,12 @@ class Loader:
                 warn(f"left out: {message}")
             yield batch
 
+    def close(self) -> None:
+        """End the workers."""
+        if self.batches._iterator is not None and hasattr(self.batches._iterator, "_shutdown_workers"):
+            self.batches._iterator._shutdown_workers()
+            self.batches._iterator = None
+
     def worker_died(self, error: RuntimeError) -> UserError | None:
         """What to say where ``error`` is PyTorch's word for a dead worker, which may come in the middle of anything."""
         if "DataLoader worker" not in str(error):
@@ -131,7 +137,8 @@ def _unpickle(dataset: bytes, seed: int, mode: str) -> _Seeded:
 def _ignore_signals(worker: int) -> None:
     """The main process decides when to leave; its workers would otherwise die of the same Ctrl-C, or of a scheduler's SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if hasattr(signal, "alarm"):  # outlive SIGTERM for ten seconds only: Python ends leftover workers by it, and waits for them
+        signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(10))
 
 
 def _collate(items: list, skip: bool) -> dict | _Failure:
