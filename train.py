@@ -1,6 +1,7 @@
 """Train a model, by default a CycleGAN: ``python train.py --dataroot ./datasets/atlas --name atlas``."""
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from argparse import Namespace
@@ -20,7 +21,7 @@ def main() -> None:
         sys.exit(report(opt))
     from data import create_dataset
     from models import create_model
-    from util.guard import Leaving, Lock, NonFinite
+    from util.guard import Leaving, Lock, NonFinite, Watchdog
     from util.run_state import RunState, recover
     from util.seeds import seed_everything
     from util.visualizer import Visualizer
@@ -44,9 +45,10 @@ def main() -> None:
     if run.at.epoch > last_epoch(opt):
         say(f"This run has finished its {last_epoch(opt)} epochs; to extend it: --n_epochs or --n_epochs_decay")
     elif not checkpoint.resumable(opt):
-        run.save()  # so that there is something to go on from, and a full disk shows now
+        run.begin()
     try:
-        train(opt, run, model, dataset, visualizer, leaving)
+        with Watchdog(folder, opt.stall_timeout) as watchdog:
+            train(opt, run, model, dataset, visualizer, leaving, watchdog)
     except RuntimeError as error:
         raise dataset.worker_died(error) or error from None
     except NonFinite:
@@ -59,18 +61,19 @@ def main() -> None:
     if leaving.signal:
         say(f"Saved in epoch {run.at.epoch} after {run.at.seen} images. Go on with: {command(opt)}")
         leaving.leave()
+    if dataset.skipped:
+        say(f"Images that could not be read were left out {dataset.skipped} times")
     page = "" if opt.no_html else f" Page: {folder / 'web' / 'index.html'}"
     say(f"Done in {duration(run.at.elapsed)}. Networks: {folder}.{page}")
 
 
-def train(opt: Namespace, run, model, dataset, visualizer, leaving) -> None:
+def train(opt: Namespace, run, model, dataset, visualizer, leaving, watchdog) -> None:
     """The loop: epochs of steps, what is due after each, and a save at every end."""
     from models import feed
-    from util.guard import Watchdog, watch_gradients
+    from util.guard import watch_gradients
 
     last, size, at = last_epoch(opt), len(dataset), run.at
     watch_gradients(model.optimizers, opt.on_nonfinite == "skip", model.get_image_paths)
-    watchdog = Watchdog(run.folder, opt.stall_timeout)
     progress = Progress(last * size, done=(at.epoch - 1) * size + at.seen)
     while at.epoch <= last and not leaving.signal:
         model.epoch = at.epoch - 1
@@ -110,7 +113,6 @@ def train(opt: Namespace, run, model, dataset, visualizer, leaving) -> None:
                 run.save(*dict.fromkeys(["latest", *names]))
         elif leaving.signal:
             run.save("latest")
-    watchdog.close()
     progress.close()
 
 
@@ -135,8 +137,8 @@ def crosses(total: int, batch_size: int, frequency: int) -> bool:
 
 
 def command(opt: Namespace) -> str:
-    where = "" if opt.checkpoints_dir == "./checkpoints" else f" --checkpoints_dir {opt.checkpoints_dir}"
-    return f"python train.py --continue_train --name {opt.name}{where}"
+    where = "" if opt.checkpoints_dir == "./checkpoints" else f" --checkpoints_dir {shlex.quote(opt.checkpoints_dir)}"
+    return f"python train.py --continue_train --name {shlex.quote(opt.name)}{where}"
 
 
 if __name__ == "__main__":

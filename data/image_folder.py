@@ -82,6 +82,8 @@ def read_image(path: str, channels: int = 3, exif: bool = True) -> Image.Image:
     Raises:
         UserError: names the file and what is wrong with it.
     """
+    if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe would wait for ever
+        raise UserError(f"cannot read the image {path}: it is not a file")
     try:
         with Image.open(path) as image:
             image.load()
@@ -89,5 +91,5 @@ def read_image(path: str, channels: int = 3, exif: bool = True) -> Image.Image:
     except UserError:
         raise
     except Exception as error:  # Pillow's decoders raise almost anything on damaged files
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"cannot read the image {path}: {reason}") from None

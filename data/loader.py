@@ -55,13 +55,17 @@ class Loader:
     def __iter__(self) -> Iterator[dict]:
         self.order.epoch, self.epoch = self.epoch, self.epoch + 1
         self.order.start, self.start = self.start, 0
+        useful = self.order.start > 0
         for batch in self.batches:
             if isinstance(batch, _Failure):
                 raise UserError(batch.message)
             for message in batch.pop(SKIPPED, ()) if isinstance(batch, dict) else ():
                 self.skipped += 1
                 warn(f"left out: {message}")
+            useful = useful or bool(batch)
             yield batch
+        if not useful:
+            raise UserError("none of the images can be read")
 
     def close(self) -> None:
         """End the workers."""

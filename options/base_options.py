@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import math
 import random
 import re
@@ -126,10 +125,11 @@ class BaseOptions:
         word = argument.split("=")[0]
         if word.lstrip("-") in RENAMED:
             self.parser.error(f"{word} has been renamed; today's option is {RENAMED[word.lstrip('-')]}")
-        for other, options in (("train.py", "TrainOptions"), ("test.py", "TestOptions")):
-            module = importlib.import_module(f"options.{options.lower().removesuffix('options')}_options")
-            if word in getattr(module, options)().initialize(Parser())._option_string_actions:
-                self.parser.error(f"{word} is an option of {other} only")
+        from options.test_options import TestOptions
+        from options.train_options import TrainOptions
+        for program, options in (("train.py", TrainOptions()), ("test.py", TestOptions())):
+            if word in options.initialize(Parser())._option_string_actions:
+                self.parser.error(f"{word} is an option of {program} only")
         known = [s for action in self.parser._actions for s in action.option_strings]
         self.parser.error(f"unknown option {word}{plugins.did_you_mean(word, known)} (--help lists all)")
 

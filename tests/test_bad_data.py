@@ -135,6 +135,7 @@ def test_folders_links_and_rights(run: Programs, set_with: Callable[..., Path]) 
     link.unlink()
     os.mkfifo(data / "trainA" / "pipe.png")
     assert "pipe.png (it is not a file)" in check(run, data).out
+    train(run, data).refused(1, data / "trainA" / "pipe.png", "not a file")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -155,10 +156,13 @@ def test_skipping(run: Programs, set_with: Callable[..., Path]) -> None:
     """With --on_bad_image skip they are no problem, unless none is left."""
     data = set_with({"half.jpg": half, "empty.png": BROKEN["empty.png"]})
     assert check(run, data, "--on_bad_image", "skip").status == 1
+    result = train(run, data, "--on_bad_image", "skip")
+    assert result.status == 1 and result.err.endswith("error: none of the images can be read\n")
     picture(data / "trainA" / "good.png")
     found = check(run, data, "--on_bad_image", "skip").ok()
     assert "note: trainA: 2 images of 3 cannot be read" in found.out
     result = train(run, data, "--on_bad_image", "skip").ok()
+    assert "left out 2 times" in result.out
     assert [len(re.findall(f"left out: .*{name}", result.err)) for name in ("half.jpg", "empty.png", "good.png")] == [1, 1, 0]
 
 

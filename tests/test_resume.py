@@ -6,7 +6,6 @@ import os
 import random
 import re
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -233,17 +232,3 @@ def test_deterministic(run: Programs, data: Path) -> None:
     finally:
         torch.use_deterministic_algorithms(False)
     assert equal(run)
-
-
-def test_a_killed_process_leaves_no_lock(run: Programs, data: Path, running: Running) -> None:
-    """Another run in the folder is refused while the first lives, and not after it was killed, though its workers live on."""
-    process = running(data, "--num_threads", "2", "--n_epochs", "500")
-    running.wait_for(run.runs / "x" / "state.pth")
-    options = (run.runs / "x" / "train_opt.json").read_bytes()
-    for second in (train(run, data), go_on(run)):
-        second.refused(1, f"process {process.pid}", os.uname().nodename, "--name")
-    assert (run.runs / "x" / "train_opt.json").read_bytes() == options
-    os.kill(process.pid, signal.SIGKILL)
-    while process.is_alive():
-        time.sleep(0.005)
-    assert "Continuing in epoch" in go_on(run, "--n_epochs", "1", "--num_threads", "0").ok().out

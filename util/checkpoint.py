@@ -1,7 +1,6 @@
 """Files that must never be half written or run code: network weights, options; and reading an architecture off weights."""
 from __future__ import annotations
 
-import errno
 import json
 import os
 import pickle
@@ -42,8 +41,8 @@ def write_atomically(path: Path, data: bytes | Callable[[IO[bytes]], object], fl
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:
-        full = isinstance(error, RuntimeError) and "inline_container" in str(error)  # torch.save's word for a full disk
-        reason = os.strerror(errno.ENOSPC) if full else getattr(error, "strerror", None) or str(error).splitlines()[0]
+        cause = error if isinstance(error, OSError) else error.__context__  # torch.save hides that the disk is full
+        reason = getattr(cause, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
         if temporary:
             Path(temporary).unlink(missing_ok=True)
         raise UserError(f"{flag + ': ' if flag else ''}cannot write {path}: {reason}") from None

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import warnings
 from argparse import Namespace
 from collections import Counter, defaultdict
@@ -95,11 +94,9 @@ def inspect(opt: Namespace, folder: str, path: str) -> Picture:
     """Read one image as training does, then look at what it is."""
     picture = Picture(folder, printable(os.path.relpath(path, opt.dataroot)))
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # reading a pipe would wait for ever
-            raise UserError("it is not a file")
         pixels = read_image(path, exif=not opt.no_exif)
-    except (UserError, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error).removeprefix(f"cannot read the image {path}: ")
+    except UserError as error:
+        reason = str(error).removeprefix(f"cannot read the image {path}: ")
         picture.error = "it is no image" if reason.startswith("cannot identify") else printable(reason)
         return picture
     picture.size = pixels.size

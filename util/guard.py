@@ -86,7 +86,10 @@ class Watchdog:
         if self.file:
             faulthandler.dump_traceback_later(self.timeout, repeat=True, file=self.file)
 
-    def close(self) -> None:
+    def __enter__(self) -> Watchdog:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         if self.file:
             faulthandler.cancel_dump_traceback_later()
             self.file.close()

@@ -52,6 +52,17 @@ class RunState:
         self.at = Position(opt.epoch_count)
         self.since = time.monotonic()
 
+    def begin(self) -> None:
+        """Save a first state, so that there is something to go on from, and a full disk shows now.
+
+        The state of an earlier run in this folder, which holds its networks too, is not lost.
+        """
+        if (self.folder / STATE).is_file():
+            kept = self.folder / f"earlier_{time.strftime('%Y%m%d_%H%M%S')}.pth"
+            os.replace(self.folder / STATE, kept)
+            say(f"{self.folder} holds an earlier run; its state is kept as {kept.name} (to go on with it, rename it to {STATE})")
+        self.save()
+
     def save(self, *names: int | str) -> None:
         """Write the state, then the networks as ``{name}_net_*.pth``."""
         now = time.monotonic()
