@@ -237,10 +237,11 @@ def test_no_gpu(run: Programs, unaligned: Path) -> None:
     assert run.files() == set()
 
 
-def test_as_a_process(unaligned: Path, tmp_path: Path) -> None:
-    """What the shell sees is what the other tests see."""
-    for data, status, words in (tmp_path, 1, f"error: {tmp_path} has no folder trainA"), ("", 2, "error: --dataroot is missing"):
-        command = [sys.executable, ROOT / "train.py", "--dataroot", data, *CPU]
+def test_as_a_process(tmp_path: Path) -> None:
+    """What the shell sees is what the other tests see; these mistakes are found before PyTorch is imported."""
+    for args, status, words in (("--continue_train --name none", 1, "error: --continue_train: there is no run checkpoints/none"),
+                                ("--n_epochs many", 2, "error: argument --n_epochs: invalid int value: 'many'")):
+        command = [sys.executable, ROOT / "train.py", "--dataroot", ".", *CPU, *args.split()]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr.count("\n")) == (status, 1)
         assert done.stderr.startswith(words)
