@@ -10,7 +10,7 @@ from data.image_folder import is_image_file
 from options.base_options import BaseOptions
 from options.parser import Parser
 from util import checkpoint
-from util.console import UsageError, say
+from util.console import UsageError, say, warn
 
 if TYPE_CHECKING:
     from models.base_model import BaseModel
@@ -42,12 +42,14 @@ class TestOptions(BaseOptions):
     def find_run(self, parser: Parser, given: dict[str, Any]) -> dict[str, Any]:
         opt = parser.preview(given)
         run = checkpoint.saved_options(Path(opt.checkpoints_dir) / opt.name)
-        if "model" in run and not self._holds_only_images(parser, given):
+        one_sided = run.get("dataset_mode") in ("unaligned", "aligned") and self._holds_only_images(parser, given)
+        if "model" in run and not one_sided:  # other datasets, of users too, know themselves what they take
             parser.set_defaults(model=run["model"])
         return run
 
     def adopt(self, parser: Parser, given: dict[str, Any], model: type[BaseModel]) -> None:
         chosen = {k: getattr(parser.preview(given), k) for k in ("model", "dataset_mode")}
+        self._check_model(chosen["model"], given)
         known: dict[str, Any] = {action.dest: action.choices for action in parser._actions if action.dest not in PER_RUN}
         parser.set_defaults(**{k: v for k, v in self.run.items() if k in known})
         parser.set_defaults(**chosen)
@@ -58,6 +60,16 @@ class TestOptions(BaseOptions):
             told = checkpoint.describe(checkpoint.load_state_dict(weights))
             parser.set_defaults(**{k: v for k, v in told.items() if k in known and (not known[k] or v in known[k])})
         self._fit_images(parser, given)
+
+    def _check_model(self, model: str, given: dict[str, Any]) -> None:
+        """Refuse, or warn of, a test whose pictures would be wrong without any error."""
+        if model == "test" and self.run.get("dataset_mode") == "colorization":
+            raise UsageError("--model test takes colour images, but this run colorizes: give --model colorization, and images in "
+                             "DATAROOT/test")
+        trained = self.run.get("direction")
+        if model != "test" and trained and given.get("direction", trained) != trained:  # model test takes the other generator
+            warn(f"--direction {given['direction']}: the run was trained {trained}, so its generators now get images of the "
+                 "domain that they are to make; leave the option out to test as trained")
 
     def check(self, opt: Namespace) -> None:
         super().check(opt)

@@ -100,6 +100,9 @@ class TrainOptions(BaseOptions):
 
     def _check_resume(self, opt: Namespace) -> None:
         """Say which options a continued run changes; refuse those that its state does not fit."""
+        warm = [name for name in opt.given if name.startswith("init_") and name not in ("init_type", "init_gain")]
+        if opt.continue_train and warm:
+            raise UsageError(f"--{warm[0]} starts a new run from other weights, --continue_train goes on with its own: give one")
         run = self.run if checkpoint.resumable(opt) else {}
         changed = {k: run[k] for k in opt.given if k in run and k not in NOT_RESUMED and run[k] != getattr(opt, k)}
         misfits = [f"--{k} {getattr(opt, k)} (the run has {v})" for k, v in changed.items() if k in FIXED]

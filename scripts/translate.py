@@ -35,12 +35,14 @@ def main() -> None:
     root = own.input if own.input.is_dir() else own.input.parent
     opt = TestOptions().parse(["--model", "test", "--dataroot", str(root), *options], record=False)
     translate = Translator(opt)
-    jobs = {own.input: own.output}
-    if own.input.is_dir():
-        jobs = {Path(p): own.output / Path(p).relative_to(root).with_suffix(f".{own.format}")
-                for p in make_dataset(str(root), opt.max_dataset_size)}
+    jobs = {} if own.input.is_dir() else {own.output: own.input}
+    for source in map(Path, make_dataset(str(root), opt.max_dataset_size) if own.input.is_dir() else ()):
+        target = own.output / source.relative_to(root).with_suffix(f".{own.format}")
+        if target in jobs:  # of an image with this stem and another extension
+            target = target.with_stem(source.stem + source.suffix.replace(".", "_"))
+        jobs[target] = source
     progress = Progress(len(jobs), "Translating")
-    for source, target in jobs.items():
+    for target, source in jobs.items():
         picture = translate(read_image(str(source), opt.input_nc, exif=not opt.no_exif))
         save_image(picture, target, opt.aspect_ratio)
         progress.update()

@@ -118,6 +118,19 @@ def test_official_folder(run: Programs, unaligned: Path) -> None:
     assert saved(run, "fake") == expected
 
 
+@pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
+def test_official_cyclegan_folder(run: Programs, unaligned: Path, direction: str) -> None:
+    """Only weights, tested two-sided: the same pictures as with the options file, whatever the architecture."""
+    train(run, unaligned, "--netG", "unet_128", "--norm", "batch", "--input_nc", "1", "--direction", direction)
+    sizes = ("--load_size", "32", "--crop_size", "32")
+    translate(run, unaligned, *sizes).ok()
+    expected = saved(run, "fake_A"), saved(run, "rec_B")
+    (run.results / "x").rename(run.results / "before")
+    forget(run)
+    translate(run, unaligned, "--model", "cycle_gan", "--direction", direction, *sizes).ok()
+    assert (saved(run, "fake_A"), saved(run, "rec_B")) == expected and expected[0]
+
+
 CONTRADICTIONS = [
     ("--netG unet_128", "--netG unet_128 resnet_6blocks"), ("--netG resnet_9blocks", "--netG resnet_9blocks resnet_6blocks"),
     ("--norm batch", "--norm batch instance"), ("--norm none", "--norm none instance"), ("--ngf 64", "--ngf 64 2"),

@@ -67,6 +67,15 @@ def test_suffix_given_again(unaligned: Path, run: Programs) -> None:
     assert (run.results / "x_big" / "test_latest" / "images" / "a0_fake_B.png").is_file()
 
 
+def test_another_direction(capsys: pytest.CaptureFixture) -> None:
+    """As officially, each generator then gets images of the other domain; only model test takes the other generator."""
+    parse("train", "--name", "x")
+    for flags, warned in ((), False), (("--direction", "AtoB"), False), (("--direction", "BtoA", "--model", "test"), False), \
+            (("--direction", "BtoA"), True):
+        assert parse("test", "--name", "x", *flags).direction == (flags[1] if flags else "AtoB")
+        assert ("--direction BtoA: the run was trained AtoB" in capsys.readouterr().err) == warned
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"model": 3}'])
 def test_damaged_record(unaligned: Path, run: Programs, text: str) -> None:
     """A damaged train_opt.json is named, in one line."""

@@ -67,6 +67,14 @@ def test_dropout_depends_on_the_seed_alone(trained):
     assert not np.array_equal(np.asarray(other(image)), np.asarray(translate(image)))
 
 
+@pytest.mark.parametrize("image", [
+    np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), np.float32), np.zeros((4, 4, 7), np.uint8), np.zeros((0, 3, 3), np.uint8),
+    "a.png", torch.zeros(1, 4, 4), torch.zeros(4, 4), torch.zeros(3, 4, 4, dtype=torch.uint8)], ids=lambda x: type(x).__name__)
+def test_other_things_are_no_images(trained, image):
+    with pytest.raises(UserError, match="should be"):
+        load_generator(trained.runs / "cycle", preprocess="none", gpu_ids="-1")(image)
+
+
 def test_mistakes_are_user_errors(trained):
     for options in ({"direction": "up"}, {"no_such_option": 1}, {"epoch": 99}, {"netG": "unet_128"}):
         with pytest.raises(UserError):
@@ -86,6 +94,10 @@ def test_the_shell_command(trained):
     trained.call(translate.main, "translate.py", *flags, "--input", data, "--output", "all").ok()
     assert np.array_equal(np.asarray(Image.open(trained.folder / "all" / "testA" / "a.png")), wanted)
     assert len(list((trained.folder / "all").rglob("*.png"))) == 12
+    for name in ("twin.png", "twin.bmp"):
+        picture(trained.folder / "twins" / name, len(name))
+    trained.call(translate.main, "translate.py", *flags, "--input", "twins", "--output", "each").ok()
+    assert {path.name for path in (trained.folder / "each").iterdir()} == {"twin.png", "twin_png.png"}
     command = [sys.executable, ROOT / "scripts" / "translate.py", *flags, "--input", "no.jpg", "--output", "x.png"]
     done = subprocess.run(command, cwd=trained.folder, capture_output=True, text=True)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
