@@ -43,6 +43,8 @@ class Translator:
     """Call it with a PIL image, an array or a tensor; it returns the same kind, pixel by pixel what ``test.py`` saves."""
 
     def __init__(self, opt) -> None:
+        if opt.model != "test":
+            raise UserError(f"--model {opt.model}: one generator translates, so leave it out (--direction BtoA takes the other)")
         self.opt = opt
         self.model = TestModel(opt)
         self.model.setup(opt)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from data.image_folder import is_image_file, make_dataset, read_image
 from util.console import UserError
+from util.images import save_image
 
 
 @pytest.fixture
@@ -82,6 +83,14 @@ def test_alpha_is_dropped_or_kept(pixels, tmp_path):
     assert (read(tmp_path / "rgb.png", 4) == np.dstack([pixels, np.full((6, 10), 255)])).all()
     with pytest.raises(UserError, match="5"):
         read_image(str(tmp_path / "rgb.png"), 5)
+
+
+@pytest.mark.parametrize(("name", "channels"), [("x.jpg", 3), ("x.JPEG", 3), ("x.png", 4), ("x.webp", 4)])
+def test_saving_alpha(name, channels, tmp_path):
+    """JPEG has none."""
+    save_image(np.full((6, 10, 4), 200, np.uint8), tmp_path / name)
+    saved = np.asarray(Image.open(tmp_path / name))
+    assert saved.shape == (6, 10, channels) and np.abs(saved.astype(int) - 200).max() <= 2
 
 
 @pytest.mark.parametrize("extension", ["png", "tif"])

@@ -76,7 +76,7 @@ def test_other_things_are_no_images(trained, image):
 
 
 def test_mistakes_are_user_errors(trained):
-    for options in ({"direction": "up"}, {"no_such_option": 1}, {"epoch": 99}, {"netG": "unet_128"}):
+    for options in ({"direction": "up"}, {"no_such_option": 1}, {"epoch": 99}, {"netG": "unet_128"}, {"model": "cycle_gan"}):
         with pytest.raises(UserError):
             load_generator(trained.runs / "cycle", **options)
     with pytest.raises(UserError, match="nowhere"):
@@ -98,6 +98,15 @@ def test_the_shell_command(trained):
         picture(trained.folder / "twins" / name, len(name))
     trained.call(translate.main, "translate.py", *flags, "--input", "twins", "--output", "each").ok()
     assert {path.name for path in (trained.folder / "each").iterdir()} == {"twin.png", "twin_png.png"}
+    again = trained.call(translate.main, "translate.py", *flags, "--input", "twins", "--output", "twins")
+    again.refused(1, "--output twins would replace", "twins/twin.png")
+    (trained.folder / "there").mkdir()
+    for output in "there", "there/one.JPEG":
+        trained.call(translate.main, "translate.py", *flags, "--input", data / "testA" / "a.png", "--output", output).ok()
+    assert {path.name for path in (trained.folder / "there").iterdir()} == {"a.png", "one.JPEG"}
+    for output in "there/one", "there/one.xyz":
+        refused = trained.call(translate.main, "translate.py", *flags, "--input", data / "testA" / "a.png", "--output", output)
+        refused.refused(1, f"--output {output}", ".png, .jpg or .webp")
     command = [sys.executable, ROOT / "scripts" / "translate.py", *flags, "--input", "no.jpg", "--output", "x.png"]
     done = subprocess.run(command, cwd=trained.folder, capture_output=True, text=True)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)

@@ -22,7 +22,7 @@ def tensor2im(image: torch.Tensor | np.ndarray, index: int = 0) -> np.ndarray:
 def save_image(image: np.ndarray | Image.Image, path: Path, aspect_ratio: float = 1.0) -> None:
     """Write uint8 (H, W, C), stretched so that height over width is ``aspect_ratio`` times what it was."""
     picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    if path.suffix == ".jpg":  # which has no alpha
+    if path.suffix.lower() in (".jpg", ".jpeg"):  # which have no alpha
         picture = picture.convert("RGB")
     if aspect_ratio > 1:
         picture = picture.resize((picture.width, int(picture.height * aspect_ratio)), Image.Resampling.BICUBIC)
