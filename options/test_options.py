@@ -90,15 +90,23 @@ class TestOptions(BaseOptions):
     def _fit_images(self, parser: Parser, given: dict[str, Any]) -> None:
         """Defaults of --preprocess, --load_size and --crop_size that fit the training, but never crop at random."""
         trained = self.run.get("preprocess")
+        whole = {"crop": "none", "scale_width_and_crop": "scale_width"}.get(trained, trained)
         if trained:
-            whole = {"crop": "none", "scale_width_and_crop": "scale_width"}.get(trained, trained)
             parser.set_defaults(preprocess=whole)
-        if parser.preview(given).preprocess != "resize_and_crop":
-            return
-        # As officially and in the paper, the whole image is resized to the size that the crops had.
-        size = given.get("crop_size", given.get("load_size", parser.get_default("crop_size")))
-        parser.set_defaults(load_size=size, crop_size=given.get("load_size", size))
-        used = given.get("load_size", size)
-        if trained == "resize_and_crop" and used != self.run["load_size"]:
-            say(f"Images are resized to {used}x{used}; training resized them to {self.run['load_size']} and cropped "
-                f"{self.run['crop_size']} (--load_size {self.run['load_size']} tests at that scale)")
+        if parser.preview(given).preprocess == "resize_and_crop":
+            # As officially and in the paper, the whole image is resized to the size that the crops had.
+            size = given.get("crop_size", given.get("load_size", parser.get_default("crop_size")))
+            parser.set_defaults(load_size=size, crop_size=given.get("load_size", size))
+        opt = parser.preview(given)
+        here = _scale(opt.preprocess, opt.load_size)
+        there = _scale(trained, self.run["load_size"]) if trained else here
+        if here != there:
+            cropped = f" and cropped to {self.run['crop_size']}" if "crop" in trained else ""
+            flag = "" if whole == "none" else f" --load_size {self.run['load_size']}"
+            say(f"Images are {here}; in training they were {there}{cropped} (--preprocess {whole}{flag} tests at that scale)")
+
+
+def _scale(preprocess: str, load_size: int) -> str:
+    if "resize" in preprocess:
+        return f"resized to {load_size}x{load_size}"
+    return f"scaled to a width of {load_size}" if "scale_width" in preprocess else "taken in their own size"

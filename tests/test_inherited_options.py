@@ -60,6 +60,20 @@ def test_sizes_follow_the_training(args: tuple[str, ...], sizes: tuple[int, int]
     assert sizes is None or (opt.load_size, opt.crop_size) == sizes
 
 
+@pytest.mark.parametrize(("trained", "tested", "words"), [
+    ("", "", "32x32; in training they were resized to 34x34 and cropped to 32 (--preprocess resize_and_crop --load_size 34"),
+    ("", "--load_size 34", ""), ("", "--preprocess none", "taken in their own size; in training they were resized to 34x34"),
+    ("--preprocess scale_width", "", ""), ("--preprocess crop", "", ""), ("--preprocess scale_width_and_crop", "", ""),
+    ("--preprocess scale_width", "--load_size 50", "a width of 50; in training they were scaled to a width of 34 (--prep"),
+    ("--preprocess crop", "--preprocess scale_width", "of 34; in training they were taken in their own size and cropped to 32")])
+def test_other_scales_are_said(trained: str, tested: str, words: str, capsys: pytest.CaptureFixture) -> None:
+    parse("train", "--name", "x", "--load_size", "34", "--crop_size", "32", *trained.split())
+    capsys.readouterr()
+    parse("test", "--name", "x", *tested.split())
+    out = capsys.readouterr().out
+    assert words in out and ("in training" in out) == bool(words)
+
+
 def test_suffix_given_again(unaligned: Path, run: Programs) -> None:
     """As officially, a test names the run by the same --name and --suffix."""
     run.train("--dataroot", unaligned, "--name", "x", "--suffix", "big", *TINY, *ONE_EPOCH).ok()
