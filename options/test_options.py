@@ -89,7 +89,7 @@ class TestOptions(BaseOptions):
 
     def _fit_images(self, parser: Parser, given: dict[str, Any]) -> None:
         """Defaults of --preprocess, --load_size and --crop_size that fit the training, but never crop at random."""
-        trained = self.run.get("preprocess")
+        trained = self.run.get("preprocess", "")
         whole = {"crop": "none", "scale_width_and_crop": "scale_width"}.get(trained, trained)
         if trained:
             parser.set_defaults(preprocess=whole)
