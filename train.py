@@ -17,7 +17,7 @@ def main() -> None:
     options = TrainOptions()
     opt = options.parse(record=False)
     if opt.dry_run:
-        from util.data_report import report
+        from scripts.check_data import report
         sys.exit(report(opt))
     from data import create_dataset
     from models import create_model
@@ -35,10 +35,10 @@ def main() -> None:
     model = create_model(opt)
     model.setup(opt)
     visualizer = Visualizer(opt)
-    options.print_options(opt)
     run = RunState(opt, model, dataset, visualizer)
     if opt.continue_train:
         run.resume()
+    options.print_options(opt)
     say(f"Training {opt.name} ({opt.model}) on {dataset.dataset}: {len(dataset)} images per epoch, "
         f"batches of {opt.batch_size}, on {opt.device}, seed {opt.seed}")
     say(f"Learning rate: {describe(opt)}")
@@ -52,7 +52,7 @@ def main() -> None:
     except RuntimeError as error:
         raise dataset.worker_died(error) or error from None
     except NonFinite:
-        raise UserError(f"a gradient is not finite in epoch {run.at.epoch} at {', '.join(model.get_image_paths())}; nothing of "
+        raise UserError(f"a gradient is not finite in epoch {run.at.epoch} at {', '.join(model.get_batch_paths())}; nothing of "
                         f"this step is saved. Try a lower --lr, or --on_nonfinite skip. Go on with: {command(opt)}") from None
     finally:
         visualizer.close()
@@ -73,7 +73,7 @@ def train(opt: Namespace, run, model, dataset, visualizer, leaving, watchdog) ->
     from util.guard import watch_gradients
 
     last, size, at = last_epoch(opt), len(dataset), run.at
-    watch_gradients(model.optimizers, opt.on_nonfinite == "skip", model.get_image_paths)
+    watch_gradients(model.optimizers, opt.on_nonfinite == "skip", model.get_batch_paths)
     progress = Progress(last * size, done=(at.epoch - 1) * size + at.seen)
     while at.epoch <= last and not leaving.signal:
         model.epoch = at.epoch - 1
@@ -84,16 +84,14 @@ def train(opt: Namespace, run, model, dataset, visualizer, leaving, watchdog) ->
         try:
             for data in dataset:
                 step_start = time.time()
-                if data:  # else none of its images could be read
-                    feed(model, data)
-                    model.optimize_parameters()
-                at.seen += opt.batch_size  # as officially, a short last batch counts as a full one
-                at.total += opt.batch_size
+                feed(model, data)
+                model.optimize_parameters()
+                at.seen += dataset.passed
+                at.total += dataset.passed
                 watchdog.step()
-                progress.update(opt.batch_size, f"epoch {at.epoch}/{last}")
-                if data:
-                    report(opt, at, size, model, visualizer, step_start, step_start - idle_since)
-                due = crosses(at.total, opt.batch_size, opt.save_latest_freq)
+                progress.update(dataset.passed, f"epoch {at.epoch}/{last}")
+                report(opt, at, dataset, model, visualizer, step_start, step_start - idle_since)
+                due = crosses(at.total, dataset.passed, opt.save_latest_freq)
                 names = ([f"iter_{at.total}"] if opt.save_by_iter else ["latest"]) if due else []
                 if names and at.seen < size:
                     run.save(*names)
@@ -103,7 +101,9 @@ def train(opt: Namespace, run, model, dataset, visualizer, leaving, watchdog) ->
         except UserError:  # an image that cannot be read: the steps before it are complete
             run.save("latest")
             raise
-        if at.seen >= size:
+        if at.seen < size and leaving.signal:
+            run.save("latest")
+        else:
             rates = [f"{group['lr']:.3g}" for optimizer in model.optimizers for group in optimizer.param_groups]
             say(f"End of epoch {at.epoch} / {last}, {duration(time.time() - epoch_start)}; "
                 f"learning rate {', '.join(dict.fromkeys(rates))}")
@@ -111,29 +111,27 @@ def train(opt: Namespace, run, model, dataset, visualizer, leaving, watchdog) ->
             names += [ended] if ended % opt.save_epoch_freq == 0 else []
             if names or at.epoch > last or leaving.signal:
                 run.save(*dict.fromkeys(["latest", *names]))
-        elif leaving.signal:
-            run.save("latest")
     progress.close()
 
 
-def report(opt: Namespace, at, size: int, model, visualizer, step_start: float, waited: float) -> None:
+def report(opt: Namespace, at, dataset, model, visualizer, step_start: float, waited: float) -> None:
     """Show and log what is due after a step, at least once an epoch."""
-    ends = at.seen >= size
-    if crosses(at.total, opt.batch_size, opt.display_freq) or (ends and not at.shown):
+    ends = at.seen >= len(dataset)
+    if crosses(at.total, dataset.passed, opt.display_freq) or (ends and not at.shown):
         at.shown = True
         model.compute_visuals()
-        save = crosses(at.total, opt.batch_size, opt.update_html_freq)
+        save = crosses(at.total, dataset.passed, opt.update_html_freq)
         visualizer.display_current_results(model.get_current_visuals(), at.epoch, save)
-    if crosses(at.total, opt.batch_size, opt.print_freq) or (ends and not at.printed):
+    if crosses(at.total, dataset.passed, opt.print_freq) or (ends and not at.printed):
         at.printed = True
         losses = model.get_current_losses()
         visualizer.print_current_losses(at.epoch, at.seen, losses, (time.time() - step_start) / opt.batch_size, waited)
-        visualizer.plot_current_losses(at.epoch, at.seen / size, losses)
+        visualizer.plot_current_losses(at.epoch, at.seen / len(dataset), losses)
 
 
-def crosses(total: int, batch_size: int, frequency: int) -> bool:
-    """Whether the last batch took ``total`` to or over a multiple of ``frequency``."""
-    return total // frequency > (total - batch_size) // frequency
+def crosses(total: int, passed: int, frequency: int) -> bool:
+    """Whether the last batch, of ``passed`` images, took ``total`` to or over a multiple of ``frequency``."""
+    return total // frequency > (total - passed) // frequency
 
 
 def command(opt: Namespace) -> str:

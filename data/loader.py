@@ -1,12 +1,15 @@
 """Batches in an order, and with an augmentation, that are a function of (seed, epoch, index) alone."""
 from __future__ import annotations
 
+import atexit
 import functools
 import hashlib
+import os
 import pickle
 import random
 import signal
 import warnings
+import weakref
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +17,14 @@ from dataclasses import dataclass
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from data.base_dataset import BaseDataset
 from util.console import UserError, warn
 from util.seeds import own_generators, seed_everything
 
 SKIPPED = " skipped"  # key of a batch: messages of the images that could not be read
+_live: weakref.WeakSet[Loader] = weakref.WeakSet()
 
 
 class Loader:
@@ -29,21 +34,24 @@ class Loader:
         dataset: the dataset itself.
         epoch: number of the epoch that the next pass gives, from 1.
         start: how many images the next pass leaves out, having been seen before; 0 afterwards.
+        passed: how many images the last batch stands for: as officially, a short one counts as a full one.
         skipped: how many unreadable images have been left out so far (``--on_bad_image skip``).
     """
 
     def __init__(self, dataset: BaseDataset, opt: Namespace) -> None:
-        self.dataset = dataset
+        self.dataset, self.root = dataset, opt.dataroot
         self.epoch = getattr(opt, "epoch_count", 1)
         warnings.filterwarnings("ignore", "This DataLoader will create")  # --num_threads is the user's choice
-        self.start = self.skipped = 0
+        self.start = self.skipped = self.passed = 0
+        self.skip = getattr(opt, "on_bad_image", "stop") == "skip"
         self.size = int(min(len(dataset), opt.max_dataset_size))
         self.order = _Order(self.size, opt.seed, shuffle=not opt.serial_batches)
         self.batches = DataLoader(_Seeded(dataset, opt.seed, opt.dataset_mode), batch_size=opt.batch_size, sampler=self.order,
                                   num_workers=opt.num_threads, persistent_workers=opt.num_threads > 0,
-                                  collate_fn=functools.partial(_collate, skip=getattr(opt, "on_bad_image", "stop") == "skip"),
+                                  collate_fn=functools.partial(_collate, skip=self.skip),
                                   pin_memory=opt.device.startswith("cuda"), worker_init_fn=_ignore_signals,
                                   generator=torch.Generator())  # its own, so that a pass draws nothing from the model's
+        _live.add(self)
 
     def load_data(self) -> Loader:
         return self
@@ -55,23 +63,54 @@ class Loader:
     def __iter__(self) -> Iterator[dict]:
         self.order.epoch, self.epoch = self.epoch, self.epoch + 1
         self.order.start, self.start = self.start, 0
-        useful = self.order.start > 0
+        for batches in self._groups():
+            self.passed = len(batches) * (self.batches.batch_size or 1)
+            useful = None
+            for batch in batches:
+                if isinstance(batch, _Failure):
+                    raise UserError(batch.message)
+                for message in batch.pop(SKIPPED, ()) if isinstance(batch, dict) else ():
+                    self.skipped += 1
+                    warn(f"left out: {message}")
+                useful = batch or useful
+            if useful:
+                yield useful
+            elif not self.order.start:
+                raise UserError("none of the images can be read")
+
+    def _groups(self) -> Iterator[list]:
+        """Each batch, together with those around it that hold nothing to train on, so that an epoch ends with a step."""
+        group: list = []
         for batch in self.batches:
-            if isinstance(batch, _Failure):
-                raise UserError(batch.message)
-            for message in batch.pop(SKIPPED, ()) if isinstance(batch, dict) else ():
-                self.skipped += 1
-                warn(f"left out: {message}")
-            useful = useful or bool(batch)
-            yield batch
-        if not useful:
-            raise UserError("none of the images can be read")
+            if not self.skip:
+                yield [batch]
+                continue
+            if _useful(batch) and any(map(_useful, group)):
+                yield group
+                group = []
+            group.append(batch)
+        if group:
+            yield group
+
+    def contents(self) -> dict[str, list]:
+        """What the order depends on besides options: lists of files that the dataset keeps -> [length, digest].
+
+        Files count by their names inside of ``--dataroot``, which may move.
+        """
+        found: dict[str, list] = {"items": [self.size, ""]}
+        for name, paths in vars(self.dataset).items():
+            if isinstance(paths, list) and all(isinstance(path, str) for path in paths):
+                names = b"\0".join(os.fsencode(path.removeprefix(self.root).lstrip("/")) for path in paths)
+                found[name] = [len(paths), hashlib.blake2b(names, digest_size=8).hexdigest()]
+        return found
 
     def close(self) -> None:
         """End the workers."""
-        if self.batches._iterator is not None and hasattr(self.batches._iterator, "_shutdown_workers"):
-            self.batches._iterator._shutdown_workers()
-            self.batches._iterator = None
+        iterator, self.batches._iterator = self.batches._iterator, None
+        if isinstance(iterator, _MultiProcessingDataLoaderIter):
+            iterator._shutdown_workers()
+            for worker in iterator._workers:
+                worker.kill()  # where one hangs
 
     def worker_died(self, error: RuntimeError) -> UserError | None:
         """What to say where ``error`` is PyTorch's word for a dead worker, which may come in the middle of anything."""
@@ -80,6 +119,18 @@ class Loader:
         cause = error.__cause__ if isinstance(error.__cause__, RuntimeError) else error
         return UserError(f"a process that loads images has died (out of memory? --num_threads {self.batches.num_workers}): "
                          f"{str(cause).splitlines()[0]}")
+
+
+@atexit.register
+def _close_all() -> None:
+    """Before Python ends leftover processes by SIGTERM and waits for them: workers outlive that for a minute."""
+    for loader in list(_live):
+        loader.close()
+
+
+def _useful(batch: object) -> bool:
+    """Whether there is something to train on, or an error to raise."""
+    return not isinstance(batch, dict) or batch.keys() != {SKIPPED}
 
 
 def _number(*key: int) -> int:
@@ -141,8 +192,8 @@ def _unpickle(dataset: bytes, seed: int, mode: str) -> _Seeded:
 def _ignore_signals(worker: int) -> None:
     """The main process decides when to leave; its workers would otherwise die of the same Ctrl-C, or of a scheduler's SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "alarm"):  # outlive SIGTERM for ten seconds only: Python ends leftover workers by it, and waits for them
-        signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(10))
+    if hasattr(signal, "alarm"):  # longer than a step takes; not for ever, for Python ends leftover processes by SIGTERM
+        signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(60))
 
 
 def _collate(items: list, skip: bool) -> dict | _Failure:

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from argparse import ArgumentParser, Namespace
 from collections import OrderedDict
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -93,6 +94,10 @@ class BaseModel(ABC):
     def get_visual_paths(self) -> dict[str, list[str]]:
         """For images that do not belong to ``image_paths``: their label -> the paths they are named after."""
         return {}
+
+    def get_batch_paths(self) -> list[str]:
+        """Paths of all images of the last batch."""
+        return list(dict.fromkeys(chain(self.get_image_paths(), *self.get_visual_paths().values())))
 
     # Life of a model
 

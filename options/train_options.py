@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Options of a run that a continued one does not take over: they belong to one call.
 NOT_RESUMED = {"name", "checkpoints_dir", "gpu_ids", "device", "continue_train", "epoch", "load_iter", "epoch_count", "suffix",
-               "verbose", "isTrain", "given", "dry_run"}
+               "verbose", "isTrain", "given", "dry_run", "accept_new_data"}
 # Options that a saved state cannot go on with if they change.
 FIXED = {"model", "dataset_mode", "input_nc", "output_nc", "ngf", "ndf", "netG", "netD", "n_layers_D", "norm", "no_dropout",
          "direction", "seed", "serial_batches", "max_dataset_size", "beta1", "pool_size", "lr_policy"}
@@ -43,6 +43,7 @@ class TrainOptions(BaseOptions):
         add("--save_epoch_freq", type=int, default=5, help="keep the networks every N epochs")
         add("--save_by_iter", action="store_true", help="name those of save_latest_freq iter_N instead of latest")
         add("--continue_train", action="store_true", help="go on exactly where the run was stopped; options come from it")
+        add("--accept_new_data", action="store_true", help="continue_train: go on though images were added, removed or renamed")
         add("--keep", type=int, default=0, help="keep this many older training states (state_*.pth) beside the last one")
         add("--epoch_count", type=int, default=1, help="number of the first epoch")
         add("--phase", default="train", help="train reads trainA, trainB, ...")

@@ -49,6 +49,7 @@ class RunState:
     def __init__(self, opt: Namespace, model: BaseModel, dataset: Loader, visualizer: Visualizer) -> None:
         self.opt, self.model, self.dataset, self.visualizer = opt, model, dataset, visualizer
         self.folder = Path(opt.checkpoints_dir) / opt.name
+        self.data = dataset.contents()
         self.at = Position(opt.epoch_count)
         self.since = time.monotonic()
 
@@ -73,6 +74,7 @@ class RunState:
             "options": dump(self.opt),
             "model": self.model.training_state(),
             "visualizer": self.visualizer.memory(),
+            "data": self.data,
             "skipped": self.dataset.skipped,
             "random": _generators(),
         }
@@ -107,15 +109,22 @@ class RunState:
             return
         state = checkpoint.load(self.folder / STATE)
         try:
+            changed = _differences(state.get("data", self.data), self.data)
             self.at = Position(**state["position"])
             self.model.load_training_state(state["model"])
             self._change_learning_rate(json.loads(state["options"])["lr"])
             self.dataset.start, self.dataset.skipped = self.at.seen, state["skipped"]
             _restore_generators(state["random"])
-            self.visualizer.restore(state["visualizer"])  # last, for it cuts the log
+            if not changed or self.opt.accept_new_data:
+                self.visualizer.restore(state["visualizer"])  # last, for it cuts the log
         except Exception as error:  # a damaged or hostile file raises almost anything
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise UserError(f"{self.folder / STATE} does not fit this run: {reason}") from None
+        if changed and not self.opt.accept_new_data:
+            raise UserError(f"--dataroot {self.opt.dataroot} does not hold the files that this run was trained on ({changed}); "
+                            "put them back, or go on with what is there now, in a new order: --accept_new_data")
+        if changed:
+            say(f"The data are new from here on: {changed}")
         say(f"Continuing in epoch {self.at.epoch} after {self.at.seen} images ({self.at.total} in all)")
 
     def _change_learning_rate(self, saved: float) -> None:
@@ -146,6 +155,13 @@ def recover(folder: Path) -> None:
     for path, weights in files.items():
         checkpoint.save_state_dict(weights, path)
     marker.unlink()
+
+
+def _differences(before: dict[str, list], now: dict[str, list]) -> str:
+    """Between what :meth:`Loader.contents` gave for a run and gives now; empty if there are none."""
+    sizes = {name: (before.get(name, [0])[0], now.get(name, [0])[0]) for name in {**before, **now}
+             if before.get(name) != now.get(name)}
+    return ", ".join(f"{name}: {old} -> {new}" if old != new else f"{name}: other names" for name, (old, new) in sizes.items())
 
 
 def _generators() -> dict:

@@ -1,4 +1,4 @@
-"""What a training will take: learning rates, steps, disk, memory."""
+"""What a training will take: learning rates, steps, disk, memory. For check_data.py and ``train.py --dry_run``."""
 from __future__ import annotations
 
 import shutil
@@ -28,7 +28,7 @@ def lines(opt: Namespace, rehearse_it: bool = True) -> tuple[list[str], list[str
         epochs, steps = last_epoch(opt) - opt.epoch_count + 1, -(-len(dataset) // opt.batch_size)
         plan.append(f"Steps: {steps} per epoch of {len(dataset)} images, {steps * epochs} in all")
         if rehearse_it:
-            plan += rehearse(opt, next(batch for batch in dataset if batch), len(dataset))
+            plan += rehearse(opt, next(iter(dataset)), len(dataset))
     except UserError as error:
         return plan, [str(error)]
     except Exception as error:  # of a model that looks at values, which a rehearsal does not have
