@@ -68,6 +68,7 @@ class Loader:
             useful = None
             for batch in batches:
                 if isinstance(batch, _Failure):
+                    self.close()  # PyTorch waits long for workers that are left to the garbage collector
                     raise UserError(batch.message)
                 for message in batch.pop(SKIPPED, ()) if isinstance(batch, dict) else ():
                     self.skipped += 1
@@ -201,7 +202,7 @@ def _collate(items: list, skip: bool) -> dict | _Failure:
     items = [item for item in items if not isinstance(item, _Failure)]
     if failures and not skip:
         return failures[0]
-    if not items:  # nothing to train on: the loop passes over it
+    if not items:  # nothing to train on: see Loader._groups
         return {SKIPPED: [failure.message for failure in failures]}
     for key, value in items[0].items() if isinstance(items[0], dict) else ():
         if isinstance(value, torch.Tensor) and any(item[key].shape != value.shape for item in items):

@@ -80,7 +80,7 @@ class Result:
 
 
 class Programs:
-    """Runs train.py and test.py in ``folder``, so that their default ./checkpoints and ./results lie there."""
+    """Runs train.py, test.py and check_data.py in ``folder``, so that their default ./checkpoints and ./results lie there."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -94,6 +94,10 @@ class Programs:
     def test(self, *args: object) -> Result:
         import test
         return self.call(test.main, "test.py", *args)
+
+    def check(self, *args: object) -> Result:
+        from scripts import check_data
+        return self.call(check_data.main, "check_data.py", *args)
 
     def call(self, main: Callable[[], None], *argv: object) -> Result:
         """Anything but SystemExit goes through: a user would see a traceback."""

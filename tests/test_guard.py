@@ -117,7 +117,7 @@ def poison(tmp_path: Path) -> str:
 
 def test_stop_at_bad_numbers(run: Programs, data: Path, poison: str) -> None:
     """Before any optimizer sees them: what is saved is finite, and goes on without that image."""
-    train(run, data, "--model", poison, "--serial_batches").refused(1, "not finite", data / "trainA" / "a2.png", "--lr", "Go on")
+    train(run, data, "--model", poison, "--serial_batches").refused(1, "not finite", "A/a2.png, ", "B/b2.png;", "--lr", "Go on")
     saved = state(run.runs / "x")
     assert saved["position"]["total"] == 2
     assert all(value.isfinite().all() for net in saved["model"]["networks"].values() for value in net.values())

@@ -200,6 +200,22 @@ def test_bad_images_stay_skipped(run: Programs, data: Path, after_step: Callable
     assert equal(run) and state(run.runs / "x")["skipped"] == skipped
 
 
+@pytest.mark.parametrize("bad", ["034", "4", "0123"])
+def test_epochs_end_with_a_step(run: Programs, data: Path, after_step: Callable, bad: str) -> None:
+    """What is due at the end of an epoch is done after its last good image, whatever follows that."""
+    for i in bad:
+        (data / "trainB" / f"b{i}.png").write_bytes(b"")
+    more = ("--on_bad_image", "skip", "--serial_batches", "--print_freq", "99", "--display_freq", "99", "--save_latest_freq", "1")
+    train(run, data, *more, name="whole").ok()
+    for step in (1, 2):
+        after_step(step, crash)
+        with pytest.raises(Crash):
+            (train if step == 1 else go_on)(run, *[data, *more] * (step == 1))
+    go_on(run).ok()
+    lines = (run.runs / "x" / "loss_log.txt").read_text().splitlines()[1:]
+    assert [line.partition(", time")[0] for line in lines] == ["(epoch: 1, iters: 5", "(epoch: 2, iters: 5"] and equal(run)
+
+
 def test_old_states(run: Programs, data: Path) -> None:
     """--keep 2: each of the two before the last can take its place."""
     train(run, data, name="whole").ok()

@@ -1,0 +1,48 @@
+"""A run that is continued does not change its data unnoticed."""
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Programs, picture
+from survival import break_off, equal, go_on, state, train
+
+pytest_plugins = ["survival"]
+CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "added": (lambda data: picture(data / "trainA" / "a9.png"), "A_paths: 4 -> 5"),
+    "removed": (lambda data: (data / "trainB" / "b0.png").unlink(), "items: 5 -> 4, B_paths: 5 -> 4"),
+    "renamed": (lambda data: (data / "trainB" / "b0.png").rename(data / "trainB" / "c.png"), "B_paths: other names")}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed(run: Programs, data: Path, after_step: Callable, change: str) -> None:
+    """Refused, without a trace; and taken if the user says so, from then on for good."""
+    break_off(run, data, after_step)
+    files = {path: path.read_bytes() for path in (run.runs / "x").rglob("*") if path.is_file()}
+    what, words = CHANGES[change]
+    what(data)
+    go_on(run, "--print_freq", "2").refused(1, words, data, "--accept_new_data")
+    assert {path: path.read_bytes() for path in (run.runs / "x").rglob("*") if path.is_file()} == files
+    assert f"The data are new from here on: {words}" in go_on(run, "--accept_new_data").ok().out
+    assert state(run.runs / "x")["position"]["epoch"] == 3
+    assert "new" not in go_on(run, "--n_epochs", "3").ok().out
+
+
+def test_fewer_than_seen(run: Programs, data: Path, after_step: Callable) -> None:
+    """The epoch ends where it is."""
+    break_off(run, data, after_step, step=5)  # saved after four images
+    for path in [*(data / "trainA").iterdir(), *(data / "trainB").iterdir()]:
+        if path.stem[1] > "1":
+            path.unlink()
+    assert "End of epoch 2 / 2" in go_on(run, "--accept_new_data").ok().out
+
+
+def test_moved(run: Programs, data: Path, after_step: Callable, tmp_path: Path) -> None:
+    """The same files in another place are the same."""
+    train(run, data, name="whole").ok()
+    break_off(run, data, after_step)
+    shutil.move(data, tmp_path / "elsewhere")
+    assert "Changed for the rest of the run: --dataroot" in go_on(run, "--dataroot", tmp_path / "elsewhere").ok().out
+    assert equal(run)
