@@ -116,17 +116,18 @@ def train(opt: Namespace, run, model, dataset, visualizer, leaving, watchdog) ->
 
 def report(opt: Namespace, at, dataset, model, visualizer, step_start: float, waited: float) -> None:
     """Show and log what is due after a step, at least once an epoch."""
-    ends = at.seen >= len(dataset)
-    if crosses(at.total, dataset.passed, opt.display_freq) or (ends and not at.shown):
-        at.shown = True
-        model.compute_visuals()
-        save = crosses(at.total, dataset.passed, opt.update_html_freq)
-        visualizer.display_current_results(model.get_current_visuals(), at.epoch, save)
-    if crosses(at.total, dataset.passed, opt.print_freq) or (ends and not at.printed):
+    size, passed = len(dataset), dataset.passed
+    ends = at.seen >= size
+    if crosses(at.total, passed, opt.print_freq) or (ends and not at.printed):
         at.printed = True
         losses = model.get_current_losses()
-        visualizer.print_current_losses(at.epoch, at.seen, losses, (time.time() - step_start) / opt.batch_size, waited)
-        visualizer.plot_current_losses(at.epoch, at.seen / len(dataset), losses)
+        visualizer.scalars(at.epoch, at.seen, size, at.total, losses, {
+            "lr": model.optimizers[0].param_groups[0]["lr"], "time": (time.time() - step_start) / opt.batch_size, "data": waited})
+    if crosses(at.total, passed, opt.display_freq) or (ends and not at.shown):
+        at.shown = True
+        model.compute_visuals()
+        save = crosses(at.total, passed, opt.update_html_freq)
+        visualizer.display_current_results(model.get_current_visuals(), at.epoch, save)
 
 
 def crosses(total: int, passed: int, frequency: int) -> bool:

@@ -39,6 +39,7 @@ class TrainOptions(BaseOptions):
         add("--update_html_freq", type=int, default=1000, help="save images to the page every N images")
         add("--print_freq", type=int, default=100, help="print losses every N images")
         add("--no_html", action="store_true", help="write no page")
+        add("--use_tensorboard", action="store_true", help="log to checkpoints/NAME/tensorboard (pip install tensorboard)")
         add("--save_latest_freq", type=int, default=5000, help="save the latest networks every N images")
         add("--save_epoch_freq", type=int, default=5, help="keep the networks every N epochs")
         add("--save_by_iter", action="store_true", help="name those of save_latest_freq iter_N instead of latest")

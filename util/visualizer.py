@@ -1,92 +1,138 @@
-"""What a training shows and logs: it hands losses and images to the console, the page, visdom and Weights & Biases."""
+"""What a training shows and logs: it hands numbers, images and notes to the console, the logs and the sinks that are asked for."""
 from __future__ import annotations
 
-import os
+import json
+import math
 import time
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
 from util import checkpoint
-from util.console import say
+from util.console import say, warn
 from util.html import Page
 from util.images import save_image, tensor2im
-
-
-class Sink(Protocol):
-    """A place where losses and images go. Must neither raise nor take long. ``memory`` survives a resume."""
-
-    memory: dict
-
-    def losses(self, epoch: int, share: float, losses: dict[str, float]) -> None:
-        """Losses at ``share`` of ``epoch``, in [0, 1]."""
-
-    def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
-        """Images, uint8 (H, W, 3); ``save`` is True every ``--update_html_freq`` images."""
-
-    def close(self) -> None:
-        """The run ends."""
+from util.sinks import START, Background, Log, Sink, losses_of
 
 
 class Visualizer:
-    """Official names and signatures, so that scripts that drive a training keep working."""
+    """Official names and signatures, so that scripts that drive a training keep working.
+
+    Whatever fails while the training runs is said once and then left out.
+    """
 
     def __init__(self, opt: Namespace) -> None:
+        """Raises UserError: a package is missing. OSError: the logs or the page cannot be written."""
         self.folder = Path(opt.checkpoints_dir) / opt.name
-        self.log = self.folder / "loss_log.txt"
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.sinks: list[Sink] = []
-        if not opt.no_html:
-            self.sinks.append(TrainingPage(opt, self.folder / "web"))
-        if opt.display_id > 0:
-            from util.visdom_sink import connect
-            self.sinks += connect(opt)
-        if opt.use_wandb:
-            from util.wandb_sink import WandbSink
-            self.sinks.append(WandbSink(opt))
+        self.sinks = make_sinks(opt, self.folder)  # first, for it may be refused
+        self.log, self.metrics = Log(self.folder / "loss_log.txt"), Log(self.folder / "metrics.jsonl")
+        self.failed: set[str] = set()
+        self.iters, self.times = 0, {"time": 0.0, "data": 0.0}  # of the last line
+        self.spent = 0.0  # seconds in here since then
         if not checkpoint.resumable(opt):
-            self._append(f"================ Training Loss ({time.ctime()}) ================")
+            self.log.append(f"================ Training Loss ({time.ctime()}) ================")
+            self.metrics.append(json.dumps({"epoch": opt.epoch_count, "note": START}))
 
-    def _append(self, line: str) -> None:
-        with self.log.open("a") as file:
-            file.write(line + "\n")
+    def _try(self, name: str, job: Callable, *arguments: Any) -> None:
+        """Do something for the sink ``name``, unless that has failed before."""
+        start = time.monotonic()
+        if name not in self.failed:
+            try:
+                job(*arguments)
+            except Exception as error:  # whatever it is, the training goes on
+                self.failed.add(name)
+                reason = (str(error) or type(error).__name__).splitlines()[0]
+                warn(f"{name} gets nothing more in this run: {reason[:200]}")
+        self.spent += time.monotonic() - start
 
     def reset(self) -> None:
         """Official name; nothing is kept between epochs."""
 
     def print_current_losses(self, epoch: int, iters: int, losses: dict[str, float], t_comp: float, t_data: float) -> None:
         """The official log line: images seen this epoch, seconds per image, seconds waited for data."""
+        self.iters, self.times = iters, {"time": t_comp, "data": t_data}
         line = f"(epoch: {epoch}, iters: {iters}, time: {t_comp:.3f}, data: {t_data:.3f}) "
         line += "".join(f"{name}: {value:.3f} " for name, value in losses.items())
         say(line)
-        self._append(line)
+        self._try("loss_log.txt", self.log.append, line)
 
     def plot_current_losses(self, epoch: int, counter_ratio: float, losses: dict[str, float]) -> None:
-        for sink in self.sinks:
-            sink.losses(epoch, counter_ratio, losses)
+        """Officially called after :meth:`print_current_losses`; ``counter_ratio``: the share of the epoch that is done."""
+        total = round((epoch - 1) * self.iters / counter_ratio) + self.iters if counter_ratio else 0
+        self._plot(epoch, counter_ratio, total, losses, self.times)
+
+    def scalars(self, epoch: int, iters: int, size: int, total: int, losses: dict[str, float], more: dict[str, float]) -> None:
+        """Print, log and plot the losses after ``iters`` images of an epoch of ``size`` and ``total`` of the run.
+
+        ``more``: lr, time (seconds per image) and data (seconds waited), then whatever else is measured.
+        """
+        self.print_current_losses(epoch, iters, losses, more["time"], more["data"])
+        self._plot(epoch, min(1.0, iters / size), total, losses, more)
+
+    def _plot(self, epoch: int, share: float, total: int, losses: dict[str, float], more: dict[str, float]) -> None:
+        more = {**more, "logging": self.spent}
+        self.spent = 0.0
+        entry = {"epoch": epoch, "iters": self.iters, "share": share, "total": total, "losses": finite(losses), **finite(more)}
+        self._try("metrics.jsonl", self.metrics.append, json.dumps(entry))
+        for name, sink in self.sinks.items():
+            self._try(name, sink.scalars, epoch, share, total, {**losses, **more})
 
     def display_current_results(self, visuals: dict, epoch: int, save_result: bool) -> None:
-        images = {label: tensor2im(image) for label, image in visuals.items()}
-        for sink in self.sinks:
-            sink.images(epoch, images, save_result)
+        start = time.monotonic()
+        images = {label: tensor2im(image) for label, image in visuals.items()} if self.sinks else {}
+        self.spent += time.monotonic() - start
+        for name, sink in self.sinks.items():
+            self._try(name, sink.images, epoch, images, save_result)
+
+    def text(self, epoch: int, message: str) -> None:
+        """A warning or a note about the run."""
+        warn(message)
+        self._try("metrics.jsonl", self.metrics.append, json.dumps({"epoch": epoch, "note": message}))
+        for name, sink in self.sinks.items():
+            self._try(name, sink.text, epoch, message)
 
     def memory(self) -> dict:
-        """What a resumed run needs to go on with the same log, page and curves; tensors and plain values only."""
-        return {"log": self.log.stat().st_size if self.log.is_file() else 0,
-                **{type(sink).__name__: sink.memory for sink in self.sinks}}
+        """What a resumed run needs to go on with the same logs, page and curves; tensors and plain values only."""
+        return {"log": self.log.size, "metrics": self.metrics.size, **{name: sink.memory for name, sink in self.sinks.items()}}
 
     def restore(self, memory: dict) -> None:
         """The inverse; log lines from after the save are dropped, for they will be written again."""
-        if self.log.is_file() and self.log.stat().st_size > memory["log"]:
-            os.truncate(self.log, memory["log"])
-        for sink in self.sinks:
-            sink.memory.update(memory.get(type(sink).__name__, {}))
+        self.log.cut(memory["log"])
+        self.metrics.cut(memory["metrics"])
+        for name, sink in self.sinks.items():
+            sink.memory.update(memory.get(name, {}))
 
     def close(self) -> None:
-        for sink in self.sinks:
-            sink.close()
+        for name, sink in self.sinks.items():
+            self._try(name, sink.close)
+
+
+def finite(values: dict[str, float]) -> dict[str, float | None]:
+    """JSON has no NaN and no infinity."""
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+
+def make_sinks(opt: Namespace, folder: Path) -> dict[str, Sink]:
+    """Those that the options ask for, by the name under which messages and a saved state know them."""
+    sinks: dict[str, Sink] = {}
+    if not opt.no_html:
+        (folder / "web" / "images").mkdir(parents=True, exist_ok=True)
+        sinks["the page"] = TrainingPage(opt, folder / "web")
+    if opt.display_id > 0:
+        from util.visdom_sink import VisdomSink, answers
+        if answers(opt):
+            sinks["visdom"] = Background(VisdomSink(opt, folder))
+    if opt.use_tensorboard:
+        from util.tensorboard_sink import TensorBoardSink
+        sinks["TensorBoard"] = Background(TensorBoardSink(folder / "tensorboard"))
+    if opt.use_wandb:
+        from util.wandb_sink import WandbSink
+        sinks["Weights & Biases"] = Background(WandbSink(opt))
+    return sinks
 
 
 class TrainingPage:
@@ -96,8 +142,12 @@ class TrainingPage:
         self.opt, self.folder = opt, folder
         self.memory: dict = {"rows": {}, "last": ""}  # rows: epoch -> label -> file
 
-    def losses(self, epoch: int, share: float, losses: dict[str, float]) -> None:
+    def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
+        losses = losses_of(values)
         self.memory["last"] = f"Epoch {epoch}: " + ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
+
+    def text(self, epoch: int, message: str) -> None:
+        pass
 
     def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
         rows = self.memory["rows"]

@@ -1,7 +1,9 @@
-"""Weights & Biases (``--use_wandb``); also works offline with ``WANDB_MODE=offline``."""
+"""Weights & Biases (``--use_wandb``); without a network too, with ``WANDB_MODE=offline``."""
 from __future__ import annotations
 
+import uuid
 from argparse import Namespace
+from typing import Any
 
 import numpy as np
 
@@ -10,19 +12,29 @@ from util.console import UserError
 
 class WandbSink:
     def __init__(self, opt: Namespace) -> None:
+        """Raises UserError: the package is missing."""
         try:
             import wandb
         except ImportError:
             raise UserError("--use_wandb needs the package wandb: pip install wandb") from None
-        self.wandb = wandb
-        self.memory: dict = {}
-        self.run = wandb.run or wandb.init(project=opt.wandb_project_name, name=opt.name, config=vars(opt))
+        self.wandb, self.opt, self.run = wandb, opt, None
+        self.memory: dict = {"id": uuid.uuid4().hex[:12]}  # a resumed training goes on in the same run
 
-    def losses(self, epoch: int, share: float, losses: dict[str, float]) -> None:
-        self.run.log({**losses, "epoch": epoch - 1 + share})
+    def _log(self, epoch: float, entry: dict[str, Any]) -> None:
+        if self.run is None:  # not sooner, for a resume may change the id
+            self.run = self.wandb.run or self.wandb.init(project=self.opt.wandb_project_name, name=self.opt.name,
+                                                         id=self.memory["id"], resume="allow", config=vars(self.opt))
+        self.run.log({**entry, "epoch": epoch})
+
+    def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
+        self._log(epoch - 1 + share, {**values, "images": total})
 
     def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
-        self.run.log({label: self.wandb.Image(image, caption=f"epoch {epoch}") for label, image in images.items()})
+        self._log(epoch, {label: self.wandb.Image(image, caption=f"epoch {epoch}") for label, image in images.items()})
+
+    def text(self, epoch: int, message: str) -> None:
+        self._log(epoch, {"note": message})
 
     def close(self) -> None:
-        self.run.finish()
+        if self.run is not None:
+            self.run.finish()
