@@ -1,6 +1,7 @@
 """Where a training shows and logs what it does: one small interface, the two log files, and a thread for what may be slow."""
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -18,7 +19,9 @@ PATIENCE = 2.0  # seconds that the end of a run waits for a slow sink
 class Sink(Protocol):
     """A place where numbers and images go. It may raise: the :class:`Visualizer` says so once and drops it."""
 
-    memory: dict  # plain values that survive a resume
+    @property
+    def memory(self) -> dict:
+        """Plain values that survive a resume, a dict that may be written to."""
 
     def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
         """Numbers at ``share`` of ``epoch``, in (0, 1], after ``total`` images of the run.
@@ -70,10 +73,8 @@ class Background:
         """Raises what the sink has raised in its thread."""
         if self.error:
             raise self.error
-        try:
+        with contextlib.suppress(queue.Full):  # slower than the training: this one is left out
             self.queue.put((job[0], job[1:]), block=wait > 0, timeout=wait)
-        except queue.Full:  # slower than the training: this one is left out
-            pass
 
     def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
         self._put("scalars", epoch, share, total, values)

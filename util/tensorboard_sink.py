@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,27 +19,31 @@ class TensorBoardSink:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise UserError("--use_tensorboard needs the package tensorboard: pip install tensorboard") from None
-        # The folder is made at the first report, from which on TensorBoard drops what a run that was cut off had logged.
         self.make, self.folder = SummaryWriter, folder
-        self.writer: SummaryWriter | None = None
+        self.writer: Any = None
         self.memory: dict = {}
         self.total = 0
 
+    def _writer(self) -> Any:
+        """Opened at the first report, from which on TensorBoard drops what a run that was cut off had logged beyond it."""
+        if self.writer is None:
+            self.writer = self.make(str(self.folder), purge_step=self.total or None)
+        return self.writer
+
     def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
         self.total = total
-        self.writer = self.writer or self.make(str(self.folder), purge_step=total)
         losses = losses_of(values)
         for name, value in values.items():
-            self.writer.add_scalar(f"loss/{name}" if name in losses else name, value, total)
-        self.writer.flush()
+            self._writer().add_scalar(f"loss/{name}" if name in losses else name, value, total)
+        self._writer().flush()
 
     def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
         for label, image in images.items():
-            self.writer.add_image(label, image, self.total, dataformats="HWC")
+            self._writer().add_image(label, image, self.total, dataformats="HWC")
 
     def text(self, epoch: int, message: str) -> None:
-        self.writer.add_text("notes", message, self.total)
+        self._writer().add_text("notes", message, self.total)
 
     def close(self) -> None:
-        if self.writer:
+        if self.writer is not None:
             self.writer.close()

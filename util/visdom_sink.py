@@ -133,8 +133,7 @@ class VisdomSink:
 
 def connect(opt: Namespace) -> Any:
     """A client that waits for an answer for a limited time only. Raises OSError: no visdom server answers."""
-    import visdom
-
+    visdom: Any = importlib.import_module("visdom")
     logging.getLogger("visdom").setLevel(logging.ERROR)  # it speaks of sessions and sockets
 
     class Client(visdom.Visdom):

@@ -1,4 +1,4 @@
-"""What a training shows and logs: it hands numbers, images and notes to the console, the logs and the sinks that are asked for."""
+"""What a training shows and logs: numbers, images and notes go to the console, the logs and the sinks that are asked for."""
 from __future__ import annotations
 
 import json

@@ -17,13 +17,14 @@ class WandbSink:
             import wandb
         except ImportError:
             raise UserError("--use_wandb needs the package wandb: pip install wandb") from None
-        self.wandb, self.opt, self.run = wandb, opt, None
+        self.wandb: Any = wandb
+        self.opt, self.run = opt, wandb.run
         self.memory: dict = {"id": uuid.uuid4().hex[:12]}  # a resumed training goes on in the same run
 
     def _log(self, epoch: float, entry: dict[str, Any]) -> None:
         if self.run is None:  # not sooner, for a resume may change the id
-            self.run = self.wandb.run or self.wandb.init(project=self.opt.wandb_project_name, name=self.opt.name,
-                                                         id=self.memory["id"], resume="allow", config=vars(self.opt))
+            self.run = self.wandb.init(project=self.opt.wandb_project_name, name=self.opt.name, config=vars(self.opt),
+                                       id=self.memory["id"], resume="allow")
         self.run.log({**entry, "epoch": epoch})
 
     def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
