@@ -85,7 +85,8 @@ def measure(opt: Namespace, sets: dict[str, dict], steps: int) -> None:
     for each in shown.values():
         each.close()
     dataset.close()
-    say(f"\n{'sinks':34} {'ms per step':>12} {'against none':>13} {'CPU ms':>8} {'against none':>13} {'in reports':>11} {'of step':>8}")
+    head = ("sinks", "ms per step", "against none", "CPU ms", "against none", "in reports", "share")
+    say("\n{:34} {:>12} {:>13} {:>8} {:>13} {:>11} {:>8}".format(*head))
     base = [statistics.median(column) / BLOCK for column in zip(*times["none"], strict=True)]
     for name, blocks in times.items():
         wall, cpu = (statistics.median(column) / BLOCK for column in zip(*blocks, strict=True))
