@@ -3,8 +3,8 @@
 python scripts/check_logging.py --dataroot datasets/atlas --steps 200 [any option of train.py]
 
 Steps are timed in turns, some with each set of sinks, so that a machine that slows down slows all alike. Packages that are not
-installed are left out, and named. Intervals are train.py's defaults if none are given; so the page, say, is written every 1000
-images. --steps is per set.
+installed are left out of the third row. Intervals are train.py's defaults if none are given; --steps is per set. "In reports" is
+what the training waits for logging, a mean over all steps; CPU ms, of all threads, also holds what it does in the background.
 """
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def main() -> None:
         measure(opt, {name: {**QUIET, "display_server": "http://127.0.0.1", **more} for name, more in sets.items()}, args.steps)
 
 
-def measure(opt: Namespace, sets: dict[str, dict], steps: int) -> None:
+def measure(opt: Namespace, sets: dict[str, dict], count: int) -> None:
     from data import create_dataset
     from models import create_model, feed
     from util.run_state import Position
@@ -69,7 +69,7 @@ def measure(opt: Namespace, sets: dict[str, dict], steps: int) -> None:
     for i, (name, more) in enumerate(sets.items()):
         vars(opts[name]).update(more, name=f"set{i}")
         shown[name], at[name] = Visualizer(opts[name]), Position(1)
-    for block in range(steps // BLOCK):
+    for block in range(count // BLOCK):
         for name in [*sets][:: -1 if block % 2 else 1]:
             start = time.perf_counter(), time.process_time()
             for _ in range(BLOCK):
@@ -87,10 +87,16 @@ def measure(opt: Namespace, sets: dict[str, dict], steps: int) -> None:
     dataset.close()
     head = ("sinks", "ms per step", "against none", "CPU ms", "against none", "in reports", "share")
     say("\n{:34} {:>12} {:>13} {:>8} {:>13} {:>11} {:>8}".format(*head))
-    base = [statistics.median(column) / BLOCK for column in zip(*times["none"], strict=True)]
-    for name, blocks in times.items():
-        wall, cpu = (statistics.median(column) / BLOCK for column in zip(*blocks, strict=True))
-        logging = spent[name] / (len(blocks) * BLOCK)  # mean, for it is little in most steps
+    say_table(times, spent)
+
+
+def say_table(times: dict[str, list[tuple[float, float]]], spent: dict[str, float]) -> None:
+    # the median of seconds, which other programs disturb; the mean of CPU seconds
+    steps = {name: (statistics.median(b[0] for b in blocks) / BLOCK, statistics.fmean(b[1] for b in blocks) / BLOCK)
+             for name, blocks in times.items()}
+    base = steps["none"]
+    for name, (wall, cpu) in steps.items():
+        logging = spent[name] / (len(times[name]) * BLOCK)
         say(f"{name:34} {wall * 1e3:12.2f} {wall / base[0] - 1:13.2%} {cpu * 1e3:8.2f} {cpu / base[1] - 1:13.2%} "
             f"{logging * 1e3:8.3f} ms {logging / base[0]:8.2%}")
 

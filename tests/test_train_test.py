@@ -79,7 +79,7 @@ def test_files(run: Programs, unaligned: Path) -> None:
     result = train(run, unaligned, "--n_epochs_decay", "1")
     folder = run.runs / "x"
     labels = [*A_SIDE, "idt_B", *B_SIDE, "idt_A"]
-    ours = {"train_opt.json", "state.pth", ".lock"}
+    ours = {"train_opt.json", "state.pth", ".lock", "metrics.jsonl"}
     assert names(folder) - ours == {*(f"latest_net_{net}.pth" for net in NETS), "train_opt.txt", "loss_log.txt", "web/index.html",
                                     *(f"web/images/epoch{e:03d}_{label}.png" for e in (1, 2) for label in labels)}
     assert log_of(run) == [(1, 5, LOSSES), (2, 5, LOSSES)]

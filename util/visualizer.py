@@ -44,6 +44,8 @@ class Visualizer:
             try:
                 job(*arguments)
             except Exception as error:  # whatever it is, the training goes on
+                if not self.folder.is_dir():  # moved away: nothing that is trained from now on would find its place
+                    raise
                 self.failed.add(name)
                 reason = (str(error) or type(error).__name__).splitlines()[0]
                 warn(f"{name} gets nothing more in this run: {reason[:200]}")
