@@ -122,7 +122,8 @@ def report(opt: Namespace, at, dataset, model, visualizer, step_start: float, wa
         at.printed = True
         losses = model.get_current_losses()
         visualizer.scalars(at.epoch, at.seen, size, at.total, losses, {
-            "lr": model.optimizers[0].param_groups[0]["lr"], "time": (time.time() - step_start) / opt.batch_size, "data": waited})
+            "lr": next((g["lr"] for o in model.optimizers for g in o.param_groups), 0.0),
+            "time": (time.time() - step_start) / opt.batch_size, "data": waited})
     if crosses(at.total, passed, opt.display_freq) or (ends and not at.shown):
         at.shown = True
         model.compute_visuals()
