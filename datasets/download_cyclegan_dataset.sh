@@ -1,0 +1,1 @@
+exec python "$(dirname "$0")/download.py" "$@" --kind cyclegan

@@ -1,0 +1,59 @@
+"""A web server in this process that can be slow, break off, stall or answer nonsense."""
+from __future__ import annotations
+
+import socket
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Server(ThreadingHTTPServer):
+    """Serves ``files``; each request takes the next of ``faults``."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files: dict[str, bytes] = {}
+        self.faults: list[str] = []
+        self.ranges: list[str | None] = []  # asked for
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        fault = self.server.faults.pop(0) if self.server.faults else ""
+        asked = self.headers.get("Range")
+        self.server.ranges.append(asked)
+        body = self.server.files.get(self.path)
+        if body is None or fault in ("404", "503"):
+            return self.send_error(int(fault or 404))
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and fault != "no ranges" else 0
+        if start >= len(body):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(body)}")
+            return self.end_headers()
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        self.send_header("Content-Type", "text/html" if fault == "page" else "application/zip")
+        self.send_header("Content-Length", str(len(body) - start))
+        self.end_headers()
+        return self.send(body[start:], fault)
+
+    def send(self, body: bytes, fault: str) -> None:
+        if fault == "cut":
+            self.wfile.write(body[: len(body) // 2])
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_RDWR)
+        elif fault in ("slow", "stall"):
+            for i in range(0, len(body), 20_000):
+                self.wfile.write(body[i:i + 20_000])
+                self.wfile.flush()
+                time.sleep(0.05 if fault == "slow" else 0.6)
+        else:
+            self.wfile.write(body)
