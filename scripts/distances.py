@@ -24,7 +24,8 @@ def fid(a: Array, b: Array) -> float:
     x, y = (s.astype(np.float64) for s in (a, b))
     apart = float(np.sum((x.mean(0) - y.mean(0)) ** 2))
     x, y = ((s - s.mean(0)) / np.sqrt(len(s) - 1) for s in (x, y))
-    root = np.linalg.svd(np.linalg.qr(x, mode="r") @ np.linalg.qr(y, mode="r").T, compute_uv=False).sum()
+    factor_x, factor_y = (np.asarray(np.linalg.qr(s, mode="r")) for s in (x, y))
+    root = np.linalg.norm(factor_x @ factor_y.T, "nuc")
     return max(0.0, apart + float(np.sum(x * x) + np.sum(y * y) - 2 * root))
 
 

