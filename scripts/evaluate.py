@@ -125,9 +125,13 @@ def load_features(name: str, weights: str | None, size: int, levels: str) -> Fea
     return external.load_features(name, weights, size, levels)
 
 
+def features_of(job: argparse.Namespace) -> Features:
+    return load_features(job.features, job.inception_weights, job.features_size, job.features_range)
+
+
 def measure_sets(job: argparse.Namespace) -> dict:
     """FID and KID of all images of the result, and of the inputs, to all of the targets, with what they were measured with."""
-    features = load_features(job.features, job.inception_weights, job.features_size, job.features_range)
+    features = features_of(job)
     sources = {"real": job.real, "result": job.fake} | ({"identity": job.baseline_input} if job.baseline_input else {})
     paths = {row: sorted(find_images(source).values()) for row, source in sources.items()}
     progress = Progress(sum(map(len, paths.values())), "Features")
@@ -223,6 +227,8 @@ def main() -> None:
     if out and not out.parent.is_dir():
         raise UserError(f"--json {out}: there is no folder {out.parent}")
     found = [{} if job.unpaired else find_pairs(job) for job in jobs]
+    for job in jobs:  # what is missing is told before anything is measured
+        _ = job.features and features_of(job), job.lpips and load_lpips(job.lpips, job.lpips_weights)
     progress = Progress(sum(len(pairs) for rows in found for pairs in rows.values()), "Comparing")
     evaluations = [vars(job) | {"rows": {row: mean(measure_each(pairs, job, progress)) for row, pairs in rows.items()}}
                    for job, rows in zip(jobs, found, strict=True)]

@@ -116,6 +116,7 @@ WRONG: dict[str, tuple[dict[str, object], bytes, str]] = {  # what is known, wha
     "half an archive": ({"sha256": "", "size": 0}, zipped()[:50_000], "no archive"),
     "damaged": ({"sha256": "", "size": 0}, zipped().replace(hashlib.shake_128(b"testA0").digest(100), b"x" * 100), "damaged"),
     "counts": ({"sha256": "", "size": 0}, zipped((3, 2, 1, 0)), "testB has 0 images instead of 1"),
+    "hostile": ({"sha256": "", "size": 0}, zipped(top="../"), "outside of its folder"),
     "no images": ({"sha256": "", "size": 0, "counts": ()}, zipped((0, 0, 0, 0)), "no folders of images"),
 }
 
