@@ -113,7 +113,8 @@ def main() -> None:
     parser.add_argument("name", nargs="?", help="of the dataset; --list shows all")
     parser.add_argument("--kind", choices=list(DATASETS), help="which, where both have the name (default: cyclegan)")
     parser.add_argument("--out", type=Path, help="the folder to make (default: datasets/NAME)")
-    parser.add_argument("--mirror", nargs="+", default=[], metavar="URL", help="look here first; also CYCLEGAN_MIRROR='URL ...'")
+    parser.add_argument("--mirror", action="append", default=[], metavar="URL",
+                        help="look here first (repeatable); also CYCLEGAN_MIRROR='URL ...'")
     parser.add_argument("--unchecked", action="store_true", help="take another version than the recorded checksum and counts say")
     parser.add_argument("--list", action="store_true", help="all names with size, number of images and licence")
     args = parser.parse_args()

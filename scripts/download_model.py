@@ -68,7 +68,8 @@ def main() -> None:
     parser.add_argument("--kind", choices=("cyclegan", "pix2pix", "lua"), help="which, where several have the name (default: "
                         "cyclegan); lua: .t7 files for the Lua code, which this code cannot read")
     parser.add_argument("--checkpoints_dir", type=Path, default=Path("./checkpoints"), help="default: ./checkpoints")
-    parser.add_argument("--mirror", nargs="+", default=[], metavar="URL", help="look here first; also CYCLEGAN_MIRROR='URL ...'")
+    parser.add_argument("--mirror", action="append", default=[], metavar="URL",
+                        help="look here first (repeatable); also CYCLEGAN_MIRROR='URL ...'")
     parser.add_argument("--unchecked", action="store_true", help="take another version than the one downloaded first")
     parser.add_argument("--list", action="store_true", help="all names with their licence")
     args = parser.parse_args()
