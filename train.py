@@ -121,9 +121,12 @@ def report(opt: Namespace, at, dataset, model, visualizer, step_start: float, wa
     if crosses(at.total, passed, opt.print_freq) or (ends and not at.printed):
         at.printed = True
         losses = model.get_current_losses()
-        visualizer.scalars(at.epoch, at.seen, size, at.total, losses, {
-            "lr": next((g["lr"] for o in model.optimizers for g in o.param_groups), 0.0),
-            "time": (time.time() - step_start) / opt.batch_size, "data": waited})
+        more = {"lr": next((g["lr"] for o in model.optimizers for g in o.param_groups), 0.0),
+                "time": (time.time() - step_start) / opt.batch_size, "data": waited}
+        values, warnings = visualizer.health.check(model, losses, at.total)
+        visualizer.scalars(at.epoch, at.seen, size, at.total, losses, more | values)
+        for warning in warnings:
+            visualizer.text(at.epoch, warning)
     if crosses(at.total, passed, opt.display_freq) or (ends and not at.shown):
         at.shown = True
         model.compute_visuals()

@@ -38,6 +38,7 @@ class TrainOptions(BaseOptions):
         add("--display_port", type=int, default=8097, help="visdom port")
         add("--update_html_freq", type=int, default=1000, help="save images to the page every N images")
         add("--print_freq", type=int, default=100, help="print losses every N images")
+        add("--no_health", action="store_true", help="no warnings of collapse, inverted colours and the like (util/health.py)")
         add("--no_html", action="store_true", help="write no page")
         add("--use_tensorboard", action="store_true", help="log to checkpoints/NAME/tensorboard (pip install tensorboard)")
         add("--save_latest_freq", type=int, default=5000, help="save the latest networks every N images")

@@ -58,6 +58,7 @@ BOTH = {"seed": (int, None), "no_exif": (bool, False)}
 OURS = {
     "train": BOTH | {"keep": (int, 0), "deterministic": (bool, False), "on_bad_image": (str, "stop", "stop skip"),
                      "dry_run": (bool, False), "accept_new_data": (bool, False), "use_tensorboard": (bool, False),
+                     "no_health": (bool, False),
                      "on_nonfinite": (str, "stop", "stop skip"), "stall_timeout": (float, 600)},
     "test": BOTH | {"save": (str, None), "format": (str, "png", "png jpg webp")},
 }

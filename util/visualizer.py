@@ -13,6 +13,7 @@ import numpy as np
 
 from util import checkpoint
 from util.console import say, warn
+from util.health import Health
 from util.html import Page
 from util.images import save_image, tensor2im
 from util.sinks import START, Background, Log, Sink, losses_of
@@ -30,6 +31,7 @@ class Visualizer:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.sinks = make_sinks(opt, self.folder)  # first, for it may be refused
         self.log, self.metrics = Log(self.folder / "loss_log.txt"), Log(self.folder / "metrics.jsonl")
+        self.health = Health(opt)
         self.failed: set[str] = set()
         self.iters, self.times = 0, {"time": 0.0, "data": 0.0}  # of the last line
         self.spent = 0.0  # seconds in here since then
@@ -99,12 +101,14 @@ class Visualizer:
 
     def memory(self) -> dict:
         """What a resumed run needs to go on with the same logs, page and curves; tensors and plain values only."""
-        return {"log": self.log.size, "metrics": self.metrics.size, **{name: sink.memory for name, sink in self.sinks.items()}}
+        return {"log": self.log.size, "metrics": self.metrics.size, "health": self.health.memory,
+                **{name: sink.memory for name, sink in self.sinks.items()}}
 
     def restore(self, memory: dict) -> None:
         """The inverse; log lines from after the save are dropped, for they will be written again."""
         self.log.cut(memory["log"])
         self.metrics.cut(memory["metrics"])
+        self.health.memory.update(memory.get("health", {}))
         for name, sink in self.sinks.items():
             sink.memory.update(memory.get(name, {}))
 
