@@ -85,6 +85,10 @@ def test_unhealthy(sign: str) -> None:
     assert sum(words in warning for warning in watch(watched, bad, checks=6 * REACH)) == 1
 
 
+def test_little_change_is_enough_where_it_fools_the_discriminator() -> None:
+    assert watch(Health(opt()), model(lambda x: x * 0.99, lambda x: x.flip(1), D_A=torch.ones_like)) == []
+
+
 @pytest.mark.parametrize("mode", ["lsgan", "vanilla", "wgangp"])
 def test_discriminator_won(mode: str) -> None:
     watched = Health(opt(gan_mode=mode))
@@ -214,4 +218,6 @@ def test_warnings_are_shown(run: Programs, data: Path, tmp_path: Path, monkeypat
     result = train(run, data, "--model", subclass(tmp_path / "lazy_model.py", *lines)).ok()
     warnings = [line for line in result.err.splitlines() if "gives back its input" in line]
     assert [line.split()[1] for line in warnings] == ["G_A", "G_B"]
-    assert "--no_health" not in json.dumps(warnings)
+    entries = [json.loads(line) for line in (run.runs / "x" / "metrics.jsonl").read_text().splitlines()]
+    assert sum("gives back its input" in entry.get("note", "") for entry in entries) == 2
+    assert sum("change_G_A" in entry and "accuracy_fake_D_B" in entry for entry in entries) == 10

@@ -36,7 +36,7 @@ WARNINGS = {
                    "--lambda_B, a lower --lr, or another --seed"),
     "correlation": (-0.6, -0.4, "{G} turns dark into light and light into dark. Unless your two domains are each other's "
                     "negatives, start again with another --seed, --lambda_identity 1 or --init_gain 0.01"),
-    "change": (0.05, 0.08, "{G} gives back its input almost unchanged. Try a smaller --lambda_identity (or 0), smaller "
+    "change": (0.15, 0.2, "{G} gives back its input almost unchanged. Try a smaller --lambda_identity (or 0), smaller "
                "--lambda_A and --lambda_B, or a larger --ndf"),
     "robustness": (0.5, 0.6, "{G} hides information: slight noise or JPEG compression of what it makes breaks the way back, so a "
                    "small cycle_{X} says little. Try a smaller --lambda_{X}, or a larger --ndf"),
@@ -109,6 +109,8 @@ class Health:
         for sign, above, below in (("dependence", "output_varies", "variety"), ("change", "change", "apart")):
             if known.get(below, 0) > 0.01:  # else all images are about the same
                 signs[sign] = known[above] / known[below]
+        if known.get("accuracy_fake", 1.0) < 0.8:
+            signs["change"] = math.inf  # the little that it changes is enough for the discriminator
         return signs
 
     def _warnings(self, end: str, signs: dict[str, float]) -> list[str]:
