@@ -4,9 +4,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
-from torchvision.transforms.functional import to_tensor
-
-from data.base_dataset import BaseDataset, check_sizes, get_transform
+from data.base_dataset import BaseDataset, check_sizes
 from data.image_folder import make_dataset
 from util.console import UserError
 from util.lab import rgb_to_lab
@@ -26,12 +24,11 @@ class ColorizationDataset(BaseDataset):
             raise UserError("--dataset_mode colorization needs --input_nc 1 --output_nc 2 --direction AtoB (its defaults)")
         self.AB_paths = make_dataset(os.path.join(opt.dataroot, opt.phase), opt.max_dataset_size)
         check_sizes(opt, self.AB_paths)
-        self.transform = get_transform(opt, convert=False)
 
     def __getitem__(self, index: int) -> dict:
         """{"A": L (1, H, W) in [-1, 1], "B": ab (2, H, W), "A_paths": str, "B_paths": str}; both paths name the same file."""
         path = self.AB_paths[index]
-        A, B = rgb_to_lab(to_tensor(self.transform(self.read(path))))
+        A, B = rgb_to_lab(self.placed(self.fitted(path, 3)).float().div(255))
         return {"A": A, "B": B, "A_paths": path, "B_paths": path}
 
     def __len__(self) -> int:

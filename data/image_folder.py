@@ -76,8 +76,13 @@ def as_mode(image: Image.Image, channels: int, exif: bool = True) -> Image.Image
     return image.convert("RGBA") if channels == 4 else image.convert("RGBA").convert("LA")
 
 
-def read_image(path: str, channels: int = 3, exif: bool = True) -> Image.Image:
+def read_image(path: str, channels: int = 3, exif: bool = True, draft: tuple[int, int] | None = None,
+               across: int = 1) -> Image.Image:
     """Decode one file; see :func:`as_mode`.
+
+    Args:
+        draft: (width, height) that suffices: larger JPEGs are decoded at 1/2, 1/4 or 1/8, which is fast, but not exact.
+        across: how many images stand side by side; the decoder must not mix them.
 
     Raises:
         UserError: names the file and what is wrong with it.
@@ -86,6 +91,8 @@ def read_image(path: str, channels: int = 3, exif: bool = True) -> Image.Image:
         raise UserError(f"cannot read the image {path}: it is not a file")
     try:
         with Image.open(path) as image:
+            if draft and (across == 1 or image.width % (8 * across) == 0):
+                image.draft(None, draft[::-1] if exif and lies(image) else draft)
             image.load()
             return as_mode(image, channels, exif)
     except UserError:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import hashlib
 import os
@@ -16,10 +17,10 @@ from dataclasses import dataclass
 
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
-from data.base_dataset import BaseDataset
+from data.base_dataset import BaseDataset, normalise
 from util.console import UserError, warn
 from util.seeds import own_generators, seed_everything
 
@@ -29,6 +30,8 @@ _live: weakref.WeakSet[Loader] = weakref.WeakSet()
 
 class Loader:
     """Iterating gives one epoch of batches; the next pass is the next epoch.
+
+    Of our own datasets the images come as floats on the model's device, copied there while it computes.
 
     Attributes:
         dataset: the dataset itself.
@@ -75,7 +78,7 @@ class Loader:
                     warn(f"left out: {message}")
                 useful = batch or useful
             if useful:
-                yield useful
+                yield normalise(useful, self.device) if _gives_bytes(self.dataset) else useful
             elif not self.order.start:
                 raise UserError("none of the images can be read")
 
@@ -174,14 +177,20 @@ class _Seeded(Dataset):
         return _unpickle, (pickle.dumps(self.dataset), self.seed, self.mode)
 
     def __getitem__(self, key: tuple[int, int]) -> dict | _Failure:
-        with own_generators():  # in the main process the model draws from the same ones
+        # in the main process the model draws from the same generators
+        with own_generators() if get_worker_info() is None else contextlib.nullcontext():
             seed_everything(_number(self.seed, *key), gpu=False)
             try:
-                return self.dataset[key[1]]
+                return self.dataset.pixels(key[1]) if _gives_bytes(self.dataset) else self.dataset[key[1]]
             except UserError as error:
                 return _Failure(str(error))
             except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # of Pillow, in datasets that open files
                 return _Failure(f"item {key[1]}: {error}")
+
+
+def _gives_bytes(dataset: BaseDataset) -> bool:
+    """Whether its items are what :meth:`BaseDataset.pixels` gives, and nothing was done to the floats."""
+    return getattr(type(dataset), "__getitem__", None) is BaseDataset.__getitem__
 
 
 def _unpickle(dataset: bytes, seed: int, mode: str) -> _Seeded:

@@ -21,15 +21,15 @@ class UnalignedDataset(BaseDataset):
                                       for domain in "AB")
         check_sizes(opt, self.A_paths + self.B_paths)
         self.nc_A, self.nc_B = (opt.input_nc, opt.output_nc) if opt.direction == "AtoB" else (opt.output_nc, opt.input_nc)
-        self.transform_A = get_transform(opt, grayscale=self.nc_A == 1)
+        self.transform_A = get_transform(opt, grayscale=self.nc_A == 1)  # for subclasses, as officially
         self.transform_B = get_transform(opt, grayscale=self.nc_B == 1)
 
-    def __getitem__(self, index: int) -> dict:
-        """{"A": (C, H, W) in [-1, 1], "B": (C, H, W), "A_paths": str, "B_paths": str}"""
+    def pixels(self, index: int) -> dict:
+        """{"A": uint8 (C, H, W), "B": (C, H, W), "A_paths": str, "B_paths": str}"""
         a = index % len(self.A_paths)
         b = index % len(self.B_paths) if self.opt.serial_batches else random.randrange(len(self.B_paths))
         A_path, B_path = self.A_paths[a], self.B_paths[b]
-        return {"A": self.transform_A(self.read(A_path, self.nc_A)), "B": self.transform_B(self.read(B_path, self.nc_B)),
+        return {"A": self.placed(self.fitted(A_path, self.nc_A)), "B": self.placed(self.fitted(B_path, self.nc_B)),
                 "A_paths": A_path, "B_paths": B_path}
 
     def __len__(self) -> int:
