@@ -1,6 +1,8 @@
 """Translate images with a trained model: ``python test.py --dataroot ./datasets/atlas --name atlas``."""
 from __future__ import annotations
 
+from itertools import islice
+
 from options.test_options import TestOptions
 from util.console import Progress, run_main, say
 
@@ -9,9 +11,9 @@ def main() -> None:
     options = TestOptions()
     opt = options.parse(record=False)
     from data import create_dataset
-    from models import create_model, feed
+    from models import create_model
+    from util.batching import translate
     from util.results import Results
-    from util.seeds import seed_everything
 
     dataset = create_dataset(opt)
     model = create_model(opt)
@@ -24,14 +26,9 @@ def main() -> None:
         say(f"--num_test {count}: only the first {count} of {len(dataset)} images are tested")
     results = Results(opt)
     progress = Progress(count, "Translating")
-    for data in dataset:
-        feed(model, data)
-        seed_everything(opt.seed)  # for each batch, so that an image's dropout does not depend on the images before it
-        model.test()
+    for _ in translate(model, islice(dataset, -(-count // opt.batch_size)), opt):
         results.add(model, limit=count - progress.done)
         progress.update(len(model.get_image_paths()))
-        if progress.done >= count:
-            break
     progress.close()
     results.close()
     say(f"{count} images on {opt.device}: {results.page.folder / 'index.html'}")

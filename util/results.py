@@ -8,7 +8,7 @@ from pathlib import Path
 from models.base_model import BaseModel
 from util.console import UserError
 from util.html import Page
-from util.images import save_image, tensor2im
+from util.images import ImageWriter, tensor2im
 
 
 class Results:
@@ -27,6 +27,7 @@ class Results:
         if not opt.eval and (opt.norm == "batch" or not opt.no_dropout):
             notes.append("Dropout and batch statistics are active, as in the pix2pix paper "
                          f"(seed {opt.seed}; --eval turns them off)")
+        self.writer = ImageWriter()
         self.stems: dict[tuple[str, str], str] = {}
         self.page = Page(folder, f"Results of {opt.name}", notes, opt.display_winsize)
 
@@ -40,7 +41,7 @@ class Results:
         for i, path in enumerate(paths[:limit]):
             files = {label: f"{self.stem(others.get(label, paths)[i])}_{label}.{self.opt.format}" for label in labels}
             for label, file in files.items():
-                save_image(tensor2im(visuals[label], i), self.page.folder / "images" / file, self.opt.aspect_ratio)
+                self.writer.save(tensor2im(visuals[label], i), self.page.folder / "images" / file, self.opt.aspect_ratio)
             self.page.add_row(self.stem(path), files)
 
     def stem(self, path: str) -> str:
@@ -57,4 +58,6 @@ class Results:
         return stem
 
     def close(self) -> None:
+        """Raises UserError: an image was not written."""
+        self.writer.close()
         self.page.save()
