@@ -55,6 +55,7 @@ def main() -> None:
         raise UserError(f"a gradient is not finite in epoch {run.at.epoch} at {', '.join(model.get_batch_paths())}; nothing of "
                         f"this step is saved. Try a lower --lr, or --on_nonfinite skip. Go on with: {command(opt)}") from None
     finally:
+        run.background.join()
         visualizer.close()
         dataset.close()
         lock.close()
@@ -89,6 +90,7 @@ def train(opt: Namespace, run, model, dataset, visualizer, leaving, watchdog) ->
                 at.seen += dataset.passed
                 at.total += dataset.passed
                 watchdog.step()
+                run.background.check()  # whether the last save was written
                 progress.update(dataset.passed, f"epoch {at.epoch}/{last}")
                 report(opt, at, dataset, model, visualizer, step_start, step_start - idle_since)
                 due = crosses(at.total, dataset.passed, opt.save_latest_freq)
@@ -100,6 +102,7 @@ def train(opt: Namespace, run, model, dataset, visualizer, leaving, watchdog) ->
                 idle_since = time.time()
         except UserError:  # an image that cannot be read: the steps before it are complete
             run.save("latest")
+            run.background.wait()
             raise
         if at.seen < size and leaving.signal:
             run.save("latest")
@@ -111,6 +114,7 @@ def train(opt: Namespace, run, model, dataset, visualizer, leaving, watchdog) ->
             names += [ended] if ended % opt.save_epoch_freq == 0 else []
             if names or at.epoch > last or leaving.signal:
                 run.save(*dict.fromkeys(["latest", *names]))
+    run.background.wait()
     progress.close()
 
 

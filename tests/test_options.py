@@ -57,7 +57,7 @@ DEVIATIONS = {
 BOTH = {"seed": (int, None), "no_exif": (bool, False)}
 OURS = {
     "train": BOTH | {"keep": (int, 0), "cache_images": (str, None), "jpeg_draft": (bool, False),
-                      "deterministic": (bool, False), "on_bad_image": (str, "stop", "stop skip"),
+                     "deterministic": (bool, False), "on_bad_image": (str, "stop", "stop skip"),
                      "dry_run": (bool, False), "accept_new_data": (bool, False), "use_tensorboard": (bool, False),
                      "no_health": (bool, False),
                      "on_nonfinite": (str, "stop", "stop skip"), "stall_timeout": (float, 600)},

@@ -21,6 +21,7 @@ import torch
 
 from options.parser import dump
 from util import checkpoint
+from util.background import Background, snapshot
 from util.console import UserError, say
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class RunState:
         self.data = dataset.contents()
         self.at = Position(opt.epoch_count)
         self.since = time.monotonic()
+        self.background = Background()
 
     def begin(self) -> None:
         """Save a first state, so that there is something to go on from, and a full disk shows now.
@@ -63,9 +65,15 @@ class RunState:
             os.replace(self.folder / STATE, kept)
             say(f"{self.folder} holds an earlier run; its state is kept as {kept.name} (to go on with it, rename it to {STATE})")
         self.save()
+        self.background.wait()
 
     def save(self, *names: int | str) -> None:
-        """Write the state, then the networks as ``{name}_net_*.pth``."""
+        """Copy the state; a thread writes it, then the networks as ``{name}_net_*.pth``, while the training goes on.
+
+        Raises:
+            UserError: the save before this one failed; ``background`` tells of this one.
+        """
+        self.background.wait()
         now = time.monotonic()
         self.at.elapsed, self.since = self.at.elapsed + now - self.since, now
         state = {
@@ -78,12 +86,25 @@ class RunState:
             "skipped": self.dataset.skipped,
             "random": _generators(),
         }
+        from models.base_model import BaseModel
+        own = type(self.model).save_networks is not BaseModel.save_networks  # of a custom model, which looks at its networks
+        state = state if own else snapshot(state)
+        self.background.start(lambda: self._write(state, names, own))
+        if own:
+            self.background.wait()
+
+    def _write(self, state: dict, names: tuple[int | str, ...], own: bool) -> None:
+        """In this order, so that a kill at any instant leaves the old state or the new one; see :func:`recover`."""
         marker = self.folder / MARKER
         checkpoint.write_atomically(marker, json.dumps({"number": state["number"], "names": names}).encode())
         self._keep_old()
         checkpoint.write_atomically(self.folder / STATE, lambda file: torch.save(state, file))
         for name in names:
-            self.model.save_networks(name)
+            if own:
+                self.model.save_networks(name)
+                continue
+            for net, weights in state["model"]["networks"].items():
+                checkpoint.save_state_dict(weights, self.folder / f"{name}_net_{net}.pth")
         marker.unlink(missing_ok=True)
 
     def _keep_old(self) -> None:
