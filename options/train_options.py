@@ -51,8 +51,8 @@ class TrainOptions(BaseOptions):
         add("--phase", default="train", help="train reads trainA, trainB, ...")
         add("--cache_images", nargs="?", const="", metavar="FOLDER", help="decode and resize each image once and keep its pixels "
             "in FOLDER (not given: CHECKPOINTS_DIR/.cache), memory-mapped by all workers; on a RAM disk: in memory")
-        add("--jpeg_draft", action="store_true", help="decode JPEGs of at least twice --load_size at 1/2, 1/4 or 1/8: faster, but "
-            "other pixels than a full decode")
+        add("--jpeg_draft", action="store_true", help="decode JPEGs of twice --load_size or more at 1/2, 1/4 or 1/8: faster, "
+            "but other pixels than a full decode")
         # the optimisation
         add("--n_epochs", type=int, default=100, help="epochs at the full learning rate")
         add("--n_epochs_decay", type=int, default=100, help="epochs in which it then falls to zero (policy linear)")

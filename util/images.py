@@ -5,6 +5,7 @@ import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +37,8 @@ def save_image(image: np.ndarray | Image.Image, path: Path, aspect_ratio: float 
     elif aspect_ratio < 1:
         picture = picture.resize((int(picture.width / aspect_ratio), picture.height), Image.Resampling.BICUBIC)
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, quality=95, **({"compress_type": PNG_RLE} if path.suffix == ".png" else {}))
+    options: dict[str, Any] = {"compress_type": PNG_RLE} if path.suffix == ".png" else {"quality": 95}
+    picture.save(path, **options)
 
 
 class ImageWriter:

@@ -1,0 +1,195 @@
+"""What ``scripts/benchmark.py`` measures: each function, called in a process of its own, gives what is to be timed."""
+from __future__ import annotations
+
+import contextlib
+import io
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+QUIET = ["--display_id", "0", "--no_html", "--seed", "1"]
+Once = Callable[[], int]  # one measurement; returns how many images it went through
+
+
+def quiet() -> contextlib.redirect_stdout:
+    return contextlib.redirect_stdout(io.StringIO())
+
+
+def training(folder: Path, *args: str) -> tuple[Any, Any, Any]:
+    """(opt, dataset, model) of a training on the atlas set with ``args``."""
+    from data import create_dataset
+    from models import create_model
+    from options.train_options import TrainOptions
+    from util.seeds import seed_everything
+    opt = TrainOptions().parse(["--dataroot", str(ROOT / "datasets/atlas"), "--checkpoints_dir", str(folder), "--name", "bench",
+                                "--num_threads", "0", *QUIET, *args])
+    seed_everything(opt.seed)
+    model = create_model(opt)
+    model.setup(opt)
+    model.update_learning_rate()
+    return opt, create_dataset(opt), model
+
+
+def step(folder: Path, *args: str) -> tuple[Once, dict[str, Any]]:
+    """One training step on a batch that lies ready."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    from models import feed
+    opt, dataset, model = training(folder, *args)
+    batch = next(iter(dataset))
+
+    def step() -> None:
+        feed(model, batch)
+        model.optimize_parameters()
+
+    class Count(TorchDispatchMode):
+        operations = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            Count.operations += 1
+            return func(*args, **(kwargs or {}))
+
+    def once() -> int:
+        step()
+        if opt.device.startswith("cuda"):
+            torch.cuda.synchronize()
+        return opt.batch_size
+
+    step()
+    with Count():
+        step()
+    return once, {"operations": Count.operations}
+
+
+def jpegs(folder: Path, size: int, count: int) -> Path:
+    """trainA and trainB: the set's photos at ``size``."""
+    from PIL import Image
+    for domain in "AB":
+        sources = sorted((ROOT / "datasets/atlas" / f"train{domain}").iterdir())
+        (folder / f"train{domain}").mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            with Image.open(sources[i % len(sources)]) as image:
+                image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC).save(
+                    folder / f"train{domain}" / f"{i}.jpg", quality=90)
+    return folder
+
+
+class Plain:
+    """What one writes by hand: Pillow and torchvision, floats from the workers."""
+
+    def __init__(self, folder: Path) -> None:
+        from torchvision import transforms
+        self.files = [sorted((folder / f"train{domain}").iterdir()) for domain in "AB"]
+        self.transform = transforms.Compose([
+            transforms.Resize([286, 286], transforms.InterpolationMode.BICUBIC), transforms.RandomCrop(256),
+            transforms.RandomHorizontalFlip(), transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.5,) * 3)])
+
+    def __len__(self) -> int:
+        return len(self.files[0])
+
+    def __getitem__(self, index: int) -> dict:
+        from PIL import Image
+        return {domain: self.transform(Image.open(files[index]).convert("RGB"))
+                for domain, files in zip("AB", self.files, strict=True)}
+
+
+def loading(folder: Path, workers: int, *args: str, plain: bool = False) -> tuple[Once, dict[str, Any]]:
+    """One epoch of batches, in a process that does nothing else."""
+    import torch
+    torch.set_num_threads(1)
+    if plain:
+        from torch.utils.data import DataLoader
+        batches: Any = DataLoader(Plain(folder), shuffle=True, num_workers=workers, persistent_workers=workers > 0)  # type: ignore
+    else:
+        from data import create_dataset
+        from options.train_options import TrainOptions
+        batches = create_dataset(TrainOptions().parse(["--dataroot", str(folder), "--gpu_ids", "-1", "--num_threads",
+                                                       str(workers), "--checkpoints_dir", str(folder / "runs"), *args], False))
+    return lambda: 2 * sum(1 for _ in batches), {}
+
+
+def plain_loading(folder: Path, workers: int) -> tuple[Once, dict[str, Any]]:
+    return loading(folder, workers, plain=True)
+
+
+def testing(folder: Path, plain: bool) -> tuple[Once, dict[str, Any]]:
+    """test.py of a tiny CycleGAN; or translating and writing one image after the other with Pillow's defaults."""
+    from PIL import Image
+
+    import test
+    from data import create_dataset
+    from models import create_model, feed
+    from options.test_options import TestOptions
+    from util.images import tensor2im
+    args = ["--dataroot", str(folder / "data"), "--checkpoints_dir", str(folder), "--name", "bench", "--phase", "train",
+            "--results_dir", str(folder / f"results{plain}"), "--gpu_ids", "-1", "--load_size", "256", "--crop_size", "256"]
+    if not (folder / "bench").is_dir():
+        training(folder, "--ngf", "1", "--ndf", "1", "--netG", "resnet_6blocks")[2].save_networks("latest")
+
+    def by_hand() -> int:
+        opt = TestOptions().parse(args, record=False)
+        model = create_model(opt)
+        model.setup(opt)
+        target, count = folder / "plain", 0
+        target.mkdir(exist_ok=True)
+        for data in create_dataset(opt):
+            feed(model, data)
+            model.test()
+            for label, image in model.get_current_visuals().items():
+                Image.fromarray(tensor2im(image)).save(target / f"{count}_{label}.png")
+            count += 1
+        return count
+
+    def ours() -> int:
+        sys.argv = ["test.py", *args]
+        test.main()
+        return len([*(folder / "data/trainA").iterdir()])
+
+    return by_hand if plain else ours, {}
+
+
+def saving(folder: Path, *args: str) -> tuple[Once, dict[str, Any]]:
+    """How long a save stops the training; the row also tells how long it takes in all."""
+    from util.run_state import RunState
+    from util.visualizer import Visualizer
+    opt, dataset, model = training(folder, *args)
+    run = RunState(opt, model, dataset, Visualizer(opt))
+    start = time.perf_counter()
+    run.save("latest")
+    run.background.wait()
+    whole = time.perf_counter() - start
+
+    def once() -> int:
+        run.background.wait()
+        begin = time.perf_counter()
+        run.save("latest")
+        return -round((time.perf_counter() - begin) * 1e9)  # the wait before it does not count
+
+    return once, {"note": f"written after {whole:.2f} s"}
+
+
+def program(*command: str) -> tuple[Once, dict[str, Any]]:
+    """A program from its start to its end."""
+    def once() -> int:
+        subprocess.run([sys.executable, *command], cwd=ROOT, check=True, capture_output=True)
+        return 0
+    return once, {}
+
+
+def first_step(folder: Path) -> tuple[Once, dict[str, Any]]:
+    """train.py until the first step of a tiny network is logged."""
+    def once() -> int:
+        command = [sys.executable, "-u", "train.py", "--dataroot", "datasets/atlas", "--checkpoints_dir", str(folder), "--name",
+                   "start", "--ngf", "2", "--ndf", "2", "--load_size", "32", "--crop_size", "32", "--print_freq", "1", *QUIET]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            for line in process.stdout or ():
+                if line.startswith("(epoch"):
+                    break
+            process.kill()
+        return 0
+    return once, {}
