@@ -26,7 +26,7 @@ def main() -> None:
         say(f"--num_test {count}: only the first {count} of {len(dataset)} images are tested")
     results = Results(opt)
     progress = Progress(count, "Translating")
-    for _ in translate(model, islice(dataset, -(-count // opt.batch_size)), opt):
+    for _ in translate(model, islice(dataset, -(-count // opt.batch_size)), count, opt):
         results.add(model, limit=count - progress.done)
         progress.update(len(model.get_image_paths()))
     progress.close()

@@ -129,7 +129,7 @@ def testing(folder: Path, plain: bool) -> tuple[Once, dict[str, Any]]:
     args = ["--dataroot", str(folder / "data"), "--checkpoints_dir", str(folder), "--name", "bench", "--phase", "train",
             "--results_dir", str(folder / f"results{plain}"), "--gpu_ids", "-1", "--load_size", "256", "--crop_size", "256"]
     if not (folder / "bench").is_dir():
-        training(folder, "--ngf", "1", "--ndf", "1", "--netG", "resnet_6blocks")[2].save_networks("latest")
+        training(folder, "--ngf", "1", "--ndf", "1", "--netG", "unet_128")[2].save_networks("latest")
 
     def by_hand() -> int:
         opt = TestOptions().parse(args, record=False)

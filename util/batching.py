@@ -16,13 +16,15 @@ OURS = {"models.cycle_gan_model", "models.pix2pix_model", "models.colorization_m
 MOST_IMAGES, MOST_PIXELS = 8, 8 * 256 * 256
 
 
-def translate(model: BaseModel, dataset: Iterable[dict], opt: Namespace) -> Iterator[None]:
+def translate(model: BaseModel, dataset: Iterable[dict], count: int, opt: Namespace) -> Iterator[None]:
     """Run ``model.test()`` until all items are done; after each yield the model holds the next images.
 
     Kernels may add in another order for another batch size, and a float that differs in its last bit may round to another
-    pixel. So the first full batch of each shape is computed both ways, and batches go on where no bit differs.
+    pixel. So the first full batch of each shape is computed both ways, and batches go on where no bit differs. With few images
+    in all (``count``) that is not worth its time.
     """
-    alone = type(model).__module__ not in OURS or opt.batch_size > 1 or not (opt.eval or (opt.norm != "batch" and opt.no_dropout))
+    independent = opt.eval or (opt.norm != "batch" and opt.no_dropout)
+    alone = type(model).__module__ not in OURS or opt.batch_size > 1 or not independent or count < 4 * MOST_IMAGES
     proven: dict[object, bool] = {}
     for group in groups(dataset, 1 if alone else MOST_IMAGES):
         shape = shapes(group[0])
@@ -50,12 +52,15 @@ def run(model: BaseModel, batch: dict, seed: int) -> None:
 
 
 def shapes(item: dict) -> tuple:
-    return tuple((key, value.shape) for key, value in item.items() if isinstance(value, torch.Tensor))
+    """What neighbours must have in common to be joined; nothing has it in common with an item that cannot be."""
+    return tuple((key, value.shape if isinstance(value, torch.Tensor) else list if isinstance(value, list) else object())
+                 for key, value in item.items())
 
 
 def room(item: dict) -> int:
     """How many such items go into a batch."""
-    pixels = max((value.shape[-1] * value.shape[-2] for value in item.values() if isinstance(value, torch.Tensor)), default=1)
+    images = [value for value in item.values() if isinstance(value, torch.Tensor) and value.dim() == 4]
+    pixels = max((image.shape[2] * image.shape[3] for image in images), default=MOST_PIXELS)
     return max(1, min(MOST_IMAGES, MOST_PIXELS // pixels))
 
 
@@ -63,10 +68,13 @@ def groups(dataset: Iterable[dict], most: int) -> Iterator[list[dict]]:
     """Neighbours of one shape, at most so many and at most :func:`room`."""
     group: list[dict] = []
     for item in dataset:
-        if group and (shapes(item) != shapes(group[0]) or len(group) >= min(most, room(item))):
+        if group and shapes(item) != shapes(group[0]):
             yield group
             group = []
         group.append(item)
+        if len(group) >= min(most, room(item)):
+            yield group
+            group = []
     if group:
         yield group
 

@@ -1,0 +1,89 @@
+"""Saving beside the training: what is written is the moment of the save, and errors come out of the next step."""
+import threading
+
+import pytest
+import torch
+from conftest import ONE_EPOCH, TINY
+
+from util import checkpoint, run_state
+from util.background import Background, snapshot
+from util.console import UserError
+
+
+def test_jobs_run_in_order_and_errors_come_out_once() -> None:
+    background, go, seen = Background(), threading.Event(), []
+    background.check()
+    background.wait()
+    background.start(lambda: (go.wait(5), seen.append(1)))
+    assert seen == []  # the caller goes on
+    go.set()
+    background.start(lambda: seen.append(2))
+    background.wait()
+    assert seen == [1, 2]
+
+    def fail() -> None:
+        raise UserError("full")
+
+    background.start(fail)
+    background.join()
+    with pytest.raises(UserError, match="full"):
+        background.check()
+    background.check()
+
+
+def test_a_snapshot_does_not_follow() -> None:
+    weight, pool = torch.ones(3), [torch.zeros(2)]
+    state = {"weights": {"w": weight}, "pool": pool, "position": {"seen": 1}, "none": None, "random": (1, (2, 3))}
+    copy = snapshot(state)
+    weight.add_(1)
+    pool.append(weight)
+    state["position"]["seen"] = 2
+    assert copy["weights"]["w"].tolist() == [1, 1, 1] and len(copy["pool"]) == 1
+    assert copy["position"] == {"seen": 1} and copy["none"] is None and copy["random"] == (1, (2, 3))
+
+
+def test_training_goes_on_while_it_is_saved(run, unaligned, monkeypatch) -> None:
+    """A save in the middle of the epoch is held back until two more steps are done; it holds the moment it began at."""
+    real, steps, held = checkpoint.write_atomically, [], []
+    begun = threading.Event()
+
+    def slow(path, data, flag=""):
+        if path.name == "state.pth" and len(steps) == 2 and not held:
+            held.append(begun.wait(20))  # until two steps later
+            real(path.with_name("held.pth"), data)
+        real(path, data, flag)
+
+    from models.cycle_gan_model import CycleGANModel
+    step = CycleGANModel.optimize_parameters
+
+    def counted(model) -> None:
+        step(model)
+        steps.append(snapshot(model.netG_A.state_dict()))
+        if len(steps) == 4:
+            begun.set()
+
+    monkeypatch.setattr(checkpoint, "write_atomically", slow)
+    monkeypatch.setattr(CycleGANModel, "optimize_parameters", counted)
+    run.train("--dataroot", unaligned, "--name", "x", *TINY, *ONE_EPOCH, "--save_latest_freq", "2").ok()
+    assert held == [True]
+    saved = torch.load(run.runs / "x" / "held.pth", weights_only=True)
+    assert saved["position"]["seen"] == 2
+    weights = saved["model"]["networks"]["G_A"]
+    assert all(torch.equal(weights[k], steps[1][k]) for k in weights)
+    last = torch.load(run.runs / "x" / "latest_net_G_A.pth", weights_only=True)
+    assert all(torch.equal(last[k], steps[-1][k]) for k in last)
+
+
+def test_a_full_disk_ends_the_training_with_one_line(run, unaligned, monkeypatch) -> None:
+    real, count = checkpoint.write_atomically, [0]
+
+    def full(path, data, flag=""):
+        count[0] += path.name == "state.pth"
+        if count[0] >= 2:
+            raise UserError(f"cannot write {path}: No space left on device")
+        real(path, data, flag)
+
+    monkeypatch.setattr(checkpoint, "write_atomically", full)
+    result = run.train("--dataroot", unaligned, "--name", "x", *TINY, *ONE_EPOCH, "--save_latest_freq", "1")
+    result.refused(1, "No space left on device")
+    assert torch.load(run.runs / "x" / run_state.STATE, weights_only=True)["position"]["seen"] == 0  # the first one
