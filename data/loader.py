@@ -42,7 +42,7 @@ class Loader:
     """
 
     def __init__(self, dataset: BaseDataset, opt: Namespace) -> None:
-        self.dataset, self.root = dataset, opt.dataroot
+        self.dataset, self.root, self.device = dataset, opt.dataroot, opt.device
         self.epoch = getattr(opt, "epoch_count", 1)
         warnings.filterwarnings("ignore", "This DataLoader will create")  # --num_threads is the user's choice
         self.start = self.skipped = self.passed = 0
