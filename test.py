@@ -31,7 +31,7 @@ def main() -> None:
         progress.update(len(model.get_image_paths()))
     progress.close()
     results.close()
-    say(f"{count} images on {opt.device}: {results.page.folder / 'index.html'}")
+    say(f"{count} images on {opt.device}: {results.folder / 'index.html'}")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ def main() -> None:
     from data import create_dataset
     from models import create_model
     from util.guard import Leaving, Lock, NonFinite, Watchdog
+    from util.panel import Panel
     from util.run_state import RunState, recover
     from util.seeds import seed_everything
     from util.visualizer import Visualizer
@@ -35,6 +36,7 @@ def main() -> None:
     model = create_model(opt)
     model.setup(opt)
     visualizer = Visualizer(opt)
+    panel = Panel(opt, visualizer.sinks.get("the page"))
     run = RunState(opt, model, dataset, visualizer)
     if opt.continue_train:
         run.resume()
@@ -48,7 +50,7 @@ def main() -> None:
         run.begin()
     try:
         with Watchdog(folder, opt.stall_timeout) as watchdog:
-            train(opt, run, model, dataset, visualizer, leaving, watchdog)
+            train(opt, run, model, dataset, visualizer, panel, leaving, watchdog)
     except RuntimeError as error:
         raise dataset.worker_died(error) or error from None
     except NonFinite:
@@ -68,7 +70,7 @@ def main() -> None:
     say(f"Done in {duration(run.at.elapsed)}. Networks: {folder}.{page}")
 
 
-def train(opt: Namespace, run, model, dataset, visualizer, leaving, watchdog) -> None:
+def train(opt: Namespace, run, model, dataset, visualizer, panel, leaving, watchdog) -> None:
     """The loop: epochs of steps, what is due after each, and a save at every end."""
     from models import feed
     from util.guard import watch_gradients
@@ -110,6 +112,7 @@ def train(opt: Namespace, run, model, dataset, visualizer, leaving, watchdog) ->
             rates = [f"{group['lr']:.3g}" for optimizer in model.optimizers for group in optimizer.param_groups]
             say(f"End of epoch {at.epoch} / {last}, {duration(time.time() - epoch_start)}; "
                 f"learning rate {', '.join(dict.fromkeys(rates))}")
+            panel.show(model, at.epoch)
             ended, at.epoch, at.seen, at.shown, at.printed = at.epoch, at.epoch + 1, 0, False, False
             names += [ended] if ended % opt.save_epoch_freq == 0 else []
             if names or at.epoch > last or leaving.signal:

@@ -41,6 +41,8 @@ class TrainOptions(BaseOptions):
         add("--no_health", action="store_true", help="no warnings of collapse, inverted colours and the like (util/health.py)")
         add("--no_html", action="store_true", help="write no page")
         add("--use_tensorboard", action="store_true", help="log to checkpoints/NAME/tensorboard (pip install tensorboard)")
+        add("--panel", nargs="+", metavar="FILE", help="input images that the page shows translated after every epoch")
+        add("--panel_size", type=int, default=4, help="without --panel, so many of the validation or test images; 0: none")
         add("--save_latest_freq", type=int, default=5000, help="save the latest networks every N images")
         add("--save_epoch_freq", type=int, default=5, help="keep the networks every N epochs")
         add("--save_by_iter", action="store_true", help="name those of save_latest_freq iter_N instead of latest")
@@ -96,8 +98,8 @@ class TrainOptions(BaseOptions):
                 raise UsageError(f"--{name} {getattr(opt, name)}: should be at least 1")
         if not (0 <= opt.lr < math.inf and 0 <= opt.beta1 < 1):
             raise UsageError(f"--lr {opt.lr:g} should not be negative, --beta1 {opt.beta1:g} from 0 to below 1")
-        if opt.stall_timeout < 0 or opt.keep < 0:
-            raise UsageError("--stall_timeout and --keep should not be negative")
+        if opt.stall_timeout < 0 or opt.keep < 0 or opt.panel_size < 0:
+            raise UsageError("--stall_timeout, --keep and --panel_size should not be negative")
         self._check_resume(opt)
         if min(opt.n_epochs, opt.n_epochs_decay, opt.pool_size) < 0:
             raise UsageError("--n_epochs, --n_epochs_decay and --pool_size should not be negative")

@@ -1,7 +1,9 @@
-"""Pages of images: one self-contained HTML file beside a folder ``images``, readable from ``file://``."""
+"""Pages of images that need no server and no network: styles and scripts from ``util/pages`` are written into them."""
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,52 +13,50 @@ from dominate.util import raw
 
 from util.checkpoint import write_atomically
 
-STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #888; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; padding: 0 1rem; max-width: 110rem; }
-h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; overflow-wrap: anywhere; }
-p.note { color: var(--soft); margin: .2rem 0; overflow-wrap: anywhere; }
-.row { display: flex; gap: .8rem; border-bottom: 1px solid var(--line); padding-bottom: 1.2rem; }
-figure { margin: 0; flex: 0 1 var(--width); min-width: 0; } figcaption { font-size: .85rem; color: var(--soft); }
-img { display: block; width: 100%; border-radius: 4px; background: var(--line); }
-@media (max-width: 50rem) { .row { flex-wrap: wrap; } figure { flex-basis: calc(50% - .4rem); } }
-"""
+ASSETS = Path(__file__).parent / "pages"
 
 
-class Page:
-    """Collects headed rows of images and writes ``index.html`` into ``folder``."""
+def link(file: str) -> str:
+    """The URL, relative to the page, of a file in its folder ``images``; names may hold anything."""
+    return "images/" + quote(os.fsencode(file))
 
-    def __init__(self, folder: Path, title: str, notes: list[str] | None = None, width: int = 256, refresh: int = 0) -> None:
-        """Args: width of an image on screen in pixels; refresh in seconds, 0 for never."""
-        self.folder, self.title, self.notes, self.width, self.refresh = folder, title, notes or [], width, refresh
-        self.rows: list[tuple[str, dict[str, str]]] = []
 
-    def add_row(self, header: str, images: dict[str, str]) -> None:
-        """One row: caption -> file, relative to the folder ``images``."""
-        self.rows.append((header, images))
+def readable(text: str) -> str:
+    """File names that are no valid UTF-8 reach us with surrogates, which cannot be written."""
+    return text.encode(errors="replace").decode()
 
-    def save(self) -> None:
-        page = dominate.document(title=self.title)
-        page["lang"] = "en"
-        with page.head:
-            tags.meta(charset="utf-8")
-            tags.meta(name="viewport", content="width=device-width, initial-scale=1")
-            if self.refresh:
-                tags.meta(http_equiv="refresh", content=str(self.refresh))
-            tags.style(raw(STYLE + f":root {{ --width: {int(self.width)}px; }}"))
-        with page.body:
-            tags.h1(self.title)
-            for note in self.notes:
-                tags.p(note, cls="note")
-            for header, images in self.rows:
-                tags.h2(header)
-                with tags.div(cls="row"):
-                    for label, file in images.items():
-                        self._figure(label, "images/" + quote(os.fsencode(file)))
-        write_atomically(self.folder / "index.html", page.render().encode(errors="replace"))
 
-    def _figure(self, label: str, link: str) -> None:
-        with tags.figure():
-            with tags.a(href=link):
-                tags.img(src=link, alt=label, loading="lazy")
-            tags.figcaption(label)
+def row(header: str, images: dict[str, str], size: tuple[int, int] | None = None) -> str:
+    """A headed row of images: caption -> file in the folder ``images``; ``size`` is (width, height) where it is known.
+
+    One line of text, for a page may have thousands; results.js takes them apart again.
+    """
+    columns = len(images) if len(images) <= 8 else (len(images) + 1) // 2
+    shape = f' width="{size[0]}" height="{size[1]}"' if size else ""
+    figures = "".join(f'<figure><a href="{link(file)}"><img src="{link(file)}" alt="{escape(label)}" loading="lazy"{shape}></a>'
+                      f"<figcaption>{escape(label)}</figcaption></figure>" for label, file in images.items())
+    return (f'<section class="row"><h2>{" ".join(escape(header).splitlines())}</h2><div class="images" '
+            f'style="--n:{columns};--m:{3 if len(images) % 3 == 0 else 2}">{figures}</div></section>\n')
+
+
+def write_page(folder: Path, title: str, notes: Iterable[str], rows: Iterable[str], width: int, assets: Iterable[str], data: str,
+               *after: tags.html_tag) -> None:
+    """Write ``index.html``: title, notes, rows (shown by scripts, or where there are none), what comes after them, the scripts ``assets`` and last ``data``, a script beside it.
+
+    ``width``: of an image on screen, in pixels.
+    """
+    page = dominate.document(title=title)
+    page["lang"] = "en"
+    with page.head:
+        tags.meta(charset="utf-8")
+        tags.meta(name="viewport", content="width=device-width, initial-scale=1")
+        tags.link(rel="icon", href="data:,")  # else browsers ask the server for one
+        tags.style(raw((ASSETS / "page.css").read_text() + f":root {{ --width: {int(width)}px }}\n"))
+    with page.body:
+        tags.header(tags.h1(title), *(tags.p(note, cls="note") for note in notes))
+        tags.main(tags.noscript(raw("".join(rows))), id="rows")
+        tags.div(*after)
+        for name in assets:
+            tags.script(raw((ASSETS / name).read_text()))
+        tags.script(src=data)
+    write_atomically(folder / "index.html", page.render(pretty=False).encode(errors="replace"))

@@ -27,15 +27,19 @@ def tensor2im(image: torch.Tensor | np.ndarray, index: int = 0) -> np.ndarray:
     return (x.expand(3, -1, -1) if len(x) == 1 else x).permute(1, 2, 0).numpy()
 
 
+def stretched(size: tuple[int, int], aspect_ratio: float) -> tuple[int, int]:
+    """(width, height) of which one side is enlarged so that height over width is ``aspect_ratio`` times what it was."""
+    width, height = size
+    return (width, int(height * aspect_ratio)) if aspect_ratio >= 1 else (int(width / aspect_ratio), height)
+
+
 def save_image(image: np.ndarray | Image.Image, path: Path, aspect_ratio: float = 1.0) -> None:
     """Write uint8 (H, W, C), stretched so that height over width is ``aspect_ratio`` times what it was."""
     picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
     if path.suffix.lower() in (".jpg", ".jpeg"):  # which have no alpha
         picture = picture.convert("RGB")
-    if aspect_ratio > 1:
-        picture = picture.resize((picture.width, int(picture.height * aspect_ratio)), Image.Resampling.BICUBIC)
-    elif aspect_ratio < 1:
-        picture = picture.resize((int(picture.width / aspect_ratio), picture.height), Image.Resampling.BICUBIC)
+    size = stretched(picture.size, aspect_ratio)
+    picture = picture if size == picture.size else picture.resize(size, Image.Resampling.BICUBIC)
     path.parent.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {"compress_type": PNG_RLE} if path.suffix == ".png" else {"quality": 95}
     picture.save(path, **options)

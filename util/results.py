@@ -6,30 +6,36 @@ from argparse import Namespace
 from pathlib import Path
 
 from models.base_model import BaseModel
+from util.checkpoint import write_atomically
 from util.console import UserError
-from util.html import Page
-from util.images import ImageWriter, tensor2im
+from util.html import row, write_page
+from util.images import ImageWriter, stretched, tensor2im
+
+METRICS = "show(\n{}\n)\n"  # metrics.js: file in images -> name of a metric -> value
 
 
 class Results:
-    """``results/NAME/PHASE_EPOCH[_iterN]/index.html`` and ``images/STEM_LABEL.png``."""
+    """``results/NAME/PHASE_EPOCH[_iterN]/index.html`` and ``images/STEM_LABEL.png``.
+
+    The page also reads ``metrics.js``, which ``scripts/evaluate.py --page`` fills.
+    """
 
     def __init__(self, opt: Namespace) -> None:
         self.opt = opt
         iteration = f"_iter{opt.load_iter}" if opt.load_iter > 0 else ""
-        folder = Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.epoch}{iteration}"
+        self.folder = folder = Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.epoch}{iteration}"
         try:
             (folder / "images").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"--results_dir {opt.results_dir}: cannot make {folder}: {error.strerror}") from None
-        notes = [f"{opt.model}, {opt.netG}, {opt.direction}, epoch {opt.epoch}, images of {opt.dataroot}, "
+        self.notes = [f"{opt.model}, {opt.netG}, {opt.direction}, epoch {opt.epoch}, images of {opt.dataroot}, "
                  f"preprocess {opt.preprocess}" + (f" {opt.load_size}" if opt.preprocess != "none" else "")]
         if not opt.eval and (opt.norm == "batch" or not opt.no_dropout):
-            notes.append("Dropout and batch statistics are active, as in the pix2pix paper "
+            self.notes.append("Dropout and batch statistics are active, as in the pix2pix paper "
                          f"(seed {opt.seed}; --eval turns them off)")
         self.writer = ImageWriter()
         self.stems: dict[tuple[str, str], str] = {}
-        self.page = Page(folder, f"Results of {opt.name}", notes, opt.display_winsize)
+        self.rows: list[str] = []
 
     def add(self, model: BaseModel, limit: int) -> None:
         """Save the images of the model's last batch, at most ``limit`` of them, and add a row for each."""
@@ -41,8 +47,10 @@ class Results:
         for i, path in enumerate(paths[:limit]):
             files = {label: f"{self.stem(others.get(label, paths)[i])}_{label}.{self.opt.format}" for label in labels}
             for label, file in files.items():
-                self.writer.save(tensor2im(visuals[label], i), self.page.folder / "images" / file, self.opt.aspect_ratio)
-            self.page.add_row(self.stem(path), files)
+                image = tensor2im(visuals[label], i)
+                self.writer.save(image, self.folder / "images" / file, self.opt.aspect_ratio)
+            size = stretched((image.shape[1], image.shape[0]), self.opt.aspect_ratio)
+            self.rows.append(row(self.stem(path), files, size))
 
     def stem(self, path: str) -> str:
         """The image's path below its folder (testA, test, or dataroot itself), without the extension."""
@@ -60,4 +68,6 @@ class Results:
     def close(self) -> None:
         """Raises UserError: an image was not written."""
         self.writer.close()
-        self.page.save()
+        write_atomically(self.folder / "metrics.js", METRICS.encode())
+        write_page(self.folder, f"Results of {self.opt.name}", self.notes, self.rows, self.opt.display_winsize,
+                   ("page.js", "results.js"), data="metrics.js")

@@ -9,14 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from util import checkpoint
 from util.console import say, warn
 from util.health import Health
-from util.html import Page
-from util.images import save_image, tensor2im
-from util.sinks import START, Background, Log, Sink, losses_of
+from util.images import tensor2im
+from util.sinks import START, Background, Log, Sink
+from util.training_page import TrainingPage
 
 
 class Visualizer:
@@ -139,37 +137,3 @@ def make_sinks(opt: Namespace, folder: Path) -> dict[str, Sink]:
         from util.wandb_sink import WandbSink
         sinks["Weights & Biases"] = Background(WandbSink(opt))
     return sinks
-
-
-class TrainingPage:
-    """``web/index.html``: one row of images per epoch, newest first."""
-
-    def __init__(self, opt: Namespace, folder: Path) -> None:
-        self.opt, self.folder = opt, folder
-        self.memory: dict = {"rows": {}, "last": ""}  # rows: epoch -> label -> file
-
-    def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
-        losses = losses_of(values)
-        self.memory["last"] = f"Epoch {epoch}: " + ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
-
-    def text(self, epoch: int, message: str) -> None:
-        pass
-
-    def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
-        rows = self.memory["rows"]
-        if not save and epoch in rows:
-            return
-        rows[epoch] = {label: f"epoch{epoch:03d}_{label}.png" for label in images}
-        for label, image in images.items():
-            save_image(image, self.folder / "images" / rows[epoch][label])
-        self._write(refresh=30)
-
-    def _write(self, refresh: int) -> None:
-        notes = [f"{self.opt.model} on {self.opt.dataroot}, {self.opt.n_epochs} + {self.opt.n_epochs_decay} epochs"]
-        page = Page(self.folder, f"Training {self.opt.name}", [*notes, self.memory["last"]], self.opt.display_winsize, refresh)
-        for epoch, images in sorted(self.memory["rows"].items(), reverse=True):
-            page.add_row(f"Epoch {epoch}", images)
-        page.save()
-
-    def close(self) -> None:
-        self._write(refresh=0)

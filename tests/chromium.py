@@ -1,0 +1,116 @@
+"""A headless Chromium, driven over its debugging pipe with the standard library alone."""
+from __future__ import annotations
+
+import base64
+import json
+import os
+import select
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+BINARY = next((path for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+               if (path := shutil.which(name))), None)
+LIMIT = 60  # seconds for an answer
+
+
+class Browser:
+    """One page. ``errors``: what the console said in warning or worse; ``requests``: every URL that was asked for."""
+
+    def __init__(self, profile: Path) -> None:
+        ours, its = os.pipe(), os.pipe()  # we write commands, it writes answers, each ended by a zero byte
+
+        def hand_over() -> None:
+            ends = os.dup(ours[0]), os.dup(its[1])  # first away from 3 and 4, which one of them may be
+            os.dup2(ends[0], 3)
+            os.dup2(ends[1], 4)
+
+        self.process = subprocess.Popen(
+            [str(BINARY), "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run",
+             "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--hide-scrollbars",
+             f"--user-data-dir={profile}", "about:blank"], preexec_fn=hand_over, close_fds=False,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        os.close(ours[0])
+        os.close(its[1])
+        self.write, self.read, self.number, self.rest, self.session = ours[1], its[0], 0, b"", ""
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        self.loaded = False
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **params: Any) -> dict:
+        """Send a command and wait for its answer."""
+        self.number += 1
+        message = {"id": self.number, "method": method, "params": params}
+        if self.session:
+            message["sessionId"] = self.session
+        os.write(self.write, json.dumps(message).encode() + b"\0")
+        return self._until(lambda answer: answer.get("id") == self.number)
+
+    def _until(self, fits: Callable[[dict], bool]) -> dict:
+        end = time.monotonic() + LIMIT
+        while time.monotonic() < end:
+            while b"\0" in self.rest:
+                line, self.rest = self.rest.split(b"\0", 1)
+                answer = json.loads(line)
+                self._note(answer.get("method", ""), answer.get("params", {}))
+                if fits(answer):
+                    assert "error" not in answer, answer
+                    return answer.get("result", {})
+            if select.select([self.read], [], [], 1)[0]:
+                self.rest += os.read(self.read, 1 << 20)
+        raise TimeoutError("Chromium does not answer")
+
+    def _note(self, method: str, params: dict) -> None:
+        if method == "Runtime.exceptionThrown":
+            self.errors.append(json.dumps(params["exceptionDetails"])[:500])
+        elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
+            self.errors.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
+        elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert"):
+            self.errors.append(str(params["args"]))
+        elif method == "Network.requestWillBeSent":
+            self.requests.append(params["request"]["url"])
+        elif method == "Page.loadEventFired":
+            self.loaded = True
+
+    def open(self, url: str, width: int = 1400, height: int = 900, dark: bool = False) -> None:
+        """Load a page and wait until it is there."""
+        self.errors.clear()
+        self.requests.clear()
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+        self.loaded = False
+        self.call("Page.navigate", url=url)
+        if not self.loaded:
+            self._until(lambda answer: answer.get("method") == "Page.loadEventFired")
+
+    def js(self, expression: str) -> Any:
+        """The value of a JavaScript expression, awaited."""
+        result = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
+
+    def key(self, key: str) -> None:
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key)
+
+    def mouse(self, kind: str, x: float, y: float, buttons: int = 0) -> None:
+        """mouseMoved, mousePressed or mouseReleased at a place of the window, with the left button."""
+        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, buttons=buttons, clickCount=1,
+                  button="left" if buttons or kind == "mouseReleased" else "none")
+
+    def screenshot(self, path: Path) -> None:
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+
+    def close(self) -> None:
+        self.session = ""
+        self.call("Browser.close")
+        self.process.wait(LIMIT)
+        os.close(self.write)
+        os.close(self.read)

@@ -1,0 +1,87 @@
+"use strict";
+// For both pages: making elements, and the large view of an image with its neighbours and a before/after slider.
+
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes))
+    name.startsWith("on") ? element.addEventListener(name.slice(2), value) : element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+{
+  const stage = make("div", { class: "stage" });
+  const title = make("b"), label = make("small");
+  const compare = make("button", { title: "Before and after (c)", onclick: toggle }, "Compare");
+  const box = make("dialog", { "aria-label": "One image", onclick: (e) => e.target === box && box.close() },
+    make("div", { class: "bar" }, make("span", {}, title, " ", label), make("span", { class: "bar" }, compare,
+      make("button", { title: "Close (Esc)", onclick: () => box.close() }, "Close"))),
+    stage,
+    make("div", { class: "bar" }, make("button", { title: "Left (←)", onclick: () => move(-1) }, "←"),
+      make("small", {}, "← → this row   ↑ ↓ same label, other rows   c compare"),
+      make("button", { title: "Right (→)", onclick: () => move(1) }, "→")));
+  let shown = null, comparing = false;
+  document.body.append(box);
+
+  const row = (figure) => [...figure.parentElement.children].filter((other) => other.tagName === "FIGURE");
+  const name = (figure) => figure.querySelector("figcaption").textContent;
+
+  // What an image is compared with: an output with the input before it, an input with the output after it.
+  function pair(figure) {
+    const all = row(figure), i = all.indexOf(figure);
+    if (all.length < 2) return null;
+    if ((i === 0 || name(figure).startsWith("real")) && i + 1 < all.length) return [figure, all[i + 1]];
+    return [all.slice(0, i).reverse().find((other) => name(other).startsWith("real")) || all[0], figure];
+  }
+
+  function picture(figure, kind) {
+    const image = make("img", { src: figure.querySelector("img").src, alt: name(figure), class: kind });
+    image.onload = () => stage.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
+    return image;
+  }
+
+  function show(figure) {
+    shown = figure;
+    const both = comparing && pair(figure);
+    compare.setAttribute("aria-pressed", Boolean(both));
+    compare.hidden = !pair(figure);
+    title.textContent = figure.closest(".row").querySelector("h2").firstChild.textContent;
+    label.textContent = both ? both.map(name).join(" → ") : name(figure);
+    if (!both) return stage.replaceChildren(picture(figure, ""));
+    stage.style.setProperty("--cut", "50%");
+    const slider = make("input", { type: "range", min: 0, max: 100, step: 0.1, value: 50, "aria-label": "Before and after",
+      oninput: () => stage.style.setProperty("--cut", slider.value + "%") });
+    stage.replaceChildren(picture(both[1], ""), picture(both[0], "over"), make("i"), slider,
+      make("span", { style: "left:.5rem" }, name(both[0])), make("span", { style: "right:.5rem" }, name(both[1])));
+  }
+
+  function toggle() { comparing = !comparing; show(shown); }
+
+  function move(step) {
+    const all = row(shown);
+    show(all[(all.indexOf(shown) + step + all.length) % all.length]);
+  }
+
+  function otherRow(step) {
+    const all = [...document.querySelectorAll(".row")], other = all[all.indexOf(shown.closest(".row")) + step];
+    const figure = other && [...other.querySelectorAll("figure")].find((each) => name(each) === name(shown));
+    if (!figure) return;
+    other.scrollIntoView({ block: "center" });
+    show(figure);
+  }
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("figure a");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    box.showModal();
+    show(link.parentElement);
+  });
+  box.addEventListener("keydown", (event) => {
+    const keys = { ArrowLeft: () => move(-1), ArrowRight: () => move(1), ArrowUp: () => otherRow(-1), ArrowDown: () => otherRow(1),
+      c: toggle };
+    if (!keys[event.key] || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    keys[event.key]();
+  });
+}
