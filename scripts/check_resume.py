@@ -10,6 +10,7 @@ temporary folder (kept if anything differs).
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import random
@@ -91,7 +92,7 @@ class Check:
     kills: int = 0
     saving: int = 0
     runs: int = 0
-    wrong: dict[str, str] = field(default_factory=dict)  # files, weights, log, page, end -> the first difference
+    wrong: dict[str, str] = field(default_factory=dict)  # files, weights, log, page, data, end -> the first difference
 
     def __post_init__(self) -> None:
         """Make the unbroken run."""
@@ -186,9 +187,29 @@ def differences(whole: Path, broken: Path) -> dict[str, str]:
     if len(log(whole)) != len(log(broken)):
         found.setdefault("log", f"{len(log(whole))} lines became {len(log(broken))}")
     for name in sorted(n for n in names[0] & names[1] if n.startswith("web/") and (whole / n).is_file()):
-        if (whole / name).read_bytes() != (broken / name).read_bytes():
+        if name != "web/data.js" and (whole / name).read_bytes() != (broken / name).read_bytes():
             found.setdefault("page", name)
+    if page_data(whole) != page_data(broken):
+        found.setdefault("data", "web/data.js")
     return found
+
+
+def page_data(folder: Path) -> list[list]:
+    """What the page's script is told, without times and without the beginnings and ends of processes."""
+    path = folder / "web" / "data.js"
+    keys: list[str] = []
+    told = []
+    for line in path.read_text().splitlines() if path.is_file() else ():
+        kind, *values = json.loads(f"[{line[4:-1]}]")  # run("kind", ...)
+        keys = values[0] if kind == "keys" else keys
+        if kind == "point":
+            timed = {3, *(4 + i for i, key in enumerate(keys) if key in ("time", "data"))}
+            values = [value for i, value in enumerate(values[0]) if i not in timed]
+        if kind in ("images", "text"):
+            values = values[:-1]
+        if kind not in ("begin", "end"):
+            told.append([kind, *values])
+    return told
 
 
 def log(folder: Path) -> list[str]:
@@ -208,12 +229,13 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="check_resume_"))
     os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore:resource_tracker"}  # which killed workers leave busy
     progress = Progress(opt.kills * len(variants), "Killing")
-    say(f"{'variant':12}{'runs':>6}{'kills':>7}{'saving':>8}  files  weights  log    page   verdict")
+    say(f"{'variant':12}{'runs':>6}{'kills':>7}{'saving':>8}  files  weights  log    page   data   verdict")
     failed = False
     for variant in variants:
         check = Check(variant, folder / variant, random.Random(f"{opt.seed} {variant}"))
         check.break_runs(opt.kills, progress)
-        cells = "  ".join(f"{'differ' if what in check.wrong else 'equal':5}" for what in ("files", "weights", "log", "page"))
+        parts = ("files", "weights", "log", "page", "data")
+        cells = "  ".join(f"{'differ' if part in check.wrong else 'equal':5}" for part in parts)
         say(f"{variant:12}{check.runs:6}{check.kills:7}{check.saving:8}  {cells}  {'FAILED' if check.wrong else 'exact'}")
         for what, difference in check.wrong.items():
             say(f"    {what}: {difference}")

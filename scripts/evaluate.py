@@ -31,6 +31,7 @@ from data.image_folder import make_dataset, read_image
 from scripts.distances import fid, kid, warn_small
 from scripts.ranges import RANGES
 from util.console import Progress, UserError, run_main, say, warn
+from util.html import add_metrics, page_of
 from util.metrics import METRICS, PSNR_CAP, Array
 
 if TYPE_CHECKING:
@@ -208,6 +209,7 @@ def parse(words: list[str]) -> list[argparse.Namespace]:
     add("--name", help="what the table calls it (default: the value of --fake)")
     add("--seed", type=int, default=0, help="of the random targets (default: 0)")
     add("--json", type=Path, metavar="FILE", help="write numbers and settings of all evaluations there, too")
+    add("--page", action="store_true", help="show each image's metrics on the page of test.py that --fake belongs to")
     cuts = [i for i, word in enumerate(words) if word.split("=")[0] == "--fake"][1:]
     chunks = [words[i:j] for i, j in zip([0, *cuts], [*cuts, None], strict=True)]
     for chunk in chunks:
@@ -227,12 +229,18 @@ def main() -> None:
     if out and not out.parent.is_dir():
         raise UserError(f"--json {out}: there is no folder {out.parent}")
     found = [{} if job.unpaired else find_pairs(job) for job in jobs]
+    for path in [next(iter(rows["result"].values()))[0] for job, rows in zip(jobs, found, strict=True) if job.page]:
+        page_of(path)
     for job in jobs:  # what is missing is told before anything is measured
         _ = job.features and features_of(job), job.lpips and load_lpips(job.lpips, job.lpips_weights)
     progress = Progress(sum(len(pairs) for rows in found for pairs in rows.values()), "Comparing")
-    evaluations = [vars(job) | {"rows": {row: mean(measure_each(pairs, job, progress)) for row, pairs in rows.items()}}
-                   for job, rows in zip(jobs, found, strict=True)]
+    measured = [{row: measure_each(pairs, job, progress) for row, pairs in rows.items()}
+                for job, rows in zip(jobs, found, strict=True)]
+    evaluations = [vars(job) | {"rows": {row: mean(values) for row, values in rows.items()}}
+                   for job, rows in zip(jobs, measured, strict=True)]
     progress.close()
+    for pairs, values in [(rows["result"], of["result"]) for job, rows, of in zip(jobs, found, measured, strict=True) if job.page]:
+        add_metrics({pairs[stem][0]: {HEADINGS[key]: value for key, value in each.items()} for stem, each in values.items()})
     for job, evaluation in zip(jobs, evaluations, strict=True):
         evaluation["sets"] = measure_sets(job) if job.features else None
     show(evaluations)

@@ -169,10 +169,14 @@ def test_killed_between_the_last_save_and_the_end(run: Programs, data: Path) -> 
     folder = run.runs / "x"
     page = (folder / "web" / "index.html").read_text()
     (folder / "stall.log").touch()
-    (folder / "web" / "index.html").write_text(page.replace("<style>", '<meta content="30" http-equiv="refresh"><style>'))
+    told = folder / "web" / "data.js"
+    lines = told.read_text().splitlines()
+    told.write_text("\n".join(lines[:-1]) + "\n")  # its last line is written at the end
     go_on(run).ok()
     assert not (folder / "stall.log").exists()
     assert (folder / "web" / "index.html").read_text() == page
+    again = told.read_text().splitlines()
+    assert again[:len(lines) - 1] == lines[:-1] and again[-1].startswith('run("end", "finished"')
 
 
 def test_weights_alone(run: Programs, data: Path) -> None:

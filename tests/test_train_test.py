@@ -1,6 +1,7 @@
 """A whole CycleGAN on a tiny set: train.py, then test.py, and every file they leave."""
 from __future__ import annotations
 
+import itertools
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -37,6 +38,8 @@ class Page(HTMLParser):
             self.open.append(tag)
         for name, value in attrs:
             if name in ("src", "href"):
+                if value == "data:,":  # no icon
+                    continue
                 link = urlsplit(value or "")
                 assert link.scheme == link.netloc == link.query == link.fragment == "", value  # works from file://
                 self.files.append(self.folder / unquote(link.path))
@@ -79,12 +82,16 @@ def test_files(run: Programs, unaligned: Path) -> None:
     result = train(run, unaligned, "--n_epochs_decay", "1")
     folder = run.runs / "x"
     labels = [*A_SIDE, "idt_B", *B_SIDE, "idt_A"]
+    panel = {f"web/images/epoch{e:03d}_panel{i}_{label}.png" for e, i in itertools.product((1, 2), range(3))
+             for label in A_SIDE + B_SIDE if e == 1 or not label.startswith("real")}  # which stay as they are
     ours = {"train_opt.json", "state.pth", ".lock", "metrics.jsonl"}
     assert names(folder) - ours == {*(f"latest_net_{net}.pth" for net in NETS), "train_opt.txt", "loss_log.txt", "web/index.html",
+                                    "web/data.js", *panel,
                                     *(f"web/images/epoch{e:03d}_{label}.png" for e in (1, 2) for label in labels)}
     assert log_of(run) == [(1, 5, LOSSES), (2, 5, LOSSES)]
     page = Page(folder / "web" / "index.html")
-    assert {p.relative_to(folder).as_posix() for p in page.files} == {n for n in names(folder) if n.endswith(".png")}
+    assert {p.relative_to(folder).as_posix() for p in page.files} == {
+        n for n in names(folder) - panel if n.startswith("web/")} - {"web/index.html"}
     assert page.words.index("Epoch 2") < page.words.index("Epoch 1")
     assert [w for w in page.words if w in labels] == labels * 2
     for line in (folder / "loss_log.txt").read_text().splitlines()[1:]:
@@ -96,9 +103,9 @@ def test_files(run: Programs, unaligned: Path) -> None:
     folder = run.results / "x" / "test_latest"
     images = {f"images/{stem}_{label}.png" for side, count, labels in (("a", 2, A_SIDE), ("b", 3, B_SIDE))
               for stem in (f"{side}{i}" for i in range(count)) for label in labels}
-    assert names(folder) == {"index.html", *images}  # B's images are named after B's files
+    assert names(folder) == {"index.html", "metrics.js", *images}  # B's images are named after B's files
     page = Page(folder / "index.html")
-    assert {p.relative_to(folder).as_posix() for p in page.files} == images
+    assert {p.relative_to(folder).as_posix() for p in page.files} == {"metrics.js", *images}
     assert [w for w in page.words if w in A_SIDE + B_SIDE] == (A_SIDE + B_SIDE) * 3
     assert {Image.open(folder / name).size for name in images} == {(32, 32)}
     assert str(Path("results/x/test_latest/index.html")) in result.out
@@ -205,7 +212,8 @@ def test_odd_names(run: Programs, tmp_path: Path) -> None:
     run.test("--dataroot", data, "--name", name).ok()
     for folder in (run.runs / name / "web", run.results / name / "test_latest"):
         page = Page(folder / "index.html")
-        assert {p.relative_to(folder).as_posix() for p in page.files} == {f"images/{n}" for n in names(folder / "images")}
+        files = {p.relative_to(folder).as_posix() for p in page.files} - {"data.js", "metrics.js"}
+        assert files == {f"images/{n}" for n in names(folder / "images") if "_panel" not in n}
         assert any(name in words for words in page.words)
     assert names(run.results / name / "test_latest" / "images") == {
         f"{stem.rpartition('.')[0]}_{label}.png" for stem in ODD for label in A_SIDE + B_SIDE}

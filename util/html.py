@@ -1,6 +1,8 @@
 """Pages of images that need no server and no network: styles and scripts from ``util/pages`` are written into them."""
 from __future__ import annotations
 
+import functools
+import json
 import os
 from collections.abc import Iterable
 from html import escape
@@ -12,8 +14,12 @@ from dominate import tags
 from dominate.util import raw
 
 from util.checkpoint import write_atomically
+from util.console import UserError
 
-ASSETS = Path(__file__).parent / "pages"
+
+@functools.cache
+def asset(name: str) -> str:
+    return (Path(__file__).parent / "pages" / name).read_text(encoding="utf-8")
 
 
 def link(file: str) -> str:
@@ -40,10 +46,12 @@ def row(header: str, images: dict[str, str], size: tuple[int, int] | None = None
 
 
 def write_page(folder: Path, title: str, notes: Iterable[str], rows: Iterable[str], width: int, assets: Iterable[str], data: str,
-               *after: tags.html_tag) -> None:
-    """Write ``index.html``: title, notes, rows (shown by scripts, or where there are none), what comes after them, the scripts ``assets`` and last ``data``, a script beside it.
+               after: str = "") -> None:
+    """Write ``index.html``: title, notes, rows (for scripts to take up; readers without any see them as they are), ``after``.
 
-    ``width``: of an image on screen, in pixels.
+    Args:
+        width: of an image on screen, in pixels.
+        assets: scripts of ours; the last may define what ``data``, a script beside the page, calls.
     """
     page = dominate.document(title=title)
     page["lang"] = "en"
@@ -51,12 +59,44 @@ def write_page(folder: Path, title: str, notes: Iterable[str], rows: Iterable[st
         tags.meta(charset="utf-8")
         tags.meta(name="viewport", content="width=device-width, initial-scale=1")
         tags.link(rel="icon", href="data:,")  # else browsers ask the server for one
-        tags.style(raw((ASSETS / "page.css").read_text() + f":root {{ --width: {int(width)}px }}\n"))
+        tags.style(raw(asset("page.css") + f":root {{ --width: {int(width)}px }}\n"))
     with page.body:
         tags.header(tags.h1(title), *(tags.p(note, cls="note") for note in notes))
         tags.main(tags.noscript(raw("".join(rows))), id="rows")
-        tags.div(*after)
+        raw(after)
         for name in assets:
-            tags.script(raw((ASSETS / name).read_text()))
+            tags.script(raw(asset(name)))
         tags.script(src=data)
     write_atomically(folder / "index.html", page.render(pretty=False).encode(errors="replace"))
+
+
+def read_metrics(folder: Path) -> dict[str, dict[str, float]]:
+    """What the page of results in ``folder`` shows: URL of an image -> name of a metric -> value.
+
+    Raises:
+        UserError: there is no such page.
+    """
+    path = folder / "metrics.js"
+    try:
+        return json.loads(path.read_text().removeprefix("show(").removesuffix(")\n"))
+    except (OSError, ValueError):
+        raise UserError(f"--page: {folder} holds no page of test.py with its metrics.js") from None
+
+
+def page_of(image: str) -> Path:
+    """The folder of the page of results that shows an image. Raises UserError: there is none."""
+    for folder in Path(image).parents:
+        if folder.name == "images" and (folder.parent / "metrics.js").is_file():
+            return folder.parent
+    raise UserError(f"--page: {image} is not in the folder images of a page of test.py, which has metrics.js beside it")
+
+
+def add_metrics(metrics: dict[str, dict[str, float]]) -> None:
+    """Path of an image of one page -> name of a metric -> value, beside what the page shows already."""
+    page = page_of(next(iter(metrics)))
+    new = {link(Path(path).relative_to(page / "images").as_posix()): values for path, values in metrics.items()}
+    write_metrics(page, read_metrics(page) | new)
+
+
+def write_metrics(folder: Path, metrics: dict[str, dict[str, float]]) -> None:
+    write_atomically(folder / "metrics.js", f"show({json.dumps(metrics, indent=0)})\n".encode())

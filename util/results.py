@@ -6,12 +6,9 @@ from argparse import Namespace
 from pathlib import Path
 
 from models.base_model import BaseModel
-from util.checkpoint import write_atomically
 from util.console import UserError
-from util.html import row, write_page
+from util.html import row, write_metrics, write_page
 from util.images import ImageWriter, stretched, tensor2im
-
-METRICS = "show(\n{}\n)\n"  # metrics.js: file in images -> name of a metric -> value
 
 
 class Results:
@@ -68,6 +65,6 @@ class Results:
     def close(self) -> None:
         """Raises UserError: an image was not written."""
         self.writer.close()
-        write_atomically(self.folder / "metrics.js", METRICS.encode())
+        write_metrics(self.folder, {})
         write_page(self.folder, f"Results of {self.opt.name}", self.notes, self.rows, self.opt.display_winsize,
                    ("page.js", "results.js"), data="metrics.js")

@@ -1,7 +1,9 @@
 """``web/index.html``: what a training does, to look at while it runs and afterwards."""
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import os
 import time
 from argparse import Namespace
@@ -27,15 +29,15 @@ class TrainingPage:
 
     def __init__(self, opt: Namespace, folder: Path) -> None:
         self.opt, self.folder, self.begun = opt, folder, False
-        self.options = options_table(opt)
-        self.memory: dict = {"size": 0, "keys": [], "points": [], "bin": -1, "at": 0.0, "last": "", "shown": {}}
-        self.panel_files: dict[tuple[int, str], tuple[np.ndarray, str]] = {}
+        self.options = options_table(opt).render(pretty=False)
+        self.memory: dict = {"size": 0, "keys": [], "points": [], "bin": [], "at": 0.0, "last": "", "shown": {},
+                             "panel": {}}  # the last three: losses in words, epoch -> label -> file, "0 fake_B" -> [digest, file]
 
     def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
         """Points are joined to their mean until ``share`` enters the next part of the epoch."""
         memory, share = self.memory, min(1.0, share)
         points = POINTS * (10 if epoch == self.opt.epoch_count else 1)
-        place = epoch * 10 * POINTS + int(share * points)
+        place = [epoch, math.ceil(share * points - 1e-6)]
         if place != memory["bin"] or memory["keys"] != list(values):
             self._flush()
         if memory["keys"] != list(values):
@@ -43,7 +45,8 @@ class TrainingPage:
             self._add("keys", memory["keys"])
         memory["points"].append([epoch, share, total, time.time(), *map(float, values.values())])
         memory["bin"], memory["at"] = place, epoch - 1 + share
-        memory["last"] = f"Epoch {epoch}: " + ", ".join(f"{name} {value:.3g}" for name, value in values.items())
+        memory["last"] = f"Epoch {epoch}: " + ", ".join(
+            f"{name} {value:.3g}" for name, value in values.items() if name not in ("time", "data"))
         if abs(share * points - round(share * points)) < 1e-6:  # the part has ended
             self._flush()
 
@@ -73,11 +76,12 @@ class TrainingPage:
         for i, (name, images) in enumerate(rows):
             files = {}
             for label, image in images.items():
-                before, files[label] = self.panel_files.get((i, label), (None, ""))
-                if before is None or not np.array_equal(before, image):
+                digest = hashlib.blake2b(image.tobytes() + str(image.shape).encode(), digest_size=16).hexdigest()
+                before, files[label] = self.memory["panel"].get(f"{i} {label}", ("", ""))
+                if before != digest:
                     files[label] = f"epoch{epoch:03d}_panel{i}_{label}.png"
                     save_image(image, self.folder / "images" / files[label])
-                    self.panel_files[i, label] = image, files[label]
+                    self.memory["panel"][f"{i} {label}"] = [digest, files[label]]
             shown.append([readable(name), self._figures(files, images)])
         self._add("panel", epoch, shown)
 
@@ -120,28 +124,29 @@ class TrainingPage:
     def _write_shell(self) -> None:
         """What does not grow. It is all there is where scripts do not run."""
         opt = self.opt
-        notes = [f"{opt.model} on {opt.dataroot}, {opt.n_epochs} + {opt.n_epochs_decay} epochs, {opt.device}", self.memory["last"]]
+        notes = [f"{opt.model} on {opt.dataroot}, {opt.n_epochs} + {opt.n_epochs_decay} epochs", self.memory["last"]]
         rows = [row(f"Epoch {epoch}", files) for epoch, files in sorted(self.memory["shown"].items(), reverse=True)]
         write_page(self.folder, f"Training {opt.name}", notes, rows, opt.display_winsize,
                    ("page.js", "chart.js", "training.js"), "data.js", self.options)
 
 
 def options_table(opt: Namespace) -> tags.section:
-    """All options, those first that differ from what they are without any flag."""
+    """The run's options, those first that differ from what they are without any flag."""
     from data import get_option_setter as dataset_options
     from models import get_option_setter as model_options
     from options.parser import Parser
-    from options.train_options import TrainOptions
+    from options.train_options import NOT_RESUMED, TrainOptions
 
     parser = Parser(conflict_handler="resolve")
     TrainOptions().initialize(parser)
     for options, name in ((model_options, opt.model), (dataset_options, opt.dataset_mode)):
         options(name)(parser, True)
-    values = {name: value for name, value in sorted(vars(opt).items()) if name not in ("given", "isTrain", "gpu_ids")}
-    changed = [name for name in values if str(values[name]) != str(parser.get_default(name)) and name != "device"]
+    values = {name: value for name, value in sorted(vars(opt).items()) if name not in NOT_RESUMED}
+    changed = [name for name in values if str(values[name]) != str(parser.get_default(name))]
     section = tags.section(tags.h2("Options"), id="options")
     section.add(_table(values, changed))
-    section.add(tags.details(tags.summary("All others, at their defaults"), _table(values, [n for n in values if n not in changed])))
+    others = [name for name in values if name not in changed]
+    section.add(tags.details(tags.summary("All others, at their defaults"), _table(values, others)))
     return section
 
 

@@ -112,7 +112,7 @@ class Chart {
     if (this.logarithmic) {
       [low, high] = [Math.log10(low) - 0.05, Math.log10(high) + 0.05];
     } else {
-      if (low > 0 && low < high * 0.6) low = 0;
+      if (low > 0 && (low < high * 0.6 || low === high)) low = 0;
       const pad = (high - low || Math.abs(high) || 1) * 0.06;
       [low, high] = [low === 0 ? 0 : low - pad, high + pad];
     }

@@ -18,7 +18,7 @@ function make(tag, attributes = {}, ...children) {
       make("button", { title: "Close (Esc)", onclick: () => box.close() }, "Close"))),
     stage,
     make("div", { class: "bar" }, make("button", { title: "Left (←)", onclick: () => move(-1) }, "←"),
-      make("small", {}, "← → this row   ↑ ↓ same label, other rows   c compare"),
+      make("small", { class: "wide-only" }, "← → this row · ↑ ↓ same label in other rows · c compare · Esc close"),
       make("button", { title: "Right (→)", onclick: () => move(1) }, "→")));
   let shown = null, comparing = false;
   document.body.append(box);

@@ -36,7 +36,7 @@ const order = make("select", { "aria-label": "Order", onchange: arrange }, make(
 const start = parseInt(getComputedStyle(document.documentElement).getPropertyValue("--width"));
 const size = make("input", { type: "range", min: 64, max: Math.max(512, 2 * start), value: start, "aria-label": "Size of images",
   oninput: () => document.documentElement.style.setProperty("--width", size.value + "px") });
-list.before(make("div", { class: "bar sticky" }, search, order, make("label", { class: "wide" }, "Size", size), count));
+list.before(make("div", { class: "bar sticky" }, search, order, make("label", { class: "wide-only" }, "Size", size), count));
 arrange();
 
 function arrange() {

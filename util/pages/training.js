@@ -50,7 +50,7 @@ const curves = make("section", { id: "curves" },
   make("div", { class: "charts" }, losses.element, rate.element, seconds.element, others.element));
 const panel = make("section", { id: "panel" }), latest = make("section", { id: "latest" });
 document.querySelector("h1").after(make("div", { id: "status" }, make("div", { class: "progress" }, done), make("p", { class: "bar" }, state, when)));
-document.querySelector("header").append(warnings);
+document.querySelector("header > .note ~ .note").replaceWith(warnings); // the last losses, which the curves show
 document.querySelector("#rows").replaceChildren(panel, curves, latest); // instead of the epochs for readers without scripts
 
 // A row of images with a slider through its epochs; it follows the newest one until it is moved.
