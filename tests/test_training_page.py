@@ -46,7 +46,7 @@ def test_training_does_not_notice(run: Programs, unaligned: Path, tmp_path: Path
     assert [epoch for epoch, _ in panel(run.runs / "with")] == [1, 2] and not panel(run.runs / "without")
     labels = "real_A fake_B rec_A real_B fake_A rec_B" if model == "cycle_gan" else "real_A fake_B real_B"
     for epoch, rows in panel(run.runs / "with"):
-        assert [[figure[0] for figure in figures] for _, figures in rows] == [labels.split()] * 3  # not idt_A: that is the training's
+        assert [[figure[0] for figure in figures] for _, figures in rows] == [labels.split()] * 3  # not idt_A
         for label, url, width, height in rows[0][1]:
             assert Image.open(run.runs / "with" / "web" / url).size == (width, height)
             assert url == f"images/epoch{1 if label.startswith('real') else epoch:03d}_panel0_{label}.png"
