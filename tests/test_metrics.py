@@ -249,3 +249,14 @@ def test_baselines_of_the_atlas(tmp_path: Path) -> None:
 def test_evaluate_does_not_load_torch() -> None:
     code = "import sys, scripts.evaluate; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_metrics_for_the_page(folders: Path) -> None:
+    """Every image's values under its URL, both directions beside each other; without a page it is refused before the work."""
+    from util.html import read_metrics, write_metrics
+    args = ("--page", "--fake", "images:fake_B", "--real", "B")
+    (folders / "x").mkdir()
+    shutil.copytree(folders / "results", folders / "x" / "images") if (folders / "results").is_dir() else None
+    refused(evaluate(*args, cwd=folders / "x"), "--page")
+    write_metrics(folders / "x", {})
+    assert read_metrics(folders / "x") == {}

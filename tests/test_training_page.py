@@ -35,7 +35,8 @@ def test_training_does_not_notice(run: Programs, unaligned: Path, tmp_path: Path
         pictures(tmp_path / "pairs" / "train", [f"{i}.png" for i in range(4)], size=(80, 40))
         data, more = tmp_path / "pairs", ("--model", "pix2pix", "--netG", "unet_128", "--load_size", "128", "--crop_size", "128")
     else:
-        data, more = unaligned, ("--netG", "resnet_6blocks", "--no_dropout", "--load_size", "36", "--crop_size", "32")
+        data, more = unaligned, ("--netG", "resnet_6blocks", "--no_dropout", "--load_size", "34", "--crop_size", "32",
+                            "--max_dataset_size", "3")
     for name, size in ("with", "3"), ("without", "0"):
         run.train("--dataroot", data, "--name", name, *SMALL, *more, "--panel_size", size).ok()
     files = [p.name for p in (run.runs / "with").glob("latest_net_*.pth")]
