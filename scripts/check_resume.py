@@ -203,7 +203,7 @@ def page_data(folder: Path) -> list[list]:
         kind, *values = json.loads(f"[{line[4:-1]}]")  # run("kind", ...)
         keys = values[0] if kind == "keys" else keys
         if kind == "point":
-            timed = {3, *(4 + i for i, key in enumerate(keys) if key in ("time", "data"))}
+            timed = {3, *(4 + i for i, key in enumerate(keys) if key in ("time", "data", "logging"))}
             values = [value for i, value in enumerate(values[0]) if i not in timed]
         if kind in ("images", "text"):
             values = values[:-1]

@@ -255,8 +255,10 @@ def test_metrics_for_the_page(folders: Path) -> None:
     """Every image's values under its URL, both directions beside each other; without a page it is refused before the work."""
     from util.html import read_metrics, write_metrics
     args = ("--page", "--fake", "images:fake_B", "--real", "B")
-    (folders / "x").mkdir()
-    shutil.copytree(folders / "results", folders / "x" / "images") if (folders / "results").is_dir() else None
-    refused(evaluate(*args, cwd=folders / "x"), "--page")
-    write_metrics(folders / "x", {})
-    assert read_metrics(folders / "x") == {}
+    refused(evaluate(*args, cwd=folders), "--page", "metrics.js")
+    write_metrics(folders, {"images/sub/a_fake_A.png": {"mine": 1.0}})
+    assert evaluate(*args, cwd=folders).returncode == 0
+    found = read_metrics(folders)
+    assert found.pop("images/sub/a_fake_A.png") == {"mine": 1.0}
+    assert {url: each["L1"] for url, each in found.items()} == {f"images/{stem}_fake_B.png": 10 for stem in LEVELS}
+    assert found["images/a_fake_B.png"]["PSNR (dB)"] == pytest.approx(db(10))

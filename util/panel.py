@@ -18,6 +18,7 @@ from models.base_model import BaseModel
 from util.console import UserError, warn
 from util.images import tensor2im
 from util.seeds import own_generators, seed_everything
+from util.sinks import Sink
 from util.training_page import TrainingPage
 
 
@@ -27,12 +28,11 @@ class Panel:
     Any model serves: it gets them by ``set_input``, ``test`` translates them. The training does not notice.
     """
 
-    def __init__(self, opt: Namespace, sinks: list) -> None:
+    def __init__(self, opt: Namespace, page: Sink | None) -> None:
         """Raises UserError: a file of ``--panel`` cannot be used."""
-        self.opt = opt
-        self.page = next((sink for sink in sinks if isinstance(sink, TrainingPage)), None)
+        self.opt, self.page = opt, page
         self.items: list[dict] = []
-        if not self.page or not (opt.panel or opt.panel_size):
+        if not page or not (opt.panel or opt.panel_size):
             return
         with own_generators():
             try:
@@ -64,15 +64,13 @@ class Panel:
 
     def show(self, model: BaseModel, epoch: int) -> None:
         """Translate all items and put them on the page. What goes wrong is said once; the training goes on."""
-        if not self.page or not self.items:
+        if not isinstance(self.page, TrainingPage) or not self.items:
             return
         try:
-            rows = [self._translate(model, item) for item in self.items]
-        except Exception as error:  # a custom model may need more than test() gets here; a GPU may be full
+            self.page.panel(epoch, [self._translate(model, item) for item in self.items])
+        except Exception as error:  # a custom model may need more than test() gets here; a GPU or a disk may be full
             warn(f"no panel of validation images on the page: {type(error).__name__}: {error}")
             self.items = []
-            return
-        self.page.panel(epoch, rows)
 
     def _translate(self, model: BaseModel, item: dict) -> tuple[str, dict[str, np.ndarray]]:
         """(Names of the files, label -> image) of one item."""

@@ -46,16 +46,18 @@ class TrainingPage:
         memory["points"].append([epoch, share, total, time.time(), *map(float, values.values())])
         memory["bin"], memory["at"] = place, epoch - 1 + share
         memory["last"] = f"Epoch {epoch}: " + ", ".join(
-            f"{name} {value:.3g}" for name, value in values.items() if name not in ("time", "data"))
+            f"{name} {value:.3g}" for name, value in values.items() if name not in ("time", "data", "logging"))
         if abs(share * points - round(share * points)) < 1e-6:  # the part has ended
             self._flush()
 
     def _flush(self) -> None:
         if points := self.memory["points"]:
             place = [*points[-1][:3], round(points[-1][3], 2)]
-            means = [float(f"{value:.5g}") for value in np.mean(points, axis=0)[4:]]
+            means = dict(zip(self.memory["keys"], np.mean(points, axis=0)[4:].tolist(), strict=True))
+            if "logging" in means:  # seconds since the point before
+                means["logging"] *= len(points)
             self.memory["points"] = []
-            self._add("point", [place[0], round(place[1], 5), *place[2:], *means])
+            self._add("point", [place[0], round(place[1], 5), *place[2:], *(float(f"{value:.5g}") for value in means.values())])
 
     def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
         shown = self.memory["shown"]

@@ -26,7 +26,7 @@ function run(kind, ...values) {
 }
 
 // What a chart of other numbers is not to show.
-const OWN = ["lr", "time", "data"];
+const OWN = ["lr", "time", "data", "logging"];
 const losses = new Chart("Losses", { wide: true, log: true });
 const seconds = new Chart("Seconds per image"), rate = new Chart("Learning rate", { smooth: false }), others = new Chart("Health");
 
@@ -150,16 +150,18 @@ function drawCurves() {
   others.set(x, pick(keys.slice(first).filter((key) => !OWN.includes(key))));
 }
 
-// Where the time between two points went, per image: measured steps, measured waiting, and the rest of the clock.
+// Where the time between two points went, per image: steps, waiting, logging as measured, and the rest of the clock.
 function timeSplit() {
   const starts = new Set(data.begins.map((begin) => begin.index)), batch = data.begins[0].batch;
-  const split = { compute: [], data: [], "logging, saving": [] };
+  const split = { compute: [], data: [], logging: [], "saving, rest": [] };
   data.points.forEach(({ time, total, numbers }, i) => {
     const before = data.points[i - 1], waited = numbers.data / batch;
-    const whole = before && !starts.has(i) && total > before.total ? (time - before.time) / (total - before.total) : NaN;
+    const images = before && !starts.has(i) && total > before.total ? total - before.total : NaN;
+    const logged = (numbers.logging ?? 0) / images;
     split.compute.push(numbers.time);
     split.data.push(waited);
-    split["logging, saving"].push(Math.max(0, whole - numbers.time - waited));
+    split.logging.push(logged);
+    split["saving, rest"].push(Math.max(0, (time - before?.time) / images - numbers.time - waited - logged));
   });
   return split;
 }
