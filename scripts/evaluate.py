@@ -220,6 +220,8 @@ def parse(words: list[str]) -> list[argparse.Namespace]:
         job.name = job.name or job.fake
         if job.unpaired and not job.features:
             parser.error("--unpaired leaves only FID and KID, which need --features")
+        if job.unpaired and job.page:
+            parser.error("--page needs pairs, so not --unpaired")
     return jobs
 
 
@@ -239,7 +241,8 @@ def main() -> None:
     evaluations = [vars(job) | {"rows": {row: mean(values) for row, values in rows.items()}}
                    for job, rows in zip(jobs, measured, strict=True)]
     progress.close()
-    for pairs, values in [(rows["result"], of["result"]) for job, rows, of in zip(jobs, found, measured, strict=True) if job.page]:
+    on_page = [(rows["result"], of["result"]) for job, rows, of in zip(jobs, found, measured, strict=True) if job.page]
+    for pairs, values in on_page:
         add_metrics({pairs[stem][0]: {HEADINGS[key]: value for key, value in each.items()} for stem, each in values.items()})
     for job, evaluation in zip(jobs, evaluations, strict=True):
         evaluation["sets"] = measure_sets(job) if job.features else None
