@@ -53,9 +53,9 @@ def main() -> None:
             train(opt, run, model, dataset, visualizer, panel, leaving, watchdog)
     except RuntimeError as error:
         raise dataset.worker_died(error) or error from None
-    except NonFinite:
-        raise UserError(f"a gradient is not finite in epoch {run.at.epoch} at {', '.join(model.get_batch_paths())}; nothing of "
-                        f"this step is saved. Try a lower --lr, or --on_nonfinite skip. Go on with: {command(opt)}") from None
+    except NonFinite as error:
+        raise UserError(f"a gradient is not finite in epoch {run.at.epoch} at {error}; nothing of this step or after it is "
+                        f"saved. Try a lower --lr, or --on_nonfinite skip. Go on with: {command(opt)}") from None
     finally:
         run.background.join()
         visualizer.close()
@@ -72,11 +72,11 @@ def main() -> None:
 
 def train(opt: Namespace, run, model, dataset, visualizer, panel, leaving, watchdog) -> None:
     """The loop: epochs of steps, what is due after each, and a save at every end."""
-    from models import feed
-    from util.guard import watch_gradients
+    from models.step import Step
 
     last, size, at = last_epoch(opt), len(dataset), run.at
-    watch_gradients(model.optimizers, opt.on_nonfinite == "skip", model.get_batch_paths)
+    step = Step(opt, model)
+    run.before_save = step.check
     progress = Progress(last * size, done=(at.epoch - 1) * size + at.seen)
     while at.epoch <= last and not leaving.signal:
         model.epoch = at.epoch - 1
@@ -87,8 +87,7 @@ def train(opt: Namespace, run, model, dataset, visualizer, panel, leaving, watch
         try:
             for data in dataset:
                 step_start = time.time()
-                feed(model, data)
-                model.optimize_parameters()
+                step(data)
                 at.seen += dataset.passed
                 at.total += dataset.passed
                 watchdog.step()

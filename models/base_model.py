@@ -142,6 +142,10 @@ class BaseModel(ABC):
             self.forward()
             self.compute_visuals()
 
+    def overrides(self, base: type[BaseModel], *names: str) -> bool:
+        """Whether this model has its own version of one of these methods of ``base``."""
+        return any(getattr(getattr(self, name), "__func__", None) is not getattr(base, name) for name in names)
+
     def set_requires_grad(self, nets: nn.Module | None | Iterable[nn.Module | None], requires_grad: bool = False) -> None:
         """Freeze networks (False) so that no gradients are computed for them, or thaw them."""
         for net in nets if isinstance(nets, Iterable) and not isinstance(nets, nn.Module) else [nets]:

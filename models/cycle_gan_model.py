@@ -4,6 +4,7 @@ from __future__ import annotations
 import itertools
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -61,6 +62,9 @@ class CycleGANModel(BaseModel):
         self.optimizer_G = torch.optim.Adam(itertools.chain(self.netG_A.parameters(), self.netG_B.parameters()), **adam)
         self.optimizer_D = torch.optim.Adam(itertools.chain(self.netD_A.parameters(), self.netD_B.parameters()), **adam)
         self.optimizers = [self.optimizer_G, self.optimizer_D]
+        self.idt_A: torch.Tensor | None = None
+        self.idt_B: torch.Tensor | None = None
+        self.loss_G: torch.Tensor | float = 0.0
 
     @staticmethod
     def _identity_weight(opt: Namespace) -> float:
@@ -89,39 +93,86 @@ class CycleGANModel(BaseModel):
         self.rec_B = self.netG_A(self.fake_A)   # G(F(y))
 
     def optimize_parameters(self) -> None:
-        self.forward()
         self.set_requires_grad([self.netD_A, self.netD_B], False)
         self.optimizer_G.zero_grad()
-        self.backward_G()
+        if self.overrides(CycleGANModel, "forward", "backward_G"):  # which may count on all images being there before any loss
+            self.forward()
+            self.backward_G()
+        else:
+            self.backward_G_in_parts()
         self.optimizer_G.step()
         self.set_requires_grad([self.netD_A, self.netD_B], True)
         self.optimizer_D.zero_grad()
-        self.loss_D_A = self.backward_D(self.netD_A, self.real_B, self.fake_B_pool.query(self.fake_B))
-        self.loss_D_B = self.backward_D(self.netD_B, self.real_A, self.fake_A_pool.query(self.fake_A))
+        self.backward_D_A()
+        self.backward_D_B()
         self.optimizer_D.step()
 
     def backward_G(self) -> None:
         """Gradients of the full objective (paper, Eq. 3, and the identity loss of section 5.2) for both generators."""
-        opt = self.opt
-        self.loss_G_A = self.criterionGAN(self.netD_A(self.fake_B), True)                    # Eq. 1 for G and D_Y
-        self.loss_G_B = self.criterionGAN(self.netD_B(self.fake_A), True)                    # Eq. 1 for F and D_X
-        self.loss_cycle_A = self.criterionCycle(self.rec_A, self.real_A) * opt.lambda_A      # Eq. 2, forward
-        self.loss_cycle_B = self.criterionCycle(self.rec_B, self.real_B) * opt.lambda_B      # Eq. 2, backward
-        self.loss_idt_A: torch.Tensor | float = 0.0
-        self.loss_idt_B: torch.Tensor | float = 0.0
+        self.loss_G = 0.0
         if self.lambda_identity > 0:
-            self.idt_A = self.netG_A(self.real_B)
-            self.idt_B = self.netG_B(self.real_A)
-            self.loss_idt_A = self.criterionIdt(self.idt_A, self.real_B) * opt.lambda_B * self.lambda_identity
-            self.loss_idt_B = self.criterionIdt(self.idt_B, self.real_A) * opt.lambda_A * self.lambda_identity
-        self.loss_G = (self.loss_G_A + self.loss_G_B + self.loss_cycle_A + self.loss_cycle_B
-                       + self.loss_idt_A + self.loss_idt_B)
-        self.loss_G.backward()
+            self.idt_A = self.netG_A(self.real_B)  # G(y)
+            self.idt_B = self.netG_B(self.real_A)  # F(x)
+        self._backward(self.objective_A() + self.objective_B())
 
-    def backward_D(self, netD: torch.nn.Module, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    def backward_G_in_parts(self) -> None:
+        """The same for a fraction of the memory: each part of the sum is back-propagated before the next is computed.
+
+        Where no image sees the others of a batch, the identity loss needs no passes of its own.
+        """
+        self.loss_G, pair = 0.0, self.lambda_identity > 0 and networks.apart(self.netG_A) and networks.apart(self.netG_B)
+        x, y = self.real_A, self.real_B
+        self.fake_B, self.idt_A = networks.both(self.netG_A, x, y) if pair else (self.netG_A(x), None)  # G(x), G(y)
+        self.rec_A = self.netG_B(self.fake_B)                                                           # F(G(x))
+        self._backward(self.objective_A())
+        self.fake_A, self.idt_B = networks.both(self.netG_B, y, x) if pair else (self.netG_B(y), None)  # F(y), F(x)
+        self.rec_B = self.netG_A(self.fake_A)                                                           # G(F(y))
+        self._backward(self.objective_B())
+        if self.lambda_identity > 0 and not pair:
+            self.idt_A = self.netG_A(y)
+            self._backward(self.identity_A())
+            self.idt_B = self.netG_B(x)
+            self._backward(self.identity_B())
+
+    def _backward(self, part: torch.Tensor) -> None:
+        part.backward()
+        self.loss_G = self.loss_G + part.detach()
+
+    def objective_A(self) -> torch.Tensor:
+        """The terms of direction A -> B -> A."""
+        self.loss_G_A = self.criterionGAN(self.netD_A(self.fake_B), True)                         # Eq. 1 for G and D_Y
+        self.loss_cycle_A = self.criterionCycle(self.rec_A, self.real_A) * self.opt.lambda_A      # Eq. 2, forward
+        return self.loss_G_A + self.loss_cycle_A + self.identity_A()
+
+    def objective_B(self) -> torch.Tensor:
+        """The terms of direction B -> A -> B."""
+        self.loss_G_B = self.criterionGAN(self.netD_B(self.fake_A), True)                         # Eq. 1 for F and D_X
+        self.loss_cycle_B = self.criterionCycle(self.rec_B, self.real_B) * self.opt.lambda_B      # Eq. 2, backward
+        return self.loss_G_B + self.loss_cycle_B + self.identity_B()
+
+    def identity_A(self) -> Any:
+        """Section 5.2 for G; 0 without an identity loss, or where it is computed later."""
+        self.loss_idt_A = 0.0 if self.idt_A is None else \
+            self.criterionIdt(self.idt_A, self.real_B) * (self.opt.lambda_B * self.lambda_identity)
+        return self.loss_idt_A
+
+    def identity_B(self) -> Any:
+        """Section 5.2 for F."""
+        self.loss_idt_B = 0.0 if self.idt_B is None else \
+            self.criterionIdt(self.idt_B, self.real_A) * (self.opt.lambda_A * self.lambda_identity)
+        return self.loss_idt_B
+
+    def backward_D_A(self) -> None:
+        self.loss_D_A = self.backward_D_basic(self.netD_A, self.real_B, self.fake_B_pool.query(self.fake_B))
+
+    def backward_D_B(self) -> None:
+        self.loss_D_B = self.backward_D_basic(self.netD_B, self.real_A, self.fake_A_pool.query(self.fake_A))
+
+    def backward_D_basic(self, netD: torch.nn.Module, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
         """Gradients for a discriminator; its objective is halved (section 7.1)."""
         fake = fake.detach()
-        loss = (self.criterionGAN(netD(real), True) + self.criterionGAN(netD(fake), False)) / 2
+        real_score, fake_score = networks.both(netD, real, fake)
+        loss = (self.criterionGAN(real_score, True) + self.criterionGAN(fake_score, False)) / 2
         if self.opt.gan_mode == "wgangp":
             loss = loss + networks.cal_gradient_penalty(netD, real, fake, self.device)[0] / 2
         loss.backward()

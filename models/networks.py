@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.nn import init
 from torch.optim import Optimizer, lr_scheduler
 
@@ -16,8 +17,15 @@ from models.losses import GANLoss, cal_gradient_penalty
 from util import schedules
 from util.console import UserError
 
-__all__ = ["GANLoss", "cal_gradient_penalty", "define_D", "define_G", "get_norm_layer", "get_scheduler", "init_net",
-           "init_weights"]
+__all__ = ["GANLoss", "apart", "both", "cal_gradient_penalty", "define_D", "define_G", "get_norm_layer", "get_scheduler",
+           "init_net", "init_weights"]
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """One group per channel: the same numbers as nn.InstanceNorm2d without parameters, at a tenth of its time on a CPU."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.group_norm(x, self.num_features, eps=self.eps)
 
 
 def get_norm_layer(norm_type: str = "instance") -> Callable[[int], nn.Module]:
@@ -25,7 +33,7 @@ def get_norm_layer(norm_type: str = "instance") -> Callable[[int], nn.Module]:
     if norm_type == "batch":
         return functools.partial(nn.BatchNorm2d, affine=True, track_running_stats=True)
     if norm_type == "instance":
-        return functools.partial(nn.InstanceNorm2d, affine=False, track_running_stats=False)
+        return functools.partial(InstanceNorm, affine=False, track_running_stats=False)
     if norm_type == "none":
         return lambda channels: nn.Identity()
     raise ValueError(f"norm {norm_type}: should be batch, instance or none")
@@ -64,7 +72,7 @@ def define_G(input_nc: int, output_nc: int, ngf: int, netG: str, norm: str = "ba
     Args:
         netG: resnet_9blocks or resnet_6blocks (Johnson et al.; paper, section 7.2), unet_256 or unet_128 (pix2pix).
     """
-    makers: dict[str, Callable[..., nn.Module]] = {
+    makers: dict[str, Callable[..., Generator]] = {
         "resnet_9blocks": functools.partial(ResnetGenerator, n_blocks=9),
         "resnet_6blocks": functools.partial(ResnetGenerator, n_blocks=6),
         "unet_256": functools.partial(UnetGenerator, num_downs=8),
@@ -73,6 +81,7 @@ def define_G(input_nc: int, output_nc: int, ngf: int, netG: str, norm: str = "ba
     if netG not in makers:
         raise ValueError(f"netG {netG}: should be one of {', '.join(makers)}")
     net = makers[netG](input_nc, output_nc, ngf=ngf, norm_layer=get_norm_layer(norm), use_dropout=use_dropout)
+    net.apart = norm != "batch"
     return init_net(net, init_type, init_gain, gpu_ids)
 
 
@@ -84,14 +93,16 @@ def define_D(input_nc: int, ndf: int, netD: str, n_layers_D: int = 3, norm: str 
         netD: basic (patches of 70x70; paper, section 7.2), n_layers (with ``n_layers_D``) or pixel (1x1).
     """
     norm_layer = get_norm_layer(norm)
-    makers: dict[str, Callable[[], nn.Module]] = {
+    makers: dict[str, Callable[[], NLayerDiscriminator | PixelDiscriminator]] = {
         "basic": lambda: NLayerDiscriminator(input_nc, ndf, 3, norm_layer),
         "n_layers": lambda: NLayerDiscriminator(input_nc, ndf, n_layers_D, norm_layer),
         "pixel": lambda: PixelDiscriminator(input_nc, ndf, norm_layer),
     }
     if netD not in makers:
         raise ValueError(f"netD {netD}: should be one of {', '.join(makers)}")
-    return init_net(makers[netD](), init_type, init_gain, gpu_ids)
+    net = makers[netD]()
+    net.apart = norm != "batch"
+    return init_net(net, init_type, init_gain, gpu_ids)
 
 
 def get_scheduler(optimizer: Optimizer, opt) -> lr_scheduler.LRScheduler | lr_scheduler.ReduceLROnPlateau:
@@ -99,6 +110,19 @@ def get_scheduler(optimizer: Optimizer, opt) -> lr_scheduler.LRScheduler | lr_sc
     if opt.lr_policy == "plateau":
         return lr_scheduler.ReduceLROnPlateau(optimizer, mode="min", factor=0.2, threshold=0.01, patience=5)
     return lr_scheduler.LambdaLR(optimizer, lambda done: schedules.lr_factor(opt, opt.epoch_count + done))
+
+
+def apart(net: nn.Module) -> bool:
+    """Whether ``net`` treats each image of a batch as if it were alone; of networks from elsewhere that is not known."""
+    return getattr(net, "apart", False)
+
+
+def both(net: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """``net(x), net(y)``, in one pass where that comes to the same."""
+    if apart(net) and x.shape == y.shape:
+        a, b = net(torch.cat([x, y])).chunk(2)
+        return a, b
+    return net(x), net(y)
 
 
 def _biased(norm_layer: Callable[[int], nn.Module]) -> bool:
@@ -122,6 +146,7 @@ class Generator(nn.Module):
     """Base of the generators: fits images of any size to the strides of ``self.model`` and crops the result back."""
 
     multiple, least = 1, 1
+    apart = False  # whether each image of a batch is treated as if it were alone
     model: nn.Module
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -203,6 +228,8 @@ class UnetBlock(nn.Module):
 class NLayerDiscriminator(nn.Module):
     """PatchGAN C64-C128-C256-C512 (paper, section 7.2); the last two convolutions have stride 1: patches of 70x70."""
 
+    apart = False
+
     def __init__(self, input_nc: int, ndf: int = 64, n_layers: int = 3, norm_layer=nn.BatchNorm2d) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(input_nc, ndf, 4, stride=2, padding=1), nn.LeakyReLU(0.2, True)]
@@ -222,6 +249,8 @@ class NLayerDiscriminator(nn.Module):
 
 class PixelDiscriminator(nn.Module):
     """Judges each pixel by itself (pix2pix)."""
+
+    apart = False
 
     def __init__(self, input_nc: int, ndf: int = 64, norm_layer=nn.BatchNorm2d) -> None:
         super().__init__()

@@ -69,8 +69,9 @@ class Pix2PixModel(BaseModel):
     def backward_D(self) -> None:
         real = torch.cat([self.real_A, self.real_B], 1)
         fake = self.fake_pool.query(torch.cat([self.real_A, self.fake_B.detach()], 1))
-        self.loss_D_fake = self.criterionGAN(self.netD(fake), False)
-        self.loss_D_real = self.criterionGAN(self.netD(real), True)
+        fake_score, real_score = networks.both(self.netD, fake, real)
+        self.loss_D_fake = self.criterionGAN(fake_score, False)
+        self.loss_D_real = self.criterionGAN(real_score, True)
         loss = (self.loss_D_fake + self.loss_D_real) / 2
         if self.opt.gan_mode == "wgangp":
             loss = loss + networks.cal_gradient_penalty(self.netD, real, fake, self.device)[0] / 2

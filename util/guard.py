@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -99,24 +98,56 @@ class Watchdog:
 
 
 class NonFinite(Exception):
-    """A gradient is infinite or not a number."""
+    """A gradient is infinite or not a number. The message names the images."""
 
 
-def watch_gradients(optimizers: list[torch.optim.Optimizer], skip: bool, images: Callable[[], list[str]]) -> None:
-    """Check gradients before each optimizer sees them: raise :class:`NonFinite`, or with ``skip`` drop them and say so.
+class Guard:
+    """Keeps gradients that are not finite from the weights.
 
-    ``images`` tells the paths of the batch.
+    Whether there are any is a tensor on the device, which a fused optimizer reads itself; this process looks at it in
+    :meth:`check`, so that a step does not wait for the GPU. Other optimizers are told before their step.
     """
-    def check(optimizer: torch.optim.Optimizer, *unused: object) -> None:
-        params = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        norms = torch._foreach_norm([p.grad for p in params], torch.inf) if params else []  # largest values: cannot overflow
-        if not params or torch.stack([norm.float() for norm in norms]).isfinite().all():
-            return
-        if not skip:
-            raise NonFinite
-        warn(f"a gradient is not finite at {', '.join(images())}: this step is left out")
-        for p in params:
-            p.grad = None  # which optimizers pass over
 
-    for optimizer in optimizers:
-        optimizer.register_step_pre_hook(check)
+    def __init__(self, skip: bool) -> None:
+        self.skip = skip
+        self.ones: dict[torch.device, torch.Tensor] = {}
+        self.found: list[tuple[torch.Tensor, list[str]]] = []  # (1 if something is not finite, paths of the images)
+
+    def watch(self, optimizer: torch.optim.Optimizer, images: list[str]) -> None:
+        """To be called before ``optimizer.step()``, which then leaves the weights alone if a gradient is not finite."""
+        params = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        if not params:
+            return
+        device = params[0].device
+        one, bad = self.ones.setdefault(device, torch.ones((), device=device)), torch.zeros((), device=device)
+        for dtype in {p.dtype for p in params}:  # one pass over all of them
+            torch._amp_foreach_non_finite_check_and_unscale_([p.grad for p in params if p.dtype == dtype], bad, one)
+        self.found.append((bad, images))
+        if fused(optimizer):
+            optimizer.found_inf = bad  # type: ignore[attr-defined]  # as torch.amp.GradScaler hands it over
+        elif bad.item():
+            for p in params:
+                p.grad = None  # which optimizers pass over
+
+    def check(self) -> None:
+        """Look at the steps since the last time. Raises NonFinite, or with ``skip`` says which were left out."""
+        found, self.found = self.found, []
+        flags = torch.stack([bad for bad, _ in found]).tolist() if found else []
+        for images in (images for flag, (_, images) in zip(flags, found, strict=True) if flag):
+            if not self.skip:
+                raise NonFinite(", ".join(images))
+            warn(f"a gradient is not finite at {', '.join(images)}: this step is left out")
+
+
+def fuse(optimizer: torch.optim.Optimizer) -> None:
+    """Let an Adam step all its weights in one operation, where it can and nothing else was asked for."""
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    able = isinstance(optimizer, torch.optim.Adam) and all(p.is_floating_point() and p.device.type in ("cpu", "cuda", "mps")
+                                                           for p in params)
+    for group in optimizer.param_groups if able else ():
+        if not (group["foreach"] or group["capturable"] or group["differentiable"]):
+            group["fused"] = True
+
+
+def fused(optimizer: torch.optim.Optimizer) -> bool:
+    return all(group.get("fused") for group in optimizer.param_groups)

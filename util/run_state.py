@@ -12,6 +12,7 @@ import re
 import shutil
 import time
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +53,7 @@ class RunState:
         self.folder = Path(opt.checkpoints_dir) / opt.name
         self.data = dataset.contents()
         self.at = Position(opt.epoch_count)
+        self.before_save: Callable[[], None] = lambda: None  # which may refuse to go on
         self.since = time.monotonic()
         self.background = Background()
 
@@ -74,6 +76,7 @@ class RunState:
             UserError: the save before this one failed; ``background`` tells of this one.
         """
         self.background.wait()
+        self.before_save()
         now = time.monotonic()
         self.at.elapsed, self.since = self.at.elapsed + now - self.since, now
         state = {

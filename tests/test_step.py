@@ -1,0 +1,167 @@
+"""A step of training costs what it must, and what it saves changes no gradient."""
+from __future__ import annotations
+
+import copy
+from argparse import Namespace
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from models import create_model
+from models.cycle_gan_model import CycleGANModel
+from models.step import Step
+from options.train_options import TrainOptions
+from util.guard import NonFinite
+
+SMALL = ("--ngf", "4", "--ndf", "4", "--netG", "resnet_6blocks", "--netD", "n_layers", "--n_layers_D", "2", "--init_gain", "0.2",
+         "--lr", "0.01")
+
+
+@pytest.fixture(autouse=True)
+def repeatable() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)
+
+
+def options(*args: str) -> Namespace:
+    opt = TrainOptions().gather_options(["--dataroot", ".", *args])
+    opt.isTrain, opt.gpu_ids, opt.device = True, [], "cpu"
+    return opt
+
+
+def build(*args: str, double: bool = True):
+    model = create_model(options(*args))
+    for net in (*model.get_networks().values(), model.criterionGAN) if double else ():
+        net.double()
+    return model
+
+
+def batch(n: int = 1, size: int = 32, dtype: torch.dtype = torch.float64, other: int | None = None) -> dict:
+    A, B = (torch.rand(n, 3, side, size, dtype=dtype) * 2 - 1 for side in (size, other or size))
+    return {"A": A, "B": B, "A_paths": ["a.png"] * n, "B_paths": ["b.png"] * n}
+
+
+class Ops(TorchDispatchMode):
+    """A context that notes every operation, and can forbid those that wait for the device."""
+
+    def __init__(self, forbidden: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.forbidden = forbidden
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.append(str(func))
+        assert not any(word in str(func) for word in self.forbidden), func
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture(scope="module")
+def default() -> Step:
+    """The default architecture, though thinner, after a first step."""
+    opt = options("--ngf", "8", "--ndf", "8")
+    step = Step(opt, create_model(opt))
+    step(batch(dtype=torch.float32))
+    return step
+
+
+def test_operations_of_the_default_step(default: Step) -> None:
+    """The official code dispatches 4,622."""
+    with Ops() as ops:
+        default(batch(dtype=torch.float32))
+    assert len(ops.names) <= 2300
+    assert sum("convolution.default" in name for name in ops.names) == 4 * 24 + 4 * 5  # passes of generators, discriminators
+    assert ops.names.count("aten._fused_adam_.default") == 2
+
+
+def test_a_step_does_not_wait(default: Step) -> None:
+    """Nothing is read off a tensor until the losses are asked for."""
+    default.at_once = False  # as on a GPU
+    with Ops(("_local_scalar_dense", "nonzero", "_to_copy")):
+        default(batch(dtype=torch.float32))
+        default(batch(dtype=torch.float32))
+    assert len(default.guard.found) == 4
+    default.check()
+    assert not default.guard.found
+    assert all(type(value) is float for value in default.model.get_current_losses().values())
+
+
+class Plain(CycleGANModel):
+    """Computes all images first, then all losses, and each network sees its images one after the other."""
+
+    def backward_G(self) -> None:
+        super().backward_G()
+
+    def backward_D_basic(self, netD, real, fake):
+        netD.apart = False
+        return super().backward_D_basic(netD, real, fake)
+
+
+@pytest.mark.parametrize("other", [None, 48])
+@pytest.mark.parametrize("identity", ["0.5", "0"])
+@pytest.mark.parametrize("norm", ["instance", "none", "batch"])
+def test_parts_equal_the_whole(norm: str, identity: str, other: int | None) -> None:
+    """Gradients, weights, running statistics and what is shown, with B of A's size and of another."""
+    model = build(*SMALL, "--norm", norm, "--lambda_identity", identity)
+    plain = copy.deepcopy(model)
+    plain.__class__ = Plain
+    for _ in range(2):
+        data = batch(other=other)
+        for each in (model, plain):
+            torch.manual_seed(1)
+            each.set_input(data)
+            each.optimize_parameters()
+    passes = [model.overrides(CycleGANModel, "forward", "backward_G"), plain.overrides(CycleGANModel, "forward", "backward_G")]
+    assert passes == [False, True]
+    for name, net in model.get_networks().items():
+        wanted = plain.get_networks()[name]
+        for (key, p), q in zip(net.named_parameters(), wanted.parameters(), strict=True):
+            assert torch.allclose(p.grad, q.grad, rtol=1e-6, atol=1e-10), (name, key)
+        for (key, value), other_value in zip(net.state_dict().items(), wanted.state_dict().values(), strict=True):
+            assert torch.allclose(value, other_value, rtol=1e-5, atol=1e-6), (name, key)
+    assert model.get_current_losses() == pytest.approx(plain.get_current_losses(), rel=1e-6)
+    assert float(model.loss_G.detach()) == pytest.approx(float(plain.loss_G.detach()), rel=1e-6)
+    shown = model.get_current_visuals()
+    assert ("idt_A" in shown) == (identity != "0")
+    for label, image in plain.get_current_visuals().items():
+        assert torch.allclose(shown[label], image, atol=1e-6), label
+
+
+@pytest.mark.parametrize("hook", ["forward", "backward_G", "backward_D_A", "backward_D_B", "backward_D_basic"])
+def test_official_hooks_are_called(hook: str) -> None:
+    """Of subclasses, and of functions put on the model itself."""
+    model = build(*SMALL)
+    called, official = [], getattr(model, hook)
+    setattr(model, hook, lambda *args: called.append(hook) or official(*args))
+    model.set_input(batch())
+    model.optimize_parameters()
+    assert called == [hook] * (2 if hook == "backward_D_basic" else 1)
+    assert all(value > 0 for value in model.get_current_losses().values())
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_bad_gradients_reach_no_weight(fused: bool) -> None:
+    """Adam in one operation is told by a tensor, any other optimizer in time."""
+    opt = options(*SMALL)
+    model = create_model(opt)
+    if not fused:
+        model.optimizers[0] = model.optimizer_G = torch.optim.RMSprop(model.optimizer_G.param_groups[0]["params"], lr=0.01)
+    step = Step(opt, model)
+    step(batch(dtype=torch.float32))
+    weights = {name: copy.deepcopy(net.state_dict()) for name, net in model.get_networks().items()}
+    moments = copy.deepcopy([optimizer.state_dict()["state"] for optimizer in model.optimizers])
+    bad = batch(dtype=torch.float32)
+    bad["A"][0, 0, 5, 5] = torch.nan
+    with pytest.raises(NonFinite, match=r"a\.png"):
+        step(bad)
+    for name, net in model.get_networks().items():
+        assert all(torch.equal(value, weights[name][key]) for key, value in net.state_dict().items())
+    for optimizer, before in zip(model.optimizers, moments, strict=True):
+        for key, values in optimizer.state_dict()["state"].items():
+            assert all(torch.equal(value, before[key][name]) for name, value in values.items())
+    step(batch(dtype=torch.float32))
+    assert not torch.equal(model.netG_A.state_dict()["model.1.weight"], weights["G_A"]["model.1.weight"])
