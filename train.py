@@ -128,7 +128,7 @@ def report(opt: Namespace, at, dataset, model, visualizer, step_start: float, wa
         at.printed = True
         losses = model.get_current_losses()
         more = {"lr": next((g["lr"] for o in model.optimizers for g in o.param_groups), 0.0),
-                "time": (time.time() - step_start) / opt.batch_size, "data": waited}
+                "time": (time.time() - step_start) / (opt.batch_size * opt.accumulate), "data": waited}
         values, warnings = visualizer.health.check(model, losses, at.total)
         visualizer.scalars(at.epoch, at.seen, size, at.total, losses, more | values)
         for warning in warnings:

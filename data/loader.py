@@ -49,7 +49,8 @@ class Loader:
         self.skip = getattr(opt, "on_bad_image", "stop") == "skip"
         self.size = int(min(len(dataset), opt.max_dataset_size))
         self.order = _Order(self.size, opt.seed, shuffle=not opt.serial_batches)
-        self.batches = DataLoader(_Seeded(dataset, opt.seed, opt.dataset_mode), batch_size=opt.batch_size, sampler=self.order,
+        self.batches = DataLoader(_Seeded(dataset, opt.seed, opt.dataset_mode), sampler=self.order,
+                                  batch_size=opt.batch_size * getattr(opt, "accumulate", 1),
                                   num_workers=opt.num_threads, persistent_workers=opt.num_threads > 0,
                                   collate_fn=functools.partial(_collate, skip=self.skip),
                                   pin_memory=opt.device.startswith("cuda"), worker_init_fn=_ignore_signals,

@@ -56,6 +56,8 @@ class BaseModel(ABC):
         self.metric: float | None = None
         self.schedulers: list = []  # of policy plateau only; the others are functions of the epoch
         self.epoch = getattr(opt, "epoch_count", 1) - 1  # the one that update_learning_rate was last called for
+        self.ema: dict[str, dict[str, torch.Tensor]] = {}  # averaged weights, e.g. of "G_A_ema"
+        self.scaler = torch.amp.GradScaler(self.device.type) if getattr(opt, "amp", "none") == "fp16" else None
         self.plateau_epoch = self.epoch + 1  # in which the schedulers were last stepped; not before the first
 
     @abstractmethod
@@ -77,6 +79,10 @@ class BaseModel(ABC):
 
     def get_networks(self) -> dict[str, nn.Module]:
         return {name: getattr(self, "net" + name) for name in self.model_names}
+
+    def get_weights(self) -> dict[str, dict[str, torch.Tensor]]:
+        """All that is saved as a file of weights."""
+        return {name: net.state_dict() for name, net in self.get_networks().items()} | self.ema
 
     def get_current_losses(self) -> dict[str, float]:
         """The losses of the last step, in the order of ``loss_names``."""
@@ -156,13 +162,14 @@ class BaseModel(ABC):
 
     def save_networks(self, epoch: int | str) -> None:
         """Write ``{epoch}_net_{name}.pth`` for each network; each file is complete or not there."""
-        for name, net in self.get_networks().items():
-            checkpoint.save_state_dict(net.state_dict(), Path(self.save_dir) / f"{epoch}_net_{name}.pth")
+        for name, weights in self.get_weights().items():
+            checkpoint.save_state_dict(weights, Path(self.save_dir) / f"{epoch}_net_{name}.pth")
 
     def load_networks(self, epoch: int | str) -> None:
         """Read them again, also from the official code. Raises UserError: not there, damaged, or of another shape."""
         for name, net in self.get_networks().items():
-            path = Path(self.save_dir) / f"{epoch}_net_{name}.pth"
+            averaged = not self.isTrain and getattr(self.opt, "ema", False) and name.startswith("G")
+            path = Path(self.save_dir) / f"{epoch}_net_{name}{'_ema' * averaged}.pth"
             checkpoint.fit_state_dict(net, checkpoint.load_state_dict(path), path)
             say(f"Loaded {path}")
 
@@ -184,7 +191,7 @@ class BaseModel(ABC):
 
     def training_state(self) -> dict:
         """All that a step changes: networks, optimizers, image histories. Extend it in models that keep more."""
-        return {"networks": {name: net.state_dict() for name, net in self.get_networks().items()},
+        return {"networks": self.get_weights(), "scaler": self.scaler.state_dict() if self.scaler else {},
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
                 "pools": {name: pool.images for name, pool in vars(self).items() if isinstance(pool, ImagePool)},
@@ -199,6 +206,10 @@ class BaseModel(ABC):
                 part.load_state_dict(saved)
         for name, images in state["pools"].items():
             getattr(self, name).images = [image.to(self.device) for image in images]
+        self.ema = {name: {key: value.to(self.device) for key, value in weights.items()}
+                    for name, weights in state["networks"].items() if name not in self.get_networks()}
+        if self.scaler and state.get("scaler"):
+            self.scaler.load_state_dict(state["scaler"])
         self.plateau_epoch, self.metric = state["plateau_epoch"], state["metric"]
 
     def print_networks(self, verbose: bool) -> None:

@@ -120,8 +120,10 @@ class CycleGANModel(BaseModel):
 
         Where no image sees the others of a batch, the identity loss needs no passes of its own.
         """
-        self.loss_G, pair = 0.0, self.lambda_identity > 0 and networks.apart(self.netG_A) and networks.apart(self.netG_B)
         x, y = self.real_A, self.real_B
+        small = x.is_cuda or x[0, 0].numel() <= 128 * 128  # else a larger batch takes memory, and no CPU is faster at it
+        pair = self.lambda_identity > 0 and small and networks.apart(self.netG_A) and networks.apart(self.netG_B)
+        self.loss_G = 0.0
         self.fake_B, self.idt_A = networks.both(self.netG_A, x, y) if pair else (self.netG_A(x), None)  # G(x), G(y)
         self.rec_A = self.netG_B(self.fake_B)                                                           # F(G(x))
         self._backward(self.objective_A())

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn import init
 from torch.optim import Optimizer, lr_scheduler
+from torch.utils.checkpoint import checkpoint
 
 from models.losses import GANLoss, cal_gradient_penalty
 from util import schedules
@@ -25,7 +26,26 @@ class InstanceNorm(nn.InstanceNorm2d):
     """One group per channel: the same numbers as nn.InstanceNorm2d without parameters, at a tenth of its time on a CPU."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.group_norm(x, self.num_features, eps=self.eps)
+        wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        return F.group_norm(wide, self.num_features, eps=self.eps).to(x.dtype)
+
+
+class ReflectionPad(nn.ReflectionPad2d):
+    """On GPUs its gradient adds up in any order; where bits are to be equal, one that does not."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.is_cuda and torch.are_deterministic_algorithms_enabled():
+            return pad_by_index(x, self.padding[0])
+        return super().forward(x)
+
+
+def pad_by_index(x: torch.Tensor, width: int) -> torch.Tensor:
+    """Reflect (N, C, H, W) at each edge, as nn.ReflectionPad2d."""
+    for dim in (2, 3):
+        last = x.shape[dim] - 1
+        at = torch.arange(-width, last + 1 + width, device=x.device).abs()
+        x = x.index_select(dim, torch.minimum(at, 2 * last - at))
+    return x
 
 
 def get_norm_layer(norm_type: str = "instance") -> Callable[[int], nn.Module]:
@@ -162,26 +182,33 @@ class ResnetGenerator(Generator):
                  n_blocks: int = 6) -> None:
         super().__init__()
         bias = _biased(norm_layer)
-        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(input_nc, ngf, 7, bias=bias), norm_layer(ngf), nn.ReLU(True)]
+        layers: list[nn.Module] = [ReflectionPad(3), nn.Conv2d(input_nc, ngf, 7, bias=bias), norm_layer(ngf), nn.ReLU(True)]
         for c in (ngf, 2 * ngf):
             layers += [nn.Conv2d(c, 2 * c, 3, stride=2, padding=1, bias=bias), norm_layer(2 * c), nn.ReLU(True)]
         layers += [ResnetBlock(4 * ngf, norm_layer, use_dropout, bias) for _ in range(n_blocks)]
         for c in (4 * ngf, 2 * ngf):
             layers += [nn.ConvTranspose2d(c, c // 2, 3, stride=2, padding=1, output_padding=1, bias=bias),
                        norm_layer(c // 2), nn.ReLU(True)]
-        self.model = nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh())
+        self.model = nn.Sequential(*layers, ReflectionPad(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh())
 
 
 class ResnetBlock(nn.Module):
-    """x + two 3x3 convolutions of x, without a ReLU after the sum."""
+    """x + two 3x3 convolutions of x, without a ReLU after the sum.
+
+    ``recompute``: keep nothing but x for the gradients, and compute the rest again when they are due.
+    """
+
+    recompute = False
 
     def __init__(self, channels: int, norm_layer, use_dropout: bool, bias: bool) -> None:
         super().__init__()
         def conv() -> list[nn.Module]:
-            return [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(channels)]
+            return [ReflectionPad(1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(channels)]
         self.conv_block = nn.Sequential(*conv(), nn.ReLU(True), *([nn.Dropout(0.5)] if use_dropout else []), *conv())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.recompute and torch.is_grad_enabled():
+            return x + checkpoint(self.conv_block, x, use_reentrant=False)
         return x + self.conv_block(x)
 
 

@@ -1,37 +1,152 @@
 """One training step of any model, with what the options add to it; a model knows nothing of it."""
 from __future__ import annotations
 
+import contextlib
+import functools
+import sys
 from argparse import Namespace
+from collections.abc import Iterator
 
 import torch
+from torch import nn
 
-from models import feed
+from models import accumulate, feed
 from models.base_model import BaseModel
+from models.networks import ResnetBlock
+from util.console import UsageError, UserError, say
 from util.guard import Guard, fuse
+
+BACKEND = "inductor"  # of --compile
+OVERFLOWS = 40  # in a row that --amp fp16 may have while it looks for a scale
+PRECISION = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Step:
     """``step(batch)`` trains ``model`` on one batch of the dataset."""
 
     def __init__(self, opt: Namespace, model: BaseModel) -> None:
+        """Make the networks and optimizers of ``model`` what the options say; to be called after resuming."""
         self.opt, self.model = opt, model
-        self.guard = Guard(opt.on_nonfinite == "skip")
+        self.guard = Guard(opt.on_nonfinite == "skip", OVERFLOWS if model.scaler else 0)
         self.at_once = model.device.type == "cpu"  # where there is nothing to wait for
+        self.graphs = 0
         for optimizer in model.optimizers:
             fuse(optimizer)
             optimizer.register_step_pre_hook(self._before)
+        self._settle()
+        for net in model.get_networks().values():
+            self._prepare(net)
+        generators = {name: net.state_dict() for name, net in model.get_networks().items() if name.startswith("G")}
+        model.ema = {f"{name}_ema": model.ema.get(f"{name}_ema") or {key: value.clone() for key, value in weights.items()}
+                     for name, weights in generators.items()} if opt.ema else {}
+
+    def _settle(self) -> None:
+        """What holds for the whole process."""
+        if self.opt.checkpoint_activations and not any(True for _ in self._blocks()):
+            raise UserError("--checkpoint_activations: this model has no residual blocks of models/networks.py to recompute")
+        for block in self._blocks():
+            block.recompute = self.opt.checkpoint_activations
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = not self.opt.no_tf32
+        if self.opt.cuda_graphs and self.model.device.type != "cuda":
+            raise UsageError(f"--cuda_graphs needs a CUDA GPU, and this is {self.model.device}")
+
+    def _blocks(self) -> Iterator[ResnetBlock]:
+        return (part for net in self.model.get_networks().values() for part in net.modules() if isinstance(part, ResnetBlock))
+
+    def _prepare(self, net: nn.Module) -> None:
+        if self.opt.channels_last:
+            net.to(memory_format=torch.channels_last)
+        if self.opt.amp != "none":  # networks alone, so that all losses get and are float32
+            net.forward = functools.partial(_narrow, net.forward, self.model.device.type, PRECISION[self.opt.amp])
+        if self.opt.compile:
+            net.compile(backend=BACKEND, fullgraph=True, mode="reduce-overhead" if self.opt.cuda_graphs else None,
+                        dynamic=None if self.opt.preprocess in ("none", "scale_width") else False)
 
     def __call__(self, batch: dict) -> None:
         """Raises NonFinite, on a GPU only in :meth:`check`; the weights are then as before this step."""
-        feed(self.model, batch)
-        self.model.optimize_parameters()
+        if self.opt.cuda_graphs:
+            torch.compiler.cudagraph_mark_step_begin()
+        try:
+            with scaled(self.model.scaler):
+                if self.opt.accumulate > 1:
+                    accumulate.step(self.model, batch, self.opt.batch_size)
+                else:
+                    feed(self.model, batch)
+                    self.model.optimize_parameters()
+        except (RuntimeError, MemoryError) as error:
+            raise out_of_memory(error, self.opt, self.model.device) or error from None
+        if self.model.scaler:
+            self.model.scaler.update()
+        for name, average in self.model.ema.items():
+            blend(average, self.model.get_networks()[name.removesuffix("_ema")].state_dict(), 1 - self.opt.ema)
+        if self.opt.compile:
+            self._count_graphs()
         if self.at_once:
             self.check()
 
     def _before(self, optimizer: torch.optim.Optimizer, *unused: object) -> None:
         """What happens to the gradients between the model's backward pass and the optimizer."""
-        self.guard.watch(optimizer, self.model.get_image_paths())
+        if self.model.scaler:
+            self.model.scaler.unscale_(optimizer)
+        self.guard.watch(optimizer, self.model.get_batch_paths())
+
+    def _count_graphs(self) -> None:
+        graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+        if graphs > self.graphs:
+            say(f"--compile: {graphs} graphs so far, one for each network, way of use and size of images")
+        self.graphs = graphs
 
     def check(self) -> None:
         """Wait for the device, and make sure that all steps so far were sound. Raises NonFinite."""
         self.guard.check()
+
+
+def _narrow(forward, device: str, dtype: torch.dtype, *args, **kwargs):
+    with torch.autocast(device, dtype):
+        result = forward(*args, **kwargs)
+    return result.float() if isinstance(result, torch.Tensor) else result
+
+
+@contextlib.contextmanager
+def scaled(scaler: torch.amp.GradScaler | None) -> Iterator[None]:
+    """Inside, ``loss.backward()`` of any model gives gradients times the scaler's factor, which fp16 does not round to 0."""
+    backward = torch.Tensor.backward
+    if scaler:
+        torch.Tensor.backward = lambda loss, *args, **kwargs: backward(scaler.scale(loss), *args, **kwargs)  # type: ignore
+    try:
+        yield
+    finally:
+        torch.Tensor.backward = backward  # type: ignore[method-assign]
+
+
+@torch.no_grad()
+def blend(average: dict[str, torch.Tensor], weights: dict[str, torch.Tensor], share: float) -> None:
+    """Move the averages by ``share`` of the way to the weights; counters are copied."""
+    keys = [key for key, value in weights.items() if value.is_floating_point()]
+    torch._foreach_lerp_([average[key] for key in keys], [weights[key] for key in keys], share)
+    for key in weights.keys() - set(keys):
+        average[key].copy_(weights[key])
+
+
+def peak_of_process() -> int:
+    """Bytes; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def out_of_memory(error: BaseException, opt: Namespace, device: torch.device) -> UserError | None:
+    """The error in the user's words if memory was short, else None."""
+    if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and "allocate memory" not in str(error):
+        return None
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_of_process()
+    ways = [f"--batch_size 1 --accumulate {opt.batch_size * opt.accumulate}"] if opt.batch_size > 1 else []
+    ways += [f"--crop_size {opt.crop_size // 8 * 4} (a quarter of the activations)"] if "crop" in opt.preprocess else \
+        ["smaller images, e.g. --preprocess resize_and_crop"]
+    if not opt.checkpoint_activations and opt.netG.startswith("resnet") and opt.norm != "batch":
+        ways.append("--checkpoint_activations (under half of them)")
+    ways += ["--amp bf16 (about half of them)"] if opt.amp == "none" and device.type == "cuda" else []
+    return UserError(f"out of memory on {device} at a peak of {peak / 1e9:.1f} GB; what takes less: {'; '.join(ways)}. "
+                     "--dry_run tells what a training takes")

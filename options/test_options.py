@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Options that say where and how one program ran, not what was trained.
 PER_RUN = {"dataroot", "name", "gpu_ids", "checkpoints_dir", "seed", "serial_batches", "num_threads", "batch_size",
            "max_dataset_size", "no_flip", "display_winsize", "epoch", "load_iter", "verbose", "suffix", "use_wandb",
-           "wandb_project_name", "phase", "device", "isTrain"}
+           "wandb_project_name", "phase", "device", "isTrain", "ema"}
 
 
 class TestOptions(BaseOptions):
@@ -33,6 +33,7 @@ class TestOptions(BaseOptions):
         add("--aspect_ratio", type=float, default=1.0, help="stretch saved images: height over width, relative to now")
         add("--phase", default="test", help="test reads testA, testB, ...")
         add("--eval", action="store_true", help="evaluation mode: no dropout, batch norm with its running statistics")
+        add("--ema", action="store_true", help="use the averaged generators of a training with --ema")
         add("--num_test", type=int, default=float("inf"), help="test at most this many images")
         add("--save", nargs="+", metavar="LABEL", help="save only these images of each row, e.g. --save fake_B")
         add("--format", default="png", choices=("png", "jpg", "webp"), help="file format of saved images")

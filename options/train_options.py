@@ -65,6 +65,18 @@ class TrainOptions(BaseOptions):
         add("--lr_policy", default="linear", choices=("linear", "step", "plateau", "cosine"),
             help="how the learning rate falls (util/schedules.py)")
         add("--lr_decay_iters", type=int, default=50, help="policy step: multiply by 0.1 every N epochs")
+        # speed and memory (docs/performance.md)
+        add("--accumulate", type=int, default=1, metavar="N", help="a step takes N batches, one by one, as one large one")
+        add("--ema", type=float, default=0.0, metavar="DECAY",
+            help="also keep generators averaged over steps, e.g. 0.999, as EPOCH_net_G_A_ema.pth (test.py --ema)")
+        add("--checkpoint_activations", action="store_true",
+            help="less memory: compute residual blocks again for their gradients")
+        add("--amp", default="none", choices=("none", "bf16", "fp16"),
+            help="precision of convolutions; losses, norms and weights stay float32. bf16 for GPUs since 2020")
+        add("--channels_last", action="store_true", help="memory layout that tensor cores like; best with --compile")
+        add("--no_tf32", action="store_true", help="full float32 in convolutions and products on GPUs, at a third of the speed")
+        add("--compile", action="store_true", help="compile whole networks; the first steps take minutes")
+        add("--cuda_graphs", action="store_true", help="with --compile, and images of one size: launch each network as one")
         # safety
         add("--dry_run", action="store_true", help="look through the data, print the plan and leave (scripts/check_data.py)")
         add("--deterministic", action="store_true", help="bit-equal reruns on GPUs too, at some cost in speed")
@@ -100,6 +112,13 @@ class TrainOptions(BaseOptions):
             raise UsageError(f"--lr {opt.lr:g} should not be negative, --beta1 {opt.beta1:g} from 0 to below 1")
         if opt.stall_timeout < 0 or opt.keep < 0 or opt.panel_size < 0:
             raise UsageError("--stall_timeout, --keep and --panel_size should not be negative")
+        if opt.accumulate < 1 or not 0 <= opt.ema < 1:
+            raise UsageError(f"--accumulate {opt.accumulate} should be at least 1, --ema {opt.ema:g} from 0 (none) to below 1")
+        if opt.checkpoint_activations and (not opt.netG.startswith("resnet") or opt.norm == "batch"):
+            raise UsageError(f"--checkpoint_activations recomputes blocks of a --netG resnet with --norm instance or none, not "
+                             f"of {opt.netG} with {opt.norm}: U-Nets have none, and batch norm would count images twice")
+        if opt.cuda_graphs and (not opt.compile or opt.preprocess in ("none", "scale_width")):
+            raise UsageError("--cuda_graphs needs --compile, and images of one size: no --preprocess none or scale_width")
         self._check_resume(opt)
         if min(opt.n_epochs, opt.n_epochs_decay, opt.pool_size) < 0:
             raise UsageError("--n_epochs, --n_epochs_decay and --pool_size should not be negative")

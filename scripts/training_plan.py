@@ -25,7 +25,7 @@ def lines(opt: Namespace, rehearse_it: bool = True) -> tuple[list[str], list[str
     plan = [f"Learning rate: {describe(opt)}", *rates(opt)]
     try:
         dataset = create_dataset(Namespace(**vars(opt) | {"num_threads": 0, "device": "cpu"}))
-        epochs, steps = last_epoch(opt) - opt.epoch_count + 1, -(-len(dataset) // opt.batch_size)
+        epochs, steps = last_epoch(opt) - opt.epoch_count + 1, -(-len(dataset) // (opt.batch_size * opt.accumulate))
         plan.append(f"Steps: {steps} per epoch of {len(dataset)} images, {steps * epochs} in all")
         if rehearse_it:
             plan += rehearse(opt, next(iter(dataset)), len(dataset))

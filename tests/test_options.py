@@ -60,9 +60,13 @@ OURS = {
                      "deterministic": (bool, False), "on_bad_image": (str, "stop", "stop skip"),
                      "dry_run": (bool, False), "accept_new_data": (bool, False), "use_tensorboard": (bool, False),
                      "no_health": (bool, False),
+                     "accumulate": (int, 1), "ema": (float, 0.0),
+                     "amp": (str, "none", "none bf16 fp16"),
+                     "checkpoint_activations": (bool, False), "channels_last": (bool, False), "no_tf32": (bool, False),
+                     "compile": (bool, False), "cuda_graphs": (bool, False),
                      "on_nonfinite": (str, "stop", "stop skip"), "stall_timeout": (float, 600),
                      "panel": (str, None), "panel_size": (int, 4)},
-    "test": BOTH | {"save": (str, None), "format": (str, "png", "png jpg webp")},
+    "test": BOTH | {"ema": (bool, False), "save": (str, None), "format": (str, "png", "png jpg webp")},
 }
 WARM_STARTS = {"cycle_gan": ["init_G_A", "init_G_B", "init_D_A", "init_D_B"], "pix2pix": ["init_G", "init_D"],
                "colorization": ["init_G", "init_D"]}  # training only

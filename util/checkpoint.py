@@ -118,8 +118,9 @@ def resumable(opt: Namespace) -> bool:
 
 
 def weights_path(opt: Namespace, net: str) -> Path:
-    """Where ``--name``, ``--epoch`` and ``--load_iter`` say that a network's weights are."""
-    return Path(opt.checkpoints_dir) / opt.name / f"{f'iter_{opt.load_iter}' if opt.load_iter > 0 else opt.epoch}_net_{net}.pth"
+    """Where ``--name``, ``--epoch``, ``--load_iter`` and the ``--ema`` of tests say that a network's weights are."""
+    when, kind = f"iter_{opt.load_iter}" if opt.load_iter > 0 else opt.epoch, "_ema" * (getattr(opt, "ema", None) is True)
+    return Path(opt.checkpoints_dir) / opt.name / f"{when}_net_{net}{kind}.pth"
 
 
 def fit_state_dict(net: torch.nn.Module, state: dict[str, torch.Tensor], source: Path) -> None:

@@ -108,10 +108,12 @@ class Guard:
     :meth:`check`, so that a step does not wait for the GPU. Other optimizers are told before their step.
     """
 
-    def __init__(self, skip: bool) -> None:
-        self.skip = skip
+    def __init__(self, skip: bool, patience: int = 0) -> None:
+        """With ``patience`` so many bad steps of an optimizer in a row are passed over in silence."""
+        self.skip, self.patience = skip, patience
         self.ones: dict[torch.device, torch.Tensor] = {}
-        self.found: list[tuple[torch.Tensor, list[str]]] = []  # (1 if something is not finite, paths of the images)
+        self.found: list[tuple[torch.Tensor, int, list[str]]] = []  # (1 if not finite, optimizer, paths of the images)
+        self.in_a_row: dict[int, int] = {}
 
     def watch(self, optimizer: torch.optim.Optimizer, images: list[str]) -> None:
         """To be called before ``optimizer.step()``, which then leaves the weights alone if a gradient is not finite."""
@@ -119,10 +121,13 @@ class Guard:
         if not params:
             return
         device = params[0].device
-        one, bad = self.ones.setdefault(device, torch.ones((), device=device)), torch.zeros((), device=device)
+        if device not in self.ones:
+            self.ones[device] = torch.ones((), device=device)
+        bad = torch.zeros((), device=device)
         for dtype in {p.dtype for p in params}:  # one pass over all of them
-            torch._amp_foreach_non_finite_check_and_unscale_([p.grad for p in params if p.dtype == dtype], bad, one)
-        self.found.append((bad, images))
+            torch._amp_foreach_non_finite_check_and_unscale_([p.grad for p in params if p.dtype == dtype], bad,
+                                                             self.ones[device])
+        self.found.append((bad, id(optimizer), images))
         if fused(optimizer):
             optimizer.found_inf = bad  # type: ignore[attr-defined]  # as torch.amp.GradScaler hands it over
         elif bad.item():
@@ -132,8 +137,11 @@ class Guard:
     def check(self) -> None:
         """Look at the steps since the last time. Raises NonFinite, or with ``skip`` says which were left out."""
         found, self.found = self.found, []
-        flags = torch.stack([bad for bad, _ in found]).tolist() if found else []
-        for images in (images for flag, (_, images) in zip(flags, found, strict=True) if flag):
+        flags = torch.stack([bad for bad, *_ in found]).tolist() if found else []
+        for flag, (_, optimizer, images) in zip(flags, found, strict=True):
+            self.in_a_row[optimizer] = self.in_a_row.get(optimizer, 0) + 1 if flag else 0
+            if self.in_a_row[optimizer] <= self.patience:
+                continue
             if not self.skip:
                 raise NonFinite(", ".join(images))
             warn(f"a gradient is not finite at {', '.join(images)}: this step is left out")

@@ -1,0 +1,61 @@
+"""Accumulation, averaging and precision on the command line: they go on exactly, and what makes no sense is refused."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import CPU, ONE_EPOCH, TINY, Programs
+from survival import break_off, equal, go_on, state, subclass, train
+
+pytest_plugins = ["survival"]
+
+
+@pytest.mark.parametrize("more", [("--ema", "0.5"), ("--accumulate", "2"), ("--amp", "fp16", "--ema", "0.9")])
+def test_resume(run: Programs, data: Path, after_step: Callable, more: tuple[str, ...]) -> None:
+    """A crash in the second epoch. ``after_step`` counts parts where steps are accumulated."""
+    more = (*more, "--no_html")
+    train(run, data, *more, name="whole").ok()
+    break_off(run, data, after_step, *more, step=8 if "--accumulate" in more else 7)
+    go_on(run).ok()
+    assert equal(run)
+    averages = {p.name for p in (run.runs / "x").glob("latest_net_*_ema.pth")}
+    assert averages == ({"latest_net_G_A_ema.pth", "latest_net_G_B_ema.pth"} if "--ema" in more else set())
+    assert bool(state(run.runs / "x")["model"]["scaler"]) == ("fp16" in more)
+
+
+def test_accumulated_batches(run: Programs, data: Path) -> None:
+    """Two of one image are one of two, but for the rounding errors that Adam makes into steps."""
+    more = ("--pool_size", "0", "--no_html", "--lr", "0.00001")
+    train(run, data, *more, "--batch_size", "2", name="large").ok()
+    train(run, data, *more, "--accumulate", "2", name="parts").ok()
+    large, parts = (torch.load(run.runs / name / "latest_net_G_A.pth", weights_only=True) for name in ("large", "parts"))
+    assert sum(float((large[key] - parts[key]).abs().mean()) for key in large) / len(large) < 3e-6  # of six steps of 1e-5
+    logs = [[line.split(", time")[0] for line in (run.runs / name / "loss_log.txt").read_text().splitlines()[1:]]
+            for name in ("large", "parts")]
+    assert logs[0] == logs[1] and len(logs[0]) == 6
+
+
+def test_averages_are_tested(run: Programs, data: Path, unaligned: Path) -> None:
+    train(run, data, *ONE_EPOCH, "--ema", "0.9", "--no_html").ok()
+    for model in ("cycle_gan", "test"):
+        result = run.test("--dataroot", unaligned / "testA" if model == "test" else unaligned, "--name", "x", "--model", model,
+                          "--ema", *CPU).ok()
+        assert "latest_net_G_A_ema.pth" in result.out and "latest_net_G_A.pth" not in result.out
+    assert "_ema" not in run.test("--dataroot", unaligned, "--name", "x", *CPU).ok().out
+    run.test("--dataroot", unaligned, "--name", "x", *CPU, "--ema", "--epoch", "7").refused(1, "7_net_G_A_ema.pth")
+
+
+@pytest.mark.parametrize(("flags", "words"), [
+    (("--accumulate", "0"), "--accumulate 0"), (("--ema", "1"), "--ema 1"), (("--cuda_graphs",), "--compile"),
+    (("--cuda_graphs", "--compile"), "CUDA GPU"),
+    (("--cuda_graphs", "--compile", "--preprocess", "none"), "one size"),
+    (("--checkpoint_activations", "--netG", "unet_128"), "unet_128"), (("--checkpoint_activations", "--norm", "batch"), "batch")])
+def test_refused(run: Programs, data: Path, flags: tuple[str, ...], words: str) -> None:
+    run.train("--dataroot", data, *TINY, *ONE_EPOCH, *flags).refused(2, words)
+
+
+def test_out_of_memory(run: Programs, data: Path, tmp_path: Path) -> None:
+    model = subclass(tmp_path / "large_model.py", "def backward_D_A(self):", "    torch.empty(1 << 60)")
+    train(run, data, "--model", model).refused(1, "out of memory on cpu", "GB", "--crop_size 16", "--checkpoint_activations")
