@@ -31,7 +31,8 @@ def test_accumulated_batches(run: Programs, data: Path) -> None:
     train(run, data, *more, "--batch_size", "2", name="large").ok()
     train(run, data, *more, "--accumulate", "2", name="parts").ok()
     large, parts = (torch.load(run.runs / name / "latest_net_G_A.pth", weights_only=True) for name in ("large", "parts"))
-    assert sum(float((large[key] - parts[key]).abs().mean()) for key in large) / len(large) < 3e-6  # of six steps of 1e-5
+    kernels = [key for key in large if large[key].dim() == 4]  # the norm takes all gradient from the biases before it
+    assert all(float((large[key] - parts[key]).abs().mean()) < 3e-6 for key in kernels)  # in six steps of 1e-5
     logs = [[line.split(", time")[0] for line in (run.runs / name / "loss_log.txt").read_text().splitlines()[1:]]
             for name in ("large", "parts")]
     assert logs[0] == logs[1] and len(logs[0]) == 6
