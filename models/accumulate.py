@@ -97,6 +97,4 @@ def _run_to_step(parts: list[Part], shares: list[float]) -> torch.optim.Optimize
 def _adopt(model: BaseModel, copies: list[BaseModel], shares: list[float]) -> None:
     """The images of the first part, and the mean losses of all, become those of ``model``."""
     vars(model).update(vars(copies[0]) | {"image_paths": [path for each in copies for path in each.get_image_paths()]})
-    for name in ("loss_" + name for name in model.loss_names):
-        values = [torch.as_tensor(getattr(each, name)).detach() * share for each, share in zip(copies, shares, strict=True)]
-        setattr(model, name, torch.stack(values).sum())
+    model.set_mean_losses(copies, shares)

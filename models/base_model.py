@@ -89,6 +89,12 @@ class BaseModel(ABC):
         return OrderedDict((name, float(torch.as_tensor(getattr(self, "loss_" + name)).detach()))
                            for name in self.loss_names)
 
+    def set_mean_losses(self, models: list[BaseModel], shares: list[float]) -> None:
+        """Take the losses of other models of this class, each with its share."""
+        for name in ("loss_" + name for name in self.loss_names):
+            values = [torch.as_tensor(getattr(each, name)).detach() * share for each, share in zip(models, shares, strict=True)]
+            setattr(self, name, torch.stack(values).sum())
+
     def get_current_visuals(self) -> dict[str, torch.Tensor]:
         """The images of the last batch, (N, C, H, W) in [-1, 1], in the order of ``visual_names``."""
         return OrderedDict((name, getattr(self, name)) for name in self.visual_names)
