@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import sys
 from argparse import Namespace
@@ -46,6 +47,9 @@ class Step:
             raise UserError("--checkpoint_activations: this model has no residual blocks of models/networks.py to recompute")
         for block in self._blocks():
             block.recompute = self.opt.checkpoint_activations
+        if self.opt.checkpoint_activations and self.at_once and sys.platform == "linux":
+            with contextlib.suppress(OSError, AttributeError):  # glibc: tensors go back to the system at once (M_MMAP_THRESHOLD)
+                ctypes.CDLL(None).mallopt(-3, 1 << 20)
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = not self.opt.no_tf32
         if self.opt.cuda_graphs and self.model.device.type != "cuda":
             raise UsageError(f"--cuda_graphs needs a CUDA GPU, and this is {self.model.device}")
