@@ -64,7 +64,8 @@ def step(model: BaseModel, batch: dict, size: int) -> None:
         for part in parts:
             part.start()
         while optimizer := _run_to_step(parts, shares):
-            vars(model).update(vars(parts[0].model) | {"image_paths": [p for part in parts for p in part.model.get_batch_paths()]})
+            vars(model).update(vars(parts[0].model) | {
+                "image_paths": [path for part in parts for path in part.model.get_batch_paths()]})  # which the guard names
             steps[id(optimizer)]()
     finally:
         for each in model.optimizers:
