@@ -9,43 +9,17 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 from torch.nn import init
 from torch.optim import Optimizer, lr_scheduler
 from torch.utils.checkpoint import checkpoint
 
+from models.layers import InstanceNorm, ReflectionPad, reflect
 from models.losses import GANLoss, cal_gradient_penalty
 from util import schedules
 from util.console import UserError
 
 __all__ = ["GANLoss", "apart", "both", "cal_gradient_penalty", "define_D", "define_G", "get_norm_layer", "get_scheduler",
            "init_net", "init_weights"]
-
-
-class InstanceNorm(nn.InstanceNorm2d):
-    """One group per channel: the same numbers as nn.InstanceNorm2d without parameters, at a tenth of its time on a CPU."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-        return F.group_norm(wide, self.num_features, eps=self.eps).to(x.dtype)
-
-
-class ReflectionPad(nn.ReflectionPad2d):
-    """On GPUs its gradient adds up in any order; where bits are to be equal, one that does not."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if x.is_cuda and torch.are_deterministic_algorithms_enabled():
-            return pad_by_index(x, self.padding[0])
-        return super().forward(x)
-
-
-def pad_by_index(x: torch.Tensor, width: int) -> torch.Tensor:
-    """Reflect (N, C, H, W) at each edge, as nn.ReflectionPad2d."""
-    for dim in (2, 3):
-        last = x.shape[dim] - 1
-        at = torch.arange(-width, last + 1 + width, device=x.device).abs()
-        x = x.index_select(dim, torch.minimum(at, 2 * last - at))
-    return x
 
 
 def get_norm_layer(norm_type: str = "instance") -> Callable[[int], nn.Module]:
@@ -150,27 +124,15 @@ def _biased(norm_layer: Callable[[int], nn.Module]) -> bool:
     return isinstance(norm_layer(1), nn.InstanceNorm2d)
 
 
-def _reflect(x: torch.Tensor, multiple: int, least: int) -> torch.Tensor:
-    """Mirror (N, C, H, W) at its right and lower edges until H and W are multiples, and at least ``least``."""
-    for dim in (2, 3):
-        size = x.shape[dim]
-        wanted = max(least, -(-size // multiple) * multiple)
-        if wanted != size:
-            period = max(1, 2 * (size - 1))  # as often as needed: small images are mirrored to and fro
-            at = torch.arange(wanted, device=x.device) % period
-            x = x.index_select(dim, torch.minimum(at, period - at) if size > 1 else at)
-    return x
-
-
 class Generator(nn.Module):
     """Base of the generators: fits images of any size to the strides of ``self.model`` and crops the result back."""
 
     multiple, least = 1, 1
-    apart = False  # whether each image of a batch is treated as if it were alone
     model: nn.Module
+    apart = False  # whether each image of a batch is treated as if it were alone
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.model(_reflect(x, self.multiple, self.least))[..., : x.shape[2], : x.shape[3]]
+        return self.model(reflect(x, self.multiple, self.least))[..., : x.shape[2], : x.shape[3]]
 
 
 class ResnetGenerator(Generator):
@@ -256,7 +218,6 @@ class NLayerDiscriminator(nn.Module):
     """PatchGAN C64-C128-C256-C512 (paper, section 7.2); the last two convolutions have stride 1: patches of 70x70."""
 
     apart = False
-
     def __init__(self, input_nc: int, ndf: int = 64, n_layers: int = 3, norm_layer=nn.BatchNorm2d) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(input_nc, ndf, 4, stride=2, padding=1), nn.LeakyReLU(0.2, True)]
@@ -278,7 +239,6 @@ class PixelDiscriminator(nn.Module):
     """Judges each pixel by itself (pix2pix)."""
 
     apart = False
-
     def __init__(self, input_nc: int, ndf: int = 64, norm_layer=nn.BatchNorm2d) -> None:
         super().__init__()
         bias = _biased(norm_layer)

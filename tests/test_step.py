@@ -12,7 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from models import create_model
 from models.cycle_gan_model import CycleGANModel
-from models.networks import ReflectionPad, define_G, pad_by_index
+from models.layers import ReflectionPad, pad_by_index
+from models.networks import define_G
 from models.step import Step, out_of_memory
 from options.train_options import TrainOptions
 from util.guard import NonFinite

@@ -1,0 +1,44 @@
+"""Layers that networks.py is made of. Images and features are (N, C, H, W)."""
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """One group per channel: the same numbers as nn.InstanceNorm2d without parameters, at a tenth of its time on a CPU."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        return F.group_norm(wide, self.num_features, eps=self.eps).to(x.dtype)
+
+
+class ReflectionPad(nn.ReflectionPad2d):
+    """On GPUs its gradient adds up in any order; where bits are to be equal, one that does not."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.is_cuda and torch.are_deterministic_algorithms_enabled():
+            return pad_by_index(x, self.padding[0])
+        return super().forward(x)
+
+
+def pad_by_index(x: torch.Tensor, width: int) -> torch.Tensor:
+    """Reflect (N, C, H, W) at each edge, as nn.ReflectionPad2d."""
+    for dim in (2, 3):
+        last = x.shape[dim] - 1
+        at = torch.arange(-width, last + 1 + width, device=x.device).abs()
+        x = x.index_select(dim, torch.minimum(at, 2 * last - at))
+    return x
+
+
+def reflect(x: torch.Tensor, multiple: int, least: int) -> torch.Tensor:
+    """Mirror (N, C, H, W) at its right and lower edges until H and W are multiples, and at least ``least``."""
+    for dim in (2, 3):
+        size = x.shape[dim]
+        wanted = max(least, -(-size // multiple) * multiple)
+        if wanted != size:
+            period = max(1, 2 * (size - 1))  # as often as needed: small images are mirrored to and fro
+            at = torch.arange(wanted, device=x.device) % period
+            x = x.index_select(dim, torch.minimum(at, period - at) if size > 1 else at)
+    return x
