@@ -218,6 +218,7 @@ class NLayerDiscriminator(nn.Module):
     """PatchGAN C64-C128-C256-C512 (paper, section 7.2); the last two convolutions have stride 1: patches of 70x70."""
 
     apart = False
+
     def __init__(self, input_nc: int, ndf: int = 64, n_layers: int = 3, norm_layer=nn.BatchNorm2d) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(input_nc, ndf, 4, stride=2, padding=1), nn.LeakyReLU(0.2, True)]
@@ -239,6 +240,7 @@ class PixelDiscriminator(nn.Module):
     """Judges each pixel by itself (pix2pix)."""
 
     apart = False
+
     def __init__(self, input_nc: int, ndf: int = 64, norm_layer=nn.BatchNorm2d) -> None:
         super().__init__()
         bias = _biased(norm_layer)
