@@ -186,7 +186,8 @@ def test_killed_worker(run: Programs, data: Path, running: Running, tmp_path: Pa
                     "    return super().__getitem__(index)", of=UNALIGNED)
     model = subclass(tmp_path / "slow_model.py", "def optimize_parameters(self):", "    super().optimize_parameters()",
                      f"    time.sleep({0.5 * (during == 'step')})")
-    process = running(data, "--serial_batches", "--num_threads", "1", "--dataset_mode", mode, "--model", model)
+    process = running(data, "--serial_batches", "--num_threads", "1", "--panel_size", "0", "--dataset_mode", mode,
+                      "--model", model)
     process.join(60)
     last = running.output.read_text().splitlines()[-1]
     assert process.exitcode == 1 and "Traceback" not in running.output.read_text(), running.output.read_text()

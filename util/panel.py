@@ -53,14 +53,20 @@ class Panel:
         if dataset is None:
             raise error or RuntimeError("no images")
         if self.opt.panel:
-            chosen = list(range(_replace(dataset, self.opt)))
-        else:
-            chosen = sorted(random.Random(self.opt.seed).sample(range(len(dataset)), min(self.opt.panel_size, len(dataset))))
-        items = []
-        for index in chosen:
-            seed_everything(self.opt.seed, gpu=False)
-            items.append(default_collate([dataset[index]]))
-        return items
+            return [self._item(dataset, index) for index in range(_replace(dataset, self.opt))]
+        items: dict[int, dict] = {}
+        for index in random.Random(self.opt.seed).sample(range(len(dataset)), len(dataset))[: 4 * self.opt.panel_size]:
+            try:
+                items[index] = self._item(dataset, index)
+            except (UserError, OSError, SyntaxError):  # an image that cannot be read: the training tells of it
+                continue
+            if len(items) == self.opt.panel_size:
+                break
+        return [items[index] for index in sorted(items)]
+
+    def _item(self, dataset: BaseDataset, index: int) -> dict:
+        seed_everything(self.opt.seed, gpu=False)
+        return default_collate([dataset[index]])
 
     def show(self, model: BaseModel, epoch: int) -> None:
         """Translate all items and put them on the page. What goes wrong is said once; the training goes on."""
