@@ -13,7 +13,7 @@ from torch.nn import init
 from torch.optim import Optimizer, lr_scheduler
 from torch.utils.checkpoint import checkpoint
 
-from models.layers import InstanceNorm, ReflectionPad, reflect
+from models.layers import InstanceNorm, ReflectionPad, apart, both, reflect
 from models.losses import GANLoss, cal_gradient_penalty
 from util import schedules
 from util.console import UserError
@@ -104,19 +104,6 @@ def get_scheduler(optimizer: Optimizer, opt) -> lr_scheduler.LRScheduler | lr_sc
     if opt.lr_policy == "plateau":
         return lr_scheduler.ReduceLROnPlateau(optimizer, mode="min", factor=0.2, threshold=0.01, patience=5)
     return lr_scheduler.LambdaLR(optimizer, lambda done: schedules.lr_factor(opt, opt.epoch_count + done))
-
-
-def apart(net: nn.Module) -> bool:
-    """Whether ``net`` treats each image of a batch as if it were alone; of networks from elsewhere that is not known."""
-    return getattr(net, "apart", False)
-
-
-def both(net: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """``net(x), net(y)``, in one pass where that comes to the same."""
-    if apart(net) and x.shape == y.shape:
-        a, b = net(torch.cat([x, y])).chunk(2)
-        return a, b
-    return net(x), net(y)
 
 
 def _biased(norm_layer: Callable[[int], nn.Module]) -> bool:

@@ -7,9 +7,9 @@ PYTHON=${PYTHON:-python}
 DATA=./datasets/atlas
 
 # How these values were found: docs/demo.md
-echo "== training (about 6 minutes on 2 CPU cores)"
+echo "== training (about 7 minutes on 2 CPU cores)"
 $PYTHON train.py --dataroot $DATA --name atlas --model cycle_gan --netG resnet_6blocks --ngf 16 --ndf 64 \
-    --load_size 64 --crop_size 64 --lr 0.0004 --lr_policy cosine --n_epochs 4 --n_epochs_decay 0 \
+    --load_size 64 --crop_size 64 --lr 0.0004 --lr_policy cosine --n_epochs 9 --n_epochs_decay 0 \
     --lambda_A 3 --lambda_identity 2 --num_threads 1 --display_id 0 --display_freq 100 --update_html_freq 100 --seed "${SEED:-1}"
 
 echo "== translating the test images"
@@ -19,8 +19,8 @@ echo "== measuring them against the true pairs"
 IMAGES=./results/atlas/test_latest/images
 $PYTHON scripts/evaluate.py \
     --fake $IMAGES:fake_B --real $DATA/testB --baseline_input $DATA/testA --name "photo to map" \
-    --palette 144,202,228 242,239,233 255,255,255 \
-    --fake $IMAGES:fake_A --real $DATA/testA --baseline_input $DATA/testB --name "map to photo"
+    --palette 144,202,228 242,239,233 255,255,255 --page \
+    --fake $IMAGES:fake_A --real $DATA/testA --baseline_input $DATA/testB --name "map to photo" --page
 
 echo
 echo "Training page: $PWD/checkpoints/atlas/web/index.html"
