@@ -1,6 +1,7 @@
 """Accumulation, averaging and precision on the command line: they go on exactly, and what makes no sense is refused."""
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,3 +61,21 @@ def test_refused(run: Programs, data: Path, flags: tuple[str, ...], words: str) 
 def test_out_of_memory(run: Programs, data: Path, tmp_path: Path) -> None:
     model = subclass(tmp_path / "large_model.py", "def backward_D_A(self):", "    torch.empty(1 << 60)")
     train(run, data, "--model", model).refused(1, "out of memory on cpu", "GB", "--crop_size 16", "--checkpoint_activations")
+
+
+@pytest.mark.parametrize("more", [
+    "--gan_mode wgangp", "--gan_mode vanilla", "--norm batch", "--norm none", "--netD pixel", "--netD n_layers --n_layers_D 2",
+    "--gan_mode wgangp --norm batch --netD pixel", "--netG unet_128 --ngf 2", "--init_type orthogonal --lambda_identity 0",
+    "--input_nc 1 --output_nc 3", "--preprocess none", "--preprocess scale_width_and_crop --no_flip --serial_batches",
+    "--preprocess crop", "--preprocess scale_width", "--lr_policy step --pool_size 0", "--lr_policy cosine --max_dataset_size 2"])
+def test_variants_learn(run: Programs, unaligned: Path, more: str) -> None:
+    """A step changes every weight that it should, to something finite."""
+    before, after = ({f"{path.name} {key}": value for path in (run.runs / name).glob("latest_net_*.pth")
+                      for key, value in torch.load(path, weights_only=True).items()}
+                     for name, lr in (("before", "0"), ("after", "0.0002"))
+                     if run.train("--dataroot", unaligned, "--name", name, *TINY, *ONE_EPOCH, "--lr", lr, "--batch_size", "5",
+                                  *more.split()).ok())
+    assert all(value.isfinite().all() for value in after.values())
+    assert sum(not torch.equal(before[k], after[k]) for k in before) > len(before) // 2
+    labels = {path.stem for path in (run.runs / "after" / "web" / "images").glob("epoch001_idt_?.png")}
+    assert bool(labels) == (not re.search("identity 0|input_nc", more))

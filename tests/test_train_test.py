@@ -237,19 +237,3 @@ def test_nothing_is_overwritten(run: Programs, unaligned: Path, tmp_path: Path) 
     pictures(tmp_path / "twins", ["same.png", "same.jpg"])
     run.test("--dataroot", tmp_path / "twins", "--name", "x", "--save", "fake").ok()
     assert len(names(run.results / "x" / "test_latest" / "images")) == 2
-
-
-@pytest.mark.parametrize("more", [
-    "--gan_mode wgangp", "--gan_mode vanilla", "--norm batch", "--norm none", "--netD pixel", "--netD n_layers --n_layers_D 2",
-    "--gan_mode wgangp --norm batch --netD pixel", "--netG unet_128 --ngf 2", "--init_type orthogonal --lambda_identity 0",
-    "--input_nc 1 --output_nc 3", "--preprocess none", "--preprocess scale_width_and_crop --no_flip --serial_batches",
-    "--preprocess crop", "--preprocess scale_width", "--lr_policy step --pool_size 0", "--lr_policy cosine --max_dataset_size 2"])
-def test_variants_learn(run: Programs, unaligned: Path, more: str) -> None:
-    """A step changes every weight that it should, to something finite."""
-    train(run, unaligned, "--lr", "0", "--batch_size", "5", *more.split(), name="before")
-    train(run, unaligned, "--batch_size", "5", *more.split(), name="after")
-    before, after = weights(run.runs / "before"), weights(run.runs / "after")
-    assert all(value.isfinite().all() for value in after.values())
-    assert sum(not torch.equal(before[k], after[k]) for k in before) > len(before) // 2
-    labels = re.findall(r"epoch001_(\w+).png", " ".join(sorted(names(run.runs / "after" / "web"))))
-    assert ("idt_A" in labels) == (not re.search("identity 0|input_nc", more))

@@ -1,0 +1,56 @@
+"""Small models in double precision, their batches, and a fixture that makes steps repeatable."""
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from models import create_model
+from options.train_options import TrainOptions
+
+SMALL = ("--ngf", "4", "--ndf", "4", "--netG", "resnet_6blocks", "--netD", "n_layers", "--n_layers_D", "2", "--init_gain", "0.2",
+         "--lr", "0.01")
+
+
+@pytest.fixture(autouse=True)
+def repeatable() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)
+
+
+def options(*args: str) -> Namespace:
+    opt = TrainOptions().gather_options(["--dataroot", ".", *args])
+    opt.isTrain, opt.gpu_ids, opt.device = True, [], "cpu"
+    return opt
+
+
+def build(*args: str, double: bool = True):
+    model = create_model(options(*args))
+    for net in (*model.get_networks().values(), model.criterionGAN) if double else ():
+        net.double()
+    return model
+
+
+def batch(n: int = 1, size: int = 32, dtype: torch.dtype = torch.float64, other: int | None = None) -> dict:
+    A, B = (torch.rand(n, 3, side, size, dtype=dtype) * 2 - 1 for side in (size, other or size))
+    return {"A": A, "B": B, "A_paths": ["a.png"] * n, "B_paths": ["b.png"] * n}
+
+
+class Ops(TorchDispatchMode):
+    """A context that notes every operation, and can forbid those that wait for the device."""
+
+    def __init__(self, forbidden: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.forbidden = forbidden
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.append(str(func))
+        assert not any(word in str(func) for word in self.forbidden), func
+        return func(*args, **(kwargs or {}))

@@ -1,0 +1,141 @@
+"""What options add to a step: accumulation, precision, layout, compilation, averages; compared with the plain step."""
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+from steps import SMALL, Ops, batch, build, options, repeatable  # noqa: F401
+
+from models import create_model
+from models.layers import ReflectionPad, pad_by_index
+from models.networks import define_G
+from models.step import Step, out_of_memory
+from util.guard import NonFinite
+
+
+def train(*args: str, steps: int = 3, n: int = 1, model: str = "cycle_gan", double: bool = True, scale: float = 256) -> Step:
+    """So many steps on the same images, in parts of ``n``; the same weights for the same architecture."""
+    torch.manual_seed(3)
+    opt = options(*SMALL, "--pool_size", "0", "--model", model, "--norm", "instance", *args)
+    opt.no_dropout = True
+    model = create_model(opt)
+    for net in (*model.get_networks().values(), model.criterionGAN) if double else ():
+        net.double()
+    if model.scaler:
+        model.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    step = Step(opt, model)
+    for _ in range(steps):
+        step(batch(n, dtype=torch.float64 if double else torch.float32))
+    return step
+
+
+def distance(a: Step, b: Step) -> float:
+    """Of the weights, at most."""
+    return max(float((p - q).abs().max()) for name, net in a.model.get_networks().items()
+               for p, q in zip(net.parameters(), b.model.get_networks()[name].parameters(), strict=True))
+
+
+@pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
+def test_accumulated_parts_equal_the_large_batch(model: str) -> None:
+    """Also where D's step lies between G's two passes, and where the last part is smaller."""
+    more = ("--netG", "resnet_6blocks", "--lr", "0.0002")
+    large, parts = train(*more, "--batch_size", "5", n=5, model=model), \
+        train(*more, "--batch_size", "2", "--accumulate", "3", n=5, model=model)
+    assert distance(large, parts) < 1e-9 < distance(large, train(*more, "--batch_size", "5", n=5, model=model, steps=2))
+    assert parts.model.get_current_losses() == pytest.approx(large.model.get_current_losses())
+    assert len(parts.model.get_image_paths()) == 5
+
+
+def test_recomputed_blocks() -> None:
+    plain, again = train(), train("--checkpoint_activations")
+    assert distance(plain, again) < 1e-12
+    with Ops() as ops:
+        again(batch())
+    assert ops.names.count("aten.convolution.default") > 4 * 18 + 4 * 4
+
+
+@pytest.mark.parametrize("amp", ["bf16", "fp16"])
+def test_low_precision(amp: str) -> None:
+    """Close to float32; convolutions are narrow, norms and losses are not, and no gradient is lost or scaled."""
+    plain, narrow = (train("--amp", kind, "--lr", "0.0002", double=False) for kind in ("none", amp))
+    for name, value in plain.model.get_current_losses().items():
+        assert narrow.model.get_current_losses()[name] == pytest.approx(value, rel=0.1, abs=0.05)
+    for a, b in zip(plain.model.netG_A.parameters(), narrow.model.netG_A.parameters(), strict=True):
+        assert a.dtype == b.dtype == torch.float32
+        if a.dim() == 4:
+            assert torch.cosine_similarity(a.grad.flatten(), b.grad.flatten(), 0) > 0.9
+            assert 0.8 < a.grad.norm() / b.grad.norm() < 1.25
+    kinds = []
+    for module in narrow.model.netG_A.modules():
+        module.register_forward_hook(lambda module, args, result: kinds.append((type(module).__name__, result.dtype)))
+    assert narrow.model.netG_A(batch(dtype=torch.float32)["A"]).dtype == torch.float32
+    half = {"bf16": torch.bfloat16, "fp16": torch.float16}[amp]
+    assert ("Conv2d", half) in kinds and ("Conv2d", torch.float32) not in kinds
+    assert (narrow.model.scaler is not None) == (amp == "fp16")
+
+
+def test_the_scale_of_fp16_finds_itself_and_goes_with_the_state() -> None:
+    """Overflows are left out in silence and halve it; unless they never end."""
+    step = train("--amp", "fp16", "--lr", "0.0002", double=False, scale=2.0**60, steps=2)
+    saved = step.model.training_state()
+    assert saved["scaler"]["scale"] == 2.0**58
+    assert all(value.isfinite().all() for net in saved["networks"].values() for value in net.values())
+    other = train("--amp", "fp16", double=False, steps=0)
+    other(batch(dtype=torch.float32))
+    other.model.load_training_state(saved)
+    assert other.model.scaler.get_scale() == 2.0**58
+    step.guard.patience = 3
+    with pytest.raises(NonFinite):
+        for _ in range(3):
+            step(batch(dtype=torch.float32))
+
+
+def test_channels_last_and_deterministic_padding() -> None:
+    assert distance(train(), train("--channels_last")) < 1e-6
+    x = torch.rand(2, 3, 5, 6)
+    for width in (1, 3):
+        assert torch.equal(pad_by_index(x, width), ReflectionPad(width)(x))
+
+
+@pytest.mark.parametrize("more", [(), ("--amp", "bf16"), ("--checkpoint_activations",)])
+def test_compiled(more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    """Whole networks: fullgraph refuses anything else. The names of the weights stay."""
+    monkeypatch.setattr("models.step.BACKEND", "eager")
+    torch._dynamo.reset()
+    plain = train(*more, "--n_layers_D", "1", double=not more)
+    whole = train(*more, "--n_layers_D", "1", "--compile", double=not more)
+    assert distance(plain, whole) < 1e-6
+    assert list(whole.model.netG_A.state_dict()) == list(plain.model.netG_A.state_dict())
+    assert re.fullmatch(r"--compile: \d+ graphs so far, .*\n", capsys.readouterr().out)  # all of them in the first step
+
+
+def test_compiled_at_odd_sizes() -> None:
+    torch._dynamo.reset()
+    net = define_G(3, 3, 4, "resnet_6blocks", "instance").eval()
+    x = torch.rand(1, 3, 21, 30)
+    wanted = net(x)
+    net.compile(fullgraph=True, backend="eager")
+    assert torch.allclose(net(x), wanted)
+
+
+def test_averaged_generators() -> None:
+    torch.manual_seed(3)
+    step = train("--ema", "0.9", steps=0, double=False)
+    wanted = {key: value.clone() for key, value in step.model.netG_A.state_dict().items()}
+    for _ in range(3):
+        step(batch(dtype=torch.float32))
+        wanted = {key: 0.9 * value + 0.1 * step.model.netG_A.state_dict()[key] for key, value in wanted.items()}
+    assert set(step.model.ema) == {"G_A_ema", "G_B_ema"}
+    assert all(torch.allclose(value, wanted[key], atol=1e-7) for key, value in step.model.ema["G_A_ema"].items())
+
+
+def test_out_of_memory() -> None:
+    opt = options("--batch_size", "4")
+    shown = str(out_of_memory(MemoryError(), opt, torch.device("cpu")))
+    assert all(word in shown for word in ("out of memory on cpu at a peak of", "GB", "--batch_size 1 --accumulate 4",
+                                          "--crop_size 128", "--checkpoint_activations"))
+    assert out_of_memory(RuntimeError("sizes do not match"), opt, torch.device("cpu")) is None
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 60)
+    assert out_of_memory(caught.value, opt, torch.device("cpu"))
