@@ -25,6 +25,7 @@ def main() -> None:
     from util.panel import Panel
     from util.run_state import RunState, recover
     from util.seeds import seed_everything
+    from util.validation import Validation
     from util.visualizer import Visualizer
 
     folder = Path(opt.checkpoints_dir) / opt.name
@@ -35,6 +36,7 @@ def main() -> None:
     dataset = create_dataset(opt)
     model = create_model(opt)
     model.setup(opt)
+    validation = Validation(opt, model, dataset)
     visualizer = Visualizer(opt)
     panel = Panel(opt, visualizer.sinks.get("the page"))
     run = RunState(opt, model, dataset, visualizer)
@@ -50,7 +52,7 @@ def main() -> None:
         run.begin()
     try:
         with Watchdog(folder, opt.stall_timeout) as watchdog:
-            train(opt, run, model, dataset, visualizer, panel, leaving, watchdog)
+            train(opt, run, model, dataset, visualizer, panel, validation, leaving, watchdog)
     except RuntimeError as error:
         raise dataset.worker_died(error) or error from None
     except NonFinite as error:
@@ -66,11 +68,12 @@ def main() -> None:
         leaving.leave()
     if dataset.skipped:
         say(f"Images that could not be read were left out {dataset.skipped} times")
+    validation.conclude(run.at)
     page = "" if opt.no_html else f" Page: {folder / 'web' / 'index.html'}"
     say(f"Done in {duration(run.at.elapsed)}. Networks: {folder}.{page}")
 
 
-def train(opt: Namespace, run, model, dataset, visualizer, panel, leaving, watchdog) -> None:
+def train(opt: Namespace, run, model, dataset, visualizer, panel, validation, leaving, watchdog) -> None:
     """The loop: epochs of steps, what is due after each, and a save at every end."""
     from models.step import Step
 
@@ -101,6 +104,8 @@ def train(opt: Namespace, run, model, dataset, visualizer, panel, leaving, watch
                 if leaving.signal and at.seen < size:
                     break
                 idle_since = time.time()
+            if at.seen >= size and validation(at, visualizer):
+                names.append("best")
         except UserError:  # an image that cannot be read: the steps before it are complete
             run.save("latest")
             run.background.wait()

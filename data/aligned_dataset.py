@@ -1,11 +1,9 @@
 """Pairs: each file holds image A in its left and image B in its right half."""
 from __future__ import annotations
 
-import os
 from argparse import Namespace
 
-from data.base_dataset import BaseDataset, check_sizes, get_params
-from data.image_folder import make_dataset
+from data.base_dataset import BaseDataset, check_sizes, find_images, get_params
 
 
 class AlignedDataset(BaseDataset):
@@ -13,7 +11,7 @@ class AlignedDataset(BaseDataset):
 
     def __init__(self, opt: Namespace) -> None:
         super().__init__(opt)
-        self.AB_paths = make_dataset(os.path.join(opt.dataroot, opt.phase), opt.max_dataset_size)
+        self.AB_paths = find_images(opt, opt.phase)
         check_sizes(opt, self.AB_paths, across=2)
         self.nc_A, self.nc_B = (opt.input_nc, opt.output_nc) if opt.direction == "AtoB" else (opt.output_nc, opt.input_nc)
 

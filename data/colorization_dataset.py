@@ -1,11 +1,9 @@
 """A folder of colour images, split into lightness and colour."""
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser, Namespace
 
-from data.base_dataset import BaseDataset, check_sizes
-from data.image_folder import make_dataset
+from data.base_dataset import BaseDataset, check_sizes, find_images
 from util.console import UserError
 from util.lab import rgb_to_lab
 
@@ -22,7 +20,7 @@ class ColorizationDataset(BaseDataset):
         super().__init__(opt)
         if (opt.input_nc, opt.output_nc, opt.direction) != (1, 2, "AtoB"):
             raise UserError("--dataset_mode colorization needs --input_nc 1 --output_nc 2 --direction AtoB (its defaults)")
-        self.AB_paths = make_dataset(os.path.join(opt.dataroot, opt.phase), opt.max_dataset_size)
+        self.AB_paths = find_images(opt, opt.phase)
         check_sizes(opt, self.AB_paths)
 
     def __getitem__(self, index: int) -> dict:

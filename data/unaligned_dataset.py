@@ -1,12 +1,10 @@
 """Two folders of unpaired images."""
 from __future__ import annotations
 
-import os
 import random
 from argparse import Namespace
 
-from data.base_dataset import BaseDataset, check_sizes, get_transform
-from data.image_folder import make_dataset
+from data.base_dataset import BaseDataset, check_sizes, find_images, get_transform
 
 
 class UnalignedDataset(BaseDataset):
@@ -17,8 +15,7 @@ class UnalignedDataset(BaseDataset):
 
     def __init__(self, opt: Namespace) -> None:
         super().__init__(opt)
-        self.A_paths, self.B_paths = (make_dataset(os.path.join(opt.dataroot, opt.phase + domain), opt.max_dataset_size)
-                                      for domain in "AB")
+        self.A_paths, self.B_paths = (find_images(opt, opt.phase + domain) for domain in "AB")
         check_sizes(opt, self.A_paths + self.B_paths)
         self.nc_A, self.nc_B = (opt.input_nc, opt.output_nc) if opt.direction == "AtoB" else (opt.output_nc, opt.input_nc)
         self.transform_A = get_transform(opt, grayscale=self.nc_A == 1)  # for subclasses, as officially

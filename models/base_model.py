@@ -118,9 +118,9 @@ class BaseModel(ABC):
         for net in self.get_networks().values():
             net.to(self.device)
         if self.isTrain and opt.lr_policy == "plateau":
-            if self.metric is None:
-                raise UserError("--lr_policy plateau needs a validation metric, and this model sets none (self.metric); "
-                                "linear, step and cosine need none")
+            if self.metric is None and not getattr(opt, "val_freq", 0):
+                raise UserError("--lr_policy plateau needs a validation metric: --val_freq N measures one, or a model of your "
+                                "own sets self.metric; linear, step and cosine need none")
             self.schedulers = [get_scheduler(optimizer, opt) for optimizer in self.optimizers]
         if checkpoint.resumable(opt):
             pass  # the training state holds the networks, too
@@ -136,8 +136,9 @@ class BaseModel(ABC):
         if self.schedulers:
             if self.epoch > self.plateau_epoch:  # else a run resumes in the middle of an epoch
                 self.plateau_epoch = self.epoch
-                for scheduler in self.schedulers:
+                for scheduler in self.schedulers if self.metric is not None else ():
                     scheduler.step(self.metric)
+                self.metric = None if getattr(self.opt, "val_freq", 0) else self.metric  # each validation counts once
             return
         for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
             group.setdefault("initial_lr", group["lr"])

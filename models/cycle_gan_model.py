@@ -28,6 +28,7 @@ class CycleGANModel(BaseModel):
             BaseModel.add_init_options(parser, "G_A", "G_B", "D_A", "D_B")
             parser.add_argument("--lambda_A", type=float, default=10.0, help="weight of the cycle loss A -> B -> A")
             parser.add_argument("--lambda_B", type=float, default=10.0, help="weight of the cycle loss B -> A -> B")
+            parser.add_argument("--lambda_GAN", type=float, default=1.0, help="weight of the adversarial losses; 0: cycle alone")
             parser.add_argument("--lambda_identity", type=float, default=0.5,
                                 help="weight of the identity loss, as a multiple of lambda_A and lambda_B; 0: none "
                                      "(the paper uses it for paintings -> photos and flowers only)")
@@ -48,6 +49,7 @@ class CycleGANModel(BaseModel):
         if not self.isTrain:
             return
         self.lambda_identity = self._identity_weight(opt)
+        self.lambda_GAN = getattr(opt, "lambda_GAN", 1.0)  # subclasses of users may declare options of their own
         if self.lambda_identity > 0:
             self.visual_names = ["real_A", "fake_B", "rec_A", "idt_B", "real_B", "fake_A", "rec_B", "idt_A"]
         discriminator = (opt.ndf, opt.netD, opt.n_layers_D, opt.norm, opt.init_type, opt.init_gain, self.gpu_ids)
@@ -142,13 +144,13 @@ class CycleGANModel(BaseModel):
 
     def objective_A(self) -> torch.Tensor:
         """The terms of direction A -> B -> A."""
-        self.loss_G_A = self.criterionGAN(self.netD_A(self.fake_B), True)                         # Eq. 1 for G and D_Y
+        self.loss_G_A = self.criterionGAN(self.netD_A(self.fake_B), True) * self.lambda_GAN       # Eq. 1 for G and D_Y
         self.loss_cycle_A = self.criterionCycle(self.rec_A, self.real_A) * self.opt.lambda_A      # Eq. 2, forward
         return self.loss_G_A + self.loss_cycle_A + self.identity_A()
 
     def objective_B(self) -> torch.Tensor:
         """The terms of direction B -> A -> B."""
-        self.loss_G_B = self.criterionGAN(self.netD_B(self.fake_A), True)                         # Eq. 1 for F and D_X
+        self.loss_G_B = self.criterionGAN(self.netD_B(self.fake_A), True) * self.lambda_GAN       # Eq. 1 for F and D_X
         self.loss_cycle_B = self.criterionCycle(self.rec_B, self.real_B) * self.opt.lambda_B      # Eq. 2, backward
         return self.loss_G_B + self.loss_cycle_B + self.identity_B()
 

@@ -19,7 +19,7 @@ NOT_RESUMED = {"name", "checkpoints_dir", "gpu_ids", "device", "continue_train",
                "verbose", "isTrain", "given", "dry_run", "accept_new_data"}
 # Options that a saved state cannot go on with if they change.
 FIXED = {"model", "dataset_mode", "input_nc", "output_nc", "ngf", "ndf", "netG", "netD", "n_layers_D", "norm", "no_dropout",
-         "direction", "seed", "serial_batches", "max_dataset_size", "beta1", "pool_size", "lr_policy"}
+         "direction", "seed", "serial_batches", "max_dataset_size", "beta1", "pool_size", "lr_policy", "val_share", "val_metric"}
 
 
 class TrainOptions(BaseOptions):
@@ -77,6 +77,11 @@ class TrainOptions(BaseOptions):
         add("--no_tf32", action="store_true", help="full float32 in convolutions and products on GPUs, at a third of the speed")
         add("--compile", action="store_true", help="compile whole networks; the first steps take minutes")
         add("--cuda_graphs", action="store_true", help="with --compile, and images of one size: launch each network as one")
+        # validation (util/validation.py)
+        add("--val_freq", type=int, default=0, help="validate every N epochs, on valA and valB (or val); 0: never")
+        add("--val_share", type=float, default=0.0, help="validate on this share of the training images, which are left out then")
+        add("--val_metric", default="auto", choices=("auto", "l1", "psnr", "ssim", "cycle", "patches"),
+            help="decides what is best; auto: l1 for pairs, else patches")
         # safety
         add("--dry_run", action="store_true", help="look through the data, print the plan and leave (scripts/check_data.py)")
         add("--deterministic", action="store_true", help="bit-equal reruns on GPUs too, at some cost in speed")
@@ -110,8 +115,8 @@ class TrainOptions(BaseOptions):
                 raise UsageError(f"--{name} {getattr(opt, name)}: should be at least 1")
         if not (0 <= opt.lr < math.inf and 0 <= opt.beta1 < 1):
             raise UsageError(f"--lr {opt.lr:g} should not be negative, --beta1 {opt.beta1:g} from 0 to below 1")
-        if opt.stall_timeout < 0 or opt.keep < 0 or opt.panel_size < 0:
-            raise UsageError("--stall_timeout, --keep and --panel_size should not be negative")
+        if min(opt.stall_timeout, opt.keep, opt.panel_size, opt.val_freq) < 0:
+            raise UsageError("--stall_timeout, --keep, --panel_size and --val_freq should not be negative")
         if opt.accumulate < 1 or not 0 <= opt.ema < 1:
             raise UsageError(f"--accumulate {opt.accumulate} should be at least 1, --ema {opt.ema:g} from 0 (none) to below 1")
         if opt.checkpoint_activations and (not opt.netG.startswith("resnet") or opt.norm == "batch"):
@@ -119,6 +124,8 @@ class TrainOptions(BaseOptions):
                              f"of {opt.netG} with {opt.norm}: U-Nets have none, and batch norm would count images twice")
         if opt.cuda_graphs and (not opt.compile or opt.preprocess in ("none", "scale_width")):
             raise UsageError("--cuda_graphs needs --compile, and images of one size: no --preprocess none or scale_width")
+        if not 0 <= opt.val_share < 1 or opt.val_share and not opt.val_freq:
+            raise UsageError(f"--val_share {opt.val_share:g}: should be from 0 to below 1, together with --val_freq")
         self._check_resume(opt)
         if min(opt.n_epochs, opt.n_epochs_decay, opt.pool_size) < 0:
             raise UsageError("--n_epochs, --n_epochs_decay and --pool_size should not be negative")

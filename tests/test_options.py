@@ -65,7 +65,8 @@ OURS = {
                      "checkpoint_activations": (bool, False), "channels_last": (bool, False), "no_tf32": (bool, False),
                      "compile": (bool, False), "cuda_graphs": (bool, False),
                      "on_nonfinite": (str, "stop", "stop skip"), "stall_timeout": (float, 600),
-                     "panel": (str, None), "panel_size": (int, 4)},
+                     "panel": (str, None), "panel_size": (int, 4), "val_freq": (int, 0), "val_share": (float, 0.0),
+                     "val_metric": (str, "auto", "auto l1 psnr ssim cycle patches")},
     "test": BOTH | {"ema": (bool, False), "save": (str, None), "format": (str, "png", "png jpg webp")},
 }
 WARM_STARTS = {"cycle_gan": ["init_G_A", "init_G_B", "init_D_A", "init_D_B"], "pix2pix": ["init_G", "init_D"],
@@ -116,6 +117,8 @@ def test_frozen(program: str, model: str | None, mode: str | None) -> None:
     changed, in_training, added, in_tests = MODELS[actual_model]
     extra_defaults, extra = DATASETS[mode or "single"]
     expected = OFFICIAL[program] | (added if program == "train" else in_tests) | extra | OURS[program]
+    if (program, actual_model) == ("train", "cycle_gan"):
+        expected["lambda_GAN"] = (float, 1.0)  # ours
     if program == "train":
         expected |= dict.fromkeys(WARM_STARTS.get(actual_model, ()), (str, None))
     defaults = {name: row[1] for name, row in expected.items()} | DEVIATIONS[program] | changed | extra_defaults

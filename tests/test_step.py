@@ -118,3 +118,24 @@ def test_bad_gradients_reach_no_weight(fused: bool) -> None:
             assert all(torch.equal(value, before[key][name]) for name, value in values.items())
     step(batch(dtype=torch.float32))
     assert not torch.equal(model.netG_A.state_dict()["model.1.weight"], weights["G_A"]["model.1.weight"])
+
+
+def gradients(*args: str) -> list[torch.Tensor]:
+    """Of both generators after a step at learning rate 0, from the same weights and images."""
+    torch.manual_seed(1)
+    model = build(*args, "--lr", "0", "--lambda_identity", "0")
+    model.set_input(batch())
+    model.optimize_parameters()
+    return [p.grad.clone() for net in (model.netG_A, model.netG_B) for p in net.parameters()]
+
+
+def test_lambda_GAN() -> None:
+    """1 changes no bit; 0 leaves the cycle alone; the gradient is linear in it."""
+    assert all(torch.equal(a, b) for a, b in zip(gradients(), gradients("--lambda_GAN", "1"), strict=True))
+    alone, cycle = gradients("--lambda_A", "0", "--lambda_B", "0"), gradients("--lambda_GAN", "0")
+    both = gradients("--lambda_GAN", "0.5")
+    assert any(g.abs().max() > 1e-6 for g in alone) and any(g.abs().max() > 1e-6 for g in cycle)
+    for a, c, b in zip(alone, cycle, both, strict=True):
+        torch.testing.assert_close(0.5 * a + c, b)
+    none = gradients("--lambda_GAN", "0", "--lambda_A", "0", "--lambda_B", "0")
+    assert all(not g.any() for g in none)

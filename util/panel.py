@@ -46,7 +46,7 @@ class Panel:
         dataset, error = None, None
         for phase in dict.fromkeys(("val", "test", self.opt.phase)):
             try:
-                dataset = find_dataset_using_name(self.opt.dataset_mode)(_as_in_tests(self.opt, phase))
+                dataset = find_dataset_using_name(self.opt.dataset_mode)(as_in_tests(self.opt, phase))
                 break
             except Exception as e:  # the last one tells what is wrong with the training images
                 error = e
@@ -91,11 +91,14 @@ class Panel:
         return " · ".join(dict.fromkeys(Path(path[0]).name for path in paths if path)), visuals
 
 
-def _as_in_tests(opt: Namespace, phase: str) -> Namespace:
-    """Whole images at the size of the training's crops, or their centre; in order, not flipped."""
+def as_in_tests(opt: Namespace, phase: str) -> Namespace:
+    """Whole images at the size of the training's crops, or their centre; in order, not flipped.
+
+    Of the training images only the share that ``--val_share`` holds out, if it does.
+    """
     size = opt.crop_size if opt.preprocess == "resize_and_crop" else opt.load_size
-    return Namespace(**vars(opt) | {"phase": phase, "isTrain": False, "no_flip": True, "serial_batches": True, "load_size": size,
-                                    "max_dataset_size": float("inf")})
+    changed = {"phase": phase, "isTrain": False, "no_flip": True, "serial_batches": True, "load_size": size, "jpeg_draft": False}
+    return Namespace(**vars(opt) | changed | ({} if phase == opt.phase else {"max_dataset_size": float("inf"), "val_share": 0}))
 
 
 def _replace(dataset: BaseDataset, opt: Namespace) -> int:

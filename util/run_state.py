@@ -13,7 +13,7 @@ import shutil
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ class Position:
     shown: bool = False
     printed: bool = False
     elapsed: float = 0.0
+    validated: list = field(default_factory=list)  # the last and the best: (epoch, value) each
 
 
 class RunState:
