@@ -86,14 +86,14 @@ def write_results(args: Namespace) -> None:
     results.write(args.out, {key: title for key, (title, _) in VARIANTS.items()})
 
 
-def train_and_test(args: Namespace, variant: str, seed: int) -> list[list[str]]:
-    """The training and the test of its last epoch."""
+def train_and_test(args: Namespace, variant: str, seed: int, go_on: bool = True) -> list[list[str]]:
+    """The training (with ``go_on`` the rest of it, where it was broken off) and the test of its last epoch."""
     name = f"{args.name}_{variant}_{seed}"
     where = ["--name", name, "--checkpoints_dir", str(args.work)]
-    if (args.work / name / STATE).is_file():
+    if go_on and (args.work / name / STATE).is_file():
         train = ["train.py", "--continue_train", *where]
     else:
-        train = ["train.py", "--dataroot", str(args.dataroot), *where, "--seed", str(seed), *args.train, *VARIANTS[variant][1]]
+        train = ["train.py", "--dataroot", str(args.dataroot), *args.train, *VARIANTS[variant][1], *where, "--seed", str(seed)]
     results_dir = str(args.work / "results")
     return [train, ["test.py", "--dataroot", str(args.dataroot), *where, "--results_dir", results_dir, "--model", "cycle_gan"]]
 
@@ -103,24 +103,34 @@ def one(args: Namespace, variant: str, seed: int, folder: Path) -> None:
     train, test = train_and_test(args, variant, seed)
     scoring.execute(train)
     run = args.work / f"{args.name}_{variant}_{seed}"
-    scores, best = {}, run / "best.json"
-    for epoch in ["latest", "best"] if best.is_file() else ["latest"]:
-        scoring.execute([*test, "--epoch", epoch])
-        images = args.work / "results" / run.name / f"test_{epoch}" / "images"
-        out = run / epoch
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir()
-        for argv in scoring.commands(images, args.dataroot, "test", paired(args.dataroot), args, out):
-            scoring.execute(argv)
-        scores[epoch] = scoring.collect(out)
-        if epoch == "latest" and seed == args.seeds[0]:
-            picture(images, args.dataroot, folder, variant)
+    scores = {"latest": measure(args, run, test, "latest")}
+    if seed == args.seeds[0]:
+        picture(images_of(args, run, "latest"), args.dataroot, folder, variant)
     position = load(run / STATE)["position"]
-    record = {"variant": variant, "seed": seed, "command": tidy(train, args), "commit": scoring.commit(),
-              "machine": scoring.machine(saved_options(run)["device"]), "hours": round(position["elapsed"] / 3600, 4),
-              "images": position["total"], "best": json.loads(best.read_text()) if best.is_file() else None,
-              "last": position["validated"][0] if position["validated"] else None, "scores": scores, "log": log(run)}
+    best = json.loads((run / "best.json").read_text()) if position["validated"] else None
+    if best:  # where the last epoch is the best one, the networks are the same
+        last = position["validated"][0][0]
+        scores["best"] = scores["latest"] if best["epoch"] == last else measure(args, run, test, "best")
+    record = {"variant": variant, "seed": seed, "command": tidy(train_and_test(args, variant, seed, go_on=False)[0], args),
+              "commit": scoring.commit(), "machine": scoring.machine(saved_options(run)["device"]),
+              "hours": round(position["elapsed"] / 3600, 4), "images": position["total"], "best": best, "scores": scores,
+              "log": log(run)}
     write_atomically(folder / f"{variant}-{seed}.json", json.dumps(record, indent=1).encode())
+
+
+def images_of(args: Namespace, run: Path, epoch: str) -> Path:
+    return args.work / "results" / run.name / f"test_{epoch}" / "images"
+
+
+def measure(args: Namespace, run: Path, test: list[str], epoch: str) -> scoring.Scores:
+    """Test an epoch of a run, and what its images score."""
+    scoring.execute([*test, "--epoch", epoch])
+    out = run / f"scores_{epoch}"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    for argv in scoring.commands(images_of(args, run, epoch), args.dataroot, "test", paired(args.dataroot), args, out):
+        scoring.execute(argv)
+    return scoring.collect(out)
 
 
 def tidy(argv: list[str], args: Namespace) -> str:

@@ -77,10 +77,10 @@ def commands(task: Task, args: Namespace) -> list[list[str]]:
         mirrors = [word for url in args.mirror for word in ("--mirror", url)]
         found.append(["datasets/download.py", task["dataset"], "--kind", task["kind"], "--out", str(data), *mirrors, *unchecked])
     if (folder / STATE).is_file():
-        found.append(["train.py", "--continue_train", *where, *args.train])
+        found.append(["train.py", "--continue_train", *args.train, *where])
     else:
-        found.append(["train.py", "--dataroot", str(data), *where, *shlex.split(task["model"]), *shlex.split(task["train"]),
-                      *args.train])
+        found.append(["train.py", "--dataroot", str(data), *shlex.split(task["model"]), *shlex.split(task["train"]), *args.train,
+                      *where])
     found.append(["test.py", "--dataroot", str(data), *where, "--results_dir", str(args.results_dir), *shlex.split(task["model"]),
                   "--phase", task["phase"], *shlex.split(task["test"])])
     how = Namespace(features=args.features, network=args.network, network_range=args.network_range,

@@ -20,8 +20,8 @@ PAPER = {  # Tables 5 and 4: per-pixel accuracy, per-class accuracy, class IOU
 INTRO = """# Results
 
 Written by `python scripts/paper.py results` from the files in `docs/results`, which the runs leave behind; do not edit it.
-Numbers are the mean ± the standard deviation over seeds: the same training with another seed differs by so much. A difference that
-is not clearly larger than both spreads shows nothing, and with three seeds the spreads themselves are rough.
+Numbers are the mean ± the standard deviation over seeds: the same training with another seed differs by so much. A difference
+that is not clearly larger than both spreads shows nothing, and with three seeds the spreads themselves are rough.
 """
 Record = dict
 
@@ -104,6 +104,8 @@ def tables(side: str, runs: dict[str, list[Record]], titles: dict[str, str]) -> 
     for epoch, heading in (("latest", "final epoch"), ("best", "best epoch by validation")):
         if not any(epoch in r["scores"] for found in runs.values() for r in found):
             continue
+        if epoch == "best":
+            heading += f" ({', '.join({r['best']['metric']: 0 for found in runs.values() for r in found if r['best']})})"
         head = ["Loss", *metrics, *(["paper, Cityscapes (the last three)"] if compared else []),
                 *(["best epochs"] if epoch == "best" else [])]
         lines += [f"### {' → '.join(SIDES[side])}, {heading}", "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
@@ -135,7 +137,7 @@ def findings(runs: dict[str, list[Record]], titles: dict[str, str]) -> list[str]
 
 def apart(a: list[float], b: list[float]) -> str:
     if min(len(a), len(b)) < 2:
-        return "one seed says nothing about"
+        return "with one seed not told apart from"
     gap = abs(mean(a) - mean(b))
     return "clearly apart from" if gap > stdev(a) + stdev(b) else "not told apart from"
 

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import json
+import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -77,8 +79,8 @@ def commands(images: Path, dataroot: Path, phase: str, paired: bool, how: Namesp
                       "--json", str(out / "AtoB.json")])
     if how.segments and how.network:  # = before the range, for it begins with a minus
         network = ["--network", how.network, f"--network_range={how.network_range}"]
-        found.append(["scripts/segment_scores.py", *how.segments, *network, "--fake", f"{images}:{end['B']}fake_A", "--real", truth["B"], "--photos", truth["A"],
-                      "--json", str(out / "BtoA.json")])
+        found.append(["scripts/segment_scores.py", *how.segments, *network, "--fake", f"{images}:{end['B']}fake_A",
+                      "--real", truth["B"], "--photos", truth["A"], "--json", str(out / "BtoA.json")])
     return found
 
 
@@ -118,10 +120,11 @@ def commit() -> str:
 
 
 def machine(device: str) -> str:
-    """What a training ran on, e.g. ``NVIDIA H100`` or ``CPU x86_64, 1 thread``."""
-    import platform
-
+    """What a training ran on, e.g. ``NVIDIA H100`` or ``Intel Xeon, 1 thread``."""
     import torch
     if device.startswith("cuda") and torch.cuda.is_available():
         return torch.cuda.get_device_name(device)
-    return f"CPU {platform.machine()}, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''}"
+    info = Path("/proc/cpuinfo")
+    told = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
+    threads = torch.get_num_threads()
+    return f"{told[1].strip() if told else f'CPU {platform.machine()}'}, {threads} thread{'s' if threads > 1 else ''}"
