@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i, name in enumerate(("trainA", "trainB", "testA", "testB")):
         pictures(data / name, ODD, i)
     run.train("--dataroot", data, "--name", NAME, *TINY, *ONE_EPOCH, "--n_epochs_decay", "1", "--print_freq", "2",
-              "--panel_size", "8", "--batch_size", "4").ok()
+              "--panel_size", "8", "--batch_size", "4", "--val_freq", "1", "--val_share", "0.1").ok()
     run.test("--dataroot", data, "--name", NAME).ok()
     images = run.results / NAME / "test_latest" / "images"
     run.call(evaluate.main, "evaluate.py", "--page", "--fake", f"{images}:fake_B", "--real", f"{images}:real_B").ok()
@@ -86,6 +86,9 @@ def test_training_page(browser: Browser, folder: Path) -> None:
     browser.js("(() => { const s = document.querySelector('.slide input'); s.value = 0; s.dispatchEvent(new Event('input')) })()")
     assert text(browser, "#rows .slide output")[:2] == ["epoch 1", "epoch 2"]
     assert "epoch001_panel0_fake_B" in browser.js("document.querySelector('figure:nth-child(2) img').src") != before
+    legends = {word.split()[0]: word.split()[1] for word in text(browser, ".chart:not(.wide) .legend button")}
+    assert not {"–", "NaN"} & {legends["val_patches"], legends["val_cycle"]}
+    assert "val_patches" not in {word.split()[0] for word in text(browser, ".chart.wide .legend button")}
     assert {"D_A", "cycle_B"} <= {word.split()[0] for word in text(browser, ".chart.wide .legend button")}
     drawn = "(() => { const c = document.querySelector('.chart.wide canvas'); return c.toDataURL() })()"
     whole = browser.js(drawn)

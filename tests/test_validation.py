@@ -17,6 +17,7 @@ from survival import break_off, equal, go_on, state, train
 from data.base_dataset import find_images, stem
 from util import metrics
 from util.patches import cut, distance
+from util.sinks import read_metrics
 from util.validation import Validation
 
 pytest_plugins = ["survival"]
@@ -47,7 +48,7 @@ def validations(folder: Path) -> list[tuple[int, dict[str, float]]]:
 
 def test_best_and_final(run: Programs, paired: Path) -> None:
     """The best epoch is the one that the log says, its networks are kept, and test.py takes them and finds the same value."""
-    out = train(run, paired, "--val_freq", 1, "--n_epochs", 3, "--save_epoch_freq", 1, "--lr", 0.01, "--no_html").ok().out
+    out = train(run, paired, "--val_freq", 1, "--n_epochs", 3, "--save_epoch_freq", 1, "--lr", 0.01).ok().out
     folder = run.runs / "x"
     found = validations(folder)
     assert [epoch for epoch, _ in found] == [1, 2, 3]
@@ -56,6 +57,9 @@ def test_best_and_final(run: Programs, paired: Path) -> None:
     record = json.loads((folder / "best.json").read_text())
     assert (record["epoch"], record["metric"]) == (best, "l1") and record["value"] == pytest.approx(values["l1"], abs=6e-4)
     assert same(weights(folder, "best"), weights(folder, best))
+    curve = [(entry["epoch"], entry["val_l1"]) for entry in read_metrics(folder) if "val_l1" in entry]
+    assert curve == [(epoch, pytest.approx(values["l1"], abs=6e-4)) for epoch, values in found]
+    assert "val_patches" in (folder / "web" / "data.js").read_text()
     assert f"Validation (l1): epoch 3 has {found[-1][1]['l1']:.3g}"[:-1] in out and f"the best is epoch {best}" in out
     run.test("--dataroot", paired, "--name", "x", "--epoch", "best", "--phase", "val", "--gpu_ids", -1).ok()
     images = run.results / "x" / "val_best" / "images"

@@ -70,8 +70,8 @@ class Validation:
             return False
         start = time.time()
         values = {f"val_{name}": value for name, value in self.measure().items()}
-        visualizer.print_current_losses(at.epoch, at.seen, values, (time.time() - start) / len(self.images), 0.0)
-        visualizer.plot_current_losses(at.epoch, 1.0, values)
+        lr = next((group["lr"] for optimizer in self.model.optimizers for group in optimizer.param_groups), 0.0)
+        visualizer.measures(at.epoch, at.seen, at.total, values, lr, (time.time() - start) / len(self.images))
         value, sign = values[f"val_{self.metric}"], SIGN.get(self.metric, 1)
         best = at.validated[1] if at.validated else (0, math.nan)
         improved = math.isnan(best[1]) or sign * value < sign * best[1]

@@ -64,6 +64,8 @@ class VisdomSink:
 
     def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
         losses = losses_of(values)
+        if not losses:  # other measures
+            return
         if not self.points and total:
             self.points = [(entry["epoch"] - 1 + entry["share"], entry["losses"])
                            for entry in read_metrics(self.folder) if entry.get("total", total) < total]

@@ -75,6 +75,11 @@ class Visualizer:
         self.print_current_losses(epoch, iters, losses, more["time"], more["data"])
         self._plot(epoch, min(1.0, iters / size), total, losses, more)
 
+    def measures(self, epoch: int, iters: int, total: int, values: dict[str, float], lr: float, seconds: float) -> None:
+        """Print, log and plot numbers that are no losses, at the end of an epoch; ``seconds``: taken for each image."""
+        self.print_current_losses(epoch, iters, values, seconds, 0.0)
+        self._plot(epoch, 1.0, total, {}, {"lr": lr, "time": seconds, "data": 0.0, **values})
+
     def _plot(self, epoch: int, share: float, total: int, losses: dict[str, float], more: dict[str, float]) -> None:
         more = {**more, "logging": self.spent}
         self.spent = 0.0

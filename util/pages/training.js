@@ -29,6 +29,7 @@ function run(kind, ...values) {
 const OWN = ["lr", "time", "data", "logging"];
 const losses = new Chart("Losses", { wide: true, log: true });
 const seconds = new Chart("Seconds per image"), rate = new Chart("Learning rate", { smooth: false }), others = new Chart("Health");
+const validation = new Chart("Validation", { smooth: false });
 
 function pressed(text, title, change) {
   const button = make("button", { title, "aria-pressed": false, onclick: () => {
@@ -47,7 +48,7 @@ const curves = make("section", { id: "curves" },
   make("div", { class: "head" }, make("h2", {}, "Curves"), make("div", { class: "bar" }, make("label", {}, "Smooth", smooth),
     pressed("Log", "Logarithmic scale of the losses", (on) => { view.log = on; redrawAll(); }),
     make("button", { title: "Drag over a chart to zoom; this shows all again", onclick: () => { view.from = view.to = null; redrawAll(); } }, "All"))),
-  make("div", { class: "charts" }, losses.element, rate.element, seconds.element, others.element));
+  make("div", { class: "charts" }, losses.element, rate.element, seconds.element, others.element, validation.element));
 const panel = make("section", { id: "panel" }), latest = make("section", { id: "latest" });
 document.querySelector("h1").after(make("div", { id: "status" }, make("div", { class: "progress" }, done), make("p", { class: "bar" }, state, when)));
 document.querySelector("header > .note ~ .note").replaceWith(warnings); // the last losses, which the curves show
@@ -139,14 +140,19 @@ function drawLatest() {
 }
 
 function drawCurves() {
-  const { points } = data, x = points.map((point) => point.x);
+  const measures = (point) => Object.keys(point.numbers).some((key) => key.startsWith("val_"));
+  const points = data.points.filter((point) => !measures(point)), x = points.map((point) => point.x);
   const keys = [...new Set(points.flatMap((point) => Object.keys(point.numbers)))];
   const first = Math.min(...OWN.map((key) => keys.indexOf(key)).map((i) => (i < 0 ? keys.length : i)));
   const pick = (names) => Object.fromEntries(names.map((key) => [key, points.map((point) => point.numbers[key] ?? NaN)]));
+  const validations = data.points.filter(measures);
+  const names = [...new Set(validations.flatMap((point) => Object.keys(point.numbers)))].filter((key) => !OWN.includes(key));
+  validation.set(validations.map((point) => point.x),
+    Object.fromEntries(names.map((key) => [key, validations.map((point) => point.numbers[key] ?? NaN)])));
   curves.hidden = !points.length;
   losses.set(x, pick(keys.slice(0, first)));
   rate.set(x, pick(keys.filter((key) => key === "lr")));
-  seconds.set(x, keys.includes("time") && keys.includes("data") ? timeSplit() : {});
+  seconds.set(data.points.map((point) => point.x), keys.includes("time") && keys.includes("data") ? timeSplit() : {});
   others.set(x, pick(keys.slice(first).filter((key) => !OWN.includes(key))));
 }
 
