@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from data.base_dataset import BaseDataset, check_sizes, find_images, get_params
+from data.base_dataset import BaseDataset, check_sizes, get_params
+from data.image_folder import find_images
 
 
 class AlignedDataset(BaseDataset):

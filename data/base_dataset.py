@@ -2,10 +2,7 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import os
 import random
-import re
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -19,7 +16,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from data.cache import Cache
-from data.image_folder import as_mode, lies, make_dataset, read_image
+from data.image_folder import as_mode, lies, read_image
 from util.console import UserError
 
 BICUBIC = Image.Resampling.BICUBIC
@@ -93,27 +90,6 @@ class BaseDataset(Dataset, ABC):
         if not self.opt.no_flip and _flips(params):
             image = image[:, ::-1]
         return torch.from_numpy(image.transpose(2, 0, 1).copy())
-
-
-def find_images(opt: Namespace, folder: str) -> list[str]:
-    """Paths of the images in ``dataroot/folder``: in training those that ``--val_share`` leaves, in validation only its share.
-
-    The share depends on the seed and the names alone, and holds both images of a pair (see :func:`stem`).
-    """
-    paths, share = make_dataset(os.path.join(opt.dataroot, folder), opt.max_dataset_size), getattr(opt, "val_share", 0)
-    if not share:
-        return paths
-    order = sorted(paths, key=lambda path: hashlib.blake2b(f"{opt.seed} {stem(path)}".encode(errors="replace")).digest())
-    held = set(order[: max(1, round(share * len(order)))])
-    if len(held) == len(paths):
-        raise UserError(f"--val_share {share:g} of the {len(paths)} images in {os.path.join(opt.dataroot, folder)} leaves none "
-                        "to train on")
-    return [path for path in paths if (path in held) != opt.isTrain]
-
-
-def stem(path: str) -> str:
-    """What the two images of a pair have in common: the name without its ending, and without _A or _B as officially."""
-    return re.sub("_[AB]$", "", os.path.splitext(os.path.basename(path))[0])
 
 
 def get_params(opt: Namespace, size: tuple[int, int]) -> dict:

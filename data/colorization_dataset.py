@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from data.base_dataset import BaseDataset, check_sizes, find_images
+from data.base_dataset import BaseDataset, check_sizes
+from data.image_folder import find_images
 from util.console import UserError
 from util.lab import rgb_to_lab
 

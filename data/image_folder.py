@@ -1,8 +1,10 @@
 """Which images a folder holds, and reading one of them."""
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,27 @@ def make_dataset(dir: str, max_dataset_size: float = float("inf")) -> list[str]:
     if not paths:
         raise UserError(f"{dir} holds no images ({', '.join(e[1:] for e in IMG_EXTENSIONS)})")
     return paths[: int(min(max_dataset_size, len(paths)))]
+
+
+def find_images(opt: Namespace, folder: str) -> list[str]:
+    """Paths of the images in ``dataroot/folder``: in training those that ``--val_share`` leaves, in validation only its share.
+
+    The share depends on the seed and the names alone, and holds both images of a pair (see :func:`stem`).
+    """
+    paths, share = make_dataset(os.path.join(opt.dataroot, folder), opt.max_dataset_size), getattr(opt, "val_share", 0)
+    if not share:
+        return paths
+    order = sorted(paths, key=lambda path: hashlib.blake2b(f"{opt.seed} {stem(path)}".encode(errors="replace")).digest())
+    held = set(order[: max(1, round(share * len(order)))])
+    if len(held) == len(paths):
+        raise UserError(f"--val_share {share:g} of the {len(paths)} images in {os.path.join(opt.dataroot, folder)} leaves none "
+                        "to train on")
+    return [path for path in paths if (path in held) != opt.isTrain]
+
+
+def stem(path: str) -> str:
+    """What the two images of a pair have in common: the name without its ending, and without _A or _B as officially."""
+    return re.sub("_[AB]$", "", os.path.splitext(os.path.basename(path))[0])
 
 
 def _missing(folder: Path) -> str:

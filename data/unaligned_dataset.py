@@ -4,7 +4,8 @@ from __future__ import annotations
 import random
 from argparse import Namespace
 
-from data.base_dataset import BaseDataset, check_sizes, find_images, get_transform
+from data.base_dataset import BaseDataset, check_sizes, get_transform
+from data.image_folder import find_images
 
 
 class UnalignedDataset(BaseDataset):

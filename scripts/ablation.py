@@ -21,8 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.base_dataset import stem
-from data.image_folder import make_dataset, read_image
+from data.image_folder import make_dataset, read_image, stem
 from scripts import results, scoring
 from scripts.scoring import ROOT
 from util.checkpoint import STATE, load, saved_options, write_atomically

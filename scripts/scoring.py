@@ -11,8 +11,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.base_dataset import stem
-from data.image_folder import is_image_file
+from data.image_folder import is_image_file, stem
 from scripts.evaluate import HEADINGS, colour
 from scripts.ranges import RANGES
 from scripts.segment_scores import SCORES

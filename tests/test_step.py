@@ -123,7 +123,7 @@ def test_bad_gradients_reach_no_weight(fused: bool) -> None:
 def gradients(*args: str) -> list[torch.Tensor]:
     """Of both generators after a step at learning rate 0, from the same weights and images."""
     torch.manual_seed(1)
-    model = build(*args, "--lr", "0", "--lambda_identity", "0")
+    model = build(*SMALL, *args, "--lr", "0", "--lambda_identity", "0")
     model.set_input(batch())
     model.optimize_parameters()
     return [p.grad.clone() for net in (model.netG_A, model.netG_B) for p in net.parameters()]

@@ -14,7 +14,7 @@ from conftest import ONE_EPOCH, TINY, Programs, pictures
 from PIL import Image
 from survival import break_off, equal, go_on, state, train
 
-from data.base_dataset import find_images, stem
+from data.image_folder import find_images, stem
 from util import metrics
 from util.patches import cut, distance
 from util.sinks import read_metrics

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from data import find_dataset_using_name
-from data.base_dataset import BaseDataset, stem
+from data.base_dataset import BaseDataset
+from data.image_folder import stem
 from data.loader import Loader
 from models import feed
 from models.base_model import BaseModel
@@ -55,7 +56,7 @@ class Validation:
         used, held = files(training.dataset), files(self.images.dataset)
         if opt.val_share and (not held or used & held):
             raise UserError(f"--val_share: --dataset_mode {opt.dataset_mode} does not leave images out (by find_images in "
-                            "data/base_dataset.py); give a folder of validation images instead")
+                            "data/image_folder.py); give a folder of validation images instead")
         self.paired = pairs(self.images.dataset)
         there = self.measure(limit=1)
         self.metric = {"auto": "l1" if "l1" in there else "patches"}.get(self.metric, self.metric)
