@@ -7,25 +7,31 @@ import functools
 import hashlib
 import os
 import pickle
-import random
 import signal
 import warnings
 import weakref
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
+from torch.utils.data import DataLoader, Dataset, default_collate, get_worker_info
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from data.base_dataset import BaseDataset, normalise
+from data.order import Order, number_of
+from util import distributed
 from util.console import UserError, warn
 from util.seeds import own_generators, seed_everything
 
 SKIPPED = " skipped"  # key of a batch: messages of the images that could not be read
 _live: weakref.WeakSet[Loader] = weakref.WeakSet()
+
+
+class Unreadable(UserError):
+    """An image that cannot be read, for one rank at least; raised on all of them."""
 
 
 class Loader:
@@ -37,7 +43,9 @@ class Loader:
         dataset: the dataset itself.
         epoch: number of the epoch that the next pass gives, from 1.
         start: how many images the next pass leaves out, having been seen before; 0 afterwards.
-        passed: how many images the last batch stands for: as officially, a short one counts as a full one.
+        passed: how many images the last batch stands for, on all ranks: as officially, a short one counts as a full one.
+        per_step: how many images a full step takes on all ranks.
+        share: the part of the last step's images that this rank has; 1 where it is alone.
         skipped: how many unreadable images have been left out so far (``--on_bad_image skip``).
     """
 
@@ -46,11 +54,13 @@ class Loader:
         self.epoch = getattr(opt, "epoch_count", 1)
         warnings.filterwarnings("ignore", "This DataLoader will create")  # --num_threads is the user's choice
         self.start = self.skipped = self.passed = 0
+        self.share = 1.0
         self.skip = getattr(opt, "on_bad_image", "stop") == "skip"
         self.size = int(min(len(dataset), opt.max_dataset_size))
-        self.order = _Order(self.size, opt.seed, shuffle=not opt.serial_batches)
-        self.batches = DataLoader(_Seeded(dataset, opt.seed, opt.dataset_mode), sampler=self.order,
-                                  batch_size=opt.batch_size * getattr(opt, "accumulate", 1),
+        batch = opt.batch_size * getattr(opt, "accumulate", 1)
+        self.per_step = batch * distributed.world()
+        self.order = Order(self.size, opt.seed, not opt.serial_batches, batch)
+        self.batches = DataLoader(_Seeded(dataset, opt.seed, opt.dataset_mode), sampler=self.order, batch_size=batch,
                                   num_workers=opt.num_threads, persistent_workers=opt.num_threads > 0,
                                   collate_fn=functools.partial(_collate, skip=self.skip),
                                   pin_memory=opt.device.startswith("cuda"), worker_init_fn=_ignore_signals,
@@ -67,35 +77,56 @@ class Loader:
     def __iter__(self) -> Iterator[dict]:
         self.order.epoch, self.epoch = self.epoch, self.epoch + 1
         self.order.start, self.start = self.start, 0
-        for batches in self._groups():
-            self.passed = len(batches) * (self.batches.batch_size or 1)
+        for group in self._groups():
+            self.passed = len(group) * self.per_step
             useful = None
-            for batch in batches:
+            for batch, own, images in group:
                 if isinstance(batch, _Failure):
                     self.close()  # PyTorch waits long for workers that are left to the garbage collector
-                    raise UserError(batch.message)
+                    raise Unreadable(batch.message)
                 for message in batch.pop(SKIPPED, ()) if isinstance(batch, dict) else ():
                     self.skipped += 1
                     warn(f"left out: {message}")
-                useful = batch or useful
+                if images:
+                    useful, self.share = batch or self._any(), own / images
             if useful:
                 yield normalise(useful, self.device) if _gives_bytes(self.dataset) else useful
             elif not self.order.start:
-                raise UserError("none of the images can be read")
+                raise Unreadable("none of the images can be read")
 
-    def _groups(self) -> Iterator[list]:
+    def _groups(self) -> Iterator[list[tuple[Any, int, int]]]:
         """Each batch, together with those around it that hold nothing to train on, so that an epoch ends with a step."""
         group: list = []
-        for batch in self.batches:
+        for batch, own, images in self._counted():
             if not self.skip:
-                yield [batch]
+                yield [(batch, own, images)]
                 continue
-            if _useful(batch) and any(map(_useful, group)):
+            if images and any(each[2] for each in group):
                 yield group
                 group = []
-            group.append(batch)
+            group.append((batch, own, images))
         if group:
             yield group
+
+    def _counted(self) -> Iterator[tuple[Any, int, int]]:
+        """This rank's part of each batch (a _Failure where any rank has one), its number of images, and that of all ranks."""
+        parts = iter(self.batches)
+        for size in self.order.sizes():
+            part = next(parts) if size else {SKIPPED: []}
+            own = size - len(part.get(SKIPPED, ())) if isinstance(part, dict) else size
+            images, failed = map(int, distributed.combine(own, isinstance(part, _Failure)))
+            if failed and not isinstance(part, _Failure):
+                part = _Failure("another process cannot read an image, which its own error names")
+            yield part, own, images
+        next(parts, None)  # DataLoader wants to come to its end
+
+    def _any(self) -> dict:
+        """Something to compute with on a rank that has no image of its own in a step: it counts for nothing there."""
+        items = (_collate([self.batches.dataset[self.order.epoch, index]], skip=True) for index in range(self.size))
+        batch = next((item for item in items if isinstance(item, dict) and item.keys() != {SKIPPED}), None)
+        if batch is None:
+            raise UserError("this process can read none of the images")
+        return batch
 
     def contents(self) -> dict[str, list]:
         """What the order depends on besides options: lists of files that the dataset keeps -> [length, digest].
@@ -133,34 +164,6 @@ def _close_all() -> None:
         loader.close()
 
 
-def _useful(batch: object) -> bool:
-    """Whether there is something to train on, or an error to raise."""
-    return not isinstance(batch, dict) or batch.keys() != {SKIPPED}
-
-
-def _number(*key: int) -> int:
-    """64 bits that depend on every part of the key."""
-    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "big")
-
-
-class _Order(Sampler):
-    """Keys (epoch, index) in the order of one epoch; the epoch travels with each key, also into worker processes."""
-
-    def __init__(self, size: int, seed: int, shuffle: bool) -> None:
-        self.size, self.seed, self.shuffle = size, seed, shuffle
-        self.epoch, self.start = 1, 0
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        indices = list(range(self.size))
-        if self.shuffle:
-            random.Random(_number(self.seed, self.epoch)).shuffle(indices)
-        epoch = self.epoch  # as it is now, also when the next pass has begun
-        return ((epoch, index) for index in indices[self.start:])
-
-
 @dataclass
 class _Failure:
     """A user's error inside a worker process, to be raised in the main one without the worker's traceback."""
@@ -180,7 +183,7 @@ class _Seeded(Dataset):
     def __getitem__(self, key: tuple[int, int]) -> dict | _Failure:
         # in the main process the model draws from the same generators
         with own_generators() if get_worker_info() is None else contextlib.nullcontext():
-            seed_everything(_number(self.seed, *key), gpu=False)
+            seed_everything(number_of(self.seed, *key), gpu=False)
             try:
                 return self.dataset.pixels(key[1]) if _gives_bytes(self.dataset) else self.dataset[key[1]]
             except UserError as error:

@@ -13,7 +13,7 @@ from torch.nn import init
 from torch.optim import Optimizer, lr_scheduler
 from torch.utils.checkpoint import checkpoint
 
-from models.layers import InstanceNorm, ReflectionPad, apart, both, reflect
+from models.layers import InstanceNorm, ReflectionPad, SyncBatchNorm, apart, both, reflect
 from models.losses import GANLoss, cal_gradient_penalty
 from util import schedules
 from util.console import UserError
@@ -23,14 +23,16 @@ __all__ = ["GANLoss", "apart", "both", "cal_gradient_penalty", "define_D", "defi
 
 
 def get_norm_layer(norm_type: str = "instance") -> Callable[[int], nn.Module]:
-    """``channels -> layer``. Instance norm has neither learned parameters nor running statistics."""
+    """``channels -> layer``. Instance norm has neither learned parameters nor running statistics, so it is never synchronised."""
     if norm_type == "batch":
         return functools.partial(nn.BatchNorm2d, affine=True, track_running_stats=True)
-    if norm_type == "instance":
+    if norm_type == "sync_batch":
+        return SyncBatchNorm
+    if norm_type in ("instance", "sync_instance"):
         return functools.partial(InstanceNorm, affine=False, track_running_stats=False)
     if norm_type == "none":
         return lambda channels: nn.Identity()
-    raise ValueError(f"norm {norm_type}: should be batch, instance or none")
+    raise ValueError(f"norm {norm_type}: should be (sync_)batch, (sync_)instance or none")
 
 
 def init_weights(net: nn.Module, init_type: str = "normal", init_gain: float = 0.02) -> None:
@@ -48,7 +50,7 @@ def init_weights(net: nn.Module, init_type: str = "normal", init_gain: float = 0
             fill[init_type](module.weight.data)
             if module.bias is not None:
                 init.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, (nn.BatchNorm2d, nn.SyncBatchNorm)):
             init.normal_(module.weight.data, 1.0, init_gain)
             init.zeros_(module.bias)
 
@@ -75,7 +77,7 @@ def define_G(input_nc: int, output_nc: int, ngf: int, netG: str, norm: str = "ba
     if netG not in makers:
         raise ValueError(f"netG {netG}: should be one of {', '.join(makers)}")
     net = makers[netG](input_nc, output_nc, ngf=ngf, norm_layer=get_norm_layer(norm), use_dropout=use_dropout)
-    net.apart = norm != "batch"
+    net.apart = "batch" not in norm
     return init_net(net, init_type, init_gain, gpu_ids)
 
 
@@ -95,7 +97,7 @@ def define_D(input_nc: int, ndf: int, netD: str, n_layers_D: int = 3, norm: str 
     if netD not in makers:
         raise ValueError(f"netD {netD}: should be one of {', '.join(makers)}")
     net = makers[netD]()
-    net.apart = norm != "batch"
+    net.apart = "batch" not in norm
     return init_net(net, init_type, init_gain, gpu_ids)
 
 

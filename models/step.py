@@ -14,6 +14,7 @@ from torch import nn
 from models import accumulate, feed
 from models.base_model import BaseModel
 from models.networks import ResnetBlock
+from util import distributed
 from util.console import UsageError, UserError, say
 from util.guard import Guard, fuse
 
@@ -30,10 +31,12 @@ class Step:
         self.opt, self.model = opt, model
         self.guard = Guard(opt.on_nonfinite == "skip", OVERFLOWS if model.scaler else 0)
         self.at_once = model.device.type == "cpu"  # where there is nothing to wait for
-        self.graphs = 0
+        self.graphs, self.share = 0, 1.0
         for optimizer in model.optimizers:
             fuse(optimizer)
             optimizer.register_step_pre_hook(self._before)
+            distributed.spread(p for group in optimizer.param_groups for p in group["params"])
+        distributed.spread(value for net in model.get_networks().values() for value in net.state_dict().values())
         self._settle()
         for net in model.get_networks().values():
             self._prepare(net)
@@ -66,8 +69,12 @@ class Step:
             net.compile(backend=BACKEND, fullgraph=True, mode="reduce-overhead" if self.opt.cuda_graphs else None,
                         dynamic=None if self.opt.preprocess in ("none", "scale_width") else False)
 
-    def __call__(self, batch: dict) -> None:
-        """Raises NonFinite, on a GPU only in :meth:`check`; the weights are then as before this step."""
+    def __call__(self, batch: dict, share: float = 1.0) -> None:
+        """Train on ``batch``, which holds ``share`` of the images of all ranks.
+
+        Raises NonFinite, on a GPU only in :meth:`check`; the weights are then as before this step.
+        """
+        self.share = share
         if self.opt.cuda_graphs:
             torch.compiler.cudagraph_mark_step_begin()
         try:
@@ -90,6 +97,7 @@ class Step:
 
     def _before(self, optimizer: torch.optim.Optimizer, *unused: object) -> None:
         """What happens to the gradients between the model's backward pass and the optimizer."""
+        distributed.average([p for group in optimizer.param_groups for p in group["params"]], self.share)
         if self.model.scaler:
             self.model.scaler.unscale_(optimizer)
         self.guard.watch(optimizer, self.model.get_batch_paths())
@@ -149,7 +157,7 @@ def out_of_memory(error: BaseException, opt: Namespace, device: torch.device) ->
     ways = [f"--batch_size 1 --accumulate {opt.batch_size * opt.accumulate}"] if opt.batch_size > 1 else []
     ways += [f"--crop_size {opt.crop_size // 8 * 4} (a quarter of the activations)"] if "crop" in opt.preprocess else \
         ["smaller images, e.g. --preprocess resize_and_crop"]
-    if not opt.checkpoint_activations and opt.netG.startswith("resnet") and opt.norm != "batch":
+    if not opt.checkpoint_activations and opt.netG.startswith("resnet") and "batch" not in opt.norm:
         ways.append("--checkpoint_activations (under half of them)")
     ways += ["--amp bf16 (about half of them)"] if opt.amp == "none" and device.type == "cuda" else []
     return UserError(f"out of memory on {device} at a peak of {peak / 1e9:.1f} GB; what takes less: {'; '.join(ways)}. "

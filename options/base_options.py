@@ -16,6 +16,7 @@ from options.renamed import RENAMED
 from util import plugins
 from util.checkpoint import write_atomically
 from util.console import UsageError, say
+from util.distributed import is_main
 
 if TYPE_CHECKING:
     from models.base_model import BaseModel
@@ -36,7 +37,8 @@ class BaseOptions:
         add = parser.add_argument
         add("--dataroot", help="folder with the images: trainA, trainB, testA, testB (or train, test for aligned pairs)")
         add("--name", default="experiment_name", help="name of the run: its folder in checkpoints_dir and results_dir")
-        add("--gpu_ids", default="auto", help="GPU to use, e.g. 0; -1 for the CPU; not given: CUDA, else MPS, else CPU")
+        add("--gpu_ids", default="auto", help="GPU to use, e.g. 0; -1 for the CPU; not given: CUDA, else MPS, else CPU. Several "
+            "GPUs: torchrun (docs/several_gpus.md)")
         add("--checkpoints_dir", default="./checkpoints", help="runs are saved here")
         add("--seed", type=int, help="seed of everything random; not given: drawn for training (and recorded), 0 for tests")
         # model
@@ -50,7 +52,8 @@ class BaseOptions:
         add("--netG", default="resnet_9blocks", choices=("resnet_9blocks", "resnet_6blocks", "unet_256", "unet_128"),
             help="generator; the paper takes 6 blocks for 128x128 and 9 for 256x256")
         add("--n_layers_D", type=int, default=3, help="layers of the n_layers discriminator")
-        add("--norm", default="instance", choices=("instance", "batch", "none"), help="normalisation in G and D")
+        add("--norm", default="instance", choices=("instance", "batch", "none", "sync_batch", "sync_instance"),
+            help="normalisation in G and D; sync_batch: batch norm over the images of all processes; sync_instance: as instance")
         add("--init_type", default="normal", choices=("normal", "xavier", "kaiming", "orthogonal"),
             help="weight initialisation")
         add("--init_gain", type=float, default=0.02, help="standard deviation for normal; gain for xavier, orthogonal")
@@ -61,7 +64,7 @@ class BaseOptions:
         add("--direction", default="AtoB", choices=("AtoB", "BtoA"), help="AtoB: folder A is the input domain")
         add("--serial_batches", action="store_true", help="take images in order instead of at random")
         add("--num_threads", type=int, default=4, help="processes that load images; 0 loads in the main process")
-        add("--batch_size", type=int, default=1, help="images per step (the paper: 1)")
+        add("--batch_size", type=int, default=1, help="images per step (the paper: 1); with torchrun: per process")
         add("--load_size", type=int, default=286, help="resize images to this size")
         add("--crop_size", type=int, default=256, help="then crop to this size")
         add("--max_dataset_size", type=int, default=float("inf"), help="use at most this many images of each domain")
@@ -186,6 +189,8 @@ class BaseOptions:
         def value(name: str) -> str:
             return str(",".join(map(str, opt.gpu_ids)) or -1) if name == "gpu_ids" else str(getattr(opt, name))
 
+        if not is_main():
+            return
         names = sorted(vars(opt).keys() - {"given"})
         changed = {n: self.parser.get_default(n) for n in names if str(getattr(opt, n)) != str(self.parser.get_default(n))}
         lines = ["----------------- Options ---------------"]

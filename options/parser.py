@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from util import distributed
 from util.console import UsageError
 
 
@@ -63,23 +64,26 @@ def choose_device(gpu_ids: str) -> tuple[list[int], str]:
     """``--gpu_ids`` as a list, and the device's name, e.g. ``([0], "cuda:0")`` or ``([], "cpu")``.
 
     Raises:
-        UsageError: the text is no list of numbers, names several GPUs, or a GPU that is not there.
+        UsageError: the text is no list of numbers, names more or fewer GPUs than processes, or a GPU that is not there.
     """
     import torch
 
+    ranks, local = distributed.local_world(), distributed.local_rank()
     if gpu_ids == "auto":
         if torch.cuda.is_available():
-            return [0], "cuda:0"
-        return [], "mps" if torch.backends.mps.is_available() else "cpu"
+            gpu_ids = ",".join(map(str, range(ranks)))
+        else:
+            return [], "mps" if torch.backends.mps.is_available() and distributed.world() == 1 else "cpu"
     try:
         ids = [i for i in (int(part) for part in gpu_ids.split(",")) if i >= 0]
     except ValueError:
         raise UsageError(f"--gpu_ids {gpu_ids}: should be a GPU's number such as 0, or -1 for the CPU") from None
     if not ids:
         return [], "cpu"
-    if len(ids) > 1:
-        raise UsageError(f"--gpu_ids {gpu_ids}: one process drives one GPU; give one number")
-    if ids[0] >= torch.cuda.device_count():
+    if len(ids) != ranks:
+        raise UsageError(f"--gpu_ids {gpu_ids}: one process drives one GPU, and there are {ranks} here; for these GPUs: "
+                         f"torchrun --nproc_per_node {len(ids)} train.py --gpu_ids {gpu_ids} ... (docs/several_gpus.md)")
+    if max(ids) >= torch.cuda.device_count():
         raise UsageError(f"--gpu_ids {gpu_ids}: {torch.cuda.device_count()} CUDA GPUs are visible here; "
-                        "leave the option out to choose a device, or give -1 for the CPU")
-    return ids, f"cuda:{ids[0]}"
+                         f"leave the option out to choose a device, or give -1 for the CPU{', or fewer --nproc_per_node' * (ranks > 1)}")
+    return [ids[local]], f"cuda:{ids[local]}"

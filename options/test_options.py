@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from data.image_folder import is_image_file
 from options.base_options import BaseOptions
 from options.parser import Parser
-from util import checkpoint
+from util import checkpoint, distributed
 from util.console import UsageError, say, warn
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ class TestOptions(BaseOptions):
 
     def check(self, opt: Namespace) -> None:
         super().check(opt)
+        if distributed.world() > 1:
+            raise UsageError("test.py runs in one process: start it with python, not with torchrun")
         if not 0 < opt.aspect_ratio < math.inf:
             raise UsageError(f"--aspect_ratio {opt.aspect_ratio}: should be above 0")
         if opt.num_test < 1:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from options.base_options import BaseOptions
-from options.parser import Parser
-from util import checkpoint
+from options.parser import Parser, choose_device
+from util import checkpoint, distributed
 from util.console import UsageError, UserError, say
 
 if TYPE_CHECKING:
@@ -119,13 +119,16 @@ class TrainOptions(BaseOptions):
             raise UsageError("--stall_timeout, --keep, --panel_size and --val_freq should not be negative")
         if opt.accumulate < 1 or not 0 <= opt.ema < 1:
             raise UsageError(f"--accumulate {opt.accumulate} should be at least 1, --ema {opt.ema:g} from 0 (none) to below 1")
-        if opt.checkpoint_activations and (not opt.netG.startswith("resnet") or opt.norm == "batch"):
+        if opt.checkpoint_activations and (not opt.netG.startswith("resnet") or "batch" in opt.norm):
             raise UsageError(f"--checkpoint_activations recomputes blocks of a --netG resnet with --norm instance or none, not "
                              f"of {opt.netG} with {opt.norm}: U-Nets have none, and batch norm would count images twice")
         if opt.cuda_graphs and (not opt.compile or opt.preprocess in ("none", "scale_width")):
             raise UsageError("--cuda_graphs needs --compile, and images of one size: no --preprocess none or scale_width")
         if not 0 <= opt.val_share < 1 or opt.val_share and not opt.val_freq:
             raise UsageError(f"--val_share {opt.val_share:g}: should be from 0 to below 1, together with --val_freq")
+        if opt.norm == "sync_batch" and distributed.world() > 1 and not choose_device(opt.gpu_ids)[0]:
+            raise UsageError("--norm sync_batch: PyTorch synchronises the batch norm of several processes on CUDA GPUs only; on "
+                             "CPUs take instance, or batch (each process for itself)")
         self._check_resume(opt)
         if min(opt.n_epochs, opt.n_epochs_decay, opt.pool_size) < 0:
             raise UsageError("--n_epochs, --n_epochs_decay and --pool_size should not be negative")
@@ -140,7 +143,8 @@ class TrainOptions(BaseOptions):
             raise UsageError(f"--{warm[0]} starts a new run from other weights, --continue_train goes on with its own: give one")
         run = self.run if checkpoint.resumable(opt) else {}
         changed = {k: run[k] for k in opt.given if k in run and k not in NOT_RESUMED and run[k] != getattr(opt, k)}
-        misfits = [f"--{k} {getattr(opt, k)} (the run has {v})" for k, v in changed.items() if k in FIXED]
+        misfits = [f"--{k} {getattr(opt, k)} (the run has {v})" for k, v in changed.items()
+                   if k in FIXED and str(v).removeprefix("sync_") != str(getattr(opt, k)).removeprefix("sync_")]
         if misfits:
             raise UsageError(f"--continue_train cannot change {', '.join(misfits)}; leave it out, or start a new run from these "
                             "weights with --init_NET FILE")

@@ -24,7 +24,7 @@ BASE = {
     "model": (str, "cycle_gan"), "input_nc": (int, 3), "output_nc": (int, 3), "ngf": (int, 64), "ndf": (int, 64),
     "netD": (str, "basic", "basic n_layers pixel"),
     "netG": (str, "resnet_9blocks", "resnet_9blocks resnet_6blocks unet_256 unet_128"),
-    "n_layers_D": (int, 3), "norm": (str, "instance", "instance batch none"),
+    "n_layers_D": (int, 3), "norm": (str, "instance", "instance batch none sync_batch sync_instance"),
     "init_type": (str, "normal", "normal xavier kaiming orthogonal"), "init_gain": (float, 0.02), "no_dropout": (bool, False),
     "dataset_mode": (str, "unaligned"), "direction": (str, "AtoB", "AtoB BtoA"), "serial_batches": (bool, False),
     "num_threads": (int, 4), "batch_size": (int, 1), "load_size": (int, 286), "crop_size": (int, 256),

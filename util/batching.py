@@ -23,7 +23,7 @@ def translate(model: BaseModel, dataset: Iterable[dict], count: int, opt: Namesp
     pixel. So the first full batch of each shape is computed both ways, and batches go on where no bit differs. With few images
     in all (``count``) that is not worth its time.
     """
-    independent = opt.eval or (opt.norm != "batch" and opt.no_dropout)
+    independent = opt.eval or ("batch" not in opt.norm and opt.no_dropout)
     alone = type(model).__module__ not in OURS or opt.batch_size > 1 or not independent or count < 4 * MOST_IMAGES
     proven: dict[object, bool] = {}
     for group in groups(dataset, 1 if alone else MOST_IMAGES):

@@ -5,6 +5,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from util import distributed
+
 
 class UserError(Exception):
     """A mistake the user can mend: one line that names the flag or file and what would be accepted. Ends with status 1."""
@@ -19,12 +21,17 @@ class UsageError(UserError):
 
 
 def say(message: str = "") -> None:
-    """Print one message on stdout, clearing a progress bar that may stand on the line."""
-    print(f"\r\033[K{message}" if sys.stdout.isatty() else message, flush=True)
+    """Print one message on stdout, clearing a progress bar that may stand on the line. Of several ranks the first speaks."""
+    if distributed.is_main():
+        print(f"\r\033[K{message}" if sys.stdout.isatty() else message, flush=True)
 
 
 def warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr, flush=True)
+    print(f"warning{_who()}: {message}", file=sys.stderr, flush=True)
+
+
+def _who() -> str:
+    return f" (rank {distributed.rank()})" if distributed.world() > 1 else ""
 
 
 def run_main(main: Callable[[], None]) -> None:
@@ -35,12 +42,12 @@ def run_main(main: Callable[[], None]) -> None:
     try:
         main()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error{_who()}: {error}", file=sys.stderr)
         sys.exit(error.status)
     except OSError as error:  # a full disk, a folder that vanished
         if not error.strerror:
             raise
-        sys.exit(f"error: {error.filename or 'a file'}: {error.strerror}")
+        sys.exit(f"error{_who()}: {error.filename or 'a file'}: {error.strerror}")
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -62,7 +69,7 @@ class Progress:
         self.total, self.label, self.done, self.first = max(1, total), label, done, done
         self.start = time.monotonic()
         self.drawn = 0.0
-        self.live = sys.stderr.isatty()
+        self.live = sys.stderr.isatty() and distributed.is_main()
 
     def update(self, count: int = 1, note: str = "") -> None:
         """Count ``count`` more items as done; ``note`` stands behind the label."""

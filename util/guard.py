@@ -11,6 +11,7 @@ from types import FrameType
 
 import torch
 
+from util import distributed
 from util.console import UserError, say, warn
 
 try:
@@ -20,11 +21,17 @@ except ImportError:  # Windows
 
 
 class Lock:
-    """Held by the process that trains in a folder; the system lets go of it when that process ends, however it ends."""
+    """Held by the process (of several ranks: rank 0) that trains in a folder.
+
+    The system lets go of it when that process ends, however it ends.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Raises UserError: another process trains there."""
-        self.path = folder / ".lock"
+        self.path = folder / ".lock" if distributed.is_main() else Path(os.devnull)
+        if not distributed.is_main():
+            self.file = self.path.open()
+            return
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.file = self.path.open("a+")
@@ -53,31 +60,46 @@ class Lock:
 
 
 class Leaving:
-    """Notes the first Ctrl-C or SIGTERM, so that the step can be finished and saved; a second one ends at once."""
+    """Notes the first Ctrl-C or SIGTERM, so that the step can be finished and saved; a second one ends at once.
+
+    ``signal``: the one to leave by, 0 if none: as of the last :meth:`poll`, so that all ranks leave after the same step.
+    """
 
     def __init__(self) -> None:
-        self.signal, self.process = 0, os.getpid()
+        self.signal, self.noted, self.process = 0, 0, os.getpid()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.signal = number
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_DFL)
+        self.noted = number
+        for each in (signal.SIGINT, signal.SIGTERM):  # torchrun hands on what the ranks may have got already
+            signal.signal(each, signal.SIG_DFL if distributed.world() == 1 else signal.SIG_IGN)
         if os.getpid() == self.process:  # not in those that load images, which get the signal too and are to go on
-            say(f"{signal.Signals(number).name}: finishing this step and saving; once more to leave at once")
+            say(f"{signal.Signals(number).name}: finishing this step and saving"
+                f"{'; once more to leave at once' * (distributed.world() == 1)}")
+
+    def poll(self) -> int:
+        """Look whether any rank has noted a signal. To be called by all of them."""
+        self.signal = int(*distributed.combine(self.noted, op="MAX"))
+        return self.signal
 
     def leave(self) -> None:
         """End with the signal's usual status."""
+        signal.signal(self.signal, signal.SIG_DFL)
         signal.raise_signal(self.signal)
 
 
 class Watchdog:
-    """Writes the stacks of all threads to ``stall.log`` when no step ends for some time, the first one included."""
+    """Writes the stacks of all threads to a file when no step ends for some time, the first one included.
+
+    It is ``stall.log`` in the folder, of other ranks ``stall_rank1.log``, ...
+    """
 
     def __init__(self, folder: Path, timeout: float) -> None:
         self.timeout = timeout
-        self.file = (folder / "stall.log").open("a") if timeout > 0 else None
+        folder.mkdir(parents=True, exist_ok=True)  # on the machines of other ranks it may be missing
+        name = "stall.log" if distributed.is_main() else f"stall_rank{distributed.rank()}.log"
+        self.file = (folder / name).open("a") if timeout > 0 else None
         self.step()
 
     def step(self) -> None:

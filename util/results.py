@@ -27,7 +27,7 @@ class Results:
             raise UserError(f"--results_dir {opt.results_dir}: cannot make {folder}: {error.strerror}") from None
         self.notes = [f"{opt.model}, {opt.netG}, {opt.direction}, epoch {opt.epoch}, images of {opt.dataroot}, "
                  f"preprocess {opt.preprocess}" + (f" {opt.load_size}" if opt.preprocess != "none" else "")]
-        if not opt.eval and (opt.norm == "batch" or not opt.no_dropout):
+        if not opt.eval and ("batch" in opt.norm or not opt.no_dropout):
             self.notes.append("Dropout and batch statistics are active, as in the pix2pix paper "
                          f"(seed {opt.seed}; --eval turns them off)")
         self.writer = ImageWriter()

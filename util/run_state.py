@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from options.parser import dump
-from util import checkpoint
+from util import checkpoint, distributed
 from util.background import Background, snapshot
 from util.console import UserError, say
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from util.visualizer import Visualizer
 
 STATE, MARKER = checkpoint.STATE, ".saving.json"
+SHARED = {"networks", "optimizers", "schedulers", "scaler"}  # what all ranks have alike
 
 
 @dataclass
@@ -47,12 +48,14 @@ class Position:
 
 
 class RunState:
-    """Saves and restores one training."""
+    """Saves and restores one training. All ranks take part, rank 0 alone writes."""
 
     def __init__(self, opt: Namespace, model: BaseModel, dataset: Loader, visualizer: Visualizer) -> None:
         self.opt, self.model, self.dataset, self.visualizer = opt, model, dataset, visualizer
         self.folder = Path(opt.checkpoints_dir) / opt.name
         self.data = dataset.contents()
+        if differ := _differences(distributed.same(self.data), self.data):
+            raise UserError(f"--dataroot {opt.dataroot} holds other files here than for rank 0 ({differ})")
         self.at = Position(opt.epoch_count)
         self.before_save: Callable[[], None] = lambda: None  # which may refuse to go on
         self.since = time.monotonic()
@@ -63,7 +66,7 @@ class RunState:
 
         The state of an earlier run in this folder, which holds its networks too, is not lost.
         """
-        if (self.folder / STATE).is_file():
+        if distributed.is_main() and (self.folder / STATE).is_file():
             kept = self.folder / f"earlier_{time.strftime('%Y%m%d_%H%M%S')}.pth"
             os.replace(self.folder / STATE, kept)
             say(f"{self.folder} holds an earlier run; its state is kept as {kept.name} (to go on with it, rename it to {STATE})")
@@ -78,17 +81,22 @@ class RunState:
         """
         self.background.wait()
         self.before_save()
+        model = self.model.training_state()
+        ranks = self._of_all_ranks(model)
+        if not distributed.is_main():
+            return
         now = time.monotonic()
         self.at.elapsed, self.since = self.at.elapsed + now - self.since, now
         state = {
             "number": f"{self.at.epoch}.{self.at.seen}.{time.time_ns()}",
             "position": asdict(self.at),
             "options": dump(self.opt),
-            "model": self.model.training_state(),
+            "model": model,
             "visualizer": self.visualizer.memory(),
             "data": self.data,
-            "skipped": self.dataset.skipped,
+            "skipped": self.dataset.skipped + sum(part["skipped"] for part in ranks),
             "random": _generators(),
+            "ranks": ranks,
         }
         from models.base_model import BaseModel
         own = type(self.model).save_networks is not BaseModel.save_networks  # of a custom model, which looks at its networks
@@ -96,6 +104,14 @@ class RunState:
         self.background.start(lambda: self._write(state, names, own))
         if own:
             self.background.wait()
+
+    def _of_all_ranks(self, model: dict) -> list[dict]:
+        """What ranks 1, 2, ... have of their own: image histories, generators; [] on any but rank 0."""
+        if distributed.world() == 1:
+            return []
+        return distributed.gather({} if distributed.is_main() else snapshot({
+            "model": {key: value for key, value in model.items() if key not in SHARED},
+            "random": _generators(), "skipped": self.dataset.skipped}))[1:]
 
     def _write(self, state: dict, names: tuple[int | str, ...], own: bool) -> None:
         """In this order, so that a kill at any instant leaves the old state or the new one; see :func:`recover`."""
@@ -136,11 +152,14 @@ class RunState:
         try:
             changed = _differences(state.get("data", self.data), self.data)
             self.at = Position(**state["position"])
-            self.model.load_training_state(state["model"])
+            ranks = [{"model": {}, "random": state["random"]}, *state.get("ranks", [])]
+            own = dict(enumerate(ranks)).get(distributed.rank(), {"model": {"pools": {}}})
+            self.model.load_training_state(state["model"] | own["model"])
             self._change_learning_rate(json.loads(state["options"])["lr"])
-            self.dataset.start, self.dataset.skipped = self.at.seen, state["skipped"]
-            _restore_generators(state["random"])
-            if not changed or self.opt.accept_new_data:
+            self.dataset.start, self.dataset.skipped = self.at.seen, state["skipped"] * distributed.is_main()
+            if "random" in own:
+                _restore_generators(own["random"])
+            if distributed.is_main() and (not changed or self.opt.accept_new_data):
                 self.visualizer.restore(state["visualizer"])  # last, for it cuts the log
         except Exception as error:  # a damaged or hostile file raises almost anything
             reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -148,6 +167,9 @@ class RunState:
         if changed and not self.opt.accept_new_data:
             raise UserError(f"--dataroot {self.opt.dataroot} does not hold the files that this run was trained on ({changed}); "
                             "put them back, or go on with what is there now, in a new order: --accept_new_data")
+        if len(ranks) != distributed.world():
+            say(f"This run was saved by {len(ranks)} processes and goes on in {distributed.world()}, so not exactly: image "
+                "histories of those that are gone are dropped, new ones start without, and a step takes other images together")
         if changed:
             say(f"The data are new from here on: {changed}")
         say(f"Continuing in epoch {self.at.epoch} after {self.at.seen} images ({self.at.total} in all)")

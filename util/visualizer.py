@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from argparse import Namespace
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 from util import checkpoint
 from util.console import say, warn
+from util.distributed import is_main
 from util.health import Health
 from util.images import tensor2im
 from util.sinks import START, Background, Log, Sink
@@ -20,15 +22,15 @@ from util.training_page import TrainingPage
 class Visualizer:
     """Official names and signatures, so that scripts that drive a training keep working.
 
-    Whatever fails while the training runs is said once and then left out.
+    Whatever fails while the training runs is said once and then left out. Only rank 0 shows and logs.
     """
 
     def __init__(self, opt: Namespace) -> None:
         """Raises UserError: a package is missing. OSError: the logs or the page cannot be written."""
         self.folder = Path(opt.checkpoints_dir) / opt.name
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.sinks = make_sinks(opt, self.folder)  # first, for it may be refused
-        self.log, self.metrics = Log(self.folder / "loss_log.txt"), Log(self.folder / "metrics.jsonl")
+        self.sinks = make_sinks(opt, self.folder) if is_main() else {}  # first, for it may be refused
+        self.log, self.metrics = (Log(self.folder / name if is_main() else Path(os.devnull))
+                                  for name in ("loss_log.txt", "metrics.jsonl"))
         self.health = Health(opt)
         self.failed: set[str] = set()
         self.iters, self.times = 0, {"time": 0.0, "data": 0.0}  # of the last line
@@ -127,6 +129,7 @@ def finite(values: dict[str, float]) -> dict[str, float | None]:
 
 def make_sinks(opt: Namespace, folder: Path) -> dict[str, Sink]:
     """Those that the options ask for, by the name under which messages and a saved state know them."""
+    folder.mkdir(parents=True, exist_ok=True)
     sinks: dict[str, Sink] = {}
     if not opt.no_html:
         (folder / "web" / "images").mkdir(parents=True, exist_ok=True)

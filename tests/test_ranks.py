@@ -1,0 +1,271 @@
+"""Several processes train one model as one process trains it on their batches together."""
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT, TINY, Programs, pictures
+from survival import OFTEN, TWO_EPOCHS, equal, state, subclass
+
+from data.order import Order
+from models import networks
+from options.parser import choose_device
+from util import distributed
+from util.console import UsageError
+
+BY_RANK = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "TORCHELASTIC_RUN_ID": "x",
+           "MASTER_ADDR": "127.0.0.1"}
+# In double precision; and one image has no finite gradients.
+EXACT = ("def __init__(self, opt):", "    super().__init__(opt)",
+         "    for net in (*self.get_networks().values(), self.criterionGAN):", "        net.double()",
+         "def set_input(self, data):", "    super().set_input(data)",
+         "    bad = torch.tensor([torch.nan if 'a3' in path else 1 for path in data['A_paths']]).view(-1, 1, 1, 1)",
+         "    self.real_A, self.real_B = self.real_A.double() * bad, self.real_B.double()")
+
+
+def arguments(data: Path, runs: Path, name: str, *more: object) -> list[str]:
+    return [str(each) for each in ("--dataroot", data, "--checkpoints_dir", runs, "--name", name, *TINY, *TWO_EPOCHS, *OFTEN, *more)]
+
+
+def work(rank: int, port: int, args: list[str], output: Path) -> None:
+    """The process of one rank, with what torchrun would tell it."""
+    os.environ.update({key: str(value) for key, value in BY_RANK.items()} | {"RANK": str(rank), "LOCAL_RANK": str(rank),
+                                                                           "MASTER_PORT": str(port)})
+    import train
+    from util.console import run_main
+    torch.set_num_threads(1)
+    sys.argv = ["train.py", *args]
+    with output.open("w", buffering=1) as file:
+        sys.stdout = sys.stderr = file
+        run_main(train.main)
+
+
+class Ranks:
+    """Two processes that train; ``out[rank]`` is what one has printed."""
+
+    def __init__(self, folder: Path, *args: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.files = [folder / f"rank{rank}.txt" for rank in (0, 1)]
+        context = multiprocessing.get_context("fork")
+        self.processes = [context.Process(target=work, args=(rank, port, list(args), self.files[rank])) for rank in (0, 1)]
+        for process in self.processes:
+            process.start()
+
+    def end(self) -> list[int | None]:
+        """Their exit statuses; none may hang."""
+        for process in self.processes:
+            process.join(60)
+        status = [process.exitcode for process in self.processes]
+        for process in self.processes:
+            process.kill()
+        return status
+
+    @property
+    def out(self) -> list[str]:
+        return [file.read_text() for file in self.files]
+
+    def wait_for(self, file: Path, words: str) -> None:
+        until = time.monotonic() + 60
+        while not (file.exists() and words in file.read_text()):
+            assert time.monotonic() < until and all(process.is_alive() for process in self.processes), self.out
+            time.sleep(0.005)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Programs:
+    """A folder ``data`` with 5 and 6 images, of which A's first cannot be read, and a model ``exact``."""
+    folder = tmp_path_factory.mktemp("ranks")
+    for seed, (name, count) in enumerate({"trainA": 5, "trainB": 6}.items()):
+        pictures(folder / "data" / name, [f"{name[-1].lower()}{i}.png" for i in range(count)], seed)
+        pictures(folder / "broken" / name, [f"{name[-1].lower()}{i}.png" for i in range(count)], seed)
+    (folder / "broken" / "trainA" / "a0.png").write_bytes(b"")
+    subclass(folder / "exact_model.py", *EXACT)
+    return Programs(folder)
+
+
+@pytest.fixture(scope="module")
+def ranks(place: Programs) -> Iterator[Callable[..., Ranks]]:
+    started: list[Ranks] = []
+
+    def start(*args: str) -> Ranks:
+        started.append(Ranks(place.folder, *args))
+        return started[-1]
+    yield start
+    for process in (process for each in started for process in each.processes):
+        process.kill()
+
+
+@pytest.mark.parametrize(("data", "one", "two"), [
+    ("data", ("--batch_size", "2", "--on_nonfinite", "skip"), ("--batch_size", "1")),
+    ("broken", ("--batch_size", "8", "--on_bad_image", "skip", "--ema", "0.9"),
+     ("--batch_size", "2", "--accumulate", "2", "--num_threads", "1"))])
+def test_ranks_equal_the_large_batch(place: Programs, ranks: Callable, data: str, one: tuple, two: tuple) -> None:
+    """Six images are seven batches of one, the last step has one image for two ranks; a gradient is not finite for one of them;
+    or there are six images for eight places, and one cannot be read."""
+    more = ("--model", place.folder / "exact_model.py", "--pool_size", "0", "--serial_batches", *one)
+    args = arguments(place.folder / data, place.runs, f"one_{data}", *more, *(["--max_dataset_size", "3"] * (data == "broken")))
+    place.train(*args).ok()
+    started = ranks(*args, "--name", f"two_{data}", *two)
+    assert started.end() == [0, 0], started.out
+    assert "in each of 2 processes" in started.out[0] and "Training" not in started.out[1]
+    folders = [place.runs / f"{name}_{data}" for name in ("one", "two")]
+    wanted, found = (state(folder) for folder in folders)
+    moved = 0.0
+    for name, weights in wanted["model"]["networks"].items():
+        for key, value in weights.items():
+            assert torch.allclose(value, found["model"]["networks"][name][key], rtol=0, atol=1e-9), (name, key)
+            moved = max(moved, float(value.abs().max()))
+    assert moved > 0.01 and wanted["position"]["total"] == found["position"]["total"] > 0
+    assert wanted["skipped"] == found["skipped"] == (2 if data == "broken" else 0)
+    files = [{path.name for path in folder.rglob("*")} for folder in folders]
+    assert files[0] == files[1]  # one writer
+    logs = [(folder / "loss_log.txt").read_text().splitlines() for folder in folders]
+    assert [line.split(", time")[0] for line in logs[0][1:]] == [line.split(", time")[0] for line in logs[1][1:]]
+    assert ("not finite" in started.out[0]) == ("not finite" in started.out[1]) == (data == "data")
+
+
+def test_a_signal_to_one_and_the_way_back(place: Programs, ranks: Callable) -> None:
+    """Both leave after the same step, what is saved is saved once, and the run goes on exactly: dropout, histories and all."""
+    dropout = subclass(place.folder / "dropout_model.py", "@staticmethod", "def modify_commandline_options(parser, is_train):",
+                       "    CycleGANModel.modify_commandline_options(parser, is_train)", "    parser.set_defaults(no_dropout=False)",
+                       "    return parser")
+    args = arguments(place.folder / "data", place.runs, "whole", "--model", dropout, "--pool_size", "2", "--n_epochs", "6",
+                     "--save_latest_freq", "5000", "--panel_size", "1")
+    assert ranks(*args).end() == [0, 0]
+    broken = ranks(*args, "--name", "x")
+    broken.wait_for(place.runs / "x" / "loss_log.txt", "epoch: 2,")
+    os.kill(broken.processes[1].pid, signal.SIGTERM)
+    assert broken.end() == [-signal.SIGTERM] * 2, broken.out
+    assert broken.out[0].count("Saved in epoch") == 1 and "Saved" not in broken.out[1]
+    saved = state(place.runs / "x")
+    assert 6 <= saved["position"]["total"] < 36 and len(saved["ranks"]) == 1
+    histories = [part["model"]["pools"]["fake_A_pool"] for part in (saved, saved["ranks"][0])]
+    assert len(histories[0]) == len(histories[1]) == 2 and not torch.equal(histories[0][0], histories[1][0])
+    assert not torch.equal(saved["random"]["torch"], saved["ranks"][0]["random"]["torch"])
+    again = ranks("--continue_train", "--name", "x", "--checkpoints_dir", str(place.runs))
+    assert again.end() == [0, 0], again.out
+    assert "processes and goes on" not in again.out[0] and equal(place)
+    alone = place.train("--continue_train", "--name", "x", "--checkpoints_dir", place.runs, "--n_epochs", "7").ok()
+    assert "was saved by 2 processes and goes on in 1, so not exactly" in alone.out
+    assert state(place.runs / "x")["ranks"] == []
+    more_again = ranks("--continue_train", "--name", "x", "--checkpoints_dir", str(place.runs), "--n_epochs", "8")
+    assert more_again.end() == [0, 0] and "was saved by 1 processes and goes on in 2" in more_again.out[0]
+
+
+def test_an_unreadable_image_ends_all(place: Programs, ranks: Callable) -> None:
+    """Only the second rank meets it; the first saves what was done before."""
+    (place.folder / "late").mkdir()
+    for name in ("trainA", "trainB"):
+        pictures(place.folder / "late" / name, [f"{i}.png" for i in range(4)])
+    (place.folder / "late" / "trainA" / "3.png").write_bytes(b"")
+    started = ranks(*arguments(place.folder / "late", place.runs, "late", "--serial_batches", "--n_epochs", "1"))
+    assert started.end() == [1, 1]
+    assert "error (rank 1): " in started.out[1] and "3.png" in started.out[1]
+    assert "error (rank 0): another process cannot read an image" in started.out[0]
+    assert state(place.runs / "late")["position"]["seen"] == 2 and "Traceback" not in "".join(started.out)
+
+
+def test_a_dead_rank_ends_all(place: Programs) -> None:
+    """Under torchrun itself. The other one neither hangs nor saves."""
+    model = subclass(place.folder / "dying_model.py", "def optimize_parameters(self):", "    super().optimize_parameters()",
+                     "    if os.environ['RANK'] == '1' and 'a2' in self.image_paths[0] + self.image_paths[-1]:",
+                     "        raise ValueError('this is why')")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0",
+               "--rdzv_endpoint", "localhost:0", "--rdzv_backend", "c10d", "train.py",
+               *arguments(place.folder / "data", place.runs, "dying", "--model", model, "--save_latest_freq", "5000",
+                          "--no_html")]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False,
+                           env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert ended.returncode and "ValueError: this is why" in ended.stderr
+    assert "error (rank 0): another process of this training has ended" in ended.stderr
+    assert state(place.runs / "dying")["position"]["total"] == 0
+
+
+@pytest.mark.parametrize(("size", "batch", "count", "start"), [
+    (7, 1, 2, 0), (8, 2, 2, 0), (5, 2, 4, 0), (1, 1, 3, 0), (11, 3, 3, 2), (6, 1, 2, 6)])
+def test_every_image_once(size: int, batch: int, count: int, start: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All ranks make the same number of steps, in the order of one process with the large batch."""
+    def parts(rank: int, world: int, batch: int) -> list[list[tuple]]:
+        monkeypatch.setattr("util.distributed.rank", lambda: rank)
+        monkeypatch.setattr("util.distributed.world", lambda: world)
+        order = Order(size, 1, True, batch)
+        order.epoch, order.start = 3, start
+        keys = iter(order)
+        return [[next(keys) for _ in range(n)] for n in order.sizes()]
+    whole, of_ranks = parts(0, 1, batch * count), [parts(rank, count, batch) for rank in range(count)]
+    assert {len(part) for part in of_ranks} == {len(whole)}
+    assert [sum(together, []) for together in zip(*of_ranks, strict=True)] == whole
+    assert len({key for step in whole for key in step}) == size - start
+
+
+@pytest.fixture
+def as_rank(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """As the first or second of two."""
+    def be(rank: int) -> None:
+        for key, value in (BY_RANK | {"RANK": rank, "LOCAL_RANK": rank}).items():
+            monkeypatch.setenv(key, str(value))
+    return be
+
+
+def test_devices_of_ranks(as_rank: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    with pytest.raises(UsageError, match=r"torchrun --nproc_per_node 2 train.py --gpu_ids 2,3"):
+        choose_device("2,3")
+    as_rank(1)
+    assert [choose_device(each) for each in ("auto", "2,3", "-1")] == [([1], "cuda:1"), ([3], "cuda:3"), ([], "cpu")]
+    with pytest.raises(UsageError, match=r"torchrun --nproc_per_node 1 "):
+        choose_device("0")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UsageError, match="1 CUDA GPUs are visible"):
+        choose_device("auto")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device("auto") == ([], "cpu")  # gloo knows no MPS
+
+
+def test_what_ranks_cannot_do(place: Programs, as_rank: Callable) -> None:
+    as_rank(0)
+    data = place.folder / "data"
+    result = place.train(*arguments(data, place.runs, "none", "--norm", "sync_batch"))
+    assert result.status == 2 and "--norm sync_batch" in result.err and result.err.count("\n") == 1
+    result = place.test("--dataroot", data, "--name", "one_data")
+    assert result.status == 2 and "not with torchrun" in result.err
+
+
+def test_torchs_numbers_count_under_torchrun_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")  # as clusters tell the number of machines
+    monkeypatch.setenv("RANK", "1")
+    assert (distributed.rank(), distributed.world(), distributed.is_main()) == (0, 1, True)
+
+
+def test_norms_of_ranks(place: Programs) -> None:
+    """sync_batch alone is batch norm, with the same names of weights; a run may change from one to the other."""
+    x = torch.rand(2, 3, 32, 32)
+    for synchronised, plain in (("sync_batch", "batch"), ("sync_instance", "instance")):
+        results = []
+        for norm in (synchronised, plain):
+            torch.manual_seed(0)
+            net = networks.define_G(3, 3, 2, "resnet_6blocks", norm)
+            results.append((net(x), net.state_dict(), networks.apart(net)))
+        (a, weights, apart), (b, wanted, wanted_apart) = results
+        assert torch.equal(a, b) and apart == wanted_apart == (plain == "instance")
+        assert all(torch.equal(value, weights[key]) for key, value in wanted.items()) and weights.keys() == wanted.keys()
+    one_epoch = ("--n_epochs", "1", "--no_html")
+    place.train(*arguments(place.folder / "data", place.runs, "norm", "--norm", "batch", *one_epoch)).ok()
+    result = place.train("--continue_train", "--name", "norm", "--norm", "sync_batch", "--n_epochs", "2").ok()
+    assert "--norm batch -> sync_batch" in result.out
+    assert json.loads((place.runs / "norm" / "train_opt.json").read_text())["norm"] == "sync_batch"
+    place.test("--dataroot", place.folder / "data", "--name", "norm", "--phase", "train", "--gpu_ids", "-1").ok()
