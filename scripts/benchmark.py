@@ -34,6 +34,7 @@ from scripts.benchmark_cases import (  # noqa: E402
     plain_loading,
     program,
     quiet,
+    ranks,
     saving,
     step,
     testing,
@@ -119,6 +120,8 @@ def sections(folder: Path, fast: bool) -> Iterator[tuple[str, list[Variant], int
     yield "output", [Variant("one by one, Pillow's PNG", testing, (folder / "output", True)),
                      Variant("test.py", testing, (folder / "output", False))], 2 if fast else 3
     yield "saving", [Variant("save stops training for", saving, (folder / "save", *(small if fast else ())))], 3
+    yield "ranks", [Variant(f"{count} x 1 thread, an image", ranks, (folder, count, 16 if fast else 64, *small))
+                    for count in (1, 2)], 2 if fast else 5
     yield "start-up", [Variant("train.py --help", program, ("train.py", "--help")),
                        Variant("python -c 'import torch'", program, ("-c", "import torch")),
                        Variant("train.py until step 1 (tiny)", first_step, (folder,))], 2 if fast else 3
@@ -137,7 +140,7 @@ def machine() -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small cases only, few rounds")
-    parser.add_argument("--only", nargs="+", default=[""], metavar="SECTION", help="step, input, output, saving, start-up")
+    parser.add_argument("--only", nargs="+", default=[""], metavar="SECTION", help="step, input, output, saving, ranks, start-up")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures there")
     opt = parser.parse_args()
     here = machine()

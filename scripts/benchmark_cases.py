@@ -3,12 +3,15 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from util.console import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 QUIET = ["--display_id", "0", "--no_html", "--seed", "1"]
@@ -180,6 +183,26 @@ def program(*command: str) -> tuple[Once, dict[str, Any]]:
     def once() -> int:
         subprocess.run([sys.executable, *command], cwd=ROOT, check=True, capture_output=True)
         return 0
+    return once, {}
+
+
+def ranks(folder: Path, count: int, images: int, *args: str) -> tuple[Once, dict[str, Any]]:
+    """An image's share of the second epoch of a training in ``count`` processes of one thread each."""
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(count), "--rdzv_backend", "c10d", "--rdzv_endpoint",
+                "localhost:0"]
+    command = [sys.executable, "-u", *(launcher if count > 1 else []), "train.py", "--dataroot", "datasets/atlas",
+               "--checkpoints_dir", str(folder), "--name", f"ranks{count}", "--num_threads", "0", "--max_dataset_size",
+               str(images), "--print_freq", str(images), "--n_epochs", "2", "--n_epochs_decay", "0", *QUIET, *args]
+
+    def once() -> int:
+        ends = []
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                              env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:
+            for line in process.stdout or ():
+                ends += [time.perf_counter_ns()] if line.startswith("(epoch") else []
+        if process.returncode:
+            raise UserError(f"ended with status {process.returncode}: {' '.join(command)}")
+        return -round((ends[1] - ends[0]) / images)
     return once, {}
 
 

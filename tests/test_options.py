@@ -184,7 +184,7 @@ def test_help_shows_what_there_is(run: Programs) -> None:
     text = help_of(run, "train")
     assert "colorization, cycle_gan, pix2pix, template, test" in text
     assert "aligned, colorization, single, template, unaligned" in text
-    assert "{instance,batch,none}" in text and "default: 0.0002" in text
+    assert "{instance,batch,none,sync_batch,sync_instance}" in text and "default: 0.0002" in text
     assert "default: unet_256" in help_of(run, "train", "--model", "pix2pix")  # the defaults that hold for this model
 
 
