@@ -85,5 +85,6 @@ def choose_device(gpu_ids: str) -> tuple[list[int], str]:
                          f"torchrun --nproc_per_node {len(ids)} train.py --gpu_ids {gpu_ids} ... (docs/several_gpus.md)")
     if max(ids) >= torch.cuda.device_count():
         raise UsageError(f"--gpu_ids {gpu_ids}: {torch.cuda.device_count()} CUDA GPUs are visible here; "
-                         f"leave the option out to choose a device, or give -1 for the CPU{', or fewer --nproc_per_node' * (ranks > 1)}")
+                         "leave the option out to choose a device, or give -1 for the CPU"
+                         + ", or fewer --nproc_per_node" * (ranks > 1))
     return [ids[local]], f"cuda:{ids[local]}"

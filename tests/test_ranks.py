@@ -1,7 +1,6 @@
 """Several processes train one model as one process trains it on their batches together."""
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
@@ -16,15 +15,8 @@ import pytest
 import torch
 from conftest import ROOT, TINY, Programs, pictures
 from survival import OFTEN, TWO_EPOCHS, equal, state, subclass
+from test_rank_options import BY_RANK
 
-from data.order import Order
-from models import networks
-from options.parser import choose_device
-from util import distributed
-from util.console import UsageError
-
-BY_RANK = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "TORCHELASTIC_RUN_ID": "x",
-           "MASTER_ADDR": "127.0.0.1"}
 # In double precision; and one image has no finite gradients.
 EXACT = ("def __init__(self, opt):", "    super().__init__(opt)",
          "    for net in (*self.get_networks().values(), self.criterionGAN):", "        net.double()",
@@ -34,7 +26,8 @@ EXACT = ("def __init__(self, opt):", "    super().__init__(opt)",
 
 
 def arguments(data: Path, runs: Path, name: str, *more: object) -> list[str]:
-    return [str(each) for each in ("--dataroot", data, "--checkpoints_dir", runs, "--name", name, *TINY, *TWO_EPOCHS, *OFTEN, *more)]
+    given = ("--dataroot", data, "--checkpoints_dir", runs, "--name", name, *TINY, *TWO_EPOCHS, *OFTEN, *more)
+    return [str(each) for each in given]
 
 
 def work(rank: int, port: int, args: list[str], output: Path) -> None:
@@ -87,7 +80,7 @@ class Ranks:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Programs:
     """A folder ``data`` with 5 and 7 images, the same with A's first unreadable, and a model ``exact``."""
     folder = tmp_path_factory.mktemp("ranks")
-    for seed, (name, count) in enumerate({"trainA": 5, "trainB": 7}.items()):
+    for seed, (name, count) in enumerate({"trainA": 5, "trainB": 7, "valA": 1, "valB": 1}.items()):
         pictures(folder / "data" / name, [f"{name[-1].lower()}{i}.png" for i in range(count)], seed)
         pictures(folder / "broken" / name, [f"{name[-1].lower()}{i}.png" for i in range(count)], seed)
     (folder / "broken" / "trainA" / "a0.png").write_bytes(b"")
@@ -139,28 +132,29 @@ def test_ranks_equal_the_large_batch(place: Programs, ranks: Callable, data: str
 def test_a_signal_to_one_and_the_way_back(place: Programs, ranks: Callable) -> None:
     """Both leave after the same step, what is saved is saved once, and the run goes on exactly: dropout, histories and all."""
     dropout = subclass(place.folder / "dropout_model.py", "@staticmethod", "def modify_commandline_options(parser, is_train):",
-                       "    CycleGANModel.modify_commandline_options(parser, is_train)", "    parser.set_defaults(no_dropout=False)",
-                       "    return parser")
-    args = arguments(place.folder / "data", place.runs, "whole", "--model", dropout, "--pool_size", "2", "--n_epochs", "6",
-                     "--save_latest_freq", "5000", "--panel_size", "1")
+                       "    CycleGANModel.modify_commandline_options(parser, is_train)",
+                       "    parser.set_defaults(no_dropout=False)", "    return parser")
+    args = arguments(place.folder / "data", place.runs, "whole", "--model", dropout, "--pool_size", "2", "--n_epochs", "3",
+                     "--save_latest_freq", "5000", "--panel_size", "1", "--val_freq", "1")
     assert ranks(*args).end() == [0, 0]
     broken = ranks(*args, "--name", "x")
-    broken.wait_for(place.runs / "x" / "loss_log.txt", "epoch: 2,")
+    broken.wait_for(place.runs / "x" / "loss_log.txt", "epoch: 1, iters: 6")
     os.kill(broken.processes[1].pid, signal.SIGTERM)
     assert broken.end() == [-signal.SIGTERM] * 2, broken.out
     assert broken.out[0].count("Saved in epoch") == 1 and "Saved" not in broken.out[1]
     saved = state(place.runs / "x")
-    assert 8 <= saved["position"]["total"] < 48 and len(saved["ranks"]) == 1
+    assert 6 <= saved["position"]["total"] < 24 and len(saved["ranks"]) == 1
     histories = [part["model"]["pools"]["fake_A_pool"] for part in (saved, saved["ranks"][0])]
     assert len(histories[0]) == len(histories[1]) == 2 and not torch.equal(histories[0][0], histories[1][0])
     assert not torch.equal(saved["random"]["torch"], saved["ranks"][0]["random"]["torch"])
     again = ranks("--continue_train", "--name", "x", "--checkpoints_dir", str(place.runs))
     assert again.end() == [0, 0], again.out
     assert "processes and goes on" not in again.out[0] and equal(place)
-    alone = place.train("--continue_train", "--name", "x", "--checkpoints_dir", place.runs, "--n_epochs", "7").ok()
+    assert (place.runs / "x" / "best_net_G_A.pth").is_file() and "Validation (" in again.out[0]
+    alone = place.train("--continue_train", "--name", "x", "--checkpoints_dir", place.runs, "--n_epochs", "4").ok()
     assert "was saved by 2 processes and goes on in 1, so not exactly" in alone.out
     assert state(place.runs / "x")["ranks"] == []
-    more_again = ranks("--continue_train", "--name", "x", "--checkpoints_dir", str(place.runs), "--n_epochs", "8")
+    more_again = ranks("--continue_train", "--name", "x", "--checkpoints_dir", str(place.runs), "--n_epochs", "5")
     assert more_again.end() == [0, 0] and "was saved by 1 processes and goes on in 2" in more_again.out[0]
 
 
@@ -191,81 +185,3 @@ def test_a_dead_rank_ends_all(place: Programs) -> None:
     assert ended.returncode and "ValueError: this is why" in ended.stderr
     assert "error (rank 0): another process of this training has ended" in ended.stderr
     assert state(place.runs / "dying")["position"]["total"] == 0
-
-
-@pytest.mark.parametrize(("size", "batch", "count", "start"), [
-    (7, 1, 2, 0), (8, 2, 2, 0), (5, 2, 4, 0), (1, 1, 3, 0), (11, 3, 3, 2), (6, 1, 2, 6)])
-def test_every_image_once(size: int, batch: int, count: int, start: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All ranks make the same number of steps, in the order of one process with the large batch."""
-    def parts(rank: int, world: int, batch: int) -> list[list[tuple]]:
-        monkeypatch.setattr("util.distributed.rank", lambda: rank)
-        monkeypatch.setattr("util.distributed.world", lambda: world)
-        order = Order(size, 1, True, batch)
-        order.epoch, order.start = 3, start
-        keys = iter(order)
-        return [[next(keys) for _ in range(n)] for n in order.sizes()]
-    whole, of_ranks = parts(0, 1, batch * count), [parts(rank, count, batch) for rank in range(count)]
-    assert {len(part) for part in of_ranks} == {len(whole)}
-    assert [sum(together, []) for together in zip(*of_ranks, strict=True)] == whole
-    assert len({key for step in whole for key in step}) == size - start
-
-
-@pytest.fixture
-def as_rank(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """As the first or second of two."""
-    def be(rank: int) -> None:
-        for key, value in (BY_RANK | {"RANK": rank, "LOCAL_RANK": rank}).items():
-            monkeypatch.setenv(key, str(value))
-    return be
-
-
-def test_devices_of_ranks(as_rank: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    with pytest.raises(UsageError, match=r"torchrun --nproc_per_node 2 train.py --gpu_ids 2,3"):
-        choose_device("2,3")
-    as_rank(1)
-    assert [choose_device(each) for each in ("auto", "2,3", "-1")] == [([1], "cuda:1"), ([3], "cuda:3"), ([], "cpu")]
-    with pytest.raises(UsageError, match=r"torchrun --nproc_per_node 1 "):
-        choose_device("0")
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(UsageError, match="1 CUDA GPUs are visible"):
-        choose_device("auto")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert choose_device("auto") == ([], "cpu")  # gloo knows no MPS
-
-
-def test_what_ranks_cannot_do(place: Programs, as_rank: Callable) -> None:
-    as_rank(0)
-    data = place.folder / "data"
-    result = place.train(*arguments(data, place.runs, "none", "--norm", "sync_batch"))
-    assert result.status == 2 and "--norm sync_batch" in result.err and result.err.count("\n") == 1
-    result = place.test("--dataroot", data, "--name", "one_data")
-    assert result.status == 2 and "not with torchrun" in result.err
-
-
-def test_torchs_numbers_count_under_torchrun_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "4")  # as clusters tell the number of machines
-    monkeypatch.setenv("RANK", "1")
-    assert (distributed.rank(), distributed.world(), distributed.is_main()) == (0, 1, True)
-
-
-def test_norms_of_ranks(place: Programs) -> None:
-    """sync_batch alone is batch norm, with the same names of weights; a run may change from one to the other."""
-    x = torch.rand(2, 3, 32, 32)
-    for synchronised, plain in (("sync_batch", "batch"), ("sync_instance", "instance")):
-        results = []
-        for norm in (synchronised, plain):
-            torch.manual_seed(0)
-            net = networks.define_G(3, 3, 2, "resnet_6blocks", norm)
-            results.append((net(x), net.state_dict(), networks.apart(net)))
-        (a, weights, apart), (b, wanted, wanted_apart) = results
-        assert torch.equal(a, b) and apart == wanted_apart == (plain == "instance")
-        assert all(torch.equal(value, weights[key]) for key, value in wanted.items()) and weights.keys() == wanted.keys()
-    one_epoch = ("--n_epochs", "1", "--no_html")
-    place.train(*arguments(place.folder / "data", place.runs, "norm", "--norm", "batch", *one_epoch)).ok()
-    result = place.train("--continue_train", "--name", "norm", "--norm", "sync_batch", "--n_epochs", "2").ok()
-    assert "--norm batch -> sync_batch" in result.out
-    assert json.loads((place.runs / "norm" / "train_opt.json").read_text())["norm"] == "sync_batch"
-    place.test("--dataroot", place.folder / "data", "--name", "norm", "--phase", "train", "--gpu_ids", "-1").ok()

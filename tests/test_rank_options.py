@@ -1,0 +1,95 @@
+"""What each of several processes takes: images, devices, norms; and what they are refused."""
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import CPU, ONE_EPOCH, TINY, Programs
+
+from data.order import Order
+from models import networks
+from options.parser import choose_device
+from util import distributed
+from util.console import UsageError
+
+BY_RANK = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "TORCHELASTIC_RUN_ID": "x",
+           "MASTER_ADDR": "127.0.0.1"}
+
+
+@pytest.mark.parametrize(("size", "batch", "count", "start"), [
+    (7, 1, 2, 0), (8, 2, 2, 0), (5, 2, 4, 0), (1, 1, 3, 0), (11, 3, 3, 2), (6, 1, 2, 6)])
+def test_every_image_once(size: int, batch: int, count: int, start: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All ranks make the same number of steps, in the order of one process with the large batch."""
+    def parts(rank: int, world: int, batch: int) -> list[list[tuple]]:
+        monkeypatch.setattr("util.distributed.rank", lambda: rank)
+        monkeypatch.setattr("util.distributed.world", lambda: world)
+        order = Order(size, 1, True, batch)
+        order.epoch, order.start = 3, start
+        keys = iter(order)
+        return [[next(keys) for _ in range(n)] for n in order.sizes()]
+    whole, of_ranks = parts(0, 1, batch * count), [parts(rank, count, batch) for rank in range(count)]
+    assert {len(part) for part in of_ranks} == {len(whole)}
+    assert [sum(together, []) for together in zip(*of_ranks, strict=True)] == whole
+    assert len({key for step in whole for key in step}) == size - start
+
+
+@pytest.fixture
+def as_rank(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """As the first or second of two."""
+    def be(rank: int) -> None:
+        for key, value in (BY_RANK | {"RANK": rank, "LOCAL_RANK": rank}).items():
+            monkeypatch.setenv(key, str(value))
+    return be
+
+
+def test_devices_of_ranks(as_rank: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    with pytest.raises(UsageError, match=r"torchrun --nproc_per_node 2 train.py --gpu_ids 2,3"):
+        choose_device("2,3")
+    as_rank(1)
+    assert [choose_device(each) for each in ("auto", "2,3", "-1")] == [([1], "cuda:1"), ([3], "cuda:3"), ([], "cpu")]
+    with pytest.raises(UsageError, match=r"torchrun --nproc_per_node 1 "):
+        choose_device("0")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UsageError, match="1 CUDA GPUs are visible"):
+        choose_device("auto")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device("auto") == ([], "cpu")  # gloo knows no MPS
+
+
+def test_what_ranks_cannot_do(run: Programs, unaligned: Path, as_rank: Callable) -> None:
+    as_rank(0)
+    result = run.train("--dataroot", unaligned, *CPU, "--norm", "sync_batch")
+    assert result.status == 2 and "--norm sync_batch" in result.err and result.err.count("\n") == 1
+    result = run.test("--dataroot", unaligned, *CPU)
+    assert result.status == 2 and "not with torchrun" in result.err
+
+
+def test_torchs_numbers_count_under_torchrun_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")  # as clusters tell the number of machines
+    monkeypatch.setenv("RANK", "1")
+    assert (distributed.rank(), distributed.world(), distributed.is_main()) == (0, 1, True)
+
+
+def test_norms_of_ranks(run: Programs, unaligned: Path) -> None:
+    """sync_batch alone is batch norm, with the same names of weights; a run may change from one to the other."""
+    x = torch.rand(2, 3, 32, 32)
+    for synchronised, plain in (("sync_batch", "batch"), ("sync_instance", "instance")):
+        results = []
+        for norm in (synchronised, plain):
+            torch.manual_seed(0)
+            net = networks.define_G(3, 3, 2, "resnet_6blocks", norm)
+            results.append((net(x), net.state_dict(), networks.apart(net)))
+        (a, weights, apart), (b, wanted, wanted_apart) = results
+        assert torch.equal(a, b) and apart == wanted_apart == (plain == "instance")
+        assert all(torch.equal(value, weights[key]) for key, value in wanted.items()) and weights.keys() == wanted.keys()
+    run.train("--dataroot", unaligned, "--name", "norm", *TINY, *ONE_EPOCH, "--norm", "batch", "--no_html").ok()
+    result = run.train("--continue_train", "--name", "norm", "--norm", "sync_batch", "--n_epochs", "2").ok()
+    assert "--norm batch -> sync_batch" in result.out
+    assert json.loads((run.runs / "norm" / "train_opt.json").read_text())["norm"] == "sync_batch"
+    run.test("--dataroot", unaligned, "--name", "norm", *CPU).ok()
