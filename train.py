@@ -182,7 +182,8 @@ def crosses(total: int, passed: int, frequency: int) -> bool:
 
 def command(opt: Namespace) -> str:
     where = "" if opt.checkpoints_dir == "./checkpoints" else f" --checkpoints_dir {shlex.quote(opt.checkpoints_dir)}"
-    return f"python train.py --continue_train --name {shlex.quote(opt.name)}{where}"
+    program = "python" if distributed.world() == 1 else f"torchrun --nproc_per_node {distributed.local_world()}"
+    return f"{program} train.py --continue_train --name {shlex.quote(opt.name)}{where}"
 
 
 if __name__ == "__main__":

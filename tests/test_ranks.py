@@ -141,6 +141,7 @@ def test_a_signal_to_one_and_the_way_back(place: Programs, ranks: Callable) -> N
     broken.wait_for(place.runs / "x" / "loss_log.txt", "epoch: 1, iters: 6")
     os.kill(broken.processes[1].pid, signal.SIGTERM)
     assert broken.end() == [-signal.SIGTERM] * 2, broken.out
+    assert "Go on with: torchrun --nproc_per_node 2 train.py --continue_train --name x" in broken.out[0]
     assert broken.out[0].count("Saved in epoch") == 1 and "Saved" not in broken.out[1]
     saved = state(place.runs / "x")
     assert 6 <= saved["position"]["total"] < 24 and len(saved["ranks"]) == 1
