@@ -16,6 +16,7 @@ def main() -> None:
     from util.results import Results
 
     dataset = create_dataset(opt)
+    dataset.device = opt.device
     model = create_model(opt)
     model.setup(opt)
     options.print_options(opt)

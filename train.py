@@ -37,6 +37,7 @@ def main() -> None:
     leaving = Leaving()
     seed_everything(opt.seed, deterministic=opt.deterministic)
     dataset = create_dataset(opt)
+    dataset.device = opt.device
     model = create_model(opt)
     model.setup(opt)
     with distributed.alone():

@@ -61,6 +61,12 @@ class BaseDataset(Dataset, ABC):
         """The image for a network of so many channels (see ``read_image``). Raises UserError where it cannot be read."""
         return read_image(path, channels, exif=not self.opt.no_exif)
 
+    def image(self, path: str, channels: int, transform: Callable) -> Any:
+        """``transform`` of the image; as bytes, which are faster, if it is just what ``get_transform(opt)`` gave."""
+        if isinstance(transform, Steps) and transform.are_those_for(self.opt, channels == 1):
+            return self.placed(self.fitted(path, channels))
+        return transform(self.read(path, channels))
+
     def fitted(self, path: str, *channels: int) -> np.ndarray:
         """The image (or the images side by side in the file), resized as ``--preprocess`` says; cached if asked for.
 
@@ -103,8 +109,14 @@ def get_params(opt: Namespace, size: tuple[int, int]) -> dict:
 class Steps:
     """Calls ``transforms`` one after the other."""
 
-    def __init__(self, transforms: list[Callable]) -> None:
+    def __init__(self, transforms: list[Callable], made_for: tuple | None = None) -> None:
+        """Args: made_for: options and grayscale, if these are the steps that ``placed(fitted(...))`` takes at once."""
         self.transforms = transforms
+        self.made_for, self.as_made = made_for, list(transforms)
+
+    def are_those_for(self, opt: Namespace, grayscale: bool) -> bool:
+        return self.made_for is not None and self.made_for[0] is opt and self.made_for[1] == grayscale \
+            and self.transforms == self.as_made
 
     def __call__(self, image: Any) -> Any:
         for step in self.transforms:
@@ -126,7 +138,8 @@ def get_transform(opt: Namespace, params: dict | None = None, grayscale: bool = 
                              functools.partial(_crop, opt=opt, params=params)]
     if not opt.no_flip:
         steps.append(functools.partial(_flip, params=params))
-    return Steps([*steps, to_tensor] if convert else steps)
+    usual = params is None and method == BICUBIC and convert
+    return Steps([*steps, to_tensor] if convert else steps, (opt, grayscale) if usual else None)
 
 
 def fit(image: Image.Image, opt: Namespace, grayscale: bool = False, method: Any = BICUBIC) -> Image.Image:

@@ -37,7 +37,7 @@ class Unreadable(UserError):
 class Loader:
     """Iterating gives one epoch of batches; the next pass is the next epoch.
 
-    Of our own datasets the images come as floats on the model's device, copied there while it computes.
+    Of our own datasets the images come on ``device``, copied there while the model computes.
 
     Attributes:
         dataset: the dataset itself.
@@ -46,11 +46,12 @@ class Loader:
         passed: how many images the last batch stands for, on all ranks: as officially, a short one counts as a full one.
         per_step: how many images a full step takes on all ranks.
         share: the part of the last step's images that this rank has; 1 where it is alone.
+        device: where images are to be; the CPU, as officially, where a program does not set it to the model's.
         skipped: how many unreadable images have been left out so far (``--on_bad_image skip``).
     """
 
     def __init__(self, dataset: BaseDataset, opt: Namespace) -> None:
-        self.dataset, self.root, self.device = dataset, opt.dataroot, opt.device
+        self.dataset, self.root, self.device = dataset, opt.dataroot, "cpu"
         self.epoch = getattr(opt, "epoch_count", 1)
         warnings.filterwarnings("ignore", "This DataLoader will create")  # --num_threads is the user's choice
         self.start = self.skipped = self.passed = 0

@@ -14,12 +14,12 @@ class SingleDataset(BaseDataset):
         super().__init__(opt)
         self.A_paths = make_dataset(opt.dataroot, opt.max_dataset_size)
         check_sizes(opt, self.A_paths)
-        self.transform = get_transform(opt, grayscale=opt.input_nc == 1)  # for subclasses, as officially
+        self.transform = get_transform(opt, grayscale=opt.input_nc == 1)
 
     def pixels(self, index: int) -> dict:
         """{"A": uint8 (C, H, W), "A_paths": str}"""
         path = self.A_paths[index]
-        return {"A": self.placed(self.fitted(path, self.opt.input_nc)), "A_paths": path}
+        return {"A": self.image(path, self.opt.input_nc, self.transform), "A_paths": path}
 
     def __len__(self) -> int:
         return len(self.A_paths)

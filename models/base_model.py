@@ -99,6 +99,12 @@ class BaseModel(ABC):
         """The images of the last batch, (N, C, H, W) in [-1, 1], in the order of ``visual_names``."""
         return OrderedDict((name, getattr(self, name)) for name in self.visual_names)
 
+    def preset_visuals(self) -> None:
+        """Make images that no step has computed so far None."""
+        for name in self.visual_names:
+            if not hasattr(self, name):
+                setattr(self, name, None)
+
     def get_image_paths(self) -> list[str]:
         """Paths of the input images of the last batch."""
         return self.image_paths
@@ -123,7 +129,7 @@ class BaseModel(ABC):
                                 "own sets self.metric; linear, step and cosine need none")
             self.schedulers = [get_scheduler(optimizer, opt) for optimizer in self.optimizers]
         if checkpoint.resumable(opt):
-            pass  # the training state holds the networks, too
+            self._load_from_state()
         elif not self.isTrain or opt.continue_train:
             self.load_networks(f"iter_{opt.load_iter}" if opt.load_iter > 0 else opt.epoch)
         else:
@@ -171,6 +177,16 @@ class BaseModel(ABC):
         """Write ``{epoch}_net_{name}.pth`` for each network; each file is complete or not there."""
         for name, weights in self.get_weights().items():
             checkpoint.save_state_dict(weights, Path(self.save_dir) / f"{epoch}_net_{name}.pth")
+
+    def _load_from_state(self) -> None:
+        """The networks of the run that goes on; train.py then restores the rest, other programs have these at least."""
+        path = Path(self.save_dir) / checkpoint.STATE
+        state = checkpoint.load(path)
+        try:
+            for name, net in self.get_networks().items():
+                net.load_state_dict(state["model"]["networks"][name])
+        except Exception as error:  # a damaged or hostile file raises almost anything
+            raise UserError(f"{path} does not fit this run: {(str(error) or type(error).__name__).splitlines()[0]}") from None
 
     def load_networks(self, epoch: int | str) -> None:
         """Read them again, also from the official code. Raises UserError: not there, damaged, or of another shape."""

@@ -86,7 +86,8 @@ class CycleGANModel(BaseModel):
         self.other_paths = input[second + "_paths"]
 
     def get_visual_paths(self) -> dict[str, list[str]]:
-        return dict.fromkeys(("real_B", "fake_A", "rec_B", "idt_A"), self.other_paths)
+        paths = getattr(self, "other_paths", [])  # which the set_input of an official subclass does not know
+        return dict.fromkeys(("real_B", "fake_A", "rec_B", "idt_A"), paths) if paths else {}
 
     def forward(self) -> None:
         self.fake_B = self.netG_A(self.real_A)  # G(x)

@@ -99,6 +99,7 @@ class Step:
         """What happens to the gradients between the model's backward pass and the optimizer."""
         distributed.average([p for group in optimizer.param_groups for p in group["params"]], self.share)
         if self.model.scaler:
+            self.model.scaler._per_optimizer_states.pop(id(optimizer), None)  # a model may take several steps with it
             self.model.scaler.unscale_(optimizer)
         self.guard.watch(optimizer, self.model.get_batch_paths())
 

@@ -134,6 +134,7 @@ def untouched(model: BaseModel) -> Iterator[None]:
     mps = torch.mps.get_rng_state() if model.device.type == "mps" else None
     cuda = range(torch.cuda.device_count()) if model.device.type == "cuda" else ()
     with own_generators(), torch.random.fork_rng(cuda):
+        model.preset_visuals()
         try:
             yield
         finally:

@@ -45,6 +45,7 @@ class Position:
     printed: bool = False
     elapsed: float = 0.0
     validated: list = field(default_factory=list)  # the last and the best: (epoch, value) each
+    best: dict = field(default_factory=dict)  # what best.json is to say
 
 
 class RunState:
@@ -125,6 +126,8 @@ class RunState:
                 continue
             for net, weights in state["model"]["networks"].items():
                 checkpoint.save_state_dict(weights, self.folder / f"{name}_net_{net}.pth")
+        if "best" in names:
+            _write_best(self.folder, state)
         marker.unlink(missing_ok=True)
 
     def _keep_old(self) -> None:
@@ -178,6 +181,8 @@ class RunState:
         """Scale the rates by ``--lr`` over what it was; where that is the same, they stay equal to the last bit."""
         for group in (group for optimizer in self.model.optimizers for group in optimizer.param_groups):
             group["initial_lr"] = group.get("initial_lr", group["lr"]) * (self.opt.lr / saved) if saved else self.opt.lr
+            if self.opt.lr_policy == "plateau":  # whose rate is no function of the epoch
+                group["lr"] = group["lr"] * (self.opt.lr / saved) if saved else self.opt.lr
 
 
 def recover(folder: Path) -> None:
@@ -201,7 +206,13 @@ def recover(folder: Path) -> None:
         say(f"The last save in {folder} was cut off; finishing it")
     for path, weights in files.items():
         checkpoint.save_state_dict(weights, path)
+    if files and "best" in cut["names"]:
+        _write_best(folder, state)
     marker.unlink()
+
+
+def _write_best(folder: Path, state: dict) -> None:
+    checkpoint.write_atomically(folder / "best.json", json.dumps(state["position"].get("best", {})).encode())
 
 
 def _differences(before: dict[str, list], now: dict[str, list]) -> str:

@@ -10,13 +10,11 @@ cycle: L1 between an image and its reconstruction, in levels. No proof of qualit
 """
 from __future__ import annotations
 
-import json
 import math
 import time
 from argparse import Namespace
 from collections import defaultdict
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +25,6 @@ from data.loader import Loader
 from models import feed
 from models.base_model import BaseModel
 from util import metrics
-from util.checkpoint import write_atomically
 from util.console import UserError, say
 from util.images import tensor2im
 from util.panel import as_in_tests, untouched
@@ -35,6 +32,7 @@ from util.patches import cut, distance
 from util.seeds import seed_everything
 
 PAIRED = {"l1": metrics.l1, "psnr": metrics.psnr, "ssim": metrics.ssim}
+LOSS = {"psnr": lambda db: 255 * 10 ** (-db / 20), "ssim": lambda value: 1 - value}  # for a plateau: positive, less is better
 SIGN = {"psnr": -1, "ssim": -1}  # of metrics of which more is better
 
 
@@ -50,6 +48,7 @@ class Validation:
         mine.batch_size, mine.num_threads, mine.max_dataset_size = 1, 0, opt.max_dataset_size
         try:
             self.images = Loader(find_dataset_using_name(opt.dataset_mode)(mine), mine)
+            self.images.device = opt.device
         except UserError as error:
             hint = "" if opt.val_share else ". Or hold out some of the training images: --val_share 0.1"
             raise UserError(f"--val_freq: {error}{hint}") from None
@@ -78,10 +77,9 @@ class Validation:
         improved = math.isnan(best[1]) or sign * value < sign * best[1]
         at.validated = [(at.epoch, value), (at.epoch, value) if improved else best]
         if improved:
-            record = {"epoch": at.epoch, "metric": self.metric, "value": value}
-            write_atomically(Path(self.model.save_dir) / "best.json", json.dumps(record).encode())
+            at.best = {"epoch": at.epoch, "metric": self.metric, "value": value}
         if self.opt.lr_policy == "plateau":
-            self.model.metric = sign * value
+            self.model.metric = LOSS.get(self.metric, float)(value)
         return improved
 
     def conclude(self, at) -> None:
