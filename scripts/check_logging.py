@@ -52,6 +52,15 @@ def main() -> None:
         measure(opt, {name: {**QUIET, "display_server": "http://127.0.0.1", **more} for name, more in sets.items()}, args.steps)
 
 
+class Endless:
+    """In place of a loader: an epoch that does not end."""
+
+    passed = per_step = 1
+
+    def __len__(self) -> int:
+        return 10**9
+
+
 def measure(opt: Namespace, sets: dict[str, dict], count: int) -> None:
     from data import create_dataset
     from models import create_model, feed
@@ -62,6 +71,8 @@ def measure(opt: Namespace, sets: dict[str, dict], count: int) -> None:
     model = create_model(opt)
     model.setup(opt)
     feed(model, next(iter(dataset)))
+    endless = Endless()
+    endless.passed = endless.per_step = opt.batch_size
     opts = {name: copy.copy(opt) for name in sets}
     shown, at = {}, {}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in sets}  # per block: seconds and CPU seconds
@@ -79,7 +90,7 @@ def measure(opt: Namespace, sets: dict[str, dict], count: int) -> None:
                 at[name].seen += opt.batch_size
                 at[name].total += opt.batch_size
                 reported = time.perf_counter()
-                report(opts[name], at[name], 10**9, model, shown[name], step_start, 0.0)
+                report(opts[name], at[name], endless, model, shown[name], step_start, 0.0)
                 spent[name] += time.perf_counter() - reported
             times[name].append((time.perf_counter() - start[0], time.process_time() - start[1]))
     for each in shown.values():
