@@ -22,6 +22,8 @@ def main() -> None:
     options.print_options(opt)
     if opt.eval:
         model.eval()
+    if opt.use_wandb:
+        say("--use_wandb: tests are not logged there; the results page shows them")
     count = int(min(len(dataset), opt.num_test))
     if count < len(dataset):
         say(f"--num_test {count}: only the first {count} of {len(dataset)} images are tested")
