@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.image_folder import is_image_file
 from scripts.catalogue import ALL_DATASETS, DATASETS, SPLITS, Item, find, table
-from scripts.transfer import WriteError, fetch, known_checksum, mirrors, note_checksum
+from scripts.transfer import WriteError, add_options, fetch, known_checksum, mirrors, note_checksum
 from scripts.unpack import unpack
 from util.console import UsageError, UserError, run_main, say
 
@@ -113,10 +113,8 @@ def main() -> None:
     parser.add_argument("name", nargs="?", help="of the dataset; --list shows all")
     parser.add_argument("--kind", choices=list(DATASETS), help="which, where both have the name (default: cyclegan)")
     parser.add_argument("--out", type=Path, help="the folder to make (default: datasets/NAME)")
-    parser.add_argument("--mirror", action="append", default=[], metavar="URL",
-                        help="look here first (repeatable); also CYCLEGAN_MIRROR='URL ...'")
-    parser.add_argument("--unchecked", action="store_true", help="take another version than the recorded checksum and counts say")
-    parser.add_argument("--list", action="store_true", help="all names with size, number of images and licence")
+    add_options(parser, unchecked="take another version than the recorded checksum and counts say",
+                listed="all names with size, number of images and licence")
     args = parser.parse_args()
     if args.list:
         return say(table(ALL_DATASETS) + "\n\ncityscapes: " + CITYSCAPES.split(": ", 1)[1])

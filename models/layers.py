@@ -32,24 +32,26 @@ class ReflectionPad(nn.ReflectionPad2d):
         return super().forward(x)
 
 
+def mirrored(x: torch.Tensor, dim: int, start: int, end: int) -> torch.Tensor:
+    """Positions ``start`` to ``end`` of ``x`` along ``dim``, as if it stood between mirrors: any position is inside."""
+    period = max(1, 2 * (x.shape[dim] - 1))
+    at = torch.arange(start, end, device=x.device).abs() % period
+    return x.index_select(dim, torch.minimum(at, period - at) if x.shape[dim] > 1 else at)
+
+
 def pad_by_index(x: torch.Tensor, width: int) -> torch.Tensor:
     """Reflect (N, C, H, W) at each edge, as nn.ReflectionPad2d."""
     for dim in (2, 3):
-        last = x.shape[dim] - 1
-        at = torch.arange(-width, last + 1 + width, device=x.device).abs()
-        x = x.index_select(dim, torch.minimum(at, 2 * last - at))
+        x = mirrored(x, dim, -width, x.shape[dim] + width)
     return x
 
 
 def reflect(x: torch.Tensor, multiple: int, least: int) -> torch.Tensor:
     """Mirror (N, C, H, W) at its right and lower edges until H and W are multiples, and at least ``least``."""
     for dim in (2, 3):
-        size = x.shape[dim]
-        wanted = max(least, -(-size // multiple) * multiple)
-        if wanted != size:
-            period = max(1, 2 * (size - 1))  # as often as needed: small images are mirrored to and fro
-            at = torch.arange(wanted, device=x.device) % period
-            x = x.index_select(dim, torch.minimum(at, period - at) if size > 1 else at)
+        wanted = max(least, -(-x.shape[dim] // multiple) * multiple)
+        if wanted != x.shape[dim]:  # small images are mirrored to and fro, as often as needed
+            x = mirrored(x, dim, 0, wanted)
     return x
 
 

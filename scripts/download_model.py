@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts.catalogue import ALL_MODELS, Item, find, table
-from scripts.transfer import fetch, known_checksum, mirrors, note_checksum, sha256_of
+from scripts.transfer import add_options, fetch, known_checksum, mirrors, note_checksum, sha256_of
 from util.console import UsageError, UserError, run_main, say
 
 
@@ -68,10 +68,8 @@ def main() -> None:
     parser.add_argument("--kind", choices=("cyclegan", "pix2pix", "lua"), help="which, where several have the name (default: "
                         "cyclegan); lua: .t7 files for the Lua code, which this code cannot read")
     parser.add_argument("--checkpoints_dir", type=Path, default=Path("./checkpoints"), help="default: ./checkpoints")
-    parser.add_argument("--mirror", action="append", default=[], metavar="URL",
-                        help="look here first (repeatable); also CYCLEGAN_MIRROR='URL ...'")
-    parser.add_argument("--unchecked", action="store_true", help="take another version than the one downloaded first")
-    parser.add_argument("--list", action="store_true", help="all names with their licence")
+    add_options(parser, unchecked="take another version than the one downloaded first",
+                listed="all names with their licence")
     args = parser.parse_args()
     if args.list:
         return say(table(ALL_MODELS))

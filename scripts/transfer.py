@@ -9,6 +9,7 @@ import shutil
 import time
 import urllib.error
 import urllib.request
+from argparse import ArgumentParser
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,14 @@ MIB = 2**20
 
 class WriteError(UserError):
     """The disk, not the network, is at fault: no other try or place would help."""
+
+
+def add_options(parser: ArgumentParser, unchecked: str, listed: str) -> None:
+    """What all downloads have. Args: what ``--unchecked`` and ``--list`` do."""
+    parser.add_argument("--mirror", action="append", default=[], metavar="URL",
+                        help="look here first (repeatable); also CYCLEGAN_MIRROR='URL ...'")
+    parser.add_argument("--unchecked", action="store_true", help=unchecked)
+    parser.add_argument("--list", action="store_true", help=listed)
 
 
 def mirrors(given: list[str]) -> list[str]:
