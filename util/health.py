@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from util.console import warn
 from util.images import tensor2im
-from util.seeds import own_generators
+from util.seeds import as_before
 
 if TYPE_CHECKING:
     from models.base_model import BaseModel
@@ -129,21 +129,8 @@ class Health:
 @contextlib.contextmanager
 def untouched(model: BaseModel) -> Iterator[None]:
     """Networks may run inside as they are; statistics of norms and random generators are afterwards as they were."""
-    buffers = [buffer for net in model.get_networks().values() for buffer in net.buffers()]
-    before = [buffer.clone() for buffer in buffers]
-    of_gpus = torch.cuda.get_rng_state_all() if model.device.type == "cuda" else []
-    of_mps = torch.mps.get_rng_state() if model.device.type == "mps" else None
-    try:
-        with torch.no_grad(), own_generators():
-            yield
-    finally:
-        with torch.no_grad():
-            for buffer, old in zip(buffers, before, strict=True):
-                buffer.copy_(old)
-        if of_gpus:
-            torch.cuda.set_rng_state_all(of_gpus)
-        if of_mps is not None:
-            torch.mps.set_rng_state(of_mps)
+    with as_before(model.get_networks().values(), model.device), torch.no_grad():
+        yield
 
 
 def measure(side: Side, undecided: tuple[float, float] | None) -> dict[str, float]:

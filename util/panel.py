@@ -17,7 +17,7 @@ from models import feed
 from models.base_model import BaseModel
 from util.console import UserError, warn
 from util.images import tensor2im
-from util.seeds import own_generators, seed_everything
+from util.seeds import as_before, own_generators, seed_everything
 from util.sinks import Sink
 from util.training_page import TrainingPage
 
@@ -130,17 +130,10 @@ def untouched(model: BaseModel) -> Iterator[None]:
     """Afterwards the model's attributes, its networks' buffers (batch statistics) and all generators are as before."""
     attributes = dict(vars(model))
     modules = [*model.get_networks().values(), *(v for v in attributes.values() if isinstance(v, torch.nn.Module))]
-    buffers = [(buffer, buffer.clone()) for module in modules for buffer in module.buffers()]
-    mps = torch.mps.get_rng_state() if model.device.type == "mps" else None
-    cuda = range(torch.cuda.device_count()) if model.device.type == "cuda" else ()
-    with own_generators(), torch.random.fork_rng(cuda):
+    with as_before(modules, model.device):
         model.preset_visuals()
         try:
             yield
         finally:
             vars(model).clear()
             vars(model).update(attributes)
-            for buffer, value in buffers:
-                buffer.data.copy_(value)
-            if mps is not None:
-                torch.mps.set_rng_state(mps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -34,3 +34,19 @@ def own_generators() -> Iterator[None]:
         random.setstate(before[0])
         np.random.set_state(before[1])
         torch.set_rng_state(before[2])
+
+
+@contextlib.contextmanager
+def as_before(modules: Iterable[torch.nn.Module], device: torch.device) -> Iterator[None]:
+    """Afterwards the buffers of ``modules`` (statistics of norms) and all generators, the device's too, are as they were."""
+    buffers = [(buffer, buffer.clone()) for module in modules for buffer in module.buffers()]
+    mps = torch.mps.get_rng_state() if device.type == "mps" else None
+    cuda = range(torch.cuda.device_count()) if device.type == "cuda" else ()
+    with own_generators(), torch.random.fork_rng(cuda):
+        try:
+            yield
+        finally:
+            for buffer, value in buffers:
+                buffer.data.copy_(value)
+            if mps is not None:
+                torch.mps.set_rng_state(mps)
