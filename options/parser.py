@@ -81,7 +81,7 @@ def choose_device(gpu_ids: str) -> tuple[list[int], str]:
     if not ids:
         return [], "cpu"
     if len(ids) != ranks:
-        raise UsageError(f"--gpu_ids {gpu_ids}: one process drives one GPU, and there are {ranks} here; for these GPUs: "
+        raise UsageError(f"--gpu_ids {gpu_ids}: each process drives one GPU (processes here: {ranks}); for these GPUs: "
                          f"torchrun --nproc_per_node {len(ids)} train.py --gpu_ids {gpu_ids} ... (docs/several_gpus.md)")
     if max(ids) >= torch.cuda.device_count():
         raise UsageError(f"--gpu_ids {gpu_ids}: {torch.cuda.device_count()} CUDA GPUs are visible here; "
