@@ -69,8 +69,11 @@ class Panel:
         return default_collate([dataset[index]])
 
     def show(self, model: BaseModel, epoch: int) -> None:
-        """Translate all items and put them on the page. What goes wrong is said once; the training goes on."""
-        if not isinstance(self.page, TrainingPage) or not self.items:
+        """After ``epoch``: translate all items and put them on the page. What goes wrong is said once; the training goes on."""
+        if not isinstance(self.page, TrainingPage):
+            return
+        self.page.ended(epoch)
+        if not self.items:
             return
         try:
             self.page.panel(epoch, [self._translate(model, item) for item in self.items])

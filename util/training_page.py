@@ -87,6 +87,10 @@ class TrainingPage:
             shown.append([readable(name), self._figures(files, images)])
         self._add("panel", epoch, shown)
 
+    def ended(self, epoch: int) -> None:
+        """The epoch is over, whether or not its last images were worth a point of the curves."""
+        self.memory["at"] = max(self.memory["at"], float(epoch))
+
     @staticmethod
     def _figures(files: dict[str, str], images: dict[str, np.ndarray]) -> list:
         """[label, URL, width, height] each."""

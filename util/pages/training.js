@@ -185,7 +185,8 @@ function alive() {
 function drawStatus() {
   const begin = data.begins[data.begins.length - 1], { points } = data;
   if (!begin) return;
-  const at = points.length ? points[points.length - 1].x : begin.at, now = data.end || (alive() ? "running" : "silent");
+  const now = data.end || (alive() ? "running" : "silent");
+  const at = now === "finished" ? begin.epochs : points.length ? points[points.length - 1].x : begin.at;
   const epoch = Math.min(begin.epochs, Math.floor(at) + 1), date = (time) => new Date(time * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
   state.className = `state ${now}`;
   state.textContent = now === "silent" ? "no sign of life" : now;
