@@ -97,6 +97,7 @@ class CycleGANModel(BaseModel):
 
     def optimize_parameters(self) -> None:
         self.set_requires_grad([self.netD_A, self.netD_B], False)
+        self.optimizer_D.zero_grad()  # here, for the memory
         self.optimizer_G.zero_grad()
         if self.overrides(CycleGANModel, "forward", "backward_G"):  # which may count on all images being there before any loss
             self.forward()
@@ -105,7 +106,6 @@ class CycleGANModel(BaseModel):
             self.backward_G_in_parts()
         self.optimizer_G.step()
         self.set_requires_grad([self.netD_A, self.netD_B], True)
-        self.optimizer_D.zero_grad()
         self.backward_D_A()
         self.backward_D_B()
         self.optimizer_D.step()

@@ -121,12 +121,20 @@ class Generator(nn.Module):
     apart = False  # whether each image of a batch is treated as if it were alone
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.model(reflect(x, self.multiple, self.least))[..., : x.shape[2], : x.shape[3]]
+        return self.run(reflect(x, self.multiple, self.least))[..., : x.shape[2], : x.shape[3]]
+
+    def run(self, x: torch.Tensor) -> torch.Tensor:
+        return self.model(x)
 
 
 class ResnetGenerator(Generator):
-    """c7s1-64, d128, d256, R256 x n, u128, u64, c7s1-3 with reflection padding (paper, section 7.2)."""
+    """c7s1-64, d128, d256, R256 x n, u128, u64, c7s1-3 with reflection padding (paper, section 7.2).
 
+    ``recompute``: for the gradients, keep only the features between the residual blocks, and compute the rest again.
+    """
+
+    model: nn.Sequential
+    recompute = False
     multiple, least = 4, 8  # two halvings; a residual block's padding needs 2x2 features
 
     def __init__(self, input_nc: int, output_nc: int, ngf: int = 64, norm_layer=nn.BatchNorm2d, use_dropout: bool = False,
@@ -142,14 +150,21 @@ class ResnetGenerator(Generator):
                        norm_layer(c // 2), nn.ReLU(True)]
         self.model = nn.Sequential(*layers, ReflectionPad(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh())
 
+    def parts(self) -> list[nn.Module]:
+        """What comes before the blocks, each block, what comes after them."""
+        blocks = [i for i, part in enumerate(self.model) if isinstance(part, ResnetBlock)]
+        return [self.model[: blocks[0]], *(self.model[i] for i in blocks), self.model[blocks[-1] + 1 :]]
+
+    def run(self, x: torch.Tensor) -> torch.Tensor:
+        if not (self.recompute and torch.is_grad_enabled()):
+            return self.model(x)
+        for part in self.parts():
+            x = checkpoint(part, x, use_reentrant=False)
+        return x
+
 
 class ResnetBlock(nn.Module):
-    """x + two 3x3 convolutions of x, without a ReLU after the sum.
-
-    ``recompute``: keep nothing but x for the gradients, and compute the rest again when they are due.
-    """
-
-    recompute = False
+    """x + two 3x3 convolutions of x, without a ReLU after the sum."""
 
     def __init__(self, channels: int, norm_layer, use_dropout: bool, bias: bool) -> None:
         super().__init__()
@@ -158,8 +173,6 @@ class ResnetBlock(nn.Module):
         self.conv_block = nn.Sequential(*conv(), nn.ReLU(True), *([nn.Dropout(0.5)] if use_dropout else []), *conv())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.recompute and torch.is_grad_enabled():
-            return x + checkpoint(self.conv_block, x, use_reentrant=False)
         return x + self.conv_block(x)
 
 

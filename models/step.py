@@ -2,9 +2,7 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
-import sys
 from argparse import Namespace
 from collections.abc import Iterator
 
@@ -13,7 +11,8 @@ from torch import nn
 
 from models import accumulate, feed
 from models.base_model import BaseModel
-from models.networks import ResnetBlock
+from models.memory import keep_memory, out_of_memory
+from models.networks import ResnetGenerator
 from util import distributed
 from util.console import UsageError, UserError, say
 from util.guard import Guard, fuse
@@ -46,19 +45,17 @@ class Step:
 
     def _settle(self) -> None:
         """What holds for the whole process."""
-        if self.opt.checkpoint_activations and not any(True for _ in self._blocks()):
-            raise UserError("--checkpoint_activations: this model has no residual blocks of models/networks.py to recompute")
-        for block in self._blocks():
-            block.recompute = self.opt.checkpoint_activations
-        if self.opt.checkpoint_activations and self.at_once and sys.platform == "linux":
-            with contextlib.suppress(OSError, AttributeError):  # glibc: tensors go back to the system at once (M_MMAP_THRESHOLD)
-                ctypes.CDLL(None).mallopt(-3, 1 << 20)
+        generators = [part for net in self.model.get_networks().values() for part in net.modules()
+                      if isinstance(part, ResnetGenerator)]
+        if self.opt.checkpoint_activations and not generators:
+            raise UserError("--checkpoint_activations: this model has no ResNet generator of models/networks.py to recompute")
+        for net in generators:
+            net.recompute = self.opt.checkpoint_activations
+        if self.at_once:
+            keep_memory((16 if self.opt.checkpoint_activations else 32) << 20)
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = not self.opt.no_tf32
         if self.opt.cuda_graphs and self.model.device.type != "cuda":
             raise UsageError(f"--cuda_graphs needs a CUDA GPU, and this is {self.model.device}")
-
-    def _blocks(self) -> Iterator[ResnetBlock]:
-        return (part for net in self.model.get_networks().values() for part in net.modules() if isinstance(part, ResnetBlock))
 
     def _prepare(self, net: nn.Module) -> None:
         if self.opt.channels_last:
@@ -139,27 +136,3 @@ def blend(average: dict[str, torch.Tensor], weights: dict[str, torch.Tensor], sh
     torch._foreach_lerp_([average[key] for key in keys], [weights[key] for key in keys], share)
     for key in weights.keys() - set(keys):
         average[key].copy_(weights[key])
-
-
-def peak_of_process() -> int:
-    """Bytes; 0 where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def out_of_memory(error: BaseException, opt: Namespace, device: torch.device) -> UserError | None:
-    """The error in the user's words if memory was short, else None."""
-    if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and "allocate memory" not in str(error):
-        return None
-    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_of_process()
-    ways = [f"--batch_size 1 --accumulate {opt.batch_size * opt.accumulate}"] if opt.batch_size > 1 else []
-    ways += [f"--crop_size {opt.crop_size // 8 * 4} (a quarter of the activations)"] if "crop" in opt.preprocess else \
-        ["smaller images, e.g. --preprocess resize_and_crop"]
-    if not opt.checkpoint_activations and opt.netG.startswith("resnet") and "batch" not in opt.norm:
-        ways.append("--checkpoint_activations (under half of them)")
-    ways += ["--amp bf16 (about half of them)"] if opt.amp == "none" and device.type == "cuda" else []
-    return UserError(f"out of memory on {device} at a peak of {peak / 1e9:.1f} GB; what takes less: {'; '.join(ways)}. "
-                     "--dry_run tells what a training takes")

@@ -70,7 +70,7 @@ class TrainOptions(BaseOptions):
         add("--ema", type=float, default=0.0, metavar="DECAY",
             help="also keep generators averaged over steps, e.g. 0.999, as EPOCH_net_G_A_ema.pth (test.py --ema)")
         add("--checkpoint_activations", action="store_true",
-            help="less memory: compute residual blocks again for their gradients")
+            help="less memory: compute the features of ResNet generators again for their gradients")
         add("--amp", default="none", choices=("none", "bf16", "fp16"),
             help="precision of convolutions; losses, norms and weights stay float32. bf16 for GPUs since 2020")
         add("--channels_last", action="store_true", help="memory layout that tensor cores like; best with --compile")

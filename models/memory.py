@@ -1,0 +1,50 @@
+"""Memory of the process: kept between steps, and what to do when it runs out."""
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import sys
+from argparse import Namespace
+
+import torch
+
+from util.console import UserError
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
+
+
+def keep_memory(at_most: int) -> None:
+    """Let the C library keep freed tensors of less than so many bytes for the next ones.
+
+    By default it gives them back to the system, which clears each page anew when it is next used: several thousand page faults
+    a step. Larger ones still go back at once, and so leave no gaps. Systems without glibc are left as they are.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # musl has no mallopt
+            malloc = ctypes.CDLL(None)
+            malloc.mallopt(M_MMAP_THRESHOLD, at_most)
+            malloc.mallopt(M_TRIM_THRESHOLD, 1 << 30)
+
+
+def peak_of_process() -> int:
+    """Bytes; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def out_of_memory(error: BaseException, opt: Namespace, device: torch.device) -> UserError | None:
+    """The error in the user's words if memory was short, else None."""
+    if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and "allocate memory" not in str(error):
+        return None
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_of_process()
+    ways = [f"--batch_size 1 --accumulate {opt.batch_size * opt.accumulate}"] if opt.batch_size > 1 else []
+    ways += [f"--crop_size {opt.crop_size // 8 * 4} (a quarter of the activations)"] if "crop" in opt.preprocess else \
+        ["smaller images, e.g. --preprocess resize_and_crop"]
+    if not opt.checkpoint_activations and opt.netG.startswith("resnet") and "batch" not in opt.norm:
+        ways.append("--checkpoint_activations (under half of them)")
+    ways += ["--amp bf16 (about half of them)"] if opt.amp == "none" and device.type == "cuda" else []
+    return UserError(f"out of memory on {device} at a peak of {peak / 1e9:.1f} GB; what takes less: {'; '.join(ways)}. "
+                     "--dry_run tells what a training takes")
