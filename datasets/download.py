@@ -89,6 +89,7 @@ def download(item: Item, out: Path, places: list[str], checked: bool = True) -> 
     key, folder = f"{item.place[0]}/{item.file}", out.parent
     known = item.sha256 or known_checksum(folder, key)
     part, fresh = folder / f".{item.kind}-{item.file}.part", folder / f".{out.name}.unpacking"
+    continued = part.exists()
     digest = fetch(item.urls(places), part, item.size if checked and item.sha256 else None, known if checked else None)
     shutil.rmtree(fresh, ignore_errors=True)  # of a call that was killed
     try:
@@ -99,6 +100,10 @@ def download(item: Item, out: Path, places: list[str], checked: bool = True) -> 
         raise  # the archive is good and stays for the next call
     except UserError as error:
         part.unlink()  # or the next call would stumble over the same bytes
+        if continued:
+            say(f"{item.file}: {error}. It may be joined of two files: once more from the start")
+            download(item, out, places, checked)
+            return
         raise UserError(f"{item.file}: {error}") from None
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

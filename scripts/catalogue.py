@@ -34,6 +34,7 @@ class Item:
     sha256: str = ""
     counts: tuple[int, ...] = ()
     source: str = ""
+    about: str = ""  # the number of images, where only that is known
 
     @property
     def file(self) -> str:
@@ -53,7 +54,7 @@ SOURCES = {
     "amazon": "Amazon product photos: no licence stated", "night": "Transient Attributes photos: their terms",
     "efros": "photos by A. Efros: no licence stated", "-": "not stated",
 }
-# kind, name, bytes (about: ~MiB, from third parties), SHA-256, images in each folder, source
+# kind, name, bytes (about: ~MiB, from third parties), SHA-256, images in each folder (about: ~pairs), source
 _DATASETS = """
 cyclegan ae_photos - - - efros
 cyclegan apple2orange 78456409 845a191e9af8926408ea597001cd03a452e3300a1f44a79fe329b3d59f6e3eb8 995/1019/266/248 imagenet
@@ -70,9 +71,9 @@ cyclegan mini - - - -
 cyclegan mini_pix2pix - - - -
 cyclegan mini_colorization - - - -
 cyclegan grumpifycat - - - -
-pix2pix night2day - - - night
-pix2pix edges2handbags ~8200 - - amazon
-pix2pix edges2shoes ~2000 - - zappos
+pix2pix night2day - - ~20,000 night
+pix2pix edges2handbags ~8200 - ~137,000 amazon
+pix2pix edges2shoes ~2000 - ~50,000 zappos
 pix2pix facades ~29 - 400 facades
 pix2pix maps ~239 - 1096 maps
 """
@@ -88,9 +89,10 @@ _MODELS = {  # kind: MiB (from the number of parameters), names
 
 def _dataset(line: str) -> Item:
     kind, name, size, sha256, counts, source = line.split()
-    about = int(float(size[1:]) * MIB) if size[0] == "~" else int(size.replace("-", "0"))
-    images = tuple(map(int, counts.split("/"))) if counts != "-" else ()
-    return Item(kind, name, DATASETS[kind], about, sha256.strip("-"), images, SOURCES[source])
+    bytes_ = int(float(size[1:]) * MIB) if size[0] == "~" else int(size.replace("-", "0"))
+    images = tuple(map(int, counts.split("/"))) if counts[0] not in "-~" else ()
+    about = f"about {counts[1:]} pairs" if counts[0] == "~" else ""
+    return Item(kind, name, DATASETS[kind], bytes_, sha256.strip("-"), images, SOURCES[source], about)
 
 
 ALL_DATASETS = [_dataset(line) for line in _DATASETS.strip().splitlines()]
@@ -116,7 +118,7 @@ def find(items: list[Item], name: str, kind: str | None) -> Item:
 def _row(item: Item) -> tuple[str, ...]:
     size = f"{'' if item.sha256 else '~'}{item.size / MIB:.1f} MiB" if item.size else "not known"
     images = ", ".join(f"{split} {n}" for split, n in zip(SPLITS.get(item.kind, ()), item.counts, strict=False))
-    return item.name, item.kind, size, images or "-", item.source
+    return item.name, item.kind, size, images or item.about or "-", item.source
 
 
 def table(items: list[Item]) -> str:

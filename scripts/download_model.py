@@ -47,12 +47,16 @@ def download(item: Item, checkpoints: Path, places: list[str], checked: bool = T
         return out
     checkpoints.mkdir(parents=True, exist_ok=True)
     part = checkpoints / f".{item.kind}-{item.file}.part"
+    continued = part.exists()
     digest = fetch(item.urls(places), part, None, known)
     if ending == ".pth":
         try:
             check_weights(part)
-        except UserError:
+        except UserError as error:
             part.unlink()
+            if continued:
+                say(f"{item.file}: {error}. It may be joined of two files: once more from the start")
+                return download(item, checkpoints, places, checked)
             raise
     folder.mkdir(exist_ok=True)
     part.replace(out)

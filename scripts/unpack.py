@@ -1,7 +1,10 @@
 """Unpacking a zip or tar archive of a stranger: plain files and folders inside one folder, of a bounded size, or nothing."""
 from __future__ import annotations
 
+import errno
 import lzma
+import os
+import re
 import shutil
 import stat
 import tarfile
@@ -17,6 +20,8 @@ from util.console import Progress, UserError
 
 MAX_FILES = 1_000_000
 SLACK = 100 << 20  # bytes
+WINDOWS = os.name == "nt"
+BAD_NAMES = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EILSEQ, errno.ENOENT}  # not the disk's fault
 BAD_ARCHIVE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, OSError)
 Member = tuple[str, int, IO[bytes] | None]  # name, bytes, content (None: a folder)
 
@@ -40,7 +45,7 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, FileExistsError):
             raise UserError(f"the archive has {Path(error.filename).name} twice (or in upper and lower case)") from None
-        if isinstance(error, OSError) and error.errno:
+        if isinstance(error, OSError) and error.errno and error.errno not in BAD_NAMES:
             raise WriteError(f"cannot unpack to {folder}: {error.strerror}; make room, then the same command goes on") from None
         if isinstance(error, BAD_ARCHIVE):
             raise UserError(f"no archive, or a damaged one: {error}") from None
@@ -67,11 +72,11 @@ def _unpack_all(archive: Path, folder: Path, limit: int) -> None:
 
 
 def _inside(name: str) -> Path:
-    """``name`` as a relative path. Refused: absolute, upwards, a drive or stream of Windows, a backslash."""
+    """``name`` as a relative path, on Windows with _ for what its names cannot hold. Refused: absolute, upwards, a backslash."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
-    if name.startswith("/") or ".." in parts or any(c in name for c in "\\:\0"):
+    if name.startswith("/") or ".." in parts or any(c in name for c in "\\\0"):
         raise UserError(f"the archive has the member {name!r}, which would lie outside of its folder; not unpacked")
-    return Path(*parts)
+    return Path(*(re.sub('[<>:"|?*]', "_", part) if WINDOWS else part for part in parts))  # photos may be named after times
 
 
 def _is_litter(path: Path) -> bool:

@@ -17,7 +17,7 @@ from conftest import ROOT, Programs
 from flaky_server import Server
 
 from scripts import catalogue, download_model, transfer
-from util.console import UsageError, UserError
+from util.console import UserError
 
 spec = importlib.util.spec_from_file_location("download", ROOT / "datasets/download.py")
 assert spec and spec.loader
@@ -147,6 +147,19 @@ def test_a_part_of_another_file_is_begun_anew(server: Server, tmp_path: Path) ->
         (tmp_path / "horse2zebra").rename(tmp_path / f"done{len(part)}")
 
 
+def test_a_part_of_another_file_without_a_checksum(server: Server, tmp_path: Path) -> None:
+    """Only the whole archive, or file of weights, shows that the two halves do not belong together."""
+    (tmp_path / ".cyclegan-horse2zebra.zip.part").write_bytes(b"x" * 1000)
+    get(server, tmp_path, sha256="", size=0)
+    assert complete(tmp_path) and server.ranges == ["bytes=1000-", None]
+    buffer = io.BytesIO()
+    torch.save({"model.1.weight": torch.zeros(3)}, buffer)
+    server.files["/cyclegan/pretrained_models/sat2map.pth"] = buffer.getvalue()
+    (tmp_path / ".cyclegan-sat2map.pth.part").write_bytes(b"x" * 100)
+    out = download_model.download(catalogue.find(catalogue.ALL_MODELS, "sat2map", None), tmp_path, [server.url])
+    assert out.read_bytes() == buffer.getvalue() and server.ranges[2:] == ["bytes=100-", None]
+
+
 def test_an_unknown_checksum_is_noted_and_then_held_to(server: Server, tmp_path: Path) -> None:
     unknown: dict[str, object] = {"sha256": "", "size": 0}
     get(server, tmp_path, **unknown)
@@ -224,26 +237,3 @@ def test_the_command_lines(server: Server, run: Programs, monkeypatch: pytest.Mo
     assert "Cityscapes" in run.call(download.main, "download.py", "--list").ok().out.replace("cityscapes", "Cityscapes")
     run.call(download_model.main, "download_model.py", "day2night", "--kind", "cyclegan").refused(2, "it is of --kind pix2pix")
     assert "style_ukiyoe" in run.call(download_model.main, "download_model.py", "--list").ok().out
-
-
-def test_all_names_and_places() -> None:
-    """Those of the official scripts."""
-    sets = {(i.kind, i.name) for i in catalogue.ALL_DATASETS}
-    names = ("ae_photos apple2orange summer2winter_yosemite horse2zebra monet2photo cezanne2photo ukiyoe2photo vangogh2photo "
-             "maps facades iphone2dslr_flower mini mini_pix2pix mini_colorization grumpifycat")
-    assert sets == {("cyclegan", n) for n in names.split()} | {
-        ("pix2pix", n) for n in ("night2day", "edges2handbags", "edges2shoes", "facades", "maps")}
-    assert len(catalogue.ALL_MODELS) == 18 + 5 + 16 == len({(i.kind, i.name) for i in catalogue.ALL_MODELS})
-    host = "efrosgans.eecs.berkeley.edu"
-    assert catalogue.find(catalogue.ALL_DATASETS, "maps", None).urls(["http://m/"]) == [
-        "http://m/cyclegan/datasets/maps.zip", f"https://{host}/cyclegan/datasets/maps.zip",
-        f"http://{host}/cyclegan/datasets/maps.zip", "https://people.eecs.berkeley.edu/~taesung_park/CycleGAN/datasets/maps.zip"]
-    assert catalogue.find(catalogue.ALL_DATASETS, "maps", "pix2pix").urls([])[1] == f"http://{host}/pix2pix/datasets/maps.tar.gz"
-    model = catalogue.find(catalogue.ALL_MODELS, "sat2map", None)
-    assert model.urls([])[1] == f"http://{host}/cyclegan/pretrained_models/sat2map.pth"
-    known = [i for i in catalogue.ALL_DATASETS if i.sha256]
-    assert len(known) == 10 and all(len(i.sha256) == 64 and len(i.counts) == 4 for i in known)
-    with pytest.raises(UsageError):
-        catalogue.find(catalogue.ALL_DATASETS, "cityscapes", None)
-    told = (ROOT / "docs/datasets.md").read_text(encoding="utf-8")
-    assert not [i.name for i in catalogue.ALL_DATASETS + catalogue.ALL_MODELS if f"`{i.name}`" not in told]
