@@ -5,11 +5,13 @@
 Photo and label map are paired by CITY_SHOT_FRAME and resized to 256x256: photos bicubic, labels to the nearest pixel,
 so that no colours appear that stand for no class. Of the Nth pair, trainA/N_A.jpg is the photo, trainB/N_B.jpg the
 label and train/N.jpg both (photo left). Cityscapes' val becomes test. JPEG still shifts colours a little: match labels
-to the closest palette colour, or write ``--png``.
+to the closest palette colour, or write ``--png``. The label ids of val are copied to testB_ids/N_gtFine_labelIds.png, at full
+size, as the official score wants them.
 """
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from prepare import by_name, read_image, run_jobs, side_by_side, warn_leftovers,
 from util.console import UserError, run_main, say
 
 SIZE = (256, 256)
-PHOTO, LABEL = "_leftImg8bit.png", "_gtFine_color.png"
+PHOTO, LABEL, IDS = "_leftImg8bit.png", "_gtFine_color.png", "_gtFine_labelIds.png"
 Job = tuple[Path, Path, tuple[Path, Path, Path]]  # photo, label, and where to write photo, label and both
 
 
@@ -50,6 +52,15 @@ def convert(job: Job) -> None:
         write_image(image, target, quality=100)
 
 
+def copy_ids(jobs: list[Job], out: Path) -> None:
+    """The label ids of the pairs of ``jobs``, where there are any."""
+    for n, (_, label, _) in enumerate(jobs):
+        ids = label.with_name(label.name.removesuffix(LABEL) + IDS)
+        if ids.is_file():
+            out.mkdir(exist_ok=True)
+            shutil.copyfile(ids, out / f"{n}{IDS}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="prepare Cityscapes", epilog="see the top of this file")
     parser.add_argument("--gtFine_dir", type=Path, required=True, help="folder gtFine of gtFine_trainvaltest.zip")
@@ -69,6 +80,7 @@ def main() -> None:
         raise UserError(f"no pairs: looked for {args.leftImg8bit_dir}/train/CITY/*{PHOTO} and "
                         f"{args.gtFine_dir}/train/CITY/*{LABEL} (and the same in val)")
     run_jobs(convert, jobs, "resizing")
+    copy_ids([job for job in jobs if job[2][2].parent.name == "test"], args.output_dir / "testB_ids")
     warn_leftovers(target for *_, targets in jobs for target in targets)
     say(f"wrote {len(jobs)} pairs to {args.output_dir}")
 

@@ -62,7 +62,8 @@ def ablate(args: Namespace) -> None:
     args.name = args.name or args.dataroot.name
     folder = args.out / args.name
     args.segments = scoring.palette_flags(args.palette)
-    setup = {"dataset": args.dataroot.name, "train": args.train, "palette": args.palette, "features": args.features,
+    setup = {"dataset": args.dataroot.name, "train": args.train, "palette": args.palette,
+             "features": Path(args.features).name if args.features else None,
              "network": Path(args.network).name if args.network else None}
     path = folder / "setup.json"
     if path.is_file() and (old := json.loads(path.read_text())) != setup:

@@ -32,6 +32,12 @@ from util.checkpoint import STATE, load, saved_options, write_atomically
 from util.console import UsageError, run_main, say
 
 FINISHED = "paper.json"  # in the folder of a run: its numbers
+DOWNLOAD = "datasets/download.py"
+TRAINED = {  # options that make a result another one
+    "accumulate", "amp", "batch_size", "beta1", "crop_size", "dataset_mode", "direction", "ema", "gan_mode", "init_D_A", "init_D_B",
+    "init_G_A", "init_G_B", "init_gain", "init_type", "jpeg_draft", "lambda_A", "lambda_B", "lambda_GAN", "lambda_identity",
+    "load_size", "lr", "lr_decay_iters", "lr_policy", "max_dataset_size", "model", "n_epochs", "n_epochs_decay", "n_layers_D",
+    "ndf", "netD", "netG", "ngf", "no_dropout", "no_flip", "norm", "pool_size", "preprocess", "serial_batches", "val_share"}
 Task = configparser.SectionProxy
 
 
@@ -67,7 +73,7 @@ def dataroot(task: Task, args: Namespace) -> Path:
 
 
 def commands(task: Task, args: Namespace) -> list[list[str]]:
-    """All that a run takes, in order; what is there already is passed over."""
+    """All that a run takes, in order; what is there already is passed over. How files are named shows when they are there."""
     data, name = dataroot(task, args), run_name(task)
     folder = args.checkpoints_dir / name
     where = ["--name", name, "--checkpoints_dir", str(args.checkpoints_dir)]
@@ -75,7 +81,7 @@ def commands(task: Task, args: Namespace) -> list[list[str]]:
     if not args.dataroot and not data.is_dir():
         unchecked = ["--unchecked"] if args.unchecked else []
         mirrors = [word for url in args.mirror for word in ("--mirror", url)]
-        found.append(["datasets/download.py", task["dataset"], "--kind", task["kind"], "--out", str(data), *mirrors, *unchecked])
+        found.append([DOWNLOAD, task["dataset"], "--kind", task["kind"], "--out", str(data), *mirrors, *unchecked])
     if (folder / STATE).is_file():
         found.append(["train.py", "--continue_train", *args.train, *where])
     else:
@@ -84,9 +90,17 @@ def commands(task: Task, args: Namespace) -> list[list[str]]:
     found.append(["test.py", "--dataroot", str(data), *where, "--results_dir", str(args.results_dir), *shlex.split(task["model"]),
                   "--phase", task["phase"], *shlex.split(task["test"])])
     how = Namespace(features=args.features, network=args.network, network_range=args.network_range,
-                    segments=["--classes", "cityscapes"] if task.getboolean("labels") else [])
+                    segments=["--classes", "cityscapes", "--official_quirks"] if task.getboolean("labels") else [])
     images = args.results_dir / name / f"{task['phase']}_latest" / "images"
     return found + scoring.commands(images, data, task["phase"], bool(task.getboolean("paired")), how, folder)
+
+
+def changed(task: Task, opt: dict) -> list[str]:
+    """The options of a training that are not those of the recipe, whichever call gave them."""
+    from options.train_options import TrainOptions
+    words = ["--dataroot", opt["dataroot"], "--gpu_ids", "-1", *shlex.split(task["model"]), *shlex.split(task["train"])]
+    recipe = vars(TrainOptions().parse(words, record=False))
+    return [f"--{name} {opt[name]}" for name in sorted(TRAINED & opt.keys()) if opt[name] != recipe[name]]
 
 
 def run_name(task: Task) -> str:
@@ -100,12 +114,15 @@ def run(task: Task, args: Namespace) -> None:
     folder = args.checkpoints_dir / run_name(task)
     for old in (FINISHED, "evaluate.json", *(f"{side}.json" for side in SIDES)):
         (folder / old).unlink(missing_ok=True)
-    for argv in todo:
-        scoring.execute(argv)
+    done = []
+    while todo:
+        scoring.execute(todo[0])
+        done.append(todo[0])
+        todo = commands(task, args) if todo[0][0] == DOWNLOAD else todo[1:]
     opt, position = saved_options(folder), load(folder / STATE)["position"]
-    record = {"task": task.name, "commands": [scoring.shown(argv) for argv in todo], "commit": scoring.commit(),
+    record = {"task": task.name, "commands": [scoring.shown(argv) for argv in done], "commit": scoring.commit(),
               "machine": scoring.machine(opt["device"]), "hours": position["elapsed"] / 3600, "images": position["total"],
-              "changed": args.train, "scores": scoring.collect(folder)}
+              "changed": changed(task, opt), "scores": scoring.collect(folder)}
     write_atomically(folder / FINISHED, json.dumps(record, indent=1).encode())
     say()
     return print_table([task], args)
@@ -128,9 +145,9 @@ def print_table(chosen: list[Task], args: Namespace) -> None:
         if not keys:
             lines.append((task.name, f"{task['A']} <-> {task['B']}", "-", "figures only", "-"))
         if record:
-            changed = f"; changed: {' '.join(record['changed'])}" if record["changed"] else ""
+            other = f"; changed: {' '.join(record['changed'])}" if record["changed"] else ""
             remarks.append(f"{task.name}: {record['hours']:.2f} hours on {record['machine']}, {record['images']} images, commit "
-                           f"{record['commit']}{changed}")
+                           f"{record['commit']}{other}")
             remarks += missing(task, ours)
     widths = [max(len(line[i]) for line in lines) for i in range(5)]
     for line in lines:
@@ -184,6 +201,9 @@ def parse(words: list[str]) -> Namespace:
     for name in ("dataroot", "checkpoints_dir", "results_dir", "out", "work"):  # the programs run in the project's folder
         if getattr(args, name, None):
             setattr(args, name, getattr(args, name).resolve())
+    for name in ("network", "features"):
+        if Path(getattr(args, name, None) or "/").is_file():
+            setattr(args, name, str(Path(getattr(args, name)).resolve()))
     return args
 
 

@@ -44,15 +44,16 @@ def shown(argv: Sequence[str | Path]) -> str:
     return shlex.join(["python", *map(str, argv)]).replace(f"{ROOT}/", "")
 
 
-def endings(dataroot: Path, phase: str) -> dict[str, str]:
-    """"A_" and "B_" where the files of the domains are named ``1_A.jpg`` and ``1_B.jpg``, as in the archives; else ""."""
+def endings(dataroot: Path, phase: str, paired: bool) -> dict[str, str]:
+    """"A_" and "B_" where the files of the domains are named ``1_A.jpg`` and ``1_B.jpg``, as archives name pairs; else ""."""
     found = {}
     for domain in "AB":
         folder = dataroot / f"{phase}{domain}"
         names = [path.name for path in folder.iterdir() if is_image_file(path.name)] if folder.is_dir() else []
-        names = names or [f"1_{domain}.jpg"] * (phase == "test")  # of an archive that is not there yet
+        if paired and phase == "test" and not dataroot.is_dir():  # of an archive that is not there yet
+            names = [f"1_{domain}.jpg"]
         marked = bool(names) and all(stem(name) + f"_{domain}" == Path(name).stem for name in names)
-        found[domain] = f"{domain}_" if marked and not (dataroot / phase).is_dir() else ""
+        found[domain] = f"{domain}_" if marked else ""
     return found
 
 
@@ -62,7 +63,7 @@ def commands(images: Path, dataroot: Path, phase: str, paired: bool, how: Namesp
     ``how``: ``features``, ``network``, ``network_range``; ``segments``: flags that name the classes, where B holds label maps.
     Numbers go to ``evaluate.json``, ``AtoB.json`` and ``BtoA.json`` in ``out``.
     """
-    end, found = endings(dataroot, phase), []
+    end, found = endings(dataroot, phase, paired), []
     parts: list[str] = []
     for name, (x, y) in SIDES.items() if paired or how.features else ():
         parts += ["--fake", f"{images}:{end[x]}fake_{y}", "--real", f"{images}:{end[y]}real_{y}", "--name", name,
@@ -78,8 +79,10 @@ def commands(images: Path, dataroot: Path, phase: str, paired: bool, how: Namesp
                       "--json", str(out / "AtoB.json")])
     if how.segments and how.network:  # = before the range, for it begins with a minus
         network = ["--network", how.network, f"--network_range={how.network_range}"]
+        ids = dataroot / f"{phase}B_ids"  # of Cityscapes, at full size: the truth of the official score
+        real = f"{ids}:gtFine_labelIds" if ids.is_dir() else truth["B"]
         found.append(["scripts/segment_scores.py", *how.segments, *network, "--fake", f"{images}:{end['B']}fake_A",
-                      "--real", truth["B"], "--photos", truth["A"], "--json", str(out / "BtoA.json")])
+                      "--real", real, "--photos", truth["A"], "--json", str(out / "BtoA.json")])
     return found
 
 

@@ -84,7 +84,7 @@ def test_run(do: Callable, called: list, server: Server, run: Programs, tmp_path
     shown = do(*words, *OVERRIDE).ok().out
     assert [" ".join(["python", *argv]) for argv in called[1:]] == planned
     record = json.loads((run.folder / "runs" / "paper_maps" / "paper.json").read_text())
-    assert record["images"] == 3 and record["hours"] > 0 and record["changed"] == list(OVERRIDE[1:])
+    assert record["images"] == 3 and record["hours"] > 0 and {"--netG resnet_6blocks", "--load_size 34"} <= set(record["changed"])
     psnr = record["scores"]["AtoB"]["PSNR (dB)"]
     assert 0 < psnr < 60 and record["scores"]["BtoA"]["L1"] > 0
     for text in (shown, do("table", "--checkpoints_dir", "runs").ok().out):
@@ -92,20 +92,66 @@ def test_run(do: Callable, called: list, server: Server, run: Programs, tmp_path
         cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
         assert ["maps", "map -> aerial photo", "taken for real by people (%)", "26.8 +- 2.8", "-"] in cells
         assert ["maps", "aerial photo -> map", "PSNR (dB)", "-", f"{psnr:.3f}"] in cells
-        assert "FID and KID need --features" in text and "changed: --gpu_ids -1" in text
+        assert "FID and KID need --features" in text and "changed: --crop_size 32 --load_size 34 --n_epochs 1" in text
     count = len(called)
     do(*words).ok()  # again: there is nothing to download or to train, and it is measured anew
     assert [argv[0] for argv in called[count:]] == ["train.py", "test.py", "scripts/evaluate.py"]
-    assert "--continue_train" in called[count] and record["scores"] == json.loads(
-        (run.folder / "runs" / "paper_maps" / "paper.json").read_text())["scores"]
+    again = json.loads((run.folder / "runs" / "paper_maps" / "paper.json").read_text())
+    assert "--continue_train" in called[count] and all(record[key] == again[key] for key in ("scores", "changed"))
+
+
+def test_run_of_unpaired_images(do: Callable, called: list, server: Server, run: Programs, tmp_path: Path,
+                                monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their names tell how to measure them, and are not known before the download; packages are files relative to the user."""
+    bundle = io.BytesIO()
+    with zipfile.ZipFile(bundle, "w") as archive:
+        for seed, folder in enumerate(("trainA", "trainB", "testA", "testB")):
+            names = [f"n0238_{i}{folder[-1]}.png" for i in range(3)]
+            for path in pictures(tmp_path / "set" / folder, names, seed).iterdir():
+                archive.write(path, f"horse2zebra/{folder}/{path.name}")
+    server.files["/cyclegan/datasets/horse2zebra.zip"] = bundle.getvalue()
+    monkeypatch.setattr(paper, "ROOT", tmp_path)
+    torch.jit.trace(torch.nn.AvgPool2d(8), torch.zeros(1, 3, 224, 224)).save(str(run.folder / "means.pt"))
+    words = ("run", "horse2zebra", "--mirror", server.url, "--unchecked", "--checkpoints_dir", "runs", "--results_dir", "out",
+             "--features", "means.pt")
+    planned = do(*words, "--dry_run", *OVERRIDE).ok().out.splitlines()
+    out = do(*words, *OVERRIDE).ok().out
+    assert [" ".join(["python", *argv]) for argv in called] == planned
+    assert str(run.folder / "means.pt") in planned[-1] and "--unpaired" in planned[-1]
+    assert [line.split()[-2] for line in out.splitlines() if "FID (means.pt (imagenet))" in line] == ["-", "-"]
+
+
+def test_the_planned_commands_make_sense(do: Callable, unaligned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each program takes what it is to be given, for every task."""
+    from options.test_options import TestOptions
+    from options.train_options import TrainOptions
+    from scripts import evaluate, segment_scores
+
+    def parses(words: list[str]) -> None:
+        monkeypatch.setattr(sys, "argv", words)
+        {"train.py": lambda: TrainOptions().parse(record=False), "test.py": lambda: TestOptions().parse(record=False),
+         "scripts/evaluate.py": lambda: evaluate.parse(words[1:]), "scripts/segment_scores.py": segment_scores.parse}[words[0]]()
+
+    for name in paper.tasks().sections():
+        out = do("run", name, "--dataroot", unaligned, "--dry_run", "--features", "inception", "--network", "fcn.pt").ok().out
+        plan = [shlex.split(line)[1:] for line in out.splitlines()]
+        assert [words[0] for words in plan] == ["train.py", "test.py", "scripts/evaluate.py"] + (
+            ["scripts/segment_scores.py"] * 2 if name == "cityscapes" else [])
+        for words in plan:
+            parses(words)
 
 
 def test_cityscapes(do: Callable, called: list, tmp_path: Path) -> None:
     """Segmentation scores of both directions, with a network that knows two classes."""
     data = pairs(tmp_path / "cityscapes")
+    pictures(data / "test", ["0.png", "1.png"])  # the preparation script makes folders of pairs, too
     for path in data.glob("*B/*"):  # road and sky
         light = np.asarray(Image.open(path).convert("L")) > 128
         Image.fromarray(np.where(light[..., None], (70, 130, 180), (128, 64, 128)).astype(np.uint8)).save(path)
+        (data / "testB_ids").mkdir(exist_ok=True)
+        if path.parent.name == "testB":  # as the preparation script leaves them, larger than the images
+            ids = Image.fromarray(np.where(light, 23, 7).astype(np.uint8)).resize((80, 80), Image.Resampling.NEAREST)
+            ids.save(data / "testB_ids" / f"{path.stem[:-2]}_gtFine_labelIds.png")
     network = torch.nn.Conv2d(3, 19, 1)
     torch.jit.trace(network.eval(), torch.zeros(1, 3, 40, 40)).save(str(tmp_path / "fcn.pt"))
     words = ("run", "cityscapes", "--dataroot", data, "--checkpoints_dir", "runs", "--results_dir", "out")
@@ -115,6 +161,7 @@ def test_cityscapes(do: Callable, called: list, tmp_path: Path) -> None:
     assert found["labels -> photo", "class IOU"][0] == "0.11" and found["photo -> labels", "per-pixel acc."][0] == "0.58"
     assert all(0 <= float(found[f"{side}", metric][1]) <= 1 for side in ("labels -> photo", "photo -> labels")
                for metric in ("per-pixel acc.", "per-class acc.", "class IOU"))
+    assert called[-1][called[-1].index("--real") + 1] == f"{data / 'testB_ids'}:gtFine_labelIds"
     at = called[0].index("--load_size")  # what overrides it comes later
     assert called[0][at:at + 2] == ["--load_size", "143"]
 
@@ -136,7 +183,7 @@ def test_tasks_can_be_trained(unaligned: Path) -> None:
             assert (opt.netG, opt.load_size, opt.crop_size) == ("resnet_6blocks", 143, 128)
     assert {name for name, weight in identity.items() if weight} == {"monet2photo", "iphone2dslr"}
     assert {name for name, count in epochs.items() if count != 200} == {"edges2shoes"} and epochs["edges2shoes"] == 5
-    assert len(identity) == 13
+    assert len(identity) == 14
 
 
 def test_show_and_refusals(do: Callable, run: Programs, tmp_path: Path) -> None:

@@ -46,7 +46,9 @@ def test_cityscapes(raw: Path) -> None:
     first = contents(out)
     assert sorted(first) == sorted(
         [f"train{side}/{n}{end}.jpg" for n in range(3) for side, end in (("", ""), ("A", "_A"), ("B", "_B"))]
-        + ["test/0.jpg", "testA/0_A.jpg", "testB/0_B.jpg"])
+        + ["test/0.jpg", "testA/0_A.jpg", "testB/0_B.jpg", "testB_ids/0_gtFine_labelIds.png"])
+    ids = raw / "gtFine/val/lindau/lindau_000000_000019_gtFine_labelIds.png"
+    assert (out / "testB_ids/0_gtFine_labelIds.png").read_bytes() == ids.read_bytes()
     assert "train: 3 pairs" in result.out and "warning" not in result.err
     succeeds(cityscapes(raw))
     assert contents(out) == first
