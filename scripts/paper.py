@@ -34,10 +34,11 @@ from util.console import UsageError, run_main, say
 FINISHED = "paper.json"  # in the folder of a run: its numbers
 DOWNLOAD = "datasets/download.py"
 TRAINED = {  # options that make a result another one
-    "accumulate", "amp", "batch_size", "beta1", "crop_size", "dataset_mode", "direction", "ema", "gan_mode", "init_D_A", "init_D_B",
-    "init_G_A", "init_G_B", "init_gain", "init_type", "jpeg_draft", "lambda_A", "lambda_B", "lambda_GAN", "lambda_identity",
-    "load_size", "lr", "lr_decay_iters", "lr_policy", "max_dataset_size", "model", "n_epochs", "n_epochs_decay", "n_layers_D",
-    "ndf", "netD", "netG", "ngf", "no_dropout", "no_flip", "norm", "pool_size", "preprocess", "serial_batches", "val_share"}
+    "accumulate", "amp", "batch_size", "beta1", "crop_size", "dataset_mode", "direction", "ema", "gan_mode", "init_D_A",
+    "init_D_B", "init_G_A", "init_G_B", "init_gain", "init_type", "jpeg_draft", "lambda_A", "lambda_B", "lambda_GAN",
+    "lambda_identity", "load_size", "lr", "lr_decay_iters", "lr_policy", "max_dataset_size", "model", "n_epochs",
+    "n_epochs_decay", "n_layers_D", "ndf", "netD", "netG", "ngf", "no_dropout", "no_flip", "norm", "pool_size",
+    "preprocess", "serial_batches", "val_share"}
 Task = configparser.SectionProxy
 
 
