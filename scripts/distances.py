@@ -44,7 +44,8 @@ def kid(a: Array, b: Array, seed: int = 0) -> tuple[float, float, float]:
     np.fill_diagonal(yy, 0)
     once = _mmd(xx, yy, xy, np.ones((len(x), 1)), np.ones((len(y), 1)))[0]
     weights = [rng.multinomial(len(s), np.full(len(s), 1 / len(s)), KID_BOOTSTRAPS).T.astype(np.float64) for s in (x, y)]
-    low, high = np.percentile(_mmd(xx, yy, xy, *weights), (2.5, 97.5))
+    with np.errstate(invalid="ignore"):  # of very few images some resampled sets hold only one: no pairs, no distance
+        low, high = np.nanpercentile(_mmd(xx, yy, xy, *weights), (2.5, 97.5))
     return float(once), float(low), float(high)
 
 

@@ -90,6 +90,10 @@ def test_training_page(browser: Browser, folder: Path) -> None:
     assert not {"–", "NaN"} & {legends["val_patches"], legends["val_cycle"]}
     assert "val_patches" not in {word.split()[0] for word in text(browser, ".chart.wide .legend button")}
     assert {"D_A", "cycle_B"} <= {word.split()[0] for word in text(browser, ".chart.wide .legend button")}
+    best = json.loads((folder / "checkpoints" / NAME / "best.json").read_text())
+    told = next(title for title in text(browser, ".chart h2") if title.startswith("Validation"))
+    assert told.startswith(f"Validation: {best['metric']} ")
+    assert told.endswith(f", best {best['value']:.5g} in epoch {best['epoch']}")
     drawn = "(() => { const c = document.querySelector('.chart.wide canvas'); return c.toDataURL() })()"
     whole = browser.js(drawn)
     browser.js("document.querySelector('.chart.wide').scrollIntoView()")

@@ -82,6 +82,13 @@ def test_the_interval_of_kid_holds_the_truth_as_often_as_it_says(monkeypatch: py
     assert distances.kid(a, b)[1] < distances.kid(a, b)[0] < distances.kid(a, b)[2]
 
 
+@pytest.mark.filterwarnings("error")
+def test_the_interval_of_very_few_images_is_finite() -> None:
+    a, b = two_sets(3, 2, 4)
+    value, low, high = distances.kid(a, b)
+    assert np.isfinite([value, low, high]).all() and low <= high
+
+
 def test_large_sets_are_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = two_sets(60, 50, 4)
     monkeypatch.setattr(distances, "KID_IMAGES", 50)

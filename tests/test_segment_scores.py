@@ -86,6 +86,29 @@ def test_both_directions(run: Programs) -> None:
         1, "--network flat.pt: its output should be (N, classes, H, W)")
 
 
+def test_an_onnx_network(run: Programs) -> None:
+    """Only where both packages are installed: the same scores as of the same network as TorchScript, any height and width."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    right = Right()
+    values = [onnx.numpy_helper.from_array(value.numpy(), name) for value, name in ((right.weights, "w"), (right.bias, "b"))]
+    shapes = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 3, "h", "w"]) for name in "xy"]
+    node = onnx.helper.make_node("Conv", ["x", "w", "b"], ["y"])
+    graph = onnx.helper.make_graph([node], "right", shapes[:1], shapes[1:], values)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8),
+              run.folder / "right.onnx")
+    torch.jit.trace(right, torch.zeros(1, 3, 4, 4)).save(str(run.folder / "right.pt"))
+    rng, rows = np.random.default_rng(0), []
+    for i in range(2):
+        write(run.folder / f"real/{i}.png", rng.integers(0, 3, (8, 12 + i)))
+        write(run.folder / f"fake/{i}.png", rng.integers(0, 3, (8, 12 + i)))
+    for file in ("right.onnx", "right.pt"):
+        run.call(segment_scores.main, "x", *FLAGS, "--fake", "fake", "--real", "real", "--photos", "real", "--network", file,
+                 "--network_range", "0..255", "--json", "out.json").ok()
+        rows.append(json.loads((run.folder / "out.json").read_text())["rows"])
+    assert rows[0] == rows[1] and rows[0]["real photos"]["iou"] == 1 and 0 < rows[0]["result"]["pixel"] < 1
+
+
 def test_cityscapes_colours_and_ids(run: Programs) -> None:
     """Car, road and unlabelled, in colours and as ids; what is unlabelled does not count."""
     car, road = CITYSCAPES.palette[13], CITYSCAPES.palette[0]

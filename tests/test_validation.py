@@ -46,9 +46,11 @@ def validations(folder: Path) -> list[tuple[int, dict[str, float]]]:
     return [(int(epoch), {k: float(v) for k, v in re.findall(r"val_(\w+): (\S+)", rest)}) for epoch, rest in found]
 
 
-def test_best_and_final(run: Programs, paired: Path) -> None:
+@pytest.mark.parametrize("ema", [False, True])
+def test_best_and_final(run: Programs, paired: Path, ema: bool) -> None:
     """The best epoch is the one that the log says, its networks are kept, and test.py takes them and finds the same value."""
-    out = train(run, paired, "--val_freq", 1, "--n_epochs", 3, "--save_epoch_freq", 1, "--lr", 0.01).ok().out
+    more = ("--ema", 0.8) if ema else ()
+    out = train(run, paired, "--val_freq", 1, "--n_epochs", 3, "--save_epoch_freq", 1, "--lr", 0.01, *more).ok().out
     folder = run.runs / "x"
     found = validations(folder)
     assert [epoch for epoch, _ in found] == [1, 2, 3]
@@ -61,7 +63,8 @@ def test_best_and_final(run: Programs, paired: Path) -> None:
     assert curve == [(epoch, pytest.approx(values["l1"], abs=6e-4)) for epoch, values in found]
     assert "val_patches" in (folder / "web" / "data.js").read_text()
     assert f"Validation (l1): epoch 3 has {found[-1][1]['l1']:.3g}"[:-1] in out and f"the best is epoch {best}" in out
-    run.test("--dataroot", paired, "--name", "x", "--epoch", "best", "--phase", "val", "--gpu_ids", -1).ok()
+    assert ("(test.py --epoch best --ema)" in out) == ema
+    run.test("--dataroot", paired, "--name", "x", "--epoch", "best", "--phase", "val", "--gpu_ids", -1, *["--ema"][:ema]).ok()
     images = run.results / "x" / "val_best" / "images"
     each = [metrics.l1(*(np.asarray(Image.open(images / f"{name}.png")) for name in
                          (f"{i}_{side}_fake_{other}", f"{i}_{other}_real_{other}")))
@@ -69,7 +72,7 @@ def test_best_and_final(run: Programs, paired: Path) -> None:
     assert np.mean(each) == pytest.approx(record["value"], abs=1e-4)
 
 
-@pytest.mark.parametrize("model", [("--n_epochs", 2), ("--model", "pix2pix", "--netG", "resnet_6blocks")])
+@pytest.mark.parametrize("model", [("--n_epochs", 2), ("--ema", 0.9), ("--model", "pix2pix", "--netG", "resnet_6blocks")])
 def test_the_training_does_not_notice(run: Programs, paired: Path, model: tuple, aligned: Path, tmp_path: Path) -> None:
     """Also where there are dropout and batch statistics, which training and validation share."""
     root = paired

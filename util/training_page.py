@@ -124,7 +124,7 @@ class TrainingPage:
         with (self.folder / "data.js").open("ab") as file:
             file.truncate(min(self.memory["size"], file.tell()))
         self._add("begin", {"epochs": last_epoch(self.opt), "batch": self.opt.batch_size, "time": round(time.time(), 2),
-                            "at": self.memory["at"]})
+                            "metric": self.opt.val_metric, "at": self.memory["at"]})
         self._write_shell()
 
     def _write_shell(self) -> None:

@@ -1,7 +1,8 @@
 """Validation while a training runs: how good the translations are, and which epoch was best (best_net_*.pth, best.json).
 
 Images come from valA and valB (or val), else with ``--val_share`` from the training set, never from the test set. They are
-translated as test.py does it. The training does not notice, but for ``--lr_policy plateau``, which follows the metric.
+translated as test.py does it, with ``--ema`` by the averaged generators. The training does not notice, but for ``--lr_policy
+plateau``, which follows the metric.
 
 l1, psnr, ssim: against the true image, where the two domains are pairs: equal names but for _A, _B. In levels of 255, dB.
 patches: how far colours and textures of the translations are from those of the target domain (util/patches.py), in levels;
@@ -10,10 +11,12 @@ cycle: L1 between an image and its reconstruction, in levels. No proof of qualit
 """
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from argparse import Namespace
 from collections import defaultdict
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
@@ -87,7 +90,7 @@ class Validation:
         if self.opt.val_freq and at.validated:
             (last, value), (best, least) = at.validated
             say(f"Validation ({self.metric}): epoch {last} has {value:.4g}; the best is epoch {best} with {least:.4g}, kept as "
-                "best_net_*.pth (test.py --epoch best)")
+                f"best_net_*.pth (test.py --epoch best{' --ema' if self.opt.ema else ''})")
 
     def measure(self, limit: int | None = None) -> dict[str, float]:
         """The mean of each metric over all images (or the first ``limit``) and directions."""
@@ -95,7 +98,7 @@ class Validation:
         patches: dict[str, list] = defaultdict(list)
         rng = np.random.default_rng(self.opt.seed)
         self.images.epoch = 1
-        with untouched(self.model):
+        with untouched(self.model), averaged(self.model):
             for data in islice(self.images, limit):
                 seed_everything(self.opt.seed)
                 feed(self.model, data)
@@ -123,6 +126,20 @@ class Validation:
             elif self.paired and min(image.shape[:2]) >= metrics.WINDOW:
                 for name, metric in PAIRED.items():
                     found[name].append(min(metrics.PSNR_CAP, metric(image, real)))
+
+
+@contextlib.contextmanager
+def averaged(model: BaseModel) -> Iterator[None]:
+    """The generators with the weights that ``--ema`` has averaged so far, where there are any; afterwards with their own."""
+    nets = {name: model.get_networks()[name.removesuffix("_ema")] for name in model.ema}
+    own = {name: {key: value.clone() for key, value in net.state_dict().items()} for name, net in nets.items()}
+    try:
+        for name, net in nets.items():
+            net.load_state_dict(model.ema[name])
+        yield
+    finally:
+        for name, net in nets.items():
+            net.load_state_dict(own[name])
 
 
 def files(dataset: BaseDataset) -> set[str]:

@@ -46,7 +46,8 @@ class Chart {
     this.tip = make("div", { class: "tip", hidden: "" });
     this.zoom = make("div", { class: "zoom", hidden: "" });
     this.legend = make("div", { class: "legend" });
-    this.element = make("div", { class: "chart" + (wide ? " wide" : "") }, make("h2", {}, title), this.canvas, this.legend,
+    this.title = make("h2", {}, title);
+    this.element = make("div", { class: "chart" + (wide ? " wide" : "") }, this.title, this.canvas, this.legend,
       this.zoom, this.cross, this.tip);
     this.canvas.addEventListener("pointermove", (event) => this.hover(event));
     this.canvas.addEventListener("pointerleave", () => { this.cross.hidden = this.tip.hidden = true; });

@@ -149,11 +149,21 @@ function drawCurves() {
   const names = [...new Set(validations.flatMap((point) => Object.keys(point.numbers)))].filter((key) => !OWN.includes(key));
   validation.set(validations.map((point) => point.x),
     Object.fromEntries(names.map((key) => [key, validations.map((point) => point.numbers[key] ?? NaN)])));
+  if (validations.length) validation.title.textContent = judged(validations, names);
   curves.hidden = !points.length;
   losses.set(x, pick(keys.slice(0, first)));
   rate.set(x, pick(keys.filter((key) => key === "lr")));
   seconds.set(data.points.map((point) => point.x), keys.includes("time") && keys.includes("data") ? timeSplit() : {});
   others.set(x, pick(keys.slice(first).filter((key) => !OWN.includes(key))));
+}
+
+// Which epoch is best, as the training chooses it.
+function judged(points, names) {
+  const asked = data.begins[data.begins.length - 1].metric ?? "auto";
+  const name = `val_${asked !== "auto" ? asked : names.includes("val_l1") ? "l1" : "patches"}`, more = ["val_psnr", "val_ssim"].includes(name);
+  const own = points.map(({ x, numbers }) => ({ epoch: Math.round(x), value: numbers[name] })).filter((each) => Number.isFinite(each.value));
+  const best = own.reduce((a, b) => ((more ? b.value > a.value : b.value < a.value) ? b : a), own[0]);
+  return best ? `Validation: ${name.slice(4)} ${own[own.length - 1].value}, best ${best.value} in epoch ${best.epoch}` : "Validation";
 }
 
 // Where the time between two points went, per image: steps, waiting, logging as measured, and the rest of the clock.
