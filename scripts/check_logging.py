@@ -25,7 +25,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from options.train_options import TrainOptions
-from train import report
 from util.console import UserError, run_main, say
 
 QUIET = {"display_id": 0, "no_html": True, "use_wandb": False, "use_tensorboard": False}
@@ -90,7 +89,7 @@ def measure(opt: Namespace, sets: dict[str, dict], count: int) -> None:
                 at[name].seen += opt.batch_size
                 at[name].total += opt.batch_size
                 reported = time.perf_counter()
-                report(opts[name], at[name], endless, model, shown[name], step_start, 0.0)
+                shown[name].report(at[name], model, endless, step_start, 0.0)
                 spent[name] += time.perf_counter() - reported
             times[name].append((time.perf_counter() - start[0], time.process_time() - start[1]))
     for each in shown.values():

@@ -47,6 +47,10 @@ class Position:
     validated: list = field(default_factory=list)  # the last and the best: (epoch, value) each
     best: dict = field(default_factory=dict)  # what best.json is to say
 
+    def crosses(self, frequency: int, passed: int) -> bool:
+        """Whether the last ``passed`` images took ``total`` to or over a multiple of ``frequency``."""
+        return self.total // frequency > (self.total - passed) // frequency
+
 
 class RunState:
     """Saves and restores one training. All ranks take part, rank 0 alone writes."""

@@ -24,10 +24,10 @@ import numpy as np
 from data import find_dataset_using_name
 from data.base_dataset import BaseDataset
 from data.image_folder import stem
-from data.loader import Loader
+from data.loader import Loader, Unreadable
 from models import feed
 from models.base_model import BaseModel
-from util import metrics
+from util import distributed, metrics
 from util.console import UserError, say
 from util.images import tensor2im
 from util.panel import as_in_tests, untouched
@@ -40,7 +40,8 @@ SIGN = {"psnr": -1, "ssim": -1}  # of metrics of which more is better
 
 
 class Validation:
-    """``validation(at, visualizer)`` at the end of an epoch measures, if it is due, and tells whether this epoch is the best."""
+    """``validation(at, visualizer)`` at the end of an epoch: rank 0 measures, if it is due, and tells all whether it is the best.
+    """
 
     def __init__(self, opt: Namespace, model: BaseModel, training: Loader) -> None:
         """Raises UserError: there are no images to validate on, or ``--val_metric`` cannot be measured with them."""
@@ -67,7 +68,20 @@ class Validation:
                             "need pairs, cycle a model that reconstructs its input)")
 
     def __call__(self, at, visualizer) -> bool:
-        """``at``: the :class:`util.run_state.Position`, whose ``validated`` is brought up to date."""
+        """``at``: the :class:`util.run_state.Position`, whose ``validated`` is brought up to date on rank 0."""
+        best, error = False, ""
+        if distributed.is_main():
+            try:
+                with distributed.alone():
+                    best = self._is_best(at, visualizer)
+            except UserError as e:
+                error = str(e)
+        best, error = distributed.same((best, error))
+        if error:
+            raise Unreadable(error)
+        return best
+
+    def _is_best(self, at, visualizer) -> bool:
         last = at.epoch == self.opt.n_epochs + self.opt.n_epochs_decay
         if not self.opt.val_freq or (at.epoch % self.opt.val_freq and not last):
             return False

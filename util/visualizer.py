@@ -27,7 +27,7 @@ class Visualizer:
 
     def __init__(self, opt: Namespace) -> None:
         """Raises UserError: a package is missing. OSError: the logs or the page cannot be written."""
-        self.folder = Path(opt.checkpoints_dir) / opt.name
+        self.opt, self.folder = opt, Path(opt.checkpoints_dir) / opt.name
         self.sinks = make_sinks(opt, self.folder) if is_main() else {}  # first, for it may be refused
         self.log, self.metrics = (Log(self.folder / name if is_main() else Path(os.devnull))
                                   for name in ("loss_log.txt", "metrics.jsonl"))
@@ -103,6 +103,27 @@ class Visualizer:
         self._try("metrics.jsonl", self.metrics.append, json.dumps({"epoch": epoch, "note": message}))
         for name, sink in self.sinks.items():
             self._try(name, sink.text, epoch, message)
+
+    def report(self, at, model, dataset, start: float, waited: float) -> None:
+        """Show and log what is due after a step, at least once an epoch.
+
+        ``at``: the :class:`util.run_state.Position` after it; ``start``: when it began; ``waited``: seconds for its data.
+        """
+        passed, ends = dataset.passed, at.seen >= len(dataset)
+        if at.crosses(self.opt.print_freq, passed) or (ends and not at.printed):
+            at.printed = True
+            losses = model.get_current_losses()  # waits for a GPU, so the time is taken after it
+            more = {"lr": next((g["lr"] for o in model.optimizers for g in o.param_groups), 0.0),
+                    "time": (time.time() - start) / dataset.per_step, "data": waited}
+            values, warnings = self.health.check(model, losses, at.total)
+            self.scalars(at.epoch, at.seen, len(dataset), at.total, losses, more | values)
+            for warning in warnings:
+                self.text(at.epoch, warning)
+        if at.crosses(self.opt.display_freq, passed) or (ends and not at.shown):
+            at.shown = True
+            model.compute_visuals()
+            save = at.crosses(self.opt.update_html_freq, passed)
+            self.display_current_results(model.get_current_visuals(), at.epoch, save)
 
     def memory(self) -> dict:
         """What a resumed run needs to go on with the same logs, page and curves; tensors and plain values only."""
