@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from options.parser import Parser, absolute, choose_device, dump, full_name
-from options.renamed import RENAMED
 from util import plugins
 from util.checkpoint import write_atomically
 from util.console import UsageError, say
@@ -21,16 +20,25 @@ from util.distributed import is_main
 if TYPE_CHECKING:
     from models.base_model import BaseModel
 
+RENAMED = {  # names from before 2019
+    "loadSize": "--load_size", "fineSize": "--crop_size", "resize_or_crop": "--preprocess",
+    "which_direction": "--direction", "which_model_netG": "--netG", "which_model_netD": "--netD",
+    "niter": "--n_epochs", "niter_decay": "--n_epochs_decay", "how_many": "--num_test", "nThreads": "--num_threads",
+    "batchSize": "--batch_size", "which_epoch": "--epoch", "identity": "--lambda_identity",
+    "no_lsgan": "--gan_mode vanilla",
+}
 PREPROCESS = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
 
 
 class BaseOptions:
     """Parses in stages: shared options, then the chosen model may add its own, then the chosen dataset.
 
-    Subclasses set ``isTrain`` and extend :meth:`initialize`.
+    Subclasses set ``isTrain``, add to ``lowest``, which says what numbers should be at least, and extend :meth:`initialize`.
     """
 
     isTrain = True
+    lowest = {"batch_size": 1, "num_threads": 0, "load_size": 1, "crop_size": 1, "input_nc": 1, "output_nc": 1,
+              "ngf": 1, "ndf": 1, "n_layers_D": 1, "max_dataset_size": 1}
 
     def initialize(self, parser: ArgumentParser) -> ArgumentParser:
         """Declare the options that train and test share."""
@@ -160,18 +168,12 @@ class BaseOptions:
         return opt
 
     def check(self, opt: Namespace) -> None:
-        """Refuse what cannot work before anything is loaded.
-
-        Raises:
-            UsageError: something does not fit.
-        """
+        """Refuse what cannot work before anything is loaded. Raises UsageError: something does not fit."""
         if not opt.dataroot:
             raise UsageError("--dataroot is missing: the folder with the images, e.g. --dataroot ./datasets/atlas")
         if not Path(opt.dataroot).is_dir():
             raise UsageError(f"--dataroot {opt.dataroot}: there is no such folder")
-        lowest = {"batch_size": 1, "num_threads": 0, "load_size": 1, "crop_size": 1, "input_nc": 1, "output_nc": 1,
-                  "ngf": 1, "ndf": 1, "n_layers_D": 1, "max_dataset_size": 1}
-        for name, least in lowest.items():
+        for name, least in self.lowest.items():
             if getattr(opt, name) < least:
                 raise UsageError(f"--{name} {getattr(opt, name)}: should be at least {least}")
         if opt.seed is not None and not 0 <= opt.seed < 2**32:
@@ -186,20 +188,16 @@ class BaseOptions:
 
     def print_options(self, opt: Namespace) -> None:
         """Write all options to ``{phase}_opt.txt`` (for people) and, in training, ``train_opt.json`` (for test.py)."""
-        def value(name: str) -> str:
-            return str(",".join(map(str, opt.gpu_ids)) or -1) if name == "gpu_ids" else str(getattr(opt, name))
-
         if not is_main():
             return
-        names = sorted(vars(opt).keys() - {"given"})
-        changed = {n: self.parser.get_default(n) for n in names if str(getattr(opt, n)) != str(self.parser.get_default(n))}
-        lines = ["----------------- Options ---------------"]
-        for name in names:
-            note = f"\t[default: {changed[name]}]" if name in changed else ""
-            lines.append(f"{name:>25}: {value(name):<30}{note}")
-        text = "\n".join([*lines, "----------------- End -------------------"])
+        values = {name: str(value) for name, value in sorted(vars(opt).items()) if name != "given"}
+        changed = {name: self.parser.get_default(name) for name in values if values[name] != str(self.parser.get_default(name))}
+        values["gpu_ids"] = ",".join(map(str, opt.gpu_ids)) or "-1"
+        lines = [f"{name:>25}: {value:<30}" + (f"\t[default: {changed[name]}]" if name in changed else "")
+                 for name, value in values.items()]
+        text = "\n".join(["----------------- Options ---------------", *lines, "----------------- End -------------------"])
         say(text if opt.verbose else f"Run {opt.name}; changed options: " + ", ".join(
-            f"{n} {value(n)}" for n in changed if n not in ("isTrain", "device", "gpu_ids", "name")))
+            f"{name} {values[name]}" for name in changed if name not in ("isTrain", "device", "gpu_ids", "name")))
         folder = Path(opt.checkpoints_dir) / opt.name
         if not self.isTrain and not folder.is_dir():
             return

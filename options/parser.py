@@ -49,11 +49,7 @@ def absolute(name: str) -> str:
 
 
 def full_name(opt: Namespace) -> str:
-    """The run's name with ``--suffix`` filled in.
-
-    Raises:
-        UsageError: the suffix holds an unknown option in braces.
-    """
+    """The run's name with ``--suffix`` filled in. Raises UsageError: the suffix holds an unknown option in braces."""
     try:
         return f"{opt.name}_{opt.suffix.format(**vars(opt))}" if opt.suffix else opt.name
     except (KeyError, ValueError, IndexError) as error:
@@ -63,8 +59,7 @@ def full_name(opt: Namespace) -> str:
 def choose_device(gpu_ids: str) -> tuple[list[int], str]:
     """``--gpu_ids`` as a list, and the device's name, e.g. ``([0], "cuda:0")`` or ``([], "cpu")``.
 
-    Raises:
-        UsageError: the text is no list of numbers, names more or fewer GPUs than processes, or a GPU that is not there.
+    Raises UsageError: the text is no list of numbers, names more or fewer GPUs than processes, or a GPU that is not there.
     """
     import torch
 

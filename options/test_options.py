@@ -25,6 +25,7 @@ class TestOptions(BaseOptions):
     """Explicit flags win; then come the run's own options, then what the weights tell, then the official defaults."""
 
     isTrain = False
+    lowest = BaseOptions.lowest | {"num_test": 1}
     __test__ = False  # not a pytest class
 
     def initialize(self, parser: ArgumentParser) -> ArgumentParser:
@@ -78,8 +79,6 @@ class TestOptions(BaseOptions):
             raise UsageError("test.py runs in one process: start it with python, not with torchrun")
         if not 0 < opt.aspect_ratio < math.inf:
             raise UsageError(f"--aspect_ratio {opt.aspect_ratio}: should be above 0")
-        if opt.num_test < 1:
-            raise UsageError(f"--num_test {opt.num_test}: should be at least 1")
 
     @staticmethod
     def _holds_only_images(parser: Parser, given: dict[str, Any]) -> bool:

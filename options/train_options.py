@@ -26,6 +26,10 @@ class TrainOptions(BaseOptions):
     """Defaults are the paper's recipe at 256x256 (section 7.1)."""
 
     isTrain = True
+    lowest = BaseOptions.lowest | {
+        "display_freq": 1, "update_html_freq": 1, "print_freq": 1, "save_latest_freq": 1, "save_epoch_freq": 1,
+        "lr_decay_iters": 1, "epoch_count": 1, "accumulate": 1, "stall_timeout": 0, "keep": 0, "panel_size": 0, "val_freq": 0,
+        "n_epochs": 0, "n_epochs_decay": 0, "pool_size": 0}
 
     def initialize(self, parser: ArgumentParser) -> ArgumentParser:
         add = super().initialize(parser).add_argument
@@ -109,16 +113,10 @@ class TrainOptions(BaseOptions):
 
     def check(self, opt: Namespace) -> None:
         super().check(opt)
-        for name in ("display_freq", "update_html_freq", "print_freq", "save_latest_freq", "save_epoch_freq",
-                     "lr_decay_iters", "epoch_count"):
-            if getattr(opt, name) < 1:
-                raise UsageError(f"--{name} {getattr(opt, name)}: should be at least 1")
         if not (0 <= opt.lr < math.inf and 0 <= opt.beta1 < 1):
             raise UsageError(f"--lr {opt.lr:g} should not be negative, --beta1 {opt.beta1:g} from 0 to below 1")
-        if min(opt.stall_timeout, opt.keep, opt.panel_size, opt.val_freq) < 0:
-            raise UsageError("--stall_timeout, --keep, --panel_size and --val_freq should not be negative")
-        if opt.accumulate < 1 or not 0 <= opt.ema < 1:
-            raise UsageError(f"--accumulate {opt.accumulate} should be at least 1, --ema {opt.ema:g} from 0 (none) to below 1")
+        if not 0 <= opt.ema < 1:
+            raise UsageError(f"--ema {opt.ema:g}: should be from 0 (none) to below 1")
         if opt.checkpoint_activations and (not opt.netG.startswith("resnet") or "batch" in opt.norm):
             raise UsageError(f"--checkpoint_activations recomputes blocks of a --netG resnet with --norm instance or none, not "
                              f"of {opt.netG} with {opt.norm}: U-Nets have none, and batch norm would count images twice")
@@ -130,8 +128,6 @@ class TrainOptions(BaseOptions):
             raise UsageError("--norm sync_batch: PyTorch synchronises the batch norm of several processes on CUDA GPUs only; on "
                              "CPUs take instance, or batch (each process for itself)")
         self._check_resume(opt)
-        if min(opt.n_epochs, opt.n_epochs_decay, opt.pool_size) < 0:
-            raise UsageError("--n_epochs, --n_epochs_decay and --pool_size should not be negative")
         if opt.epoch_count > opt.n_epochs + opt.n_epochs_decay:
             raise UsageError(f"--epoch_count {opt.epoch_count} is past the last epoch, {opt.n_epochs + opt.n_epochs_decay} "
                             "(--n_epochs + --n_epochs_decay): nothing would be trained")

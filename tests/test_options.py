@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, TINY, Programs
 
-from options.renamed import RENAMED
+from options.base_options import RENAMED
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 
