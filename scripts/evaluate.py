@@ -29,9 +29,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data.image_folder import make_dataset, read_image
 from scripts.distances import fid, kid, warn_small
+from scripts.page_metrics import add_metrics, page_of
 from scripts.ranges import RANGES
 from util.console import Progress, UserError, run_main, say, warn
-from util.html import add_metrics, page_of
 from util.metrics import METRICS, PSNR_CAP, Array
 
 if TYPE_CHECKING:

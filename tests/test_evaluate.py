@@ -186,7 +186,8 @@ def test_evaluate_does_not_load_torch() -> None:
 
 def test_metrics_for_the_page(folders: Path) -> None:
     """Every image's values under its URL, both directions beside each other; without a page it is refused before the work."""
-    from util.html import read_metrics, write_metrics
+    from scripts.page_metrics import read_metrics
+    from util.html import write_metrics
     args = ("--page", "--fake", "images:fake_B", "--real", "B")
     refused(evaluate(*args, cwd=folders), "--page", "metrics.js")
     write_metrics(folders, {"images/sub/a_fake_A.png": {"mine": 1.0}})
