@@ -79,7 +79,7 @@ def test_few_images_wait_at_a_time(tmp_path, monkeypatch) -> None:
     release, started, most = threading.Event(), [0], []
     monkeypatch.setattr(images, "save_image", lambda *a: release.wait(5))
     writer = images.ImageWriter()
-    limit = writer.free._initial_value  # type: ignore[attr-defined]
+    limit = writer.most
 
     def produce():
         for i in range(limit + 3):

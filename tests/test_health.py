@@ -14,7 +14,8 @@ from survival import break_off, equal, go_on, state, subclass, train
 from torch import Tensor, nn
 
 from util import health
-from util.health import EVERY, WARNINGS, Health, correlation, measure, sides, untouched
+from util.health import EVERY, WARNINGS, Health, correlation, measure, sides
+from util.seeds import as_before
 
 pytest_plugins = ["survival"]
 REACH = 5  # instead of more, to be quick
@@ -187,11 +188,10 @@ def test_training_is_not_disturbed(run: Programs, aligned: Path, unaligned: Path
     assert one["random"]["numpy"] == other["random"]["numpy"] and one["random"]["python"] == other["random"]["python"]
 
 
-def test_untouched() -> None:
+def test_as_before() -> None:
     norm = nn.BatchNorm2d(3)
-    of = SimpleNamespace(get_networks=lambda: {"G": norm}, device=torch.device("cpu"))
     before = torch.get_rng_state()
-    with pytest.raises(KeyError), untouched(of):  # also where it goes wrong inside
+    with pytest.raises(KeyError), as_before([norm], torch.device("cpu")):  # also where it goes wrong inside
         norm(torch.randn(1, 3, 4, 4))
         assert norm.num_batches_tracked == 1
         raise KeyError

@@ -5,11 +5,9 @@ that healthy runs on ``datasets/atlas`` keep well away from; docs/reading_a_run.
 """
 from __future__ import annotations
 
-import contextlib
 import io
 import math
 from argparse import Namespace
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -83,7 +81,7 @@ class Health:
         warnings: list[str] = []
         try:
             for side in sides(model):
-                with untouched(model):
+                with as_before(model.get_networks().values(), model.device), torch.no_grad():
                     found = measure(side, self.undecided)
                 loss = losses.get(f"D{side.end}", losses.get("D_real", math.nan) / 2 + losses.get("D_fake", math.nan) / 2)
                 signs = self._average(side.end, found | ({"loss": loss / self.undecided[0]} if self.undecided else {}))
@@ -124,13 +122,6 @@ class Health:
             elif value > well and sign + end in given:
                 given.remove(sign + end)
         return new
-
-
-@contextlib.contextmanager
-def untouched(model: BaseModel) -> Iterator[None]:
-    """Networks may run inside as they are; statistics of norms and random generators are afterwards as they were."""
-    with as_before(model.get_networks().values(), model.device), torch.no_grad():
-        yield
 
 
 def measure(side: Side, undecided: tuple[float, float] | None) -> dict[str, float]:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-import threading
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -50,28 +50,24 @@ class ImageWriter:
 
     def __init__(self) -> None:
         threads = min(8, os.cpu_count() or 1)
-        self.pool = ThreadPoolExecutor(threads, "images")
-        self.free = threading.BoundedSemaphore(4 * threads)
-        self.error: Exception | None = None
+        self.pool, self.most = ThreadPoolExecutor(threads, "images"), 4 * threads
+        self.jobs: deque[Future] = deque()
 
     def save(self, image: np.ndarray, path: Path, aspect_ratio: float = 1.0) -> None:
         """As :func:`save_image`, later; waits while too many images do. Raises UserError: an earlier one was not written."""
-        self._check()
-        self.free.acquire()
-        self.pool.submit(save_image, image, path, aspect_ratio).add_done_callback(lambda done: self._done(done, path))
-
-    def _done(self, done: Future, path: Path) -> None:
-        error = done.exception()
-        if isinstance(error, OSError):
-            error = UserError(f"cannot write {error.filename or path}: {error.strerror or error}")
-        self.error = self.error or error  # type: ignore[assignment]
-        self.free.release()
-
-    def _check(self) -> None:
-        if self.error:
-            raise self.error
+        while self.jobs and (len(self.jobs) == self.most or self.jobs[0].done()):
+            self.jobs.popleft().result()
+        self.jobs.append(self.pool.submit(_save, image, path, aspect_ratio))
 
     def close(self) -> None:
         """Wait for all. Raises UserError: one was not written."""
         self.pool.shutdown()
-        self._check()
+        for job in self.jobs:
+            job.result()
+
+
+def _save(image: np.ndarray, path: Path, aspect_ratio: float) -> None:
+    try:
+        save_image(image, path, aspect_ratio)
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename or path}: {error.strerror or error}") from None

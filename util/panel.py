@@ -43,15 +43,13 @@ class Panel:
                 warn(f"no panel of validation images on the page: {error}")
 
     def _load(self) -> list[dict]:
-        dataset, error = None, None
         for phase in dict.fromkeys(("val", "test", self.opt.phase)):
             try:
                 dataset = find_dataset_using_name(self.opt.dataset_mode)(as_in_tests(self.opt, phase))
                 break
-            except Exception as e:  # the last one tells what is wrong with the training images
-                error = e
-        if dataset is None:
-            raise error or RuntimeError("no images")
+            except Exception:
+                if phase == self.opt.phase:  # which tells what is wrong with the training images
+                    raise
         if self.opt.panel:
             return [self._item(dataset, index) for index in range(_replace(dataset, self.opt))]
         items: dict[int, dict] = {}
@@ -84,12 +82,7 @@ class Panel:
     def _translate(self, model: BaseModel, item: dict) -> tuple[str, dict[str, np.ndarray]]:
         """(Names of the files, label -> image) of one item."""
         with untouched(model):
-            before = model.get_current_visuals()
-            seed_everything(self.opt.seed)
-            feed(model, item)
-            model.test()
-            visuals = {label: tensor2im(image) for label, image in model.get_current_visuals().items()
-                       if image is not before.get(label)}  # the others belong to the last training step
+            visuals = translated(model, item, self.opt.seed)
             paths = [model.get_image_paths(), *model.get_visual_paths().values()]
         return " · ".join(dict.fromkeys(Path(path[0]).name for path in paths if path)), visuals
 
@@ -126,6 +119,16 @@ def _replace(dataset: BaseDataset, opt: Namespace) -> int:
         own = getattr(dataset, f"{domain}_paths")
         setattr(dataset, f"{domain}_paths", paths or random.Random(opt.seed).sample(own, min(count, len(own))))
     return count
+
+
+def translated(model: BaseModel, item: dict, seed: int) -> dict[str, np.ndarray]:
+    """The images, uint8 (H, W, C), that ``model.test()`` makes of an item. To be called inside of :func:`untouched`."""
+    before = model.get_current_visuals()
+    seed_everything(seed)
+    feed(model, item)
+    model.test()
+    return {label: tensor2im(image) for label, image in model.get_current_visuals().items()
+            if image is not before.get(label)}  # the others belong to the last training step
 
 
 @contextlib.contextmanager

@@ -25,14 +25,11 @@ from data import find_dataset_using_name
 from data.base_dataset import BaseDataset
 from data.image_folder import stem
 from data.loader import Loader, Unreadable
-from models import feed
 from models.base_model import BaseModel
 from util import distributed, metrics
 from util.console import UserError, say
-from util.images import tensor2im
-from util.panel import as_in_tests, untouched
+from util.panel import as_in_tests, translated, untouched
 from util.patches import cut, distance
-from util.seeds import seed_everything
 
 PAIRED = {"l1": metrics.l1, "psnr": metrics.psnr, "ssim": metrics.ssim}
 LOSS = {"psnr": lambda db: 255 * 10 ** (-db / 20), "ssim": lambda value: 1 - value}  # for a plateau: positive, less is better
@@ -114,10 +111,7 @@ class Validation:
         self.images.epoch = 1
         with untouched(self.model), averaged(self.model):
             for data in islice(self.images, limit):
-                seed_everything(self.opt.seed)
-                feed(self.model, data)
-                self.model.test()
-                visuals = {label: tensor2im(image) for label, image in self.model.get_current_visuals().items()
+                visuals = {label: image for label, image in translated(self.model, data, self.opt.seed).items()
                            if label.startswith(("real_", "fake_", "rec_"))}
                 self._compare(visuals, found)
                 for label, image in visuals.items():
