@@ -22,8 +22,7 @@ def is_image_file(filename: str) -> bool:
 def make_dataset(dir: str, max_dataset_size: float = float("inf")) -> list[str]:
     """Paths of all images in ``dir`` and its sub-folders, sorted, then cut to ``max_dataset_size``.
 
-    Raises:
-        UserError: the folder is missing or holds no image.
+    Raises UserError: the folder is missing or holds no image.
     """
     if not os.path.isdir(dir):
         raise UserError(_missing(Path(dir)))
@@ -85,8 +84,7 @@ def as_mode(image: Image.Image, channels: int, exif: bool = True) -> Image.Image
 
     Upright by its EXIF note, palette and CMYK converted, 16 bits scaled to 8; alpha is dropped where none is wanted.
 
-    Raises:
-        UserError: there are no images with so many channels.
+    Raises UserError: there are no images with so many channels.
     """
     if channels not in (1, 2, 3, 4):
         raise UserError(f"--input_nc and --output_nc: images have 1, 2, 3 or 4 channels, not {channels}")
@@ -107,8 +105,7 @@ def read_image(path: str, channels: int = 3, exif: bool = True, draft: tuple[int
         draft: (width, height) that suffices: larger JPEGs are decoded at 1/2, 1/4 or 1/8, which is fast, but not exact.
         across: how many images stand side by side; the decoder must not mix them.
 
-    Raises:
-        UserError: names the file and what is wrong with it.
+    Raises UserError: names the file and what is wrong with it.
     """
     if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe would wait for ever
         raise UserError(f"cannot read the image {path}: it is not a file")

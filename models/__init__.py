@@ -14,9 +14,25 @@ if TYPE_CHECKING:
 
 
 def load_generator(run: str | Path, **options) -> Translator:
-    """``load_generator("checkpoints/NAME")(image)`` translates one image; see :mod:`models.translator`."""
-    from models.translator import load_generator
-    return load_generator(run, **options)
+    """``load_generator("checkpoints/NAME")(image)`` translates one image with the preprocessing of ``test.py``.
+
+    Args:
+        run: the run's folder, e.g. ``checkpoints/horse2zebra``.
+        options: any options of ``test.py --model test``: ``direction="BtoA"``, ``epoch=100``, ``preprocess="none"``,
+            ``eval=True``, ``gpu_ids="-1"`` ...
+
+    Raises UserError: there are no such weights, or an option does not fit them.
+    """
+    from models.translator import Translator
+    from options.test_options import TestOptions
+
+    folder = Path(run)
+    args = ["--model", "test", "--name", folder.name, "--checkpoints_dir", str(folder.parent), "--dataroot", str(folder)]
+    for name, value in options.items():
+        args += [f"--{name}"] if value is True else [] if value is False else [f"--{name}", str(value)]
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}")
+    return Translator(TestOptions().parse(args, record=False))
 
 
 def find_model_using_name(model_name: str) -> type[BaseModel]:

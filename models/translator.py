@@ -1,8 +1,7 @@
 """A trained generator as a function, for scripts and notebooks."""
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,32 +10,11 @@ from PIL import Image
 from data.base_dataset import get_transform
 from data.image_folder import as_mode
 from models.test_model import TestModel
-from options.test_options import TestOptions
 from util.console import UserError
 from util.images import tensor2im
 from util.seeds import own_generators, seed_everything
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray, torch.Tensor)
-
-
-def load_generator(run: str | Path, **options: Any) -> Translator:
-    """The generator of a run, with the preprocessing of ``test.py``.
-
-    Args:
-        run: the run's folder, e.g. ``checkpoints/horse2zebra``.
-        options: any options of ``test.py --model test``: ``direction="BtoA"``, ``epoch=100``, ``preprocess="none"``,
-            ``eval=True``, ``gpu_ids="-1"`` ...
-
-    Raises:
-        UserError: there are no such weights, or an option does not fit them.
-    """
-    folder = Path(run)
-    args = ["--model", "test", "--name", folder.name, "--checkpoints_dir", str(folder.parent), "--dataroot", str(folder)]
-    for name, value in options.items():
-        args += [f"--{name}"] if value is True else [] if value is False else [f"--{name}", str(value)]
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}")
-    return Translator(TestOptions().parse(args, record=False))
 
 
 class Translator:
@@ -59,8 +37,7 @@ class Translator:
             image: a PIL image of any mode; uint8 (H, W) or (H, W, C); or a tensor (C, H, W) or (N, C, H, W) in [-1, 1],
                 which is not preprocessed.
 
-        Raises:
-            UserError: it is none of these, or a tensor with too few or many channels.
+        Raises UserError: it is none of these, or a tensor with too few or many channels.
         """
         if isinstance(image, torch.Tensor):
             if image.dim() not in (3, 4) or image.shape[-3] != self.opt.input_nc or not image.is_floating_point():

@@ -27,8 +27,7 @@ def write_atomically(path: Path, data: bytes | Callable[[IO[bytes]], object], fl
         data: the content, or a function that writes it into an open file.
         flag: the option that named the folder, for the error message.
 
-    Raises:
-        UserError: the folder cannot be made or written (the old file stays).
+    Raises UserError: the folder cannot be made or written (the old file stays).
     """
     temporary = ""
     try:
@@ -38,7 +37,8 @@ def write_atomically(path: Path, data: bytes | Callable[[IO[bytes]], object], fl
             data(file) if callable(data) else file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.umask(umask := os.umask(0))
+        os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:
         cause = error if isinstance(error, OSError) else error.__context__  # torch.save hides that the disk is full
@@ -46,11 +46,6 @@ def write_atomically(path: Path, data: bytes | Callable[[IO[bytes]], object], fl
         if temporary:
             Path(temporary).unlink(missing_ok=True)
         raise UserError(f"{flag + ': ' if flag else ''}cannot write {path}: {reason}") from None
-
-
-def _umask() -> int:
-    os.umask(mask := os.umask(0))
-    return mask
 
 
 def save_state_dict(state: Mapping[str, torch.Tensor], path: Path) -> None:
@@ -64,8 +59,7 @@ def save_state_dict(state: Mapping[str, torch.Tensor], path: Path) -> None:
 def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """Read a state dict onto the CPU. Only tensors are read; a file that would run code is refused.
 
-    Raises:
-        UserError: there is no such file (says what is there), or it is not a state dict.
+    Raises UserError: there is no such file (says what is there), or it is not a state dict.
     """
     import torch
 
@@ -78,8 +72,7 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
 def load(path: Path) -> Any:
     """Read tensors and plain values onto the CPU; a file that would run code is refused.
 
-    Raises:
-        UserError: there is no such file (says what is there), or it cannot be read.
+    Raises UserError: there is no such file (says what is there), or it cannot be read.
     """
     import torch
 
@@ -96,11 +89,7 @@ def load(path: Path) -> Any:
 
 
 def saved_options(folder: Path) -> dict[str, Any]:
-    """What ``train_opt.json`` in a run's folder says; {} where there is none.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
+    """What ``train_opt.json`` in a run's folder says; {} where there is none. Raises UserError: the file cannot be read."""
     path = folder / "train_opt.json"
     try:
         options = json.loads(path.read_text()) if path.is_file() else {}
@@ -129,8 +118,7 @@ def fit_state_dict(net: torch.nn.Module, state: dict[str, torch.Tensor], source:
     Too much: statistics of InstanceNorm layers (before 0.4), which were never used, and the prefix of nn.DataParallel. Not
     yet: the counters of batch norm (before 0.4.1).
 
-    Raises:
-        UserError: one line that names what does not fit, as flags where the architectures can be told.
+    Raises UserError: one line that names what does not fit, as flags where the architectures can be told.
     """
     import torch
 

@@ -30,8 +30,7 @@ def did_you_mean(word: str, known: list[str]) -> str:
 def find_class(kind: str, name: str, base: type) -> type:
     """The subclass of ``base`` that ``name`` stands for; ``name`` may also be the path of a ``.py`` file.
 
-    Raises:
-        UsageError: there is no such file, or no such class in it.
+    Raises UsageError: there is no such file, or no such class in it.
     """
     module, stem = _load(kind, name)
     wanted = stem.replace("_", "") + kind

@@ -81,8 +81,7 @@ class RunState:
     def save(self, *names: int | str) -> None:
         """Copy the state; a thread writes it, then the networks as ``{name}_net_*.pth``, while the training goes on.
 
-        Raises:
-            UserError: the save before this one failed; ``background`` tells of this one.
+        Raises UserError: the save before this one failed; ``background`` tells of this one.
         """
         self.background.wait()
         self.before_save()

@@ -1,6 +1,7 @@
 """Live display in a visdom server: the official windows, drawn again whenever a server that was away answers."""
 from __future__ import annotations
 
+import contextlib
 import html
 import importlib.util
 import logging
@@ -30,24 +31,21 @@ def answers(opt: Namespace) -> bool:
     found: list[bool] = []
 
     def ask() -> None:
-        try:
-            urllib.request.urlopen(address, timeout=1).close()
+        with contextlib.suppress(Exception):  # nobody there, no such host, no HTTP
+            with contextlib.suppress(urllib.error.HTTPError):  # it wants a login, say; that is an answer
+                urllib.request.urlopen(address, timeout=1).close()
             found.append(True)
-        except urllib.error.HTTPError:  # it wants a login, say; that is an answer
-            found.append(True)
-        except Exception:  # nobody there, no such host, no HTTP
-            found.append(False)
 
     missing = importlib.util.find_spec("visdom") is None
     thread = threading.Thread(target=ask, daemon=True)  # for looking up a name may take longer than any time limit
     if not missing:
         thread.start()
         thread.join(1)
-    if not any(found):
+    if not found:
         shown = "see metrics.jsonl" if opt.no_html else "the page web/index.html shows the run"
         say(f"{'visdom is not installed' if missing else f'No visdom server answers at {address}'}; {shown} "
             "(--display_id 0 silences this)")
-    return any(found)
+    return bool(found)
 
 
 class VisdomSink:
