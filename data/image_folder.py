@@ -88,12 +88,12 @@ def as_mode(image: Image.Image, channels: int, exif: bool = True) -> Image.Image
     """
     if channels not in (1, 2, 3, 4):
         raise UserError(f"--input_nc and --output_nc: images have 1, 2, 3 or 4 channels, not {channels}")
-    if exif:
+    if exif and image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255 instead of scaling
         image = Image.fromarray((np.asarray(image, np.int64) >> 8).clip(0, 255).astype(np.uint8))
     if channels in (1, 3):
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     return image.convert("RGBA") if channels == 4 else image.convert("RGBA").convert("LA")
 
 

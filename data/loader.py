@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import functools
 import hashlib
 import os
 import pickle
@@ -12,21 +11,20 @@ import warnings
 import weakref
 from argparse import Namespace
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, default_collate, get_worker_info
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from data.base_dataset import BaseDataset, normalise
+from data.collate import AHEAD, SKIPPED, Collate, Failure
 from data.order import Order, number_of
 from util import distributed
 from util.console import UserError, warn
 from util.seeds import own_generators, seed_everything
 
-SKIPPED = " skipped"  # key of a batch: messages of the images that could not be read
 _live: weakref.WeakSet[Loader] = weakref.WeakSet()
 
 
@@ -61,10 +59,12 @@ class Loader:
         batch = opt.batch_size * getattr(opt, "accumulate", 1)
         self.per_step = batch * distributed.world()
         self.order = Order(self.size, opt.seed, not opt.serial_batches, batch)
+        self.collate = Collate(self.skip, share=_gives_bytes(dataset))
         self.batches = DataLoader(_Seeded(dataset, opt.seed, opt.dataset_mode), sampler=self.order, batch_size=batch,
                                   num_workers=opt.num_threads, persistent_workers=opt.num_threads > 0,
-                                  collate_fn=functools.partial(_collate, skip=self.skip),
-                                  pin_memory=opt.device.startswith("cuda"), worker_init_fn=_ignore_signals,
+                                  prefetch_factor=AHEAD if opt.num_threads else None, collate_fn=self.collate,
+                                  pin_memory=opt.device.startswith("cuda") and not self.collate.share,
+                                  worker_init_fn=_ignore_signals,
                                   generator=torch.Generator())  # its own, so that a pass draws nothing from the model's
         _live.add(self)
 
@@ -82,7 +82,7 @@ class Loader:
             self.passed = len(group) * self.per_step
             useful = None
             for batch, own, images in group:
-                if isinstance(batch, _Failure):
+                if isinstance(batch, Failure):
                     self.close()  # PyTorch waits long for workers that are left to the garbage collector
                     raise Unreadable(batch.message)
                 for message in batch.pop(SKIPPED, ()) if isinstance(batch, dict) else ():
@@ -91,7 +91,7 @@ class Loader:
                 if images:
                     useful, self.share = batch or self._any(), own / images
             if useful:
-                yield normalise(useful, self.device) if _gives_bytes(self.dataset) else useful
+                yield useful
             elif not self.order.start:
                 raise Unreadable("none of the images can be read")
 
@@ -110,20 +110,25 @@ class Loader:
             yield group
 
     def _counted(self) -> Iterator[tuple[Any, int, int]]:
-        """This rank's part of each batch (a _Failure where any rank has one), its number of images, and that of all ranks."""
+        """This rank's part of each batch (a Failure where any rank has one), its number of images, and that of all ranks."""
         parts = iter(self.batches)
         for size in self.order.sizes():
-            part = next(parts) if size else {SKIPPED: []}
+            part = self._ready(next(parts)) if size else {SKIPPED: []}
             own = size - len(part.get(SKIPPED, ())) if isinstance(part, dict) else size
-            images, failed = map(int, distributed.combine(own, isinstance(part, _Failure)))
-            if failed and not isinstance(part, _Failure):
-                part = _Failure("another process cannot read an image, which its own error names")
+            images, failed = map(int, distributed.combine(own, isinstance(part, Failure)))
+            if failed and not isinstance(part, Failure):
+                part = Failure("another process cannot read an image, which its own error names")
             yield part, own, images
         next(parts, None)  # DataLoader wants to come to its end
 
+    def _ready(self, part: Any) -> Any:
+        """What has come, on the device; it must not wait, for what it lies in is used again."""
+        part = self.collate.unpack(part)
+        return normalise(part, self.device) if self.collate.share and isinstance(part, dict) else part
+
     def _any(self) -> dict:
         """Something to compute with on a rank that has no image of its own in a step: it counts for nothing there."""
-        items = (_collate([self.batches.dataset[self.order.epoch, index]], skip=True) for index in range(self.size))
+        items = (self._ready(self.collate([self.batches.dataset[self.order.epoch, index]])) for index in range(self.size))
         batch = next((item for item in items if isinstance(item, dict) and item.keys() != {SKIPPED}), None)
         if batch is None:
             raise UserError("this process can read none of the images")
@@ -144,6 +149,7 @@ class Loader:
     def close(self) -> None:
         """End the workers."""
         iterator, self.batches._iterator = self.batches._iterator, None
+        self.collate.pieces.clear()
         if isinstance(iterator, _MultiProcessingDataLoaderIter):
             iterator._shutdown_workers()
             for worker in iterator._workers:
@@ -165,12 +171,6 @@ def _close_all() -> None:
         loader.close()
 
 
-@dataclass
-class _Failure:
-    """A user's error inside a worker process, to be raised in the main one without the worker's traceback."""
-    message: str
-
-
 class _Seeded(Dataset):
     """Seeds Python's, numpy's and torch's generators for each item, so that custom datasets are reproducible too."""
 
@@ -181,16 +181,16 @@ class _Seeded(Dataset):
         """Where workers are spawned: a dataset that was given as a file has to be imported before it is unpickled."""
         return _unpickle, (pickle.dumps(self.dataset), self.seed, self.mode)
 
-    def __getitem__(self, key: tuple[int, int]) -> dict | _Failure:
+    def __getitem__(self, key: tuple[int, int]) -> dict | Failure:
         # in the main process the model draws from the same generators
         with own_generators() if get_worker_info() is None else contextlib.nullcontext():
             seed_everything(number_of(self.seed, *key), gpu=False)
             try:
                 return self.dataset.pixels(key[1]) if _gives_bytes(self.dataset) else self.dataset[key[1]]
             except UserError as error:
-                return _Failure(str(error))
+                return Failure(str(error))
             except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # of Pillow, in datasets that open files
-                return _Failure(f"item {key[1]}: {error}")
+                return Failure(f"item {key[1]}: {error}")
 
 
 def _gives_bytes(dataset: BaseDataset) -> bool:
@@ -209,21 +209,3 @@ def _ignore_signals(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "alarm"):  # longer than a step takes; not for ever, for Python ends leftover processes by SIGTERM
         signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(60))
-
-
-def _collate(items: list, skip: bool) -> dict | _Failure:
-    failures = [item for item in items if isinstance(item, _Failure)]
-    items = [item for item in items if not isinstance(item, _Failure)]
-    if failures and not skip:
-        return failures[0]
-    if not items:  # nothing to train on: see Loader._groups
-        return {SKIPPED: [failure.message for failure in failures]}
-    for key, value in items[0].items() if isinstance(items[0], dict) else ():
-        if isinstance(value, torch.Tensor) and any(item[key].shape != value.shape for item in items):
-            sizes = ", ".join("x".join(map(str, (*item[key].shape[:0:-1],))) for item in items)
-            return _Failure(f"--batch_size {len(items)} needs images of one size, but {key} has {sizes}: "
-                            "give --batch_size 1, or a --preprocess that makes one size")
-    batch = default_collate(items)
-    if failures:
-        batch[SKIPPED] = [failure.message for failure in failures]
-    return batch

@@ -1,18 +1,22 @@
 """The short way from files to batches: bytes until the model's device, a cache; pixels equal the plain path bit for bit."""
 import os
+import random
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from conftest import picture
-from PIL import Image
+from PIL import Image, ImageOps
 from test_loader import options
 from torchvision import transforms as v1
+from torchvision.transforms import functional as v1f
 
 from data import create_dataset
 from data.base_dataset import get_transform, normalise
 from data.image_folder import read_image
+from data.order import number_of
 from data.unaligned_dataset import UnalignedDataset
 from util.console import UserError
 
@@ -47,7 +51,6 @@ class PlainUnaligned(UnalignedDataset):
     """As the official dataset does it, with torchvision's last steps."""
 
     def __getitem__(self, index: int) -> dict:
-        import random
         a, b = index % len(self.A_paths), random.randrange(len(self.B_paths))
         fit = get_transform(self.opt, convert=False)
         A, B = (TO_TENSOR(fit(read_image(path))) for path in (self.A_paths[a], self.B_paths[b]))
@@ -67,6 +70,37 @@ def test_all_256_levels_equal_to_tensor_and_normalize() -> None:
     image = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16))
     pixels = torch.from_numpy(np.asarray(image).copy())[None]
     assert torch.equal(normalise({"A": pixels})["A"], TO_TENSOR(image))
+
+
+KINDS = {"0.jpg": {}, "progressive.jpg": {"progressive": True, "subsampling": 0}, "turned.jpg": {"exif": 6},
+         "mirrored.png": {"exif": 2}, "L.jpg": {}, "CMYK.jpg": {}, "P.png": {}, "RGBA.png": {}, "1.png": {}, "0.webp": {},
+         "0.bmp": {}}
+
+
+@pytest.mark.parametrize(("load_size", "crop_size", "batch_size"), [(24, 16, 1), (24, 16, 2), (90, 77, 3), (16, 16, 1)])
+def test_every_kind_of_image_equals_pillow_and_torchvision(tmp_path, load_size, crop_size, batch_size) -> None:
+    """What is drawn is part of it: left, top, flip."""
+    for i, (name, how) in enumerate(KINDS.items()):
+        picture(tmp_path / "x.tiff", i, (37 + 9 * i, 61 - 4 * i))
+        image, how = Image.open(tmp_path / "x.tiff"), dict(how)
+        if "exif" in how:
+            exif = Image.Exif()
+            exif[0x0112] = how.pop("exif")
+            how["exif"] = exif
+        mode = name.split(".")[0]
+        (image.convert(mode) if mode in ("L", "CMYK", "P", "RGBA", "1") else image).save(tmp_path / name, **how)
+        (tmp_path / "x.tiff").unlink()
+    changes = {"dataroot": str(tmp_path), "dataset_mode": "single", "serial_batches": True, "seed": 7}
+    ours = [image for batch in batches(**changes, load_size=load_size, crop_size=crop_size, batch_size=batch_size, num_threads=2)
+            for image in zip(batch["A_paths"], batch["A"], strict=True)]
+    assert len(ours) == 2 * len(KINDS)
+    for number, (path, found) in enumerate(ours):
+        random.seed(number_of(7, 1 + number // len(KINDS), number % len(KINDS)))
+        left, top = (random.randint(0, load_size - crop_size) for _ in range(2)) if load_size > crop_size else (0, 0)
+        image = v1f.resize(ImageOps.exif_transpose(Image.open(path)).convert("RGB"), [load_size, load_size],
+                           v1.InterpolationMode.BICUBIC)
+        image = v1f.crop(image, top, left, crop_size, crop_size)
+        assert torch.equal(found, TO_TENSOR(v1f.hflip(image) if random.random() > 0.5 else image)), path
 
 
 @pytest.mark.parametrize("kind", ["L", "LA", "RGB", "RGBA", "1", "F"])
@@ -148,3 +182,39 @@ def test_subclasses_get_and_give_what_they_did(jpegs, monkeypatch) -> None:
     for batch, other in zip(plain, batches(dataroot=str(jpegs)), strict=True):
         assert torch.equal(other["A"], batch["A"] * 2)
         assert other["mask"].dtype == torch.uint8
+
+
+# The memory that workers fill again and again
+
+def test_no_batch_is_overwritten_before_it_is_copied(jpegs, monkeypatch) -> None:
+    changes = {"dataroot": str(jpegs), "preprocess": "none", "serial_batches": True, "no_flip": True}
+    wanted = batches(**changes) * 2  # nothing is drawn
+
+    def late(*args):
+        time.sleep(0.1)  # workers go on
+        return normalise(*args)
+
+    monkeypatch.setattr("data.loader.normalise", late)
+    loader = create_dataset(options(**changes, num_threads=1))
+    assert same(wanted, [batch for _ in range(4) for batch in loader])
+    assert len(loader.collate.pieces) == 4
+    memory = {piece: tensor.data_ptr() for piece, tensor in loader.collate.pieces.items()}
+    assert same(wanted, [batch for _ in range(4) for batch in loader])
+    assert memory == {piece: tensor.data_ptr() for piece, tensor in loader.collate.pieces.items()}
+
+
+def test_a_first_pass_left_at_once(jpegs) -> None:
+    """PyTorch throws away what workers had prepared, and with it the memory that they say they have sent."""
+    plain, loader = (create_dataset(options(dataroot=str(jpegs), num_threads=threads)) for threads in (0, 2))
+    for each in (plain, loader):
+        next(iter(each))
+    assert same(*([batch for _ in range(4) for batch in each] for each in (plain, loader)))
+
+
+def test_floats_of_a_users_dataset_stay_as_they_came(jpegs, monkeypatch) -> None:
+    monkeypatch.setattr("data.find_dataset_using_name", lambda name: Doubled)
+    changes = {"dataroot": str(jpegs), "num_threads": 1}
+    loader = create_dataset(options(**changes))
+    kept = [batch for _ in range(4) for batch in loader]  # they may lie in shared memory, but in their own
+    assert not loader.collate.pieces
+    assert same(kept[:6], batches(**changes))
