@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from models import accumulate, feed
+from models import feed
+from models.accumulate import Accumulation
 from models.base_model import BaseModel
 from models.memory import keep_memory, out_of_memory
 from models.networks import ResnetGenerator
@@ -31,6 +32,7 @@ class Step:
         self.guard = Guard(opt.on_nonfinite == "skip", OVERFLOWS if model.scaler else 0)
         self.at_once = model.device.type == "cpu"  # where there is nothing to wait for
         self.graphs, self.share = 0, 1.0
+        self.accumulation = Accumulation(model) if opt.accumulate > 1 else None
         for optimizer in model.optimizers:
             fuse(optimizer)
             optimizer.register_step_pre_hook(self._before)
@@ -76,8 +78,8 @@ class Step:
             torch.compiler.cudagraph_mark_step_begin()
         try:
             with scaled(self.model.scaler):
-                if self.opt.accumulate > 1:
-                    accumulate.step(self.model, batch, self.opt.batch_size)
+                if self.accumulation:
+                    self.accumulation.step(batch, self.opt.batch_size)
                 else:
                     feed(self.model, batch)
                     self.model.optimize_parameters()
