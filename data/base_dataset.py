@@ -164,8 +164,8 @@ def normalise(item: dict, device: str = "cpu") -> dict:
     exact everywhere, while GPUs multiply with 1 / 127.5 for a number.
     """
     def convert(value: torch.Tensor) -> torch.Tensor:
-        value = value.pin_memory() if device.startswith("cuda") else value
-        x = value.to(device, non_blocking=value.is_pinned()).float()
+        gpu = str(device).startswith("cuda")  # is_pinned() fails in forked loaders
+        x = (value.pin_memory() if gpu else value).to(device, non_blocking=gpu).float()
         return x.div_(torch.full((), 127.5, device=device)).sub_(1)
 
     return {k: convert(v) if isinstance(v, torch.Tensor) and v.dtype == torch.uint8 else v for k, v in item.items()}

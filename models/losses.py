@@ -5,6 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from util.seeds import uncompiled
+
 
 class GANLoss(nn.Module):
     """Mean loss of a discriminator's output against "real" or "fake".
@@ -53,7 +55,8 @@ def cal_gradient_penalty(netD: nn.Module, real_data: torch.Tensor, fake_data: to
     if type not in mix:
         raise ValueError(f"type {type}: should be real, fake or mixed")
     points = (mix[type] * real_data + (1 - mix[type]) * fake_data).detach().requires_grad_()
-    scores = netD(points)
+    with uncompiled():
+        scores = netD(points)
     gradients = torch.autograd.grad(scores, points, torch.ones_like(scores), create_graph=True)[0].flatten(1)
     # The 1e-16 keeps the norm's own gradient finite where the critic is flat.
     return ((gradients + 1e-16).norm(2, dim=1) - constant).square().mean() * lambda_gp, gradients

@@ -41,7 +41,11 @@ class Step:
         self._settle()
         for net in model.get_networks().values():
             self._prepare(net)
+        for optimizer in model.optimizers:
+            align(optimizer)
         generators = {name: net.state_dict() for name, net in model.get_networks().items() if name.startswith("G")}
+        if opt.ema and not generators:
+            raise UserError(f"--ema averages networks whose names begin with G; this model has {', '.join(model.get_networks())}")
         model.ema = {f"{name}_ema": model.ema.get(f"{name}_ema") or {key: value.clone() for key, value in weights.items()}
                      for name, weights in generators.items()} if opt.ema else {}
 
@@ -85,8 +89,8 @@ class Step:
                     self.model.optimize_parameters()
         except (RuntimeError, MemoryError) as error:
             raise out_of_memory(error, self.opt, self.model.device) or error from None
-        if self.model.scaler:
-            self.model.scaler.update()
+        if self.model.scaler and any(each["found_inf_per_device"] for each in self.model.scaler._per_optimizer_states.values()):
+            self.model.scaler.update()  # not in a step without one of an optimizer
         for name, average in self.model.ema.items():
             blend(average, self.model.get_networks()[name.removesuffix("_ema")].state_dict(), 1 - self.opt.ema)
         if self.opt.compile:
@@ -122,13 +126,29 @@ def _narrow(forward, device: str, dtype: torch.dtype, *args, **kwargs):
 @contextlib.contextmanager
 def scaled(scaler: torch.amp.GradScaler | None) -> Iterator[None]:
     """Inside, ``loss.backward()`` of any model gives gradients times the scaler's factor, which fp16 does not round to 0."""
-    backward = torch.Tensor.backward
+    plain = torch.autograd.backward
+
+    def backward(losses, *args, **kwargs) -> None:
+        torch.autograd.backward = plain  # which recomputed layers call in the middle of it
+        try:
+            plain(scaler.scale(losses), *args, **kwargs)  # type: ignore[union-attr]
+        finally:
+            torch.autograd.backward = backward  # type: ignore[assignment]
+
     if scaler:
-        torch.Tensor.backward = lambda loss, *args, **kwargs: backward(scaler.scale(loss), *args, **kwargs)  # type: ignore
+        torch.autograd.backward = backward  # type: ignore[assignment]
     try:
         yield
     finally:
-        torch.Tensor.backward = backward  # type: ignore[method-assign]
+        torch.autograd.backward = plain
+
+
+def align(optimizer: torch.optim.Optimizer) -> None:
+    """Give moments the memory layout of their weights, which a saved state need not have: a fused step pairs them by address."""
+    for p, state in optimizer.state.items():
+        for key, value in state.items():
+            if isinstance(value, torch.Tensor) and value.shape == p.shape and value.stride() != p.stride():
+                state[key] = torch.empty_like(p, dtype=value.dtype, requires_grad=False).copy_(value)
 
 
 @torch.no_grad()

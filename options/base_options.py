@@ -159,6 +159,9 @@ class BaseOptions:
         opt.isTrain = self.isTrain
         self.check(opt)
         opt.gpu_ids, opt.device = choose_device(opt.gpu_ids)
+        if opt.gpu_ids:  # as officially: "cuda", without a number, is this one
+            import torch
+            torch.cuda.set_device(opt.gpu_ids[0])
         opt.name, opt.model, opt.dataset_mode = full_name(opt), absolute(opt.model), absolute(opt.dataset_mode)
         if opt.seed is None:
             opt.seed = random.SystemRandom().randrange(2**31) if self.isTrain else 0

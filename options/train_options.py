@@ -122,11 +122,17 @@ class TrainOptions(BaseOptions):
                              f"of {opt.netG} with {opt.norm}: U-Nets have none, and batch norm would count images twice")
         if opt.cuda_graphs and (not opt.compile or opt.preprocess in ("none", "scale_width")):
             raise UsageError("--cuda_graphs needs --compile, and images of one size: no --preprocess none or scale_width")
+        if opt.cuda_graphs and opt.accumulate > 1:
+            raise UsageError("--cuda_graphs and --accumulate: graphs belong to one thread and keep memory, but each batch of "
+                             "a step has a thread of its own, and memory is to be saved: leave one out")
         if not 0 <= opt.val_share < 1 or opt.val_share and not opt.val_freq:
             raise UsageError(f"--val_share {opt.val_share:g}: should be from 0 to below 1, together with --val_freq")
         if opt.norm == "sync_batch" and distributed.world() > 1 and not choose_device(opt.gpu_ids)[0]:
             raise UsageError("--norm sync_batch: PyTorch synchronises the batch norm of several processes on CUDA GPUs only; on "
                              "CPUs take instance, or batch (each process for itself)")
+        if opt.norm == "sync_batch" and distributed.world() > 1 and opt.compile:
+            raise UsageError("--compile takes whole networks, in the midst of which the --norm sync_batch of several processes "
+                             "exchanges numbers: leave one out")
         self._check_resume(opt)
         if opt.epoch_count > opt.n_epochs + opt.n_epochs_decay:
             raise UsageError(f"--epoch_count {opt.epoch_count} is past the last epoch, {opt.n_epochs + opt.n_epochs_decay} "

@@ -14,7 +14,7 @@ from torchvision import transforms as v1
 from torchvision.transforms import functional as v1f
 
 from data import create_dataset
-from data.base_dataset import get_transform, normalise
+from data.base_dataset import get_transform, normalise, to_tensor
 from data.image_folder import read_image
 from data.order import number_of
 from data.unaligned_dataset import UnalignedDataset
@@ -109,6 +109,12 @@ def test_get_transform_gives_what_torchvision_gives(kind) -> None:
     image = Image.fromarray(array[..., 0].astype(np.float32)) if kind == "F" else Image.fromarray(array).convert(kind)
     made = get_transform(options(preprocess="none", no_flip=True))(image)
     assert torch.equal(made, TO_TENSOR(image))
+
+
+def test_tensors_are_made_without_asking_cuda(monkeypatch) -> None:
+    """In a forked loader process that fails where the program uses a GPU; custom datasets call to_tensor there."""
+    monkeypatch.setattr(torch.Tensor, "is_pinned", None, raising=False)
+    assert to_tensor(Image.new("RGB", (4, 3))).shape == (3, 3, 4)
 
 
 def test_torchvisions_names_of_filters() -> None:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +13,12 @@ from conftest import CPU, ONE_EPOCH, TINY, Programs
 from data.order import Order
 from models import networks
 from options.parser import choose_device
+from options.train_options import TrainOptions
 from util import distributed
 from util.console import UsageError
+from util.guard import Leaving
+from util.run_state import _generators, _restore_generators
+from util.seeds import as_before
 
 BY_RANK = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "TORCHELASTIC_RUN_ID": "x",
            "MASTER_ADDR": "127.0.0.1"}
@@ -62,10 +67,61 @@ def test_devices_of_ranks(as_rank: Callable, monkeypatch: pytest.MonkeyPatch) ->
     assert choose_device("auto") == ([], "cpu")  # gloo knows no MPS
 
 
-def test_what_ranks_cannot_do(run: Programs, unaligned: Path, as_rank: Callable) -> None:
+def test_the_gpu_without_a_number(run: Programs, unaligned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a model of a user's own calls "cuda" is the GPU of --gpu_ids, also without torchrun."""
+    chosen: list[int] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    opt = TrainOptions().parse(["--dataroot", str(unaligned), "--gpu_ids", "2"], record=False)
+    assert (chosen, opt.device) == ([2], "cuda:2")
+
+
+@pytest.mark.parametrize("kind", ["cuda", "mps"])
+def test_the_gpus_generator(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is saved, and left as it was by what looks at a training; that of another kind of device is not taken."""
+    class Module:
+        state = torch.tensor([1])
+
+        def get_rng_state(self) -> torch.Tensor:
+            return self.state
+
+        def set_rng_state(self, state: torch.Tensor) -> None:
+            self.state = state
+    own, gpu, other = Module(), torch.device(kind, 0), torch.device("xpu", 0)
+    monkeypatch.setattr(torch, "get_device_module", lambda device: own)
+    with as_before([], gpu):
+        own.state = torch.tensor([2])
+    assert own.state.item() == 1
+    saved, on_cpu = _generators(gpu), _generators(torch.device("cpu"))
+    for state, device, expected in ((saved, gpu, 1), (saved, other, 3), (on_cpu, gpu, 3)):
+        own.state = torch.tensor([3])
+        _restore_generators(state, device)
+        assert own.state.item() == expected
+
+
+def test_a_signal_while_one_rank_works_alone(as_rank: Callable) -> None:
+    """torchrun hands on what the terminal has sent already, and a validation takes its time: the second must not kill."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    as_rank(0)
+    try:
+        leaving = Leaving()
+        with distributed.alone():
+            leaving._note(signal.SIGINT, None)
+        assert [signal.getsignal(number) for number in before] == [signal.SIG_IGN] * 2
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_what_ranks_cannot_do(run: Programs, unaligned: Path, as_rank: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     as_rank(0)
     result = run.train("--dataroot", unaligned, *CPU, "--norm", "sync_batch")
     assert result.status == 2 and "--norm sync_batch" in result.err and result.err.count("\n") == 1
+    monkeypatch.setattr("options.train_options.choose_device", lambda ids: ([0], "cuda:0"))
+    result = run.train("--dataroot", unaligned, "--norm", "sync_batch", "--compile")
+    assert result.status == 2 and "--compile takes whole networks" in result.err and result.err.count("\n") == 1
+    monkeypatch.undo()
+    as_rank(0)
     result = run.test("--dataroot", unaligned, *CPU)
     assert result.status == 2 and "not with torchrun" in result.err
 

@@ -53,6 +53,7 @@ def test_averages_are_tested(run: Programs, data: Path, unaligned: Path) -> None
     (("--accumulate", "0"), "--accumulate 0"), (("--ema", "1"), "--ema 1"), (("--cuda_graphs",), "--compile"),
     (("--cuda_graphs", "--compile"), "CUDA GPU"),
     (("--cuda_graphs", "--compile", "--preprocess", "none"), "one size"),
+    (("--cuda_graphs", "--compile", "--accumulate", "2"), "leave one out"),
     (("--checkpoint_activations", "--netG", "unet_128"), "unet_128"), (("--checkpoint_activations", "--norm", "batch"), "batch")])
 def test_refused(run: Programs, data: Path, flags: tuple[str, ...], words: str) -> None:
     run.train("--dataroot", data, *TINY, *ONE_EPOCH, *flags).refused(2, words)

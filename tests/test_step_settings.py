@@ -7,13 +7,16 @@ import re
 import pytest
 import torch
 from steps import SMALL, Ops, batch, build, options, repeatable  # noqa: F401
+from torch.utils.checkpoint import checkpoint
 
 from models import create_model
 from models.layers import ReflectionPad, pad_by_index
 from models.memory import out_of_memory
-from models.networks import define_G
-from models.step import Step
+from models.networks import cal_gradient_penalty, define_D, define_G
+from models.step import Step, scaled
+from util.console import UserError
 from util.guard import NonFinite
+from util.seeds import as_before
 
 
 def train(*args: str, steps: int = 3, n: int = 1, model: str = "cycle_gan", double: bool = True, scale: float = 256) -> Step:
@@ -112,6 +115,35 @@ def test_the_scale_of_fp16_finds_itself_and_goes_with_the_state() -> None:
             step(batch(dtype=torch.float32))
 
 
+def test_all_that_a_model_may_do_with_fp16() -> None:
+    """Several losses at once, layers that are recomputed in the midst of a backward pass, steps without an optimizer."""
+    weight, scaler = torch.nn.Parameter(torch.ones(2)), torch.amp.GradScaler("cpu", init_scale=8.0)
+    for losses in (lambda w: [w.sum(), 2 * w.sum()], lambda w: 3 * checkpoint(torch.sum, w, use_reentrant=True)):
+        weight.grad = None
+        with scaled(scaler):
+            torch.autograd.backward(losses(weight))
+        assert weight.grad.tolist() == [24, 24]
+    weight.grad = None
+    weight.sum().backward()
+    assert weight.grad.tolist() == [1, 1]
+    step = train("--amp", "fp16", steps=0, double=False)
+    step.model.optimize_parameters = lambda: None
+    step(batch(dtype=torch.float32))
+    assert step.model.scaler.get_scale() == 256
+
+
+def test_moments_lie_as_their_weights() -> None:
+    """Where a run goes on with another --channels_last; a fused Adam would mix up its numbers, on a GPU refuse them."""
+    saved = train("--channels_last", steps=1).model.training_state()
+    model = train(steps=0).model
+    model.load_training_state(saved)
+    Step(model.opt, model)
+    moments = [(p, value) for p, state in model.optimizer_G.state.items() for value in state.values() if p.shape == value.shape]
+    assert len(moments) > 50 and all(p.stride() == value.stride() for p, value in moments)
+    wanted = [value for state in saved["optimizers"][0]["state"].values() for value in state.values() if value.dim()]
+    assert all(torch.equal(value, other) for (_, value), other in zip(moments, wanted, strict=True))
+
+
 def test_channels_last_and_deterministic_padding() -> None:
     assert distance(train(), train("--channels_last")) < 1e-6
     x = torch.rand(2, 3, 5, 6)
@@ -138,6 +170,35 @@ def test_compiled_at_odd_sizes() -> None:
     wanted = net(x)
     net.compile(fullgraph=True, backend="eager")
     assert torch.allclose(net(x), wanted)
+
+
+def test_what_is_not_compiled() -> None:
+    """The gradient penalty, for compiled networks have no second derivatives; and what looks at a training."""
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    net, penalties = define_D(3, 4, "n_layers", 1, "instance"), []
+    for compiled in (False, True):
+        if compiled:
+            net.compile(fullgraph=True, backend="aot_eager")
+        torch.manual_seed(1)
+        net.zero_grad()
+        penalty, _ = cal_gradient_penalty(net, torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16))
+        penalty.backward()
+        penalties.append((penalty.item(), [p.grad for p in net.parameters() if p.grad is not None]))
+    assert penalties[0][0] == penalties[1][0] and all(map(torch.equal, penalties[0][1], penalties[1][1]))
+    with as_before([net], torch.device("cpu")):
+        net(torch.rand(1, 3, 16, 16))
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 0
+    net(torch.rand(1, 3, 16, 16))
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+
+
+def test_averages_need_a_generator() -> None:
+    opt = options(*SMALL, "--ema", "0.9")
+    model = create_model(opt)
+    model.model_names = ["D_A", "D_B"]
+    with pytest.raises(UserError, match="--ema .* D_A, D_B"):
+        Step(opt, model)
 
 
 def test_averaged_generators() -> None:

@@ -69,8 +69,6 @@ def start(device: str) -> None:
     if world() == 1:
         return
     import torch
-    if device.startswith("cuda"):
-        torch.cuda.set_device(device)
     backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
     with _explained():
         torch.distributed.init_process_group(backend, timeout=PATIENCE)

@@ -66,17 +66,17 @@ class Leaving:
     """
 
     def __init__(self) -> None:
-        self.signal, self.noted, self.process = 0, 0, os.getpid()
+        self.signal, self.noted, self.process, self.ranks = 0, 0, os.getpid(), distributed.world()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.noted = number
         for each in (signal.SIGINT, signal.SIGTERM):  # torchrun hands on what the ranks may have got already
-            signal.signal(each, signal.SIG_DFL if distributed.world() == 1 else signal.SIG_IGN)
+            signal.signal(each, signal.SIG_DFL if self.ranks == 1 else signal.SIG_IGN)
         if os.getpid() == self.process:  # not in those that load images, which get the signal too and are to go on
             say(f"{signal.Signals(number).name}: finishing this step and saving"
-                f"{'; once more to leave at once' * (distributed.world() == 1)}")
+                f"{'; once more to leave at once' * (self.ranks == 1)}")
 
     def poll(self) -> int:
         """Look whether any rank has noted a signal. To be called by all of them."""
@@ -170,10 +170,10 @@ class Guard:
 
 
 def fuse(optimizer: torch.optim.Optimizer) -> None:
-    """Let an Adam step all its weights in one operation, where it can and nothing else was asked for."""
+    """Let an Adam of PyTorch step all its weights in one operation, where it can and nothing else was asked for."""
     params = [p for group in optimizer.param_groups for p in group["params"]]
-    able = isinstance(optimizer, torch.optim.Adam) and all(p.is_floating_point() and p.device.type in ("cpu", "cuda", "mps")
-                                                           for p in params)
+    able = type(optimizer) in (torch.optim.Adam, torch.optim.AdamW) and all(
+        p.is_floating_point() and p.device.type in ("cpu", "cuda", "mps") for p in params)
     for group in optimizer.param_groups if able else ():
         if not (group["foreach"] or group["capturable"] or group["differentiable"]):
             group["fused"] = True

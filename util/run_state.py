@@ -24,6 +24,7 @@ from options.parser import dump
 from util import checkpoint, distributed
 from util.background import Background, snapshot
 from util.console import UserError, say
+from util.seeds import device_generator
 
 if TYPE_CHECKING:
     from data.loader import Loader
@@ -99,7 +100,7 @@ class RunState:
             "visualizer": self.visualizer.memory(),
             "data": self.data,
             "skipped": self.dataset.skipped + sum(part["skipped"] for part in ranks),
-            "random": _generators(),
+            "random": _generators(self.model.device),
             "ranks": ranks,
         }
         from models.base_model import BaseModel
@@ -115,7 +116,7 @@ class RunState:
             return []
         return distributed.gather({} if distributed.is_main() else snapshot({
             "model": {key: value for key, value in model.items() if key not in SHARED},
-            "random": _generators(), "skipped": self.dataset.skipped}))[1:]
+            "random": _generators(self.model.device), "skipped": self.dataset.skipped}))[1:]
 
     def _write(self, state: dict, names: tuple[int | str, ...], own: bool) -> None:
         """In this order, so that a kill at any instant leaves the old state or the new one; see :func:`recover`."""
@@ -164,7 +165,7 @@ class RunState:
             self._change_learning_rate(json.loads(state["options"])["lr"])
             self.dataset.start, self.dataset.skipped = self.at.seen, state["skipped"] * distributed.is_main()
             if "random" in own:
-                _restore_generators(own["random"])
+                _restore_generators(own["random"], self.model.device)
             if distributed.is_main() and (not changed or self.opt.accept_new_data):
                 self.visualizer.restore(state["visualizer"])  # last, for it cuts the log
         except Exception as error:  # a damaged or hostile file raises almost anything
@@ -225,16 +226,19 @@ def _differences(before: dict[str, list], now: dict[str, list]) -> str:
     return ", ".join(f"{name}: {old} -> {new}" if old != new else f"{name}: other names" for name, (old, new) in sizes.items())
 
 
-def _generators() -> dict:
+def _generators(device: torch.device) -> dict:
     kind, keys, *rest = np.random.get_state()
+    own = device_generator(device)
     return {"python": random.getstate(), "numpy": [kind, np.asarray(keys).tolist(), *rest], "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
+            "device": [device.type, own.get_rng_state() if own else None]}
 
 
-def _restore_generators(state: dict) -> None:
+def _restore_generators(state: dict, device: torch.device) -> None:
     random.setstate(state["python"])
     kind, keys, *rest = state["numpy"]
     np.random.set_state((kind, np.array(keys, np.uint32), *rest))
     torch.set_rng_state(state["torch"])
-    if len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    kind, value = state.get("device", ("", None))  # of the GPU's kind alone, for its number may change
+    own = device_generator(device)
+    if own and kind == device.type:
+        own.set_rng_state(value)

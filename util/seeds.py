@@ -5,6 +5,7 @@ import contextlib
 import os
 import random
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,17 +37,28 @@ def own_generators() -> Iterator[None]:
         torch.set_rng_state(before[2])
 
 
+def device_generator(device: torch.device) -> Any:
+    """What has ``get_rng_state`` and ``set_rng_state`` of the GPU that this process drives; None where there is none."""
+    return None if device.type == "cpu" else torch.get_device_module(device)
+
+
+def uncompiled() -> contextlib.AbstractContextManager:
+    """Inside, networks run as if there were no ``--compile``: PyTorch has no second derivatives of what it has compiled, each
+    new size or way of use takes minutes, and CUDA graphs would be recorded for each image in turn."""
+    return torch.compiler.set_stance("force_eager") if hasattr(torch.compiler, "set_stance") else contextlib.nullcontext()
+
+
 @contextlib.contextmanager
 def as_before(modules: Iterable[torch.nn.Module], device: torch.device) -> Iterator[None]:
     """Afterwards the buffers of ``modules`` (statistics of norms) and all generators, the device's too, are as they were."""
     buffers = [(buffer, buffer.clone()) for module in modules for buffer in module.buffers()]
-    mps = torch.mps.get_rng_state() if device.type == "mps" else None
-    cuda = range(torch.cuda.device_count()) if device.type == "cuda" else ()
-    with own_generators(), torch.random.fork_rng(cuda):
+    own = device_generator(device)
+    state = own.get_rng_state() if own else None
+    with own_generators(), uncompiled():
         try:
             yield
         finally:
             for buffer, value in buffers:
                 buffer.data.copy_(value)
-            if mps is not None:
-                torch.mps.set_rng_state(mps)
+            if own:
+                own.set_rng_state(state)
