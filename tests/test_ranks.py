@@ -130,28 +130,30 @@ def test_ranks_equal_the_large_batch(place: Programs, ranks: Callable, data: str
 
 
 def test_a_signal_to_one_and_the_way_back(place: Programs, ranks: Callable) -> None:
-    """Both leave after the same step, what is saved is saved once, and the run goes on exactly: dropout, histories and all."""
+    """Both leave after the same step, what is saved is saved once, and the run goes on exactly: dropout, histories, averages, the
+    scale of fp16 and all."""
     dropout = subclass(place.folder / "dropout_model.py", "@staticmethod", "def modify_commandline_options(parser, is_train):",
                        "    CycleGANModel.modify_commandline_options(parser, is_train)",
                        "    parser.set_defaults(no_dropout=False)", "    return parser")
     args = arguments(place.folder / "data", place.runs, "whole", "--model", dropout, "--pool_size", "2", "--n_epochs", "3",
-                     "--save_latest_freq", "5000", "--panel_size", "1", "--val_freq", "1")
+                     "--save_latest_freq", "5000", "--panel_size", "1", "--val_freq", "1",
+                     "--accumulate", "2", "--ema", "0.9", "--amp", "fp16")
     assert ranks(*args).end() == [0, 0]
     broken = ranks(*args, "--name", "x")
-    broken.wait_for(place.runs / "x" / "loss_log.txt", "epoch: 1, iters: 6")
+    broken.wait_for(place.runs / "x" / "loss_log.txt", "epoch: 1, iters: 4")
     os.kill(broken.processes[1].pid, signal.SIGTERM)
     assert broken.end() == [-signal.SIGTERM] * 2, broken.out
     assert "Go on with: torchrun --nproc_per_node 2 train.py --continue_train --name x" in broken.out[0]
     assert broken.out[0].count("Saved in epoch") == 1 and "Saved" not in broken.out[1]
     saved = state(place.runs / "x")
-    assert 6 <= saved["position"]["total"] < 24 and len(saved["ranks"]) == 1
+    assert 4 <= saved["position"]["total"] < 24 and len(saved["ranks"]) == 1
     histories = [part["model"]["pools"]["fake_A_pool"] for part in (saved, saved["ranks"][0])]
     assert len(histories[0]) == len(histories[1]) == 2 and not torch.equal(histories[0][0], histories[1][0])
     assert not torch.equal(saved["random"]["torch"], saved["ranks"][0]["random"]["torch"])
     again = ranks("--continue_train", "--name", "x", "--checkpoints_dir", str(place.runs))
     assert again.end() == [0, 0], again.out
     assert "processes and goes on" not in again.out[0] and equal(place)
-    assert (place.runs / "x" / "best_net_G_A.pth").is_file() and "Validation (" in again.out[0]
+    assert (place.runs / "x" / "best_net_G_A_ema.pth").is_file() and "Validation (" in again.out[0]
     alone = place.train("--continue_train", "--name", "x", "--checkpoints_dir", place.runs, "--n_epochs", "4").ok()
     assert "was saved by 2 processes and goes on in 1, so not exactly" in alone.out
     assert state(place.runs / "x")["ranks"] == []
