@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from util.console import warn
 from util.images import tensor2im
-from util.seeds import as_before
+from util.seeds import as_before, seed_everything
 
 if TYPE_CHECKING:
     from models.base_model import BaseModel
@@ -127,7 +127,7 @@ class Health:
 def measure(side: Side, undecided: tuple[float, float] | None) -> dict[str, float]:
     """What can be seen from one image x of the input and one y of the output domain. Changes of images are mean |difference|."""
     def run(net: nn.Module, image: Tensor) -> Tensor:
-        torch.manual_seed(0)  # the same dropout for each, so that only the image makes a difference
+        seed_everything(0, gpu=image.device.type != "cpu")  # the same dropout, so that only the image makes a difference
         return net(image.clone())
 
     x, y, fake = side.x, side.y, run(side.G, side.x)
