@@ -81,7 +81,7 @@ class BaseOptions:
         add("--no_exif", action="store_true", help="ignore the orientation that cameras note in EXIF data")
         # other
         add("--display_winsize", type=int, default=256, help="width of an image in pages and visdom, in pixels")
-        add("--epoch", default="latest", help="which epoch to load: a number or latest")
+        add("--epoch", default="latest", help="which epoch to load: a number, latest, or best (of --val_freq)")
         add("--load_iter", type=int, default=0, help="load iter_N instead, if above 0")
         add("--verbose", action="store_true", help="print the layers of the networks")
         add("--suffix", default="", help="appended to the name; may hold options in braces, e.g. {model}_{netG}")
@@ -179,12 +179,14 @@ class BaseOptions:
         for name, least in self.lowest.items():
             if getattr(opt, name) < least:
                 raise UsageError(f"--{name} {getattr(opt, name)}: should be at least {least}")
+        if Path(opt.name).name in ("", ".."):
+            raise UsageError(f"--name {opt.name}: should name a folder of its own in --checkpoints_dir")
         if opt.seed is not None and not 0 <= opt.seed < 2**32:
             raise UsageError(f"--seed {opt.seed}: should be from 0 to {2**32 - 1}")
         if opt.init_gain < 0 or not math.isfinite(opt.init_gain):
             raise UsageError(f"--init_gain {opt.init_gain}: should not be negative")
         if not re.fullmatch(r"[\w.-]+", opt.epoch):
-            raise UsageError(f"--epoch {opt.epoch}: should be a number or latest")
+            raise UsageError(f"--epoch {opt.epoch}: should be a number, latest or best")
         if opt.preprocess == "resize_and_crop" and opt.load_size < opt.crop_size:
             raise UsageError(f"--load_size {opt.load_size} is smaller than --crop_size {opt.crop_size}: "
                             "images are resized to the first, then cropped to the second")

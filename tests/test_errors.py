@@ -51,6 +51,7 @@ USAGE = [  # arguments after the defaults; words of the message
     ("--lr -1", "--lr -1"), ("--lr nan", "--lr nan"), ("--beta1 1.5", "--beta1 1.5"), ("--init_gain -1", "--init_gain -1"),
     ("--seed 99999999999999999999999", "--seed"), ("--suffix {bogus}", "--suffix bogus"), ("--suffix {", "--suffix"),
     ("--gpu_ids x", "--gpu_ids x -1"), ("--gpu_ids 0,99", "--gpu_ids 0,99"), ("--gpu_ids 99", "--gpu_ids 99 -1"),
+    ("--name=", "--name folder"), ("--name ..", "--name ..")
 ]
 
 
