@@ -151,7 +151,7 @@ def test_channels_last_and_deterministic_padding() -> None:
         assert torch.equal(pad_by_index(x, width), ReflectionPad(width)(x))
 
 
-@pytest.mark.parametrize("more", [(), ("--amp", "bf16"), ("--checkpoint_activations",)])
+@pytest.mark.parametrize("more", [(), ("--amp", "bf16", "--checkpoint_activations")])
 def test_compiled(more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     """Whole networks: fullgraph refuses anything else. The names of the weights stay."""
     monkeypatch.setattr("models.step.BACKEND", "eager")
