@@ -54,8 +54,8 @@ def run_train(args: list[str], output: Path) -> None:
     multiprocessing.set_start_method(None, force=True)  # type: ignore[arg-type]  # the default again, not the launcher's
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
+    os.dup2(os.dup2(file, 1), 2)
+    sys.stdout = sys.stderr = os.fdopen(file, "w", buffering=1)  # also where this is a copy of a process with others
     import torch
 
     import train

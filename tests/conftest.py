@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: the tests themselves run on all cores
+FSYNC, os.fsync = os.fsync, lambda handle: None  # waiting for the disk, thousands of times, is for crashes of machines
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 

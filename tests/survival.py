@@ -4,6 +4,7 @@ PYTEST_DONT_REWRITE
 """
 from __future__ import annotations
 
+import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY, Programs, Result, pictures
+from conftest import FSYNC, TINY, Programs, Result, pictures
 
 from models.cycle_gan_model import CycleGANModel
+from scripts import check_resume
 from scripts.check_resume import differences, kill, start
 
 TWO_EPOCHS = ("--n_epochs", "2", "--n_epochs_decay", "0", "--seed", "1")  # of five steps
@@ -108,8 +110,14 @@ class Running:
 
 
 @pytest.fixture
-def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    monkeypatch.setitem(os.environ, "OMP_NUM_THREADS", "1")
+def copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes start as copies of this one, which has imported PyTorch already."""
+    monkeypatch.setattr(check_resume, "launcher", multiprocessing.get_context("fork"))
+    monkeypatch.setattr(os, "fsync", FSYNC)  # a save then takes long enough to be met by a kill
+
+
+@pytest.fixture
+def running(tmp_path: Path, copied: None) -> Iterator[Running]:
     runner = Running(tmp_path)
     yield runner
     for process in runner.processes:

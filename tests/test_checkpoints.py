@@ -11,13 +11,14 @@ import torch
 from conftest import CPU, ONE_EPOCH, TINY, Programs, Result
 from PIL import Image
 
+SHORT = ("--no_html", "--no_health")
 NETS = ["resnet_6blocks", "resnet_9blocks", "unet_128", "unet_256"]
 NORMS = ["instance", "batch", "none"]
 MATRIX = list(itertools.product(NETS, NORMS, [True, False]))
 
 
 def train(run: Programs, data: Path, *more: object, name: str = "x") -> None:
-    run.train("--dataroot", data, "--name", name, *TINY, *ONE_EPOCH, "--batch_size", "5", "--ngf", "2", "--no_html", *more).ok()
+    run.train("--dataroot", data, "--name", name, *TINY, *ONE_EPOCH, "--batch_size", "5", "--ngf", "2", *SHORT, *more).ok()
 
 
 def translate(run: Programs, data: Path, *more: object, name: str = "x") -> Result:

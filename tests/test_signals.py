@@ -18,10 +18,10 @@ from util.console import Progress
 pytest_plugins = ["survival"]
 
 
-def test_five_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_five_kills(tmp_path: Path, copied: None) -> None:
     """The full one is scripts/check_resume.py."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    check = Check("cycle_gan", tmp_path, random.Random(0), ["--n_epochs", "1", "--n_epochs_decay", "1"])
+    short = ["--n_epochs", "1", "--n_epochs_decay", "1", "--max_dataset_size", "5"]
+    check = Check("cycle_gan", tmp_path, random.Random(0), short)
     check.break_runs(5, Progress(5))
     assert check.wrong == {} and check.kills == 5 and check.saving >= 1
 
@@ -29,7 +29,7 @@ def test_five_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals(run: Programs, data: Path, running: Running, number: signal.Signals) -> None:
     """The step is finished and saved, the command that goes on is printed, and the status is the signal's."""
-    more = ("--n_epochs", "5", "--save_latest_freq", "5000")
+    more = ("--n_epochs", "3", "--save_latest_freq", "5000")
     train(run, data, *more, name="whole").ok()
     process = running(data, *more)
     running.wait_for(run.runs / "x" / "loss_log.txt", "epoch: 1,")
