@@ -45,7 +45,7 @@ SAVING = (".saving.json", ".state.pth.", ".latest_net_", ".1_net_", ".2_net_", "
 
 # A clean process that has imported PyTorch and copies itself for each run, which saves seconds per kill.
 launcher = multiprocessing.get_context("forkserver")
-launcher.set_forkserver_preload(["torch", "data.loader"])
+launcher.set_forkserver_preload(["torch._dynamo", "data.loader"])  # the first is what optimizers import when they step
 
 
 def run_train(args: list[str], output: Path) -> None:

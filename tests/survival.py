@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,12 +31,17 @@ def crash() -> None:
     raise Crash
 
 
+def images(data: Path) -> Path:
+    """Make trainA with 4, trainB with 5 images there."""
+    for seed, (folder, count) in enumerate({"trainA": 4, "trainB": 5}.items()):
+        pictures(data / folder, [f"{folder[-1].lower()}{i}.png" for i in range(count)], seed)
+    return data
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """trainA 4, trainB 5 images, to be written to."""
-    for seed, (folder, count) in enumerate({"trainA": 4, "trainB": 5}.items()):
-        pictures(tmp_path / "data" / folder, [f"{folder[-1].lower()}{i}.png" for i in range(count)], seed)
-    return tmp_path / "data"
+    """A set of :func:`images`, to be written to."""
+    return images(tmp_path / "data")
 
 
 @pytest.fixture
@@ -57,6 +63,20 @@ def after_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], o
 
 def train(run: Programs, data: Path, *more: object, name: str = "x") -> Result:
     return run.train("--dataroot", data, "--name", name, *TINY, *TWO_EPOCHS, *OFTEN, *more)
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An unbroken run of two epochs. Not to be written to."""
+    run = Programs(tmp_path_factory.mktemp("once"))
+    train(run, images(run.folder / "data"), name="whole").ok()
+    return run.runs / "whole"
+
+
+@pytest.fixture
+def whole(run: Programs, once: Path) -> Path:
+    """A copy of it beside the runs of a test."""
+    return Path(shutil.copytree(once, run.runs / "whole"))
 
 
 def go_on(run: Programs, *more: object, name: str = "x") -> Result:
@@ -111,7 +131,8 @@ class Running:
 
 @pytest.fixture
 def copied(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes start as copies of this one, which has imported PyTorch already."""
+    """Processes start as copies of this one, which has imported PyTorch already, with what optimizers import when they step."""
+    import torch._dynamo  # noqa: F401
     monkeypatch.setattr(check_resume, "launcher", multiprocessing.get_context("fork"))
     monkeypatch.setattr(os, "fsync", FSYNC)  # a save then takes long enough to be met by a kill
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Programs, picture
-from survival import break_off, equal, go_on, state, train
+from survival import break_off, equal, go_on, state
 
 pytest_plugins = ["survival"]
 CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -39,9 +39,8 @@ def test_fewer_than_seen(run: Programs, data: Path, after_step: Callable) -> Non
     assert "End of epoch 2 / 2" in go_on(run, "--accept_new_data").ok().out
 
 
-def test_moved(run: Programs, data: Path, after_step: Callable, tmp_path: Path) -> None:
+def test_moved(run: Programs, data: Path, whole: Path, after_step: Callable, tmp_path: Path) -> None:
     """The same files in another place are the same."""
-    train(run, data, name="whole").ok()
     break_off(run, data, after_step)
     shutil.move(data, tmp_path / "elsewhere")
     assert "Changed for the rest of the run: --dataroot" in go_on(run, "--dataroot", tmp_path / "elsewhere").ok().out

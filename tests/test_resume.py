@@ -17,9 +17,8 @@ pytest_plugins = ["survival"]
 
 # What is taken up again
 
-def test_log_lines(run: Programs, data: Path, after_step: Callable) -> None:
+def test_log_lines(run: Programs, data: Path, whole: Path, after_step: Callable) -> None:
     """Those from after the save are dropped, and written again; those from before it stay."""
-    train(run, data, name="whole").ok()
     break_off(run, data, after_step, step=4)
     for step in (1, 3):  # without a new state, and with one
         after_step(step, crash)
@@ -49,9 +48,8 @@ def test_changed_options(run: Programs, data: Path, after_step: Callable) -> Non
     assert json.loads(options.read_text())["print_freq"] == 3
 
 
-def test_the_rate_is_equal_to_the_last_bit(run: Programs, data: Path, after_step: Callable) -> None:
+def test_the_rate_is_equal_to_the_last_bit(run: Programs, data: Path, whole: Path, after_step: Callable) -> None:
     """0.0002 * 0.0002 / 0.0002 is not 0.0002. And it does not matter how many processes load the images."""
-    train(run, data, name="whole").ok()
     break_off(run, data, after_step)
     go_on(run, "--num_threads", "2").ok()
     assert equal(run)
@@ -142,9 +140,8 @@ def test_epochs_end_with_a_step(run: Programs, data: Path, after_step: Callable,
     assert [line.partition(", time")[0] for line in lines] == ["(epoch: 1, iters: 5", "(epoch: 2, iters: 5"] and equal(run)
 
 
-def test_old_states(run: Programs, data: Path) -> None:
+def test_old_states(run: Programs, data: Path, whole: Path) -> None:
     """--keep 2: each of the two before the last can take its place."""
-    train(run, data, name="whole").ok()
     train(run, data, "--keep", "2").ok()
     kept = sorted((run.runs / "x").glob("state_*.pth"), key=os.path.getmtime)
     positions = [torch.load(path, weights_only=True)["position"] for path in kept]

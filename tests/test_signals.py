@@ -81,9 +81,8 @@ def test_signal_before_the_first_step(run: Programs, data: Path, running: Runnin
     go_on(run).ok()
 
 
-def test_before_the_first_save(run: Programs, data: Path, after_step: Callable) -> None:
+def test_before_the_first_save(run: Programs, data: Path, whole: Path, after_step: Callable) -> None:
     """A run that was broken off before anything was due to be saved can be continued, too."""
-    train(run, data, name="whole").ok()
     break_off(run, data, after_step, step=1)
     go_on(run).ok()
     assert equal(run)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import ONE_EPOCH, TINY, Programs, pictures
 from PIL import Image
-from survival import break_off, equal, go_on, state, train
+from survival import break_off, equal, go_on, images, state, train
 
 from data.image_folder import find_images, stem
 from util import metrics
@@ -24,12 +24,25 @@ pytest_plugins = ["survival"]
 NETS = ("G_A", "G_B", "D_A", "D_B")
 
 
-@pytest.fixture
-def paired(data: Path) -> Path:
-    """trainA 4, trainB 5 images, and three validation pairs in valA and valB."""
+def pairs(data: Path) -> Path:
+    """Make three validation pairs in valA and valB."""
     for seed, domain in enumerate("AB"):
         pictures(data / f"val{domain}", [f"{i}_{domain}.png" for i in range(3)], 5 + seed)
     return data
+
+
+@pytest.fixture
+def paired(data: Path) -> Path:
+    """trainA 4, trainB 5 images, and the validation pairs."""
+    return pairs(data)
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unbroken run of this module is on such a set, and validated after each epoch."""
+    run = Programs(tmp_path_factory.mktemp("once"))
+    train(run, pairs(images(run.folder / "data")), "--val_freq", 1, name="whole").ok()
+    return run.runs / "whole"
 
 
 def weights(folder: Path, epoch: object, nets: tuple[str, ...] = NETS) -> list[torch.Tensor]:
@@ -65,8 +78,8 @@ def test_best_and_final(run: Programs, paired: Path, ema: bool) -> None:
     assert f"Validation (l1): epoch 3 has {found[-1][1]['l1']:.3g}"[:-1] in out and f"the best is epoch {best}" in out
     assert ("(test.py --epoch best --ema)" in out) == ema
     run.test("--dataroot", paired, "--name", "x", "--epoch", "best", "--phase", "val", "--gpu_ids", -1, *["--ema"][:ema]).ok()
-    images = run.results / "x" / "val_best" / "images"
-    each = [metrics.l1(*(np.asarray(Image.open(images / f"{name}.png")) for name in
+    tested = run.results / "x" / "val_best" / "images"
+    each = [metrics.l1(*(np.asarray(Image.open(tested / f"{name}.png")) for name in
                          (f"{i}_{side}_fake_{other}", f"{i}_{other}_real_{other}")))
             for i in range(3) for side, other in ("AB", "BA")]
     assert np.mean(each) == pytest.approx(record["value"], abs=1e-4)
@@ -90,9 +103,8 @@ def test_the_training_does_not_notice(run: Programs, paired: Path, model: tuple,
 
 
 @pytest.mark.parametrize("step", [4, 7])
-def test_resume(run: Programs, paired: Path, after_step: Callable, step: int) -> None:
+def test_resume(run: Programs, paired: Path, whole: Path, after_step: Callable, step: int) -> None:
     """Broken off before or after the first validation: log, best networks and what is best are those of an unbroken run."""
-    train(run, paired, "--val_freq", 1, name="whole").ok()
     break_off(run, paired, after_step, "--val_freq", 1, step=step)
     go_on(run).ok()
     assert equal(run) and same(*(weights(run.runs / name, "best") for name in ("x", "whole")))
@@ -153,7 +165,7 @@ def test_refusals(run: Programs, data: Path, tmp_path: Path) -> None:
     train(run, data, "--val_freq", 1, "--val_share", 0.3, "--dataset_mode", own).refused(1, "--val_share", "find_images")
 
 
-def test_unreadable_validation_image(run: Programs, paired: Path) -> None:
+def test_unreadable_validation_image(run: Programs, paired: Path, whole: Path) -> None:
     """The epoch that was trained is saved, and goes on when the image is mended."""
     good = (paired / "valB" / "2_B.png").read_bytes()
     (paired / "valB" / "2_B.png").write_bytes(b"no image")
@@ -161,7 +173,6 @@ def test_unreadable_validation_image(run: Programs, paired: Path) -> None:
     assert state(run.runs / "x")["position"]["seen"] == 5
     (paired / "valB" / "2_B.png").write_bytes(good)
     go_on(run).ok()
-    train(run, paired, "--val_freq", 1, name="whole").ok()
     assert validations(run.runs / "x") == validations(run.runs / "whole")
     assert same(*(weights(run.runs / name, "latest") for name in ("x", "whole")))
 
