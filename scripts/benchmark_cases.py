@@ -15,58 +15,17 @@ from util.console import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 QUIET = ["--display_id", "0", "--no_html", "--seed", "1"]
-Once = Callable[[], int]  # one measurement; returns how many images it went through
+Once = Callable[[], dict[str, float]]  # one measurement: "images" it went through, "seconds" where it takes the time itself
 
 
 def quiet() -> contextlib.redirect_stdout:
     return contextlib.redirect_stdout(io.StringIO())
 
 
-def training(folder: Path, *args: str) -> tuple[Any, Any, Any]:
-    """(opt, dataset, model) of a training on the atlas set with ``args``."""
-    from data import create_dataset
-    from models import create_model
-    from options.train_options import TrainOptions
-    from util.seeds import seed_everything
-    opt = TrainOptions().parse(["--dataroot", str(ROOT / "datasets/atlas"), "--checkpoints_dir", str(folder), "--name", "bench",
-                                "--num_threads", "0", *QUIET, *args])
-    seed_everything(opt.seed)
-    model = create_model(opt)
-    model.setup(opt)
-    model.update_learning_rate()
-    return opt, create_dataset(opt), model
-
-
-def step(folder: Path, *args: str) -> tuple[Once, dict[str, Any]]:
-    """One training step on a batch that lies ready."""
-    import torch
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    from models import feed
-    opt, dataset, model = training(folder, *args)
-    batch = next(iter(dataset))
-
-    def step() -> None:
-        feed(model, batch)
-        model.optimize_parameters()
-
-    class Count(TorchDispatchMode):
-        operations = 0
-
-        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-            Count.operations += 1
-            return func(*args, **(kwargs or {}))
-
-    def once() -> int:
-        step()
-        if opt.device.startswith("cuda"):
-            torch.cuda.synchronize()
-        return opt.batch_size
-
-    step()
-    with Count():
-        step()
-    return once, {"operations": Count.operations}
+def step(way: str, folder: Path, *args: str) -> tuple[Once, dict[str, Any]]:
+    """One training step on a batch that lies ready, in one ``way`` of benchmark_step.py: ours or official."""
+    from scripts import benchmark_step
+    return getattr(benchmark_step, way)(folder, *args)
 
 
 def jpegs(folder: Path, size: int, count: int) -> Path:
@@ -113,7 +72,7 @@ def loading(folder: Path, workers: int, *args: str, plain: bool = False) -> tupl
         from options.train_options import TrainOptions
         batches = create_dataset(TrainOptions().parse(["--dataroot", str(folder), "--gpu_ids", "-1", "--num_threads",
                                                        str(workers), "--checkpoints_dir", str(folder / "runs"), *args], False))
-    return lambda: 2 * sum(1 for _ in batches), {}
+    return lambda: {"images": 2 * sum(1 for _ in batches)}, {}
 
 
 def plain_loading(folder: Path, workers: int) -> tuple[Once, dict[str, Any]]:
@@ -129,6 +88,7 @@ def testing(folder: Path, plain: bool) -> tuple[Once, dict[str, Any]]:
     from data import create_dataset
     from models import create_model, feed
     from options.test_options import TestOptions
+    from scripts.benchmark_step import training
     from util.images import tensor2im
     torch.set_num_threads(1)  # faster for so small a network
     args = ["--dataroot", str(folder / "data"), "--checkpoints_dir", str(folder), "--name", "bench", "--phase", "train",
@@ -136,7 +96,7 @@ def testing(folder: Path, plain: bool) -> tuple[Once, dict[str, Any]]:
     if not (folder / "bench").is_dir():
         training(folder, "--ngf", "1", "--ndf", "1", "--netG", "unet_128")[2].save_networks("latest")
 
-    def by_hand() -> int:
+    def by_hand() -> dict[str, float]:
         opt = TestOptions().parse(args, record=False)
         model = create_model(opt)
         model.setup(opt)
@@ -148,42 +108,84 @@ def testing(folder: Path, plain: bool) -> tuple[Once, dict[str, Any]]:
             for label, image in model.get_current_visuals().items():
                 Image.fromarray(tensor2im(image)).save(target / f"{count}_{label}.png")
             count += 1
-        return count
+        return {"images": count}
 
-    def ours() -> int:
+    def ours() -> dict[str, float]:
         sys.argv = ["test.py", *args]
         test.main()
-        return len([*(folder / "data/trainA").iterdir()])
+        return {"images": len([*(folder / "data/trainA").iterdir()])}
 
     return by_hand if plain else ours, {}
 
 
-def saving(folder: Path, *args: str) -> tuple[Once, dict[str, Any]]:
-    """How long a save stops the training; the row also tells how long it takes in all."""
+def after_a_step(folder: Path, *args: str) -> Any:
+    """The RunState of a training whose optimizers have their moments."""
+    from models.step import Step
+    from scripts.benchmark_step import training
     from util.run_state import RunState
     from util.visualizer import Visualizer
     opt, dataset, model = training(folder, *args)
-    run = RunState(opt, model, dataset, Visualizer(opt))
-    start = time.perf_counter()
-    run.save("latest")
-    run.background.wait()
-    whole = time.perf_counter() - start
+    run, step = RunState(opt, model, dataset, Visualizer(opt)), Step(opt, model)
+    run.before_save = step.check
+    step(next(iter(dataset)))
+    return run
 
-    def once() -> int:
-        run.background.wait()
+
+def saving(folder: Path, *args: str) -> tuple[Once, dict[str, Any]]:
+    """How long a save stops the training; the row also tells how long it takes in all."""
+    run = after_a_step(folder, *args)
+
+    def once() -> dict[str, float]:
         begin = time.perf_counter()
         run.save("latest")
-        return -round((time.perf_counter() - begin) * 1e9)  # the wait before it does not count
+        stopped = time.perf_counter() - begin
+        run.background.wait()
+        return {"seconds": stopped, "written_after_s": time.perf_counter() - begin}
 
-    return once, {"note": f"written after {whole:.2f} s"}
+    return once, {}
+
+
+def copying(folder: Path, *args: str) -> tuple[Once, dict[str, Any]]:
+    """How long it takes to copy the tensors of the state that a save writes: the least that a save has to wait for."""
+    import torch
+    from torch.utils._pytree import tree_leaves
+    run = after_a_step(folder, *args)
+
+    def once() -> dict[str, float]:
+        begin = time.perf_counter()
+        state = tree_leaves(run.model.training_state())
+        copies = [value.to("cpu", copy=True) for value in state if isinstance(value, torch.Tensor)]
+        return {"seconds": time.perf_counter() - begin, "MB": sum(each.nbytes for each in copies) / 1e6}
+
+    return once, {}
 
 
 def program(*command: str) -> tuple[Once, dict[str, Any]]:
     """A program from its start to its end."""
-    def once() -> int:
-        subprocess.run([sys.executable, *command], cwd=ROOT, check=True, capture_output=True)
-        return 0
+    def once() -> dict[str, float]:
+        if said := lines([sys.executable, *command])[1]:
+            raise UserError(said)
+        return {}
     return once, {}
+
+
+def lines(command: list[str], pattern: str = "", last: int = 0, **environment: str) -> tuple[list[float], str]:
+    """Run a program in the repository until it has printed ``last`` lines that begin with ``pattern``, or (0) to its end.
+
+    Returns:
+        (when those lines came, in seconds; what went wrong, empty if nothing did).
+    """
+    times: list[float] = []
+    line = ""
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env={**os.environ, **environment}) as process:
+        for line in process.stdout or ():
+            times += [time.perf_counter()] if pattern and line.startswith(pattern) else []
+            if last and len(times) == last:
+                process.kill()
+                return times, ""
+    failed = process.returncode or last
+    return times, f"{' '.join(command)} ended with status {process.returncode}: {line.strip()}" if failed else ""
 
 
 def ranks(folder: Path, count: int, images: int, *args: str) -> tuple[Once, dict[str, Any]]:
@@ -194,27 +196,23 @@ def ranks(folder: Path, count: int, images: int, *args: str) -> tuple[Once, dict
                "--checkpoints_dir", str(folder), "--name", f"ranks{count}", "--num_threads", "0", "--max_dataset_size",
                str(images), "--print_freq", str(images), "--n_epochs", "2", "--n_epochs_decay", "0", *QUIET, *args]
 
-    def once() -> int:
-        ends = []
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                              env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:
-            for line in process.stdout or ():
-                ends += [time.perf_counter_ns()] if line.startswith("(epoch") else []
-        if process.returncode:
-            raise UserError(f"ended with status {process.returncode}: {' '.join(command)}")
-        return -round((ends[1] - ends[0]) / images)
+    def once() -> dict[str, float]:
+        times, error = lines(command, "(epoch", OMP_NUM_THREADS="1")
+        if error or len(times) != 2:
+            raise UserError(error or f"{' '.join(command)} printed {len(times)} lines of losses instead of 2")
+        return {"seconds": (times[1] - times[0]) / images, "images": 1}
     return once, {}
 
 
 def first_step(folder: Path) -> tuple[Once, dict[str, Any]]:
     """train.py until the first step of a tiny network is logged."""
-    def once() -> int:
-        command = [sys.executable, "-u", "train.py", "--dataroot", "datasets/atlas", "--checkpoints_dir", str(folder), "--name",
-                   "start", "--ngf", "2", "--ndf", "2", "--load_size", "32", "--crop_size", "32", "--print_freq", "1", *QUIET]
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-            for line in process.stdout or ():
-                if line.startswith("(epoch"):
-                    break
-            process.kill()
-        return 0
+    command = [sys.executable, "-u", "train.py", "--dataroot", "datasets/atlas", "--checkpoints_dir", str(folder), "--name",
+               "start", "--ngf", "2", "--ndf", "2", "--load_size", "32", "--crop_size", "32", "--print_freq", "1", *QUIET]
+
+    def once() -> dict[str, float]:
+        begin = time.perf_counter()
+        times, error = lines(command, "(epoch", 1)
+        if error:
+            raise UserError(error)
+        return {"seconds": times[0] - begin}
     return once, {}
