@@ -122,7 +122,7 @@ def peak() -> float:
     """MiB."""
     import torch
 
-    from models.step import peak_of_process
+    from models.memory import peak_of_process
     status = Path("/proc/self/status")  # on Linux; getrusage there counts what the parent had when it started this process
     own = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.is_file() else None
     on_gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
