@@ -143,6 +143,8 @@ class Training:
             at.total += dataset.passed
             self.watchdog.step()
             self.state.background.check()  # whether the last save was written
+            if at.crosses(self.opt.print_freq, dataset.passed):
+                self.step.check()  # printing waits for the device anyway
             self.progress.update(dataset.passed, f"epoch {at.epoch}/{self.last}")
             if distributed.is_main():
                 with distributed.alone():

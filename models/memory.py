@@ -11,6 +11,7 @@ import torch
 from util.console import UserError
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
+SIGNS = ("allocate memory", "out of memory", "ALLOC_FAILED")  # in errors of the CPU, of MPS and NCCL, of cuDNN and cuBLAS
 
 
 def keep_memory(at_most: int) -> None:
@@ -37,9 +38,10 @@ def peak_of_process() -> int:
 
 def out_of_memory(error: BaseException, opt: Namespace, device: torch.device) -> UserError | None:
     """The error in the user's words if memory was short, else None."""
-    if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and "allocate memory" not in str(error):
+    known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    if not known and not any(sign in str(error) for sign in SIGNS):
         return None
-    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_of_process()
+    peak = torch.cuda.max_memory_reserved(device) if device.type == "cuda" else peak_of_process()
     ways = [f"--batch_size 1 --accumulate {opt.batch_size * opt.accumulate}"] if opt.batch_size > 1 else []
     ways += [f"--crop_size {opt.crop_size // 8 * 4} (a quarter of the activations)"] if "crop" in opt.preprocess else \
         ["smaller images, e.g. --preprocess resize_and_crop"]

@@ -14,6 +14,8 @@ from conftest import ONE_EPOCH, Programs
 from PIL import Image
 from survival import Running, equal, go_on, state, subclass, train
 
+from models.step import Step
+
 pytest_plugins = ["survival"]
 UNALIGNED = "data.unaligned_dataset.UnalignedDataset"
 PLAIN = ("--no_html", "--pool_size", "0")  # every checkpoint is of one size
@@ -121,6 +123,15 @@ def test_stop_at_bad_numbers(run: Programs, data: Path, poison: str) -> None:
     assert all(value.isfinite().all() for net in saved["model"]["networks"].values() for value in net.values())
     result = go_on(run, "--on_nonfinite", "skip").ok()
     assert "not finite" in result.err and "a2.png" in result.err
+
+
+def test_printing_looks_for_bad_numbers(run: Programs, data: Path, poison: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU a step does not look at them, and the next save may be far away."""
+    began = Step.__init__
+    monkeypatch.setattr(Step, "__init__", lambda self, *args: (began(self, *args), setattr(self, "at_once", False))[0])
+    result = train(run, data, "--model", poison, "--serial_batches", "--print_freq", "3")
+    result.refused(1, "not finite", "A/a2.png, ")
+    assert "iters: 3" not in result.out and state(run.runs / "x")["position"]["total"] == 2
 
 
 def test_skip_bad_numbers(run: Programs, data: Path, poison: str) -> None:

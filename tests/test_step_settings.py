@@ -218,6 +218,7 @@ def test_out_of_memory() -> None:
     assert all(word in shown for word in ("out of memory on cpu at a peak of", "GB", "--batch_size 1 --accumulate 4",
                                           "--crop_size 128", "--checkpoint_activations"))
     assert out_of_memory(RuntimeError("sizes do not match"), opt, torch.device("cpu")) is None
+    assert out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), opt, torch.device("cpu"))
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 60)
     assert out_of_memory(caught.value, opt, torch.device("cpu"))
