@@ -46,7 +46,7 @@ from util.checkpoint import write_atomically  # noqa: E402
 from util.console import Progress, UserError, run_main, say  # noqa: E402
 
 COLUMNS = (("ms", "ms", 10, 1), ("times", "times", 7, 2), ("processor_ms", "processor", 10, 1),  # key, title, width, digits
-           ("images_per_s", "images/s", 9, 1), ("peak_MB", "peak MB", 9, 0), ("operations", "operations", 11, 0))
+           ("images_per_s", "images/s", 9, 2), ("peak_MB", "peak MB", 9, 0), ("operations", "operations", 11, 0))
 
 
 @dataclass
