@@ -30,7 +30,6 @@ sys.path.insert(0, str(ROOT))
 
 from scripts.benchmark_cases import (  # noqa: E402
     Once,
-    copying,
     first_step,
     jpegs,
     loading,
@@ -188,8 +187,7 @@ def outputs(folder: Path, fast: bool) -> Iterator[Group]:
 
 def saves(folder: Path, fast: bool) -> Iterator[Group]:
     size = SMALL if fast else SMALL[:4]
-    yield [Variant("copying what a save holds", copying, (folder / "copy", *size)),
-           Variant("a save stops training for", saving, (folder / "save", *size))], 3 if fast else 7
+    yield [Variant("a save stops training for", saving, (folder / "save", *size))], 3 if fast else 9
 
 
 def processes(folder: Path, fast: bool) -> Iterator[Group]:
@@ -220,7 +218,8 @@ def machine() -> dict[str, Any]:
 
 def show(row: dict[str, Any]) -> None:
     cells = "".join(f"{row[key]:>{width},.{digits}f}" if row.get(key) else " " * width for key, _, width, digits in COLUMNS)
-    more = f"  written after {row['written_after_s']:.2f} s" if "written_after_s" in row else ""
+    more = "  copying {MB:,.0f} MB alone {copying_ms:.1f} ms, written after {written_after_s:.2f} s".format(**row) \
+        if "copying_ms" in row else ""
     say(f"{row['section']:10}{row['variant']:34}{row.get('error') or cells + more}".rstrip())
 
 

@@ -118,8 +118,11 @@ def testing(folder: Path, plain: bool) -> tuple[Once, dict[str, Any]]:
     return by_hand if plain else ours, {}
 
 
-def after_a_step(folder: Path, *args: str) -> Any:
-    """The RunState of a training whose optimizers have their moments."""
+def saving(folder: Path, *args: str) -> tuple[Once, dict[str, Any]]:
+    """How long a save stops the training; also how long it takes to copy the tensors that it writes, and to write them."""
+    import torch
+    from torch.utils._pytree import tree_leaves
+
     from models.step import Step
     from scripts.benchmark_step import training
     from util.run_state import RunState
@@ -127,35 +130,19 @@ def after_a_step(folder: Path, *args: str) -> Any:
     opt, dataset, model = training(folder, *args)
     run, step = RunState(opt, model, dataset, Visualizer(opt)), Step(opt, model)
     run.before_save = step.check
-    step(next(iter(dataset)))
-    return run
+    step(next(iter(dataset)))  # so that the optimizers have their moments
 
-
-def saving(folder: Path, *args: str) -> tuple[Once, dict[str, Any]]:
-    """How long a save stops the training; the row also tells how long it takes in all."""
-    run = after_a_step(folder, *args)
-
-    def once() -> dict[str, float]:
+    def once() -> dict[str, float]:  # both in one process: what they take depends on the memory that it was given before
+        begin = time.perf_counter()
+        state = tree_leaves(model.training_state())
+        copies = [value.to("cpu", copy=True) for value in state if isinstance(value, torch.Tensor)]
+        copied, size = time.perf_counter() - begin, sum(each.nbytes for each in copies) / 1e6
+        del copies
         begin = time.perf_counter()
         run.save("latest")
         stopped = time.perf_counter() - begin
         run.background.wait()
-        return {"seconds": stopped, "written_after_s": time.perf_counter() - begin}
-
-    return once, {}
-
-
-def copying(folder: Path, *args: str) -> tuple[Once, dict[str, Any]]:
-    """How long it takes to copy the tensors of the state that a save writes: the least that a save has to wait for."""
-    import torch
-    from torch.utils._pytree import tree_leaves
-    run = after_a_step(folder, *args)
-
-    def once() -> dict[str, float]:
-        begin = time.perf_counter()
-        state = tree_leaves(run.model.training_state())
-        copies = [value.to("cpu", copy=True) for value in state if isinstance(value, torch.Tensor)]
-        return {"seconds": time.perf_counter() - begin, "MB": sum(each.nbytes for each in copies) / 1e6}
+        return {"seconds": stopped, "MB": size, "copying_ms": copied * 1e3, "written_after_s": time.perf_counter() - begin}
 
     return once, {}
 
