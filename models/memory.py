@@ -46,7 +46,7 @@ def out_of_memory(error: BaseException, opt: Namespace, device: torch.device) ->
     ways += [f"--crop_size {opt.crop_size // 8 * 4} (a quarter of the activations)"] if "crop" in opt.preprocess else \
         ["smaller images, e.g. --preprocess resize_and_crop"]
     if not opt.checkpoint_activations and opt.netG.startswith("resnet") and "batch" not in opt.norm:
-        ways.append("--checkpoint_activations (under half of them)")
-    ways += ["--amp bf16 (about half of them)"] if opt.amp == "none" and device.type == "cuda" else []
+        ways.append("--checkpoint_activations (a small part of them)")
+    ways += ["--amp bf16 (two thirds of them)"] if opt.amp == "none" and device.type == "cuda" else []
     return UserError(f"out of memory on {device} at a peak of {peak / 1e9:.1f} GB; what takes less: {'; '.join(ways)}. "
                      "--dry_run tells what a training takes")
