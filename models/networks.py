@@ -13,7 +13,7 @@ from torch.nn import init
 from torch.optim import Optimizer, lr_scheduler
 from torch.utils.checkpoint import checkpoint
 
-from models.layers import InstanceNorm, ReflectionPad, SyncBatchNorm, apart, both, reflect
+from models.layers import InstanceNorm, ReflectionPad, ReLU, SyncBatchNorm, apart, both, reflect
 from models.losses import GANLoss, cal_gradient_penalty
 from util import schedules
 from util.console import UserError
@@ -144,10 +144,12 @@ class ResnetGenerator(Generator):
         layers: list[nn.Module] = [ReflectionPad(3), nn.Conv2d(input_nc, ngf, 7, bias=bias), norm_layer(ngf), nn.ReLU(True)]
         for c in (ngf, 2 * ngf):
             layers += [nn.Conv2d(c, 2 * c, 3, stride=2, padding=1, bias=bias), norm_layer(2 * c), nn.ReLU(True)]
+        layers[-1] = ReLU()
         layers += [ResnetBlock(4 * ngf, norm_layer, use_dropout, bias) for _ in range(n_blocks)]
         for c in (4 * ngf, 2 * ngf):
             layers += [nn.ConvTranspose2d(c, c // 2, 3, stride=2, padding=1, output_padding=1, bias=bias),
                        norm_layer(c // 2), nn.ReLU(True)]
+        layers[-1] = ReLU()
         self.model = nn.Sequential(*layers, ReflectionPad(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh())
 
     def parts(self) -> list[nn.Module]:
@@ -170,7 +172,7 @@ class ResnetBlock(nn.Module):
         super().__init__()
         def conv() -> list[nn.Module]:
             return [ReflectionPad(1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(channels)]
-        self.conv_block = nn.Sequential(*conv(), nn.ReLU(True), *([nn.Dropout(0.5)] if use_dropout else []), *conv())
+        self.conv_block = nn.Sequential(*conv(), ReLU(), *([nn.Dropout(0.5)] if use_dropout else []), *conv())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.conv_block(x)
