@@ -128,13 +128,10 @@ class Generator(nn.Module):
 
 
 class ResnetGenerator(Generator):
-    """c7s1-64, d128, d256, R256 x n, u128, u64, c7s1-3 with reflection padding (paper, section 7.2).
-
-    ``recompute``: for the gradients, keep only the features between the residual blocks, and compute the rest again.
-    """
+    """c7s1-64, d128, d256, R256 x n, u128, u64, c7s1-3 with reflection padding (paper, section 7.2)."""
 
     model: nn.Sequential
-    recompute = False
+    recompute = False  # for the gradients keep only the features between the residual blocks, and compute the rest again
     multiple, least = 4, 8  # two halvings; a residual block's padding needs 2x2 features
 
     def __init__(self, input_nc: int, output_nc: int, ngf: int = 64, norm_layer=nn.BatchNorm2d, use_dropout: bool = False,
@@ -152,15 +149,11 @@ class ResnetGenerator(Generator):
         layers[-1] = ReLU()
         self.model = nn.Sequential(*layers, ReflectionPad(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh())
 
-    def parts(self) -> list[nn.Module]:
-        """What comes before the blocks, each block, what comes after them."""
-        blocks = [i for i, part in enumerate(self.model) if isinstance(part, ResnetBlock)]
-        return [self.model[: blocks[0]], *(self.model[i] for i in blocks), self.model[blocks[-1] + 1 :]]
-
     def run(self, x: torch.Tensor) -> torch.Tensor:
         if not (self.recompute and torch.is_grad_enabled()):
             return self.model(x)
-        for part in self.parts():
+        blocks = [i for i, part in enumerate(self.model) if isinstance(part, ResnetBlock)]
+        for part in (self.model[: blocks[0]], *(self.model[i] for i in blocks), self.model[blocks[-1] + 1 :]):
             x = checkpoint(part, x, use_reentrant=False)
         return x
 

@@ -7,7 +7,7 @@ PYTHON=${PYTHON:-python}
 DATA=./datasets/atlas
 
 # How these values were found: docs/demo.md
-echo "== training (about 9 minutes on 2 CPU cores)"
+echo "== training (about 8 minutes on 2 CPU cores)"
 $PYTHON train.py --dataroot $DATA --name atlas --model cycle_gan --netG resnet_6blocks --ngf 16 --ndf 64 \
     --load_size 64 --crop_size 64 --lr 0.0004 --lr_policy cosine --n_epochs 9 --n_epochs_decay 0 \
     --lambda_A 3 --lambda_identity 2 --num_threads 1 --display_id 0 --display_freq 100 --update_html_freq 100 --seed "${SEED:-1}"

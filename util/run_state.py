@@ -124,6 +124,7 @@ class RunState:
         checkpoint.write_atomically(marker, json.dumps({"number": state["number"], "names": names}).encode())
         self._keep_old()
         checkpoint.write_atomically(self.folder / STATE, lambda file: torch.save(state, file))
+        state["model"] = {"networks": state["model"]["networks"]}  # frees most of a copy
         for name in names:
             if own:
                 self.model.save_networks(name)
