@@ -53,7 +53,7 @@ def find(name: str) -> Task:
     table = tasks()
     if name not in table or name == "DEFAULT":
         near = get_close_matches(name, table.sections(), 1)
-        raise UsageError(f"no task is named {name}; {f'did you mean {near[0]}? ' if near else ''}There are: "
+        raise UsageError(f"no task is named {name}; {f'did you mean {near[0]}? There' if near else 'there'} are: "
                          f"{', '.join(table.sections())}")
     return table[name]
 
