@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from models import feed
 from models.base_model import BaseModel
 from util.console import UserError
+from util.guard import weights_of
 
 _thread = threading.local()  # .part: what it runs
 
@@ -109,8 +110,8 @@ class Accumulation:
         reached = set()
         for part, share in zip(parts, shares, strict=True):
             reached.add(optimizer := part.go_on())
-            due = set(_weights(optimizer)) if optimizer else set()
-            left = {p: p.grad for each in self.model.optimizers for p in _weights(each) if p.grad is not None}
+            due = set(weights_of(optimizer)) if optimizer else set()
+            left = {p: p.grad for each in self.model.optimizers for p in weights_of(each) if p.grad is not None}
             part.gradients = {p: value for p, value in left.items() if p not in due}
             for p, value in left.items():
                 p.grad = None
@@ -134,10 +135,6 @@ def split(batch: dict, size: int) -> tuple[int, list[dict]]:
     count = next(len(value) for value in tree_leaves(batch) if isinstance(value, torch.Tensor))
     return count, [tree_map(lambda value, begin=begin: cut(value, begin), batch, is_leaf=strings)
                    for begin in range(0, count, size)]
-
-
-def _weights(optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
-    return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def _pause(optimizer: torch.optim.Optimizer) -> Callable[[], None]:

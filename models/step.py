@@ -16,7 +16,7 @@ from models.memory import keep_memory, out_of_memory
 from models.networks import ResnetGenerator
 from util import distributed
 from util.console import UsageError, UserError, say
-from util.guard import Guard, fuse
+from util.guard import Guard, fuse, weights_of
 
 BACKEND = "inductor"  # of --compile
 OVERFLOWS = 40  # in a row that --amp fp16 may have while it looks for a scale
@@ -36,7 +36,7 @@ class Step:
         for optimizer in model.optimizers:
             fuse(optimizer)
             optimizer.register_step_pre_hook(self._before)
-            distributed.spread(p for group in optimizer.param_groups for p in group["params"])
+            distributed.spread(weights_of(optimizer))
         distributed.spread(value for net in model.get_networks().values() for value in net.state_dict().values())
         self._settle()
         for net in model.get_networks().values():
@@ -100,7 +100,7 @@ class Step:
 
     def _before(self, optimizer: torch.optim.Optimizer, *unused: object) -> None:
         """What happens to the gradients between the model's backward pass and the optimizer."""
-        distributed.average([p for group in optimizer.param_groups for p in group["params"]], self.share)
+        distributed.average(weights_of(optimizer), self.share)
         if self.model.scaler:
             self.model.scaler._per_optimizer_states.pop(id(optimizer), None)  # a model may take several steps with it
             self.model.scaler.unscale_(optimizer)

@@ -139,7 +139,7 @@ class Guard:
 
     def watch(self, optimizer: torch.optim.Optimizer, images: list[str]) -> None:
         """To be called before ``optimizer.step()``, which then leaves the weights alone if a gradient is not finite."""
-        params = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        params = [p for p in weights_of(optimizer) if p.grad is not None]
         if not params:
             return
         device = params[0].device
@@ -169,9 +169,13 @@ class Guard:
             warn(f"a gradient is not finite at {', '.join(images)}: this step is left out")
 
 
+def weights_of(optimizer: torch.optim.Optimizer) -> list:
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
 def fuse(optimizer: torch.optim.Optimizer) -> None:
     """Let an Adam of PyTorch step all its weights in one operation, where it can and nothing else was asked for."""
-    params = [p for group in optimizer.param_groups for p in group["params"]]
+    params = weights_of(optimizer)
     able = type(optimizer) in (torch.optim.Adam, torch.optim.AdamW) and all(
         p.is_floating_point() and p.device.type in ("cpu", "cuda", "mps") for p in params)
     for group in optimizer.param_groups if able else ():
