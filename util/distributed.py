@@ -69,13 +69,17 @@ def start(device: str) -> None:
     if world() == 1:
         return
     import torch
+    import torch.distributed.nn  # its functions keep the group that there is when they are imported, see stop
     backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
     with _explained():
         torch.distributed.init_process_group(backend, timeout=PATIENCE)
 
 
 def stop() -> None:
-    """Part, once all have come here."""
+    """Part, once all have come here.
+
+    Nothing may keep the group: gloo's threads would live on, and abort a program that ends while one lets go of a tensor.
+    """
     if world() > 1:
         import torch
         combine(0)
