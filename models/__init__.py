@@ -56,4 +56,7 @@ def get_option_setter(model_name: str):
 
 def create_model(opt: Namespace) -> BaseModel:
     """The model that ``opt`` describes; call ``model.setup(opt)`` before using it."""
+    from models.memory import without_compiler
+    if not getattr(opt, "compile", False):
+        without_compiler()
     return find_model_using_name(opt.model)(opt)

@@ -1,17 +1,40 @@
-"""Memory of the process: kept between steps, and what to do when it runs out."""
+"""Memory of the process: what is not loaded, what is kept between steps, and what to do when it runs out."""
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import inspect
 import sys
+import types
 from argparse import Namespace
 
 import torch
+from torch.optim import Optimizer
+from torch.utils.checkpoint import checkpoint
 
 from util.console import UserError
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 SIGNS = ("allocate memory", "out of memory", "ALLOC_FAILED")  # in errors of the CPU, of MPS and NCCL, of cuDNN and cuBLAS
+
+
+def without_compiler() -> None:
+    """To be called before optimizers are made, where nothing is compiled.
+
+    PyTorch keeps its compiler away from some functions, and imports it for that when they are first called: 150 MB and 1.6 s.
+    Without it they do the same. Releases that do otherwise are left as they are.
+    """
+    for function in (Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict, checkpoint):
+        plain = inspect.unwrap(function)
+        if plain is not function:
+            vars(plain).setdefault("__dynamo_disable", plain)
+
+
+def step_without_compiler(optimizer: Optimizer) -> None:
+    """The same for the step of a PyTorch optimizer that is not differentiable; its hooks are called as before."""
+    if "step" not in vars(optimizer):  # which a scheduler may have wrapped
+        plain = torch.no_grad()(inspect.unwrap(type(optimizer).step))
+        optimizer.step = types.MethodType(Optimizer.profile_hook_step(plain), optimizer)  # type: ignore[method-assign]
 
 
 def keep_memory(at_most: int) -> None:

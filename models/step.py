@@ -4,7 +4,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
@@ -12,11 +12,11 @@ from torch import nn
 from models import feed
 from models.accumulate import Accumulation
 from models.base_model import BaseModel
-from models.memory import keep_memory, out_of_memory
+from models.memory import keep_memory, out_of_memory, step_without_compiler
 from models.networks import ResnetGenerator
 from util import distributed
 from util.console import UsageError, UserError, say
-from util.guard import Guard, fuse, weights_of
+from util.guard import Guard, fuse, fused, weights_of
 
 BACKEND = "inductor"  # of --compile
 OVERFLOWS = 40  # in a row that --amp fp16 may have while it looks for a scale
@@ -32,9 +32,12 @@ class Step:
         self.guard = Guard(opt.on_nonfinite == "skip", OVERFLOWS if model.scaler else 0)
         self.at_once = model.device.type == "cpu"  # where there is nothing to wait for
         self.graphs, self.share = 0, 1.0
+        self.before_change: Callable[[torch.optim.Optimizer], None] = lambda optimizer: None  # to be told of each step of one
         self.accumulation = Accumulation(model) if opt.accumulate > 1 else None
         for optimizer in model.optimizers:
             fuse(optimizer)
+            if fused(optimizer) and not opt.compile:
+                step_without_compiler(optimizer)
             optimizer.register_step_pre_hook(self._before)
             distributed.spread(weights_of(optimizer))
         distributed.spread(value for net in model.get_networks().values() for value in net.state_dict().values())
@@ -105,6 +108,7 @@ class Step:
             self.model.scaler._per_optimizer_states.pop(id(optimizer), None)  # a model may take several steps with it
             self.model.scaler.unscale_(optimizer)
         self.guard.watch(optimizer, self.model.get_batch_paths())
+        self.before_change(optimizer)
 
     def _count_graphs(self) -> None:
         graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]

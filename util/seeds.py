@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -45,7 +46,8 @@ def device_generator(device: torch.device) -> Any:
 def uncompiled() -> contextlib.AbstractContextManager:
     """Inside, networks run as if there were no ``--compile``: PyTorch has no second derivatives of what it has compiled, each
     new size or way of use takes minutes, and CUDA graphs would be recorded for each image in turn."""
-    return torch.compiler.set_stance("force_eager") if hasattr(torch.compiler, "set_stance") else contextlib.nullcontext()
+    compiled = "torch._dynamo" in sys.modules  # else the compiler is not even imported
+    return torch.compiler.set_stance("force_eager") if compiled else contextlib.nullcontext()
 
 
 @contextlib.contextmanager
