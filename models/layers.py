@@ -1,11 +1,15 @@
 """Layers that networks.py is made of. Images and features are (N, C, H, W)."""
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from util import distributed
+
+LARGE = 1 << 18  # numbers in features whose memory is worth a few microseconds
 
 
 class InstanceNorm(nn.InstanceNorm2d):
@@ -13,16 +17,34 @@ class InstanceNorm(nn.InstanceNorm2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-        return F.group_norm(wide, self.num_features, eps=self.eps).to(x.dtype)
+        own = wide.is_contiguous() and not _watched()
+        return (Normalise.apply(wide, self.eps) if own else F.group_norm(wide, self.num_features, eps=self.eps)).to(x.dtype)
 
 
-class ReLU(nn.ReLU):
-    """Keeps its input for the gradient, not its result: the same memory where nothing after it keeps the result, and two
-    operations less, by which autograd detaches a result from its own graph.
-    """
+class Normalise(torch.autograd.Function):
+    """The same with four operations less, by which PyTorch detaches mean and deviation from their own graph."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.threshold(x, 0.0, 0.0)
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, eps: float) -> torch.Tensor:
+        n, c, h, w = x.shape
+        y, mean, inverse = torch.native_group_norm(x, None, None, n, c, h * w, c, eps)
+        ctx.save_for_backward(x, mean, inverse)
+        ctx.eps = eps
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+        x, mean, inverse = ctx.saved_tensors
+        n, c, h, w = x.shape
+        if torch.is_grad_enabled():  # somebody wants the gradient's own
+            return torch.autograd.grad(F.group_norm(x, c, eps=ctx.eps), x, gradient, create_graph=True)[0], None
+        return torch.ops.aten.native_group_norm_backward(gradient.contiguous(), x, mean, inverse, None, n, c, h * w, c,
+                                                         [True, False, False])[0], None
+
+
+def _watched() -> bool:
+    """Whether somebody records which operations of PyTorch's own are called."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
 class SyncBatchNorm(nn.SyncBatchNorm):
@@ -33,12 +55,31 @@ class SyncBatchNorm(nn.SyncBatchNorm):
 
 
 class ReflectionPad(nn.ReflectionPad2d):
-    """On GPUs its gradient adds up in any order; where bits are to be equal, one that does not."""
+    """On GPUs its gradient adds up in any order; where bits are to be equal, one that does not. Large features are not kept."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if x.is_cuda and torch.are_deterministic_algorithms_enabled():
             return pad_by_index(x, self.padding[0])
-        return super().forward(x)
+        return Reflect.apply(x, self.padding) if x.numel() >= LARGE and not _watched() else super().forward(x)
+
+
+class Reflect(torch.autograd.Function):
+    """Reflection padding that keeps the shape of its input alone; PyTorch's keeps the input, 150 MB in a default step."""
+
+    shaped: ClassVar[dict[tuple, torch.Tensor]] = {}  # one number each, made to look like a whole tensor
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, padding: tuple[int, ...]) -> torch.Tensor:
+        y = F.pad(x, padding, "reflect")  # on CPUs autocast makes it float32
+        key = x.shape, y.dtype, y.device
+        if key not in Reflect.shaped:
+            Reflect.shaped[key] = y.new_empty(()).expand(x.shape)
+        ctx.like, ctx.padding, ctx.dtype = Reflect.shaped[key], padding, x.dtype
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+        return torch.ops.aten.reflection_pad2d_backward(gradient, ctx.like, ctx.padding).to(ctx.dtype), None
 
 
 def mirrored(x: torch.Tensor, dim: int, start: int, end: int) -> torch.Tensor:

@@ -13,7 +13,7 @@ from torch.nn import init
 from torch.optim import Optimizer, lr_scheduler
 from torch.utils.checkpoint import checkpoint
 
-from models.layers import InstanceNorm, ReflectionPad, ReLU, SyncBatchNorm, apart, both, reflect
+from models.layers import InstanceNorm, ReflectionPad, SyncBatchNorm, apart, both, reflect
 from models.losses import GANLoss, cal_gradient_penalty
 from util import schedules
 from util.console import UserError
@@ -141,12 +141,10 @@ class ResnetGenerator(Generator):
         layers: list[nn.Module] = [ReflectionPad(3), nn.Conv2d(input_nc, ngf, 7, bias=bias), norm_layer(ngf), nn.ReLU(True)]
         for c in (ngf, 2 * ngf):
             layers += [nn.Conv2d(c, 2 * c, 3, stride=2, padding=1, bias=bias), norm_layer(2 * c), nn.ReLU(True)]
-        layers[-1] = ReLU()
         layers += [ResnetBlock(4 * ngf, norm_layer, use_dropout, bias) for _ in range(n_blocks)]
         for c in (4 * ngf, 2 * ngf):
             layers += [nn.ConvTranspose2d(c, c // 2, 3, stride=2, padding=1, output_padding=1, bias=bias),
                        norm_layer(c // 2), nn.ReLU(True)]
-        layers[-1] = ReLU()
         self.model = nn.Sequential(*layers, ReflectionPad(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh())
 
     def run(self, x: torch.Tensor) -> torch.Tensor:
@@ -154,7 +152,9 @@ class ResnetGenerator(Generator):
             return self.model(x)
         blocks = [i for i, part in enumerate(self.model) if isinstance(part, ResnetBlock)]
         for part in (self.model[: blocks[0]], *(self.model[i] for i in blocks), self.model[blocks[-1] + 1 :]):
-            x = checkpoint(part, x, use_reentrant=False)
+            # the older way does not need PyTorch's compiler (150 MB), but a gradient to hand on
+            again = not torch.compiler.is_compiling()
+            x = checkpoint(part, x if x.requires_grad or not again else x.detach().requires_grad_(), use_reentrant=again)
         return x
 
 
@@ -165,10 +165,10 @@ class ResnetBlock(nn.Module):
         super().__init__()
         def conv() -> list[nn.Module]:
             return [ReflectionPad(1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(channels)]
-        self.conv_block = nn.Sequential(*conv(), ReLU(), *([nn.Dropout(0.5)] if use_dropout else []), *conv())
+        self.conv_block = nn.Sequential(*conv(), nn.ReLU(True), *([nn.Dropout(0.5)] if use_dropout else []), *conv())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.conv_block(x)
+        return self.conv_block(x).add_(x)  # into the last norm's result, which nothing keeps
 
 
 class UnetGenerator(Generator):
