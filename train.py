@@ -82,7 +82,7 @@ class Training:
         try:
             with Watchdog(self.folder, self.opt.stall_timeout) as self.watchdog:
                 self.step = Step(self.opt, self.model)
-                self.state.before_save = self.step.check
+                self.state.before_save, self.step.before_change = self.step.check, self.state.before_change
                 self.progress = Progress(self.last * self.size, done=(self.at.epoch - 1) * self.size + self.at.seen)
                 self.leaving.poll()
                 while self.at.epoch <= self.last and not self.leaving.signal:

@@ -27,7 +27,11 @@ class BaseModel(ABC):
         optimizers: their learning rates follow ``--lr_policy``.
         image_paths: of the images in this batch; outputs are named after them.
         metric: lower is better; drives ``--lr_policy plateau`` in models that set it.
+        only_optimizers_change_weights: nothing but ``step()`` of ``optimizers`` does, so that they can be written to disk while
+            the next step is computed. Not inherited: it holds for the class that says so.
     """
+
+    only_optimizers_change_weights = False
 
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool) -> ArgumentParser:

@@ -21,6 +21,8 @@ class CycleGANModel(BaseModel):
     G_A: A -> B is the paper's G, G_B: B -> A its F. D_A judges images of domain B (the paper's D_Y), D_B those of A (D_X).
     """
 
+    only_optimizers_change_weights = True
+
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool = True) -> ArgumentParser:
         parser.set_defaults(no_dropout=True)
@@ -109,13 +111,6 @@ class CycleGANModel(BaseModel):
         self.backward_D_A()
         self.backward_D_B()
         self.optimizer_D.step()
-
-    def training_state(self) -> dict:
-        """Gradients are none of it: where each step begins without any, they go here, so that a copy fits into their memory."""
-        if not self.overrides(CycleGANModel, "optimize_parameters"):
-            for optimizer in self.optimizers:
-                optimizer.zero_grad()
-        return super().training_state()
 
     def backward_G(self) -> None:
         """Gradients of the full objective (paper, Eq. 3, and the identity loss of section 5.2) for both generators."""

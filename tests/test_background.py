@@ -4,9 +4,13 @@ import threading
 import pytest
 import torch
 from conftest import ONE_EPOCH, TINY
+from steps import SMALL, batch, options, repeatable  # noqa: F401
+from torch.utils._pytree import tree_leaves, tree_map
 
+from models.cycle_gan_model import CycleGANModel
+from models.step import Step
 from util import checkpoint, run_state
-from util.background import Background, snapshot
+from util.background import Background, Lending, snapshot
 from util.console import UserError
 
 
@@ -42,6 +46,34 @@ def test_a_snapshot_does_not_follow() -> None:
     assert copy["position"] == {"seen": 1} and copy["none"] is None and copy["random"] == (1, (2, 3))
 
 
+class Own(CycleGANModel):
+    """May change its weights anywhere."""
+
+
+@pytest.mark.parametrize(("model", "lent"), [(CycleGANModel, True), (Own, False)])
+def test_what_is_lent_is_not_copied_before_it_changes(model: type[CycleGANModel], lent: bool) -> None:
+    model = model(options(*SMALL, "--pool_size", "2"))
+    step, lending = Step(model.opt, model), Lending()
+    step(batch(dtype=torch.float32))
+    p = next(model.netG_A.parameters())
+    before = tree_map(lambda v: v.clone() if isinstance(v, torch.Tensor) else v, model.training_state())
+    state = snapshot(model.training_state(), lending.begin(model))
+    key, moment = "model.1.weight", model.optimizer_G.state[p]["exp_avg"]
+    copies = (state["networks"]["G_A"][key], state["optimizers"][0]["state"][0]["exp_avg"], state["pools"]["fake_B_pool"][0])
+    for copy, value in zip(copies, (p, moment, model.fake_B_pool.images[0]), strict=True):
+        assert (copy.data_ptr() == value.data_ptr()) == lent
+    step.before_change = lambda optimizer: lending.end(optimizer, busy=True)
+    step(batch(dtype=torch.float32))
+    assert not torch.equal(p, copies[0])
+    for ours, theirs in zip(tree_leaves(state), tree_leaves(before), strict=True):
+        assert torch.equal(ours, theirs) if isinstance(ours, torch.Tensor) else ours == theirs
+    address = p.data_ptr()
+    lending.begin(model)
+    step.before_change = lambda optimizer: lending.end(optimizer, busy=False)
+    step(batch(dtype=torch.float32))
+    assert p.data_ptr() == address and not lending.optimizers
+
+
 def test_training_goes_on_while_it_is_saved(run, unaligned, monkeypatch) -> None:
     """A save in the middle of the epoch is held back until two more steps are done; it holds the moment it began at."""
     real, steps, held = checkpoint.write_atomically, [], []
@@ -53,7 +85,6 @@ def test_training_goes_on_while_it_is_saved(run, unaligned, monkeypatch) -> None
             real(path.with_name("held.pth"), data)
         real(path, data, flag)
 
-    from models.cycle_gan_model import CycleGANModel
     step = CycleGANModel.optimize_parameters
 
     def counted(model) -> None:

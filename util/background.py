@@ -3,11 +3,17 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils._pytree import tree_map
+
+from util.guard import weights_of
+from util.image_pool import ImagePool
+
+if TYPE_CHECKING:
+    from models.base_model import BaseModel
 
 
 class Background:
@@ -22,6 +28,10 @@ class Background:
         self.wait()
         self.thread = threading.Thread(target=self._run, args=(job,), name="background")
         self.thread.start()
+
+    @property
+    def busy(self) -> bool:
+        return self.thread.is_alive()
 
     def _run(self, job: Callable[[], None]) -> None:
         try:
@@ -45,6 +55,42 @@ class Background:
         self.check()
 
 
-def snapshot(values: Any) -> Any:
-    """A copy, in the computer's memory, that later steps do not change."""
-    return tree_map(lambda v: v.detach().to("cpu", copy=True) if isinstance(v, torch.Tensor) else copy.deepcopy(v), values)
+class Lending:
+    """Weights and moments that a job reads as they are, until their optimizer changes them.
+
+    If the job still goes on then, it keeps what there is, and they move to new memory. That is later than a copy at the save
+    would be: the activations of a step, which take the most, are gone.
+    """
+
+    def __init__(self) -> None:
+        self.optimizers: dict[int, torch.optim.Optimizer] = {}
+
+    def begin(self, model: BaseModel) -> list[torch.Tensor]:
+        """What is lent: on GPUs, and of models that may change their weights anywhere, nothing."""
+        able = model.device.type == "cpu" and vars(type(model)).get("only_optimizers_change_weights", False)
+        self.optimizers = {id(optimizer): optimizer for optimizer in model.optimizers if able}
+        if not able:
+            return []
+        histories = [image for pool in vars(model).values() if type(pool) is ImagePool for image in pool.images]  # never changed
+        return histories + [tensor for optimizer in model.optimizers for p in weights_of(optimizer)
+                            for tensor in (p, *optimizer.state.get(p, {}).values()) if isinstance(tensor, torch.Tensor)]
+
+    def end(self, optimizer: torch.optim.Optimizer, busy: bool) -> None:
+        """To be called before ``optimizer`` steps. Args: busy: whether what is lent is still needed."""
+        if self.optimizers.pop(id(optimizer), None) and busy:
+            for p in weights_of(optimizer):
+                p.data = p.data.clone()
+                state = optimizer.state.get(p, {})
+                state.update({key: value.clone() for key, value in state.items() if isinstance(value, torch.Tensor)})
+
+
+def snapshot(values: Any, lent: Iterable[torch.Tensor] = ()) -> Any:
+    """A copy, in the computer's memory, that later steps do not change; but for ``lent`` tensors, which are not copied."""
+    kept = {tensor.data_ptr() for tensor in lent}
+
+    def copied(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor):
+            return copy.deepcopy(value)
+        return value.detach() if value.data_ptr() in kept else value.detach().to("cpu", copy=True)
+
+    return tree_map(copied, values)

@@ -22,7 +22,7 @@ import torch
 
 from options.parser import dump
 from util import checkpoint, distributed
-from util.background import Background, snapshot
+from util.background import Background, Lending, snapshot
 from util.console import UserError, say
 from util.seeds import device_generator
 
@@ -66,6 +66,7 @@ class RunState:
         self.before_save: Callable[[], None] = lambda: None  # which may refuse to go on
         self.since = time.monotonic()
         self.background = Background()
+        self.lending = Lending()
 
     def begin(self) -> None:
         """Save a first state, so that there is something to go on from, and a full disk shows now.
@@ -80,7 +81,7 @@ class RunState:
         self.background.wait()
 
     def save(self, *names: int | str) -> None:
-        """Copy the state; a thread writes it, then the networks as ``{name}_net_*.pth``, while the training goes on.
+        """Copy the state, but for what is lent; a thread writes it, then ``{name}_net_*.pth``, while the training goes on.
 
         Raises UserError: the save before this one failed; ``background`` tells of this one.
         """
@@ -105,10 +106,14 @@ class RunState:
         }
         from models.base_model import BaseModel
         own = type(self.model).save_networks is not BaseModel.save_networks  # of a custom model, which looks at its networks
-        state = state if own else snapshot(state)
+        state = state if own else snapshot(state, self.lending.begin(self.model))
         self.background.start(lambda: self._write(state, names, own))
         if own:
             self.background.wait()
+
+    def before_change(self, optimizer: torch.optim.Optimizer) -> None:
+        """To be called before ``optimizer`` steps."""
+        self.lending.end(optimizer, self.background.busy)
 
     def _of_all_ranks(self, model: dict) -> list[dict]:
         """What ranks 1, 2, ... have of their own: image histories, generators; [] on any but rank 0."""
