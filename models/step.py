@@ -31,7 +31,7 @@ class Step:
         self.opt, self.model = opt, model
         self.guard = Guard(opt.on_nonfinite == "skip", OVERFLOWS if model.scaler else 0)
         self.at_once = model.device.type == "cpu"  # where there is nothing to wait for
-        self.graphs, self.share = 0, 1.0
+        self.graphs, self.share, self.mean = 0, 1.0, distributed.Mean()
         self.before_change: Callable[[torch.optim.Optimizer], None] = lambda optimizer: None  # to be told of each step of one
         self.accumulation = Accumulation(model) if opt.accumulate > 1 else None
         for optimizer in model.optimizers:
@@ -103,7 +103,7 @@ class Step:
 
     def _before(self, optimizer: torch.optim.Optimizer, *unused: object) -> None:
         """What happens to the gradients between the model's backward pass and the optimizer."""
-        distributed.average(weights_of(optimizer), self.share)
+        self.mean(weights_of(optimizer), self.share)
         if self.model.scaler:
             self.model.scaler._per_optimizer_states.pop(id(optimizer), None)  # a model may take several steps with it
             self.model.scaler.unscale_(optimizer)
