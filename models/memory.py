@@ -7,6 +7,7 @@ import inspect
 import sys
 import types
 from argparse import Namespace
+from collections.abc import Callable
 
 import torch
 from torch.optim import Optimizer
@@ -18,13 +19,14 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 SIGNS = ("allocate memory", "out of memory", "ALLOC_FAILED")  # in errors of the CPU, of MPS and NCCL, of cuDNN and cuBLAS
 
 
-def without_compiler() -> None:
-    """To be called before optimizers are made, where nothing is compiled.
+def without_compiler(*more: Callable) -> None:
+    """To be called before optimizers are made, where nothing is compiled. Args: more: functions of the same kind.
 
     PyTorch keeps its compiler away from some functions, and imports it for that when they are first called: 150 MB and 1.6 s.
     Without it they do the same. Releases that do otherwise are left as they are.
     """
-    for function in (Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict, checkpoint):
+    for function in (Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict, checkpoint,
+                     *more):
         plain = inspect.unwrap(function)
         if plain is not function:
             vars(plain).setdefault("__dynamo_disable", plain)

@@ -140,8 +140,6 @@ def saving(folder: Path, *args: str) -> tuple[Once, dict[str, Any]]:
         del copies
         begin = time.perf_counter()
         run.save("latest")
-        for optimizer in model.optimizers:  # as if the next step came before it is written
-            run.before_change(optimizer)
         stopped = time.perf_counter() - begin
         run.background.wait()
         return {"seconds": stopped, "MB": size, "copying_ms": copied * 1e3, "written_after_s": time.perf_counter() - begin}

@@ -57,7 +57,10 @@ def test_what_is_lent_is_not_copied_before_it_changes(model: type[CycleGANModel]
     step(batch(dtype=torch.float32))
     p = next(model.netG_A.parameters())
     before = tree_map(lambda v: v.clone() if isinstance(v, torch.Tensor) else v, model.training_state())
-    state = snapshot(model.training_state(), lending.begin(model))
+    assert lending.begin(model, 0.1) == []  # nothing is known of its steps yet
+    lending.step = 0.3
+    assert lending.begin(model, 0.2) == []  # the job would take longer than the next step
+    state = snapshot(model.training_state(), lending.begin(model, 0.1))
     key, moment = "model.1.weight", model.optimizer_G.state[p]["exp_avg"]
     copies = (state["networks"]["G_A"][key], state["optimizers"][0]["state"][0]["exp_avg"], state["pools"]["fake_B_pool"][0])
     for copy, value in zip(copies, (p, moment, model.fake_B_pool.images[0]), strict=True):
@@ -68,7 +71,7 @@ def test_what_is_lent_is_not_copied_before_it_changes(model: type[CycleGANModel]
     for ours, theirs in zip(tree_leaves(state), tree_leaves(before), strict=True):
         assert torch.equal(ours, theirs) if isinstance(ours, torch.Tensor) else ours == theirs
     address = p.data_ptr()
-    lending.begin(model)
+    assert bool(lending.begin(model, 0)) == lent and 0 < lending.step < 10
     step.before_change = lambda optimizer: lending.end(optimizer, busy=False)
     step(batch(dtype=torch.float32))
     assert p.data_ptr() == address and not lending.optimizers

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ class Background:
     def __init__(self) -> None:
         self.thread = threading.Thread()
         self.error: BaseException | None = None
+        self.seconds = 0.0  # that the last job took
 
     def start(self, job: Callable[[], None]) -> None:
         """Wait for the last job, then begin this one."""
@@ -34,10 +36,12 @@ class Background:
         return self.thread.is_alive()
 
     def _run(self, job: Callable[[], None]) -> None:
+        begin = time.monotonic()
         try:
             job()
         except BaseException as error:
             self.error = error
+        self.seconds = time.monotonic() - begin
 
     def check(self) -> None:
         """Raise what a job has raised."""
@@ -56,18 +60,22 @@ class Background:
 
 
 class Lending:
-    """Weights and moments that a job reads as they are, until their optimizer changes them.
+    """Weights and moments that a job reads as they are while the next step is computed, where a step takes so long.
 
-    If the job still goes on then, it keeps what there is, and they move to new memory. That is later than a copy at the save
-    would be: the activations of a step, which take the most, are gone.
+    If the job still goes on when their optimizer is to change them, it keeps what there is, and they move to new memory.
     """
 
     def __init__(self) -> None:
         self.optimizers: dict[int, torch.optim.Optimizer] = {}
+        self.stepped = self.step = 0.0  # when an optimizer last stepped; how long a step of the training takes, in seconds
 
-    def begin(self, model: BaseModel) -> list[torch.Tensor]:
-        """What is lent: on GPUs, and of models that may change their weights anywhere, nothing."""
-        able = model.device.type == "cpu" and vars(type(model)).get("only_optimizers_change_weights", False)
+    def begin(self, model: BaseModel, job: float) -> list[torch.Tensor]:
+        """What is lent: on GPUs, and of models that may change their weights anywhere, nothing.
+
+        Args: job: how long it takes, in seconds.
+        """
+        able = model.device.type == "cpu" and self.step > 2 * job \
+            and vars(type(model)).get("only_optimizers_change_weights", False)
         self.optimizers = {id(optimizer): optimizer for optimizer in model.optimizers if able}
         if not able:
             return []
@@ -77,6 +85,10 @@ class Lending:
 
     def end(self, optimizer: torch.optim.Optimizer, busy: bool) -> None:
         """To be called before ``optimizer`` steps. Args: busy: whether what is lent is still needed."""
+        now = time.monotonic()
+        if self.stepped:  # the longest pause lately, for a step may have several optimizers
+            self.step = max(now - self.stepped, self.step / 2)
+        self.stepped = now
         if self.optimizers.pop(id(optimizer), None) and busy:
             for p in weights_of(optimizer):
                 p.data = p.data.clone()

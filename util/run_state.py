@@ -106,7 +106,7 @@ class RunState:
         }
         from models.base_model import BaseModel
         own = type(self.model).save_networks is not BaseModel.save_networks  # of a custom model, which looks at its networks
-        state = state if own else snapshot(state, self.lending.begin(self.model))
+        state = state if own else snapshot(state, self.lending.begin(self.model, self.background.seconds))
         self.background.start(lambda: self._write(state, names, own))
         if own:
             self.background.wait()
