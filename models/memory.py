@@ -8,6 +8,7 @@ import sys
 import types
 from argparse import Namespace
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch.optim import Optimizer
@@ -27,7 +28,7 @@ def without_compiler(*more: Callable) -> None:
     """
     for function in (Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict, checkpoint,
                      *more):
-        plain = inspect.unwrap(function)
+        plain: Any = inspect.unwrap(function)  # type: ignore[arg-type]
         if plain is not function:
             vars(plain).setdefault("__dynamo_disable", plain)
 

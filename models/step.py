@@ -61,7 +61,7 @@ class Step:
         for net in generators:
             net.recompute = self.opt.checkpoint_activations
         if self.at_once:
-            keep_memory((16 if self.opt.checkpoint_activations else 32) << 20)
+            keep_memory(16 << 20)
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = not self.opt.no_tf32
         if self.opt.cuda_graphs and self.model.device.type != "cuda":
             raise UsageError(f"--cuda_graphs needs a CUDA GPU, and this is {self.model.device}")
