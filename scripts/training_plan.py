@@ -56,7 +56,7 @@ def rehearse(opt: Namespace, batch: dict, images: int) -> list[str]:
     return [disk(opt, model, state, images),
             f"Memory: about {size(most + pool_growth(model))} for weights, gradients, optimizers, activations and image "
             f"histories, counted tensor by tensor in a rehearsal without values; add about 1 GB for PyTorch itself and its "
-            f"work space{f', and {size(state)} while a save is written' * (opt.device == 'cpu')}"]
+            f"work space{f', and up to {size(state)} while a save is written' * (opt.device == 'cpu')}"]
 
 
 def rehearsed(opt: Namespace, batch: dict) -> tuple[BaseModel, int]:
