@@ -161,7 +161,7 @@ SMALL = ("--load_size", "64", "--crop_size", "64", "--ngf", "16")
 
 def steps(folder: Path, fast: bool) -> Iterator[Group]:
     yield [Variant("64x64, ngf 16, official way", step, ("official", folder, *SMALL)),
-           Variant("  train.py", step, ("ours", folder, *SMALL))], 5 if fast else 25
+           Variant("  train.py", step, ("ours", folder, *SMALL))], 3 if fast else 15
     if not fast:
         import torch
         more = ["", "--checkpoint_activations", *(["--amp bf16 --channels_last"] if torch.cuda.is_available() else [])]
