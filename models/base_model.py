@@ -27,11 +27,9 @@ class BaseModel(ABC):
         optimizers: their learning rates follow ``--lr_policy``.
         image_paths: of the images in this batch; outputs are named after them.
         metric: lower is better; drives ``--lr_policy plateau`` in models that set it.
-        only_optimizers_change_weights: nothing but ``step()`` of ``optimizers`` does, so that they can be written to disk while
-            the next step is computed. Not inherited: it holds for the class that says so.
+        stock: ``optimizers`` alone change weights, which are thus written to disk while the next step is computed; and nobody
+            asks for gradients of generators' gradients. Not inherited: see :func:`is_stock`.
     """
-
-    only_optimizers_change_weights = False
 
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool) -> ArgumentParser:
@@ -245,3 +243,8 @@ class BaseModel(ABC):
             if verbose:
                 say(str(net))
             say(f"Network {name}: {sum(p.numel() for p in net.parameters()) / 1e6:.3f} M parameters")
+
+
+def is_stock(model: BaseModel) -> bool:
+    """Whether its class itself says so, for one that is made of it may do anything."""
+    return vars(type(model)).get("stock", False)

@@ -10,7 +10,7 @@ from util.lab import lab_to_rgb
 class ColorizationModel(Pix2PixModel):
     """A is L (one channel), B is ab (two channels), each scaled to about [-1, 1]; pages show RGB."""
 
-    only_optimizers_change_weights = True
+    stock = True
 
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool = True) -> ArgumentParser:

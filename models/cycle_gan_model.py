@@ -21,7 +21,7 @@ class CycleGANModel(BaseModel):
     G_A: A -> B is the paper's G, G_B: B -> A its F. D_A judges images of domain B (the paper's D_Y), D_B those of A (D_X).
     """
 
-    only_optimizers_change_weights = True
+    stock = True
 
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool = True) -> ArgumentParser:

@@ -1,7 +1,7 @@
 """Layers that networks.py is made of. Images and features are (N, C, H, W)."""
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,7 +17,8 @@ class InstanceNorm(nn.InstanceNorm2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-        own = wide.is_contiguous() and not _watched()
+        sound = x.shape[1] == self.num_features and x.shape[2] * x.shape[3] > 1  # else PyTorch says what is wrong
+        own = sound and wide.is_contiguous() and not _watched()
         return (Normalise.apply(wide, self.eps) if own else F.group_norm(wide, self.num_features, eps=self.eps)).to(x.dtype)
 
 
@@ -66,20 +67,15 @@ class ReflectionPad(nn.ReflectionPad2d):
 class Reflect(torch.autograd.Function):
     """Reflection padding that keeps the shape of its input alone; PyTorch's keeps the input, 150 MB in a default step."""
 
-    shaped: ClassVar[dict[tuple, torch.Tensor]] = {}  # one number each, made to look like a whole tensor
-
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, padding: tuple[int, ...]) -> torch.Tensor:
-        y = F.pad(x, padding, "reflect")  # on CPUs autocast makes it float32
-        key = x.shape, y.dtype, y.device
-        if key not in Reflect.shaped:
-            Reflect.shaped[key] = y.new_empty(()).expand(x.shape)
-        ctx.like, ctx.padding, ctx.dtype = Reflect.shaped[key], padding, x.dtype
-        return y
+        ctx.shape, ctx.dtype, ctx.padding = x.shape, x.dtype, padding
+        return F.pad(x, padding, "reflect")
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
-        return torch.ops.aten.reflection_pad2d_backward(gradient, ctx.like, ctx.padding).to(ctx.dtype), None
+        like = gradient.new_empty(()).expand(ctx.shape)  # of the result's type, which autocast on CPUs makes float32
+        return torch.ops.aten.reflection_pad2d_backward(gradient, like, ctx.padding).to(ctx.dtype), None
 
 
 def mirrored(x: torch.Tensor, dim: int, start: int, end: int) -> torch.Tensor:

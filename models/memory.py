@@ -34,8 +34,9 @@ def without_compiler(*more: Callable) -> None:
 
 
 def step_without_compiler(optimizer: Optimizer) -> None:
-    """The same for the step of a PyTorch optimizer that is not differentiable; its hooks are called as before."""
-    if "step" not in vars(optimizer):  # which a scheduler may have wrapped
+    """The same for the step of PyTorch's Adam; its hooks are called as before."""
+    own = type(optimizer) not in (torch.optim.Adam, torch.optim.AdamW) or "step" in vars(optimizer)  # e.g. of a scheduler
+    if not own and not any(group["differentiable"] for group in optimizer.param_groups):
         plain = torch.no_grad()(inspect.unwrap(type(optimizer).step))
         optimizer.step = types.MethodType(Optimizer.profile_hook_step(plain), optimizer)  # type: ignore[method-assign]
 

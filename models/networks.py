@@ -131,7 +131,7 @@ class ResnetGenerator(Generator):
     """c7s1-64, d128, d256, R256 x n, u128, u64, c7s1-3 with reflection padding (paper, section 7.2)."""
 
     model: nn.Sequential
-    recompute = False  # for the gradients keep only the features between the residual blocks, and compute the rest again
+    recompute = lean = False  # keep only features between residual blocks for gradients; in a way for backward() alone, with less
     multiple, least = 4, 8  # two halvings; a residual block's padding needs 2x2 features
 
     def __init__(self, input_nc: int, output_nc: int, ngf: int = 64, norm_layer=nn.BatchNorm2d, use_dropout: bool = False,
@@ -150,11 +150,11 @@ class ResnetGenerator(Generator):
     def run(self, x: torch.Tensor) -> torch.Tensor:
         if not (self.recompute and torch.is_grad_enabled()):
             return self.model(x)
+        lean = self.lean and not torch.compiler.is_compiling()
         blocks = [i for i, part in enumerate(self.model) if isinstance(part, ResnetBlock)]
         for part in (self.model[: blocks[0]], *(self.model[i] for i in blocks), self.model[blocks[-1] + 1 :]):
-            # the older way does not need PyTorch's compiler (150 MB), but a gradient to hand on
-            again = not torch.compiler.is_compiling()
-            x = checkpoint(part, x if x.requires_grad or not again else x.detach().requires_grad_(), use_reentrant=again)
+            hidden = lean and not x.requires_grad and next(self.parameters()).requires_grad
+            x = checkpoint(part, x.detach().requires_grad_() if hidden else x, use_reentrant=lean)
         return x
 
 
@@ -168,7 +168,8 @@ class ResnetBlock(nn.Module):
         self.conv_block = nn.Sequential(*conv(), nn.ReLU(True), *([nn.Dropout(0.5)] if use_dropout else []), *conv())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.conv_block(x).add_(x)  # into the last norm's result, which nothing keeps
+        y, hooks = self.conv_block(x), self.conv_block._forward_hooks or self.conv_block[-1]._forward_hooks
+        return x + y if hooks else y.add_(x)  # which nothing else keeps
 
 
 class UnetGenerator(Generator):

@@ -11,12 +11,12 @@ from torch import nn
 
 from models import feed
 from models.accumulate import Accumulation
-from models.base_model import BaseModel
+from models.base_model import BaseModel, is_stock
 from models.memory import keep_memory, out_of_memory, step_without_compiler
 from models.networks import ResnetGenerator
 from util import distributed
 from util.console import UsageError, UserError, say
-from util.guard import Guard, fuse, fused, weights_of
+from util.guard import Guard, fuse, weights_of
 
 BACKEND = "inductor"  # of --compile
 OVERFLOWS = 40  # in a row that --amp fp16 may have while it looks for a scale
@@ -36,7 +36,7 @@ class Step:
         self.accumulation = Accumulation(model) if opt.accumulate > 1 else None
         for optimizer in model.optimizers:
             fuse(optimizer)
-            if fused(optimizer) and not opt.compile:
+            if not opt.compile:
                 step_without_compiler(optimizer)
             optimizer.register_step_pre_hook(self._before)
             distributed.spread(weights_of(optimizer))
@@ -60,6 +60,7 @@ class Step:
             raise UserError("--checkpoint_activations: this model has no ResNet generator of models/networks.py to recompute")
         for net in generators:
             net.recompute = self.opt.checkpoint_activations
+            net.lean = is_stock(self.model)
         if self.at_once:
             keep_memory(16 << 20)
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = not self.opt.no_tf32

@@ -78,3 +78,36 @@ def test_tracing_sees_operations_of_pytorch(monkeypatch: pytest.MonkeyPatch) -> 
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(net, x)
     assert "PythonOp" not in str(traced.inlined_graph) and torch.equal(traced(x), net(x))
+
+
+@pytest.mark.parametrize("lean", [False, True])
+def test_recomputed_generators(lean: bool) -> None:
+    """For models that may do anything also gradients of gradients; frozen ones have none."""
+    net, x = define_G(3, 3, 2, "resnet_6blocks", "instance").double(), torch.randn(1, 3, 16, 16, dtype=torch.double)
+    net(x).square().mean().backward()
+    wanted = [p.grad for p in net.parameters()]
+    net.zero_grad()
+    net.recompute, net.lean = True, lean
+    net(x).square().mean().backward()
+    assert all(torch.allclose(p.grad, value) for p, value in zip(net.parameters(), wanted, strict=True))  # type: ignore[arg-type]
+    if not lean:
+        (first,) = torch.autograd.grad(net(x.requires_grad_()).square().mean(), x, create_graph=True)
+        assert torch.autograd.grad(first.square().sum(), x)[0].any()
+    net.requires_grad_(False)
+    assert not net(x.detach()).requires_grad
+
+
+def test_features_that_cannot_be_normalised() -> None:
+    with pytest.raises(ValueError, match="more than 1 value"):
+        InstanceNorm(3)(torch.ones(1, 3, 1, 1))
+    with pytest.raises(RuntimeError, match="channels"):
+        InstanceNorm(4)(torch.ones(1, 3, 2, 2))
+
+
+def test_hooks_see_what_a_layer_gave() -> None:
+    net, seen = define_G(3, 3, 2, "resnet_6blocks", "instance"), []
+    for block in (net.model[10], net.model[11].conv_block):
+        (block.conv_block[-1] if hasattr(block, "conv_block") else block).register_forward_hook(
+            lambda module, inputs, output: seen.append(output))
+    (net(torch.randn(1, 3, 16, 16)).mean() + sum(value.pow(2).mean() for value in seen)).backward()
+    assert len(seen) == 2 and all(value._version == 0 for value in seen)

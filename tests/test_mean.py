@@ -46,7 +46,14 @@ def work(rank: int, port: int, local: int, file: Path) -> None:
         results.append([p.grad.clone() for p in params])  # type: ignore[union-attr]
         assert all(p.grad.stride() == p.stride() for p in params)  # type: ignore[union-attr]
         p.grad.fill_(torch.nan)  # type: ignore[union-attr]  # what is done to them is nobody else's
-    torch.save((results, [each.places is not None for each in mean.sums.values()]), file)
+    params[0].grad, kept = None, results[-1][2]  # the others' stay, as where a model adds up gradients
+    mean(params, share(rank, 0))
+    assert torch.allclose(params[2].grad, kept) and not params[0].grad.any()  # type: ignore[arg-type, union-attr]
+    thin = torch.nn.Parameter(torch.randn(4, 6)[:, :3])  # with gaps
+    thin.grad, params[0].grad = torch.ones(4, 3), torch.full((3,), 2.0)
+    mean([thin, params[0]], share(rank, 0))
+    assert thin.grad.eq(1).all() and params[0].grad.eq(2).all()  # type: ignore[union-attr]
+    torch.save((results, [each.places is not None for each, _ in mean.sums.values()][:2]), file)
     distributed.stop()
 
 

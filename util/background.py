@@ -74,8 +74,7 @@ class Lending:
 
         Args: job: how long it takes, in seconds.
         """
-        able = model.device.type == "cpu" and self.step > 2 * job \
-            and vars(type(model)).get("only_optimizers_change_weights", False)
+        able = model.device.type == "cpu" and self.step > 2 * job and vars(type(model)).get("stock", False)
         self.optimizers = {id(optimizer): optimizer for optimizer in model.optimizers if able}
         if not able:
             return []

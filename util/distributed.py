@@ -134,7 +134,7 @@ class Mean:
     """
 
     def __init__(self) -> None:
-        self.sums: dict[tuple[int, ...], Sum] = {}
+        self.sums: dict[tuple[int, ...], tuple[Sum, list[torch.nn.Parameter]]] = {}  # by the ids of parameters that live
 
     def __call__(self, params: list[torch.nn.Parameter], share: float) -> None:
         """A parameter that has no gradient on a rank counts as 0 there."""
@@ -146,22 +146,26 @@ class Mean:
             some = [p for p in params if p.dtype == dtype]
             key = tuple(map(id, some))
             if key not in self.sums:
-                self.sums[key] = Sum(torch.cat([p.detach().flatten() for p in some]))
-            whole = self.sums[key]
-            given = [(view, p.grad) for p, view in zip(some, _views(whole.own, some), strict=True) if p.grad is not None]
-            if len(given) < len(some) or not share:
-                whole.own.zero_()
-            if given and share:  # without an image even what is not finite counts for nothing
-                torch._foreach_copy_([view for view, _ in given], [gradient for _, gradient in given])
+                self.sums[key] = Sum(torch.cat([p.detach().flatten() for p in some])), some
+            whole = self.sums[key][0]
+            if share:
+                for p, view in zip(some, _views(whole.own, some), strict=True):
+                    view.zero_() if p.grad is None else view.copy_(p.grad)
                 whole.own.mul_(share)
+            else:  # without an image even what is not finite counts for nothing
+                whole.own.zero_()
             whole()
             for p, view in zip(some, _views(whole.total, some), strict=True):
                 p.grad = view
 
 
 def _views(flat: torch.Tensor, params: list[torch.nn.Parameter]) -> list[torch.Tensor]:
-    """Parts of ``flat`` that are laid out as the parameters are."""
-    return [part.as_strided(p.shape, p.stride()) for p, part in zip(params, flat.split([p.numel() for p in params]), strict=True)]
+    """Parts of ``flat`` that are laid out as the parameters are, where these have no gaps."""
+    def dense(p: torch.nn.Parameter) -> bool:
+        return sum((size - 1) * stride for size, stride in zip(p.shape, p.stride(), strict=True)) + 1 == p.numel()
+
+    return [part.as_strided(p.shape, p.stride()) if dense(p) else part.view(p.shape)
+            for p, part in zip(params, flat.split([p.numel() for p in params]), strict=True)]
 
 
 class Sum:
@@ -199,7 +203,9 @@ class Sum:
 def _shared(size: int, dtype: torch.dtype) -> torch.Tensor | None:
     """So many numbers in memory that all ranks see; None where the system has no such thing."""
     import torch
-    file = os.memfd_create("gradients") if is_main() and hasattr(os, "memfd_create") else -1
+    file = -1
+    with contextlib.suppress(OSError, AttributeError):  # AttributeError: not on this system
+        file = os.memfd_create("gradients") if is_main() else -1
     path, found = same(f"/proc/{os.getpid()}/fd/{file}"), None
     with contextlib.suppress(RuntimeError):
         found = torch.from_file(path, shared=True, size=size, dtype=dtype)
