@@ -3,11 +3,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import socket
 from pathlib import Path
 
 import pytest
 import torch
+from displays import free_port
 from test_rank_options import BY_RANK
 
 from util import distributed
@@ -59,9 +59,7 @@ def work(rank: int, port: int, local: int, file: Path) -> None:
 
 @pytest.mark.parametrize(("local", "shared"), [(COUNT, True), (1, False)])
 def test_mean(local: int, shared: bool, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     files = [tmp_path / str(rank) for rank in range(COUNT)]
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=work, args=(rank, port, local, file)) for rank, file in enumerate(files)]

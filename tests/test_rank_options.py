@@ -4,7 +4,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import CPU, ONE_EPOCH, ROOT, TINY, Programs
+from displays import free_port
 
 from data.order import Order
 from models import networks
@@ -166,9 +166,7 @@ def test_nothing_of_a_group_is_left() -> None:
         distributed.combine(1)
         distributed.stop()
         print([name for file in Path("/proc/self/task").glob("*/comm") if "gloo" in (name := file.read_text())])"""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     ranks = [subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True, env={
         **os.environ, **{key: str(value) for key, value in BY_RANK.items()}, "RANK": str(rank), "MASTER_PORT": str(port)})
         for rank in (0, 1)]

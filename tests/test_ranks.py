@@ -4,7 +4,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT, TINY, Programs, pictures
+from displays import free_port
 from survival import OFTEN, TWO_EPOCHS, equal, state, subclass
 from test_rank_options import BY_RANK
 
@@ -55,9 +55,7 @@ class Ranks:
     """Two processes that train; ``out[rank]`` is what one has printed."""
 
     def __init__(self, folder: Path, *args: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.files = [folder / f"rank{rank}.txt" for rank in (0, 1)]
         context = multiprocessing.get_context("fork")
         self.processes = [context.Process(target=work, args=(rank, port, list(args), self.files[rank])) for rank in (0, 1)]

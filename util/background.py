@@ -74,10 +74,11 @@ class Lending:
 
         Args: job: how long it takes, in seconds.
         """
-        able = model.device.type == "cpu" and self.step > 2 * job and vars(type(model)).get("stock", False)
-        self.optimizers = {id(optimizer): optimizer for optimizer in model.optimizers if able}
-        if not able:
+        from models.base_model import is_stock
+        self.optimizers = {}
+        if model.device.type != "cpu" or self.step <= 2 * job or not is_stock(model):
             return []
+        self.optimizers = {id(optimizer): optimizer for optimizer in model.optimizers}
         histories = [image for pool in vars(model).values() if type(pool) is ImagePool for image in pool.images]  # never changed
         return histories + [tensor for optimizer in model.optimizers for p in weights_of(optimizer)
                             for tensor in (p, *optimizer.state.get(p, {}).values()) if isinstance(tensor, torch.Tensor)]
