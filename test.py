@@ -1,4 +1,5 @@
 """Translate images with a trained model: ``python test.py --dataroot ./datasets/atlas --name atlas``."""
+
 from __future__ import annotations
 
 from itertools import islice

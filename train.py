@@ -1,4 +1,5 @@
 """Train a model, by default a CycleGAN: ``python train.py --dataroot ./datasets/atlas --name atlas``."""
+
 from __future__ import annotations
 
 import shlex
@@ -18,6 +19,7 @@ def main() -> None:
     opt = options.parse(record=False)
     if opt.dry_run:
         from scripts.check_data import report
+
         sys.exit(report(opt))
     training = Training(opt)
     options.print_options(opt)
@@ -66,11 +68,15 @@ class Training:
         """Say what will be done, and save a first state."""
         opt = self.opt
         ranks = f" in each of {distributed.world()} processes" if distributed.world() > 1 else ""
-        say(f"Training {opt.name} ({opt.model}) on {self.dataset.dataset}: {self.size} images per epoch, "
-            f"batches of {opt.batch_size}, on {opt.device}{ranks}, seed {opt.seed}")
+        say(
+            f"Training {opt.name} ({opt.model}) on {self.dataset.dataset}: {self.size} images per epoch, "
+            f"batches of {opt.batch_size}, on {opt.device}{ranks}, seed {opt.seed}"
+        )
         say(f"Learning rate: {describe(opt)}")
         if self.at.epoch > self.last:
-            say(f"This run has finished its {self.last} epochs; to extend it: --n_epochs or --n_epochs_decay")
+            say(
+                f"This run has finished its {self.last} epochs; to extend it: --n_epochs or --n_epochs_decay"
+            )
         elif not checkpoint.resumable(opt):
             self.state.begin()
 
@@ -82,8 +88,13 @@ class Training:
         try:
             with Watchdog(self.folder, self.opt.stall_timeout) as self.watchdog:
                 self.step = Step(self.opt, self.model)
-                self.state.before_save, self.step.before_change = self.step.check, self.state.before_change
-                self.progress = Progress(self.last * self.size, done=(self.at.epoch - 1) * self.size + self.at.seen)
+                self.state.before_save, self.step.before_change = (
+                    self.step.check,
+                    self.state.before_change,
+                )
+                self.progress = Progress(
+                    self.last * self.size, done=(self.at.epoch - 1) * self.size + self.at.seen
+                )
                 self.leaving.poll()
                 while self.at.epoch <= self.last and not self.leaving.signal:
                     self.epoch()
@@ -92,8 +103,10 @@ class Training:
         except RuntimeError as error:
             raise self.dataset.worker_died(error) or error from None
         except NonFinite as error:
-            raise UserError(f"a gradient is not finite in epoch {self.at.epoch} at {error}; nothing of this step or after it is "
-                            f"saved. Try a lower --lr, or --on_nonfinite skip. Go on with: {command(self.opt)}") from None
+            raise UserError(
+                f"a gradient is not finite in epoch {self.at.epoch} at {error}; nothing of this step or after it is "
+                f"saved. Try a lower --lr, or --on_nonfinite skip. Go on with: {command(self.opt)}"
+            ) from None
         finally:
             self.state.background.join()
             self.visualizer.close()
@@ -123,9 +136,15 @@ class Training:
         if at.seen < self.size and self.leaving.signal:
             self.state.save("latest")
             return
-        rates = [f"{group['lr']:.3g}" for optimizer in model.optimizers for group in optimizer.param_groups]
-        say(f"End of epoch {at.epoch} / {self.last}, {duration(time.time() - start)}; "
-            f"learning rate {', '.join(dict.fromkeys(rates))}")
+        rates = [
+            f"{group['lr']:.3g}"
+            for optimizer in model.optimizers
+            for group in optimizer.param_groups
+        ]
+        say(
+            f"End of epoch {at.epoch} / {self.last}, {duration(time.time() - start)}; "
+            f"learning rate {', '.join(dict.fromkeys(rates))}"
+        )
         with distributed.alone():
             self.panel.show(model, at.epoch)
         if at.epoch % self.opt.save_epoch_freq == 0:
@@ -163,7 +182,9 @@ class Training:
     def conclude(self) -> None:
         """Say what there is now; after a signal, leave by it."""
         if self.leaving.signal:
-            say(f"Saved in epoch {self.at.epoch} after {self.at.seen} images. Go on with: {command(self.opt)}")
+            say(
+                f"Saved in epoch {self.at.epoch} after {self.at.seen} images. Go on with: {command(self.opt)}"
+            )
             self.leaving.leave()
         if self.dataset.skipped:
             say(f"Images that could not be read were left out {self.dataset.skipped} times")
@@ -173,8 +194,16 @@ class Training:
 
 
 def command(opt: Namespace) -> str:
-    where = "" if opt.checkpoints_dir == "./checkpoints" else f" --checkpoints_dir {shlex.quote(opt.checkpoints_dir)}"
-    program = "python" if distributed.world() == 1 else f"torchrun --nproc_per_node {distributed.local_world()}"
+    where = (
+        ""
+        if opt.checkpoints_dir == "./checkpoints"
+        else f" --checkpoints_dir {shlex.quote(opt.checkpoints_dir)}"
+    )
+    program = (
+        "python"
+        if distributed.world() == 1
+        else f"torchrun --nproc_per_node {distributed.local_world()}"
+    )
     return f"{program} train.py --continue_train --name {shlex.quote(opt.name)}{where}"
 
 

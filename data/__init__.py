@@ -1,4 +1,5 @@
 """Datasets by name, and the loader. To add one, copy ``template_dataset.py`` to ``data/X_dataset.py`` with ``XDataset``."""
+
 from __future__ import annotations
 
 from argparse import Namespace
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 def find_dataset_using_name(dataset_name: str) -> type[BaseDataset]:
     """The class ``XDataset`` in ``data/X_dataset.py``, or the one in the ``.py`` file that is named."""
     from data.base_dataset import BaseDataset
+
     return find_class("dataset", dataset_name, BaseDataset)
 
 
@@ -24,4 +26,5 @@ def get_option_setter(dataset_name: str):
 def create_dataset(opt: Namespace) -> Loader:
     """Batches of the dataset that ``opt`` describes; each pass over it is one epoch."""
     from data.loader import Loader
+
     return Loader(find_dataset_using_name(opt.dataset_mode)(opt), opt)

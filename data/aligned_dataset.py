@@ -1,4 +1,5 @@
 """Pairs: each file holds image A in its left and image B in its right half."""
+
 from __future__ import annotations
 
 from argparse import Namespace
@@ -14,13 +15,19 @@ class AlignedDataset(BaseDataset):
         super().__init__(opt)
         self.AB_paths = find_images(opt, opt.phase)
         check_sizes(opt, self.AB_paths, across=2)
-        self.nc_A, self.nc_B = (opt.input_nc, opt.output_nc) if opt.direction == "AtoB" else (opt.output_nc, opt.input_nc)
+        self.nc_A, self.nc_B = (
+            (opt.input_nc, opt.output_nc)
+            if opt.direction == "AtoB"
+            else (opt.output_nc, opt.input_nc)
+        )
 
     def pixels(self, index: int) -> dict:
         """{"A": uint8 (C, H, W), "B": (C, H, W), "A_paths": str, "B_paths": str}; both paths name the pair's file."""
         path = self.AB_paths[index]
         both = self.fitted(path, self.nc_A, self.nc_B)
-        A, B = self.placed(both, get_params(self.opt, (both.shape[1], both.shape[0]))).split([self.nc_A, self.nc_B])
+        A, B = self.placed(both, get_params(self.opt, (both.shape[1], both.shape[0]))).split(
+            [self.nc_A, self.nc_B]
+        )
         return {"A": A, "B": B, "A_paths": path, "B_paths": path}
 
     def __len__(self) -> int:

@@ -1,4 +1,5 @@
 """What every dataset shares: its options, and how images are fitted and turned into tensors."""
+
 from __future__ import annotations
 
 import functools
@@ -34,8 +35,16 @@ class BaseDataset(Dataset, ABC):
         self.root = opt.dataroot
         self.cache: Cache | None = None
         if getattr(opt, "cache_images", None) is not None:
-            recipe = (opt.preprocess, opt.load_size, opt.no_exif, getattr(opt, "jpeg_draft", False), PIL.__version__)
-            self.cache = Cache(Path(opt.cache_images or Path(opt.checkpoints_dir) / ".cache"), recipe)
+            recipe = (
+                opt.preprocess,
+                opt.load_size,
+                opt.no_exif,
+                getattr(opt, "jpeg_draft", False),
+                PIL.__version__,
+            )
+            self.cache = Cache(
+                Path(opt.cache_images or Path(opt.checkpoints_dir) / ".cache"), recipe
+            )
 
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool) -> ArgumentParser:
@@ -52,7 +61,9 @@ class BaseDataset(Dataset, ABC):
 
     def pixels(self, index: int) -> dict:
         """The item with uint8 images (C, H, W), which :func:`normalise` takes to [-1, 1]."""
-        raise NotImplementedError(f"{type(self).__name__} needs a method __getitem__(index), or pixels(index)")
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a method __getitem__(index), or pixels(index)"
+        )
 
     def __str__(self) -> str:
         return f"{len(self)} images"
@@ -75,16 +86,28 @@ class BaseDataset(Dataset, ABC):
 
         Returns: uint8 (H, W, sum of channels).
         """
+
         def make() -> np.ndarray:
             opt, across = self.opt, len(channels)
-            draft = (opt.load_size * across, opt.load_size if "resize" in opt.preprocess else 1) \
-                if getattr(opt, "jpeg_draft", False) and opt.preprocess not in ("crop", "none") else None
+            draft = (
+                (opt.load_size * across, opt.load_size if "resize" in opt.preprocess else 1)
+                if getattr(opt, "jpeg_draft", False) and opt.preprocess not in ("crop", "none")
+                else None
+            )
             most = channels[0] if across == 1 else 4 if {2, 4} & {*channels} else 3
             image = read_image(path, most, exif=not opt.no_exif, draft=draft, across=across)
             width = image.width // across
-            parts = [image] if across == 1 else [as_mode(image.crop((i * width, 0, (i + 1) * width, image.height)), nc)
-                                                 for i, nc in enumerate(channels)]
-            arrays = [_array(fit(part, opt, nc == 1)) for part, nc in zip(parts, channels, strict=True)]
+            parts = (
+                [image]
+                if across == 1
+                else [
+                    as_mode(image.crop((i * width, 0, (i + 1) * width, image.height)), nc)
+                    for i, nc in enumerate(channels)
+                ]
+            )
+            arrays = [
+                _array(fit(part, opt, nc == 1)) for part, nc in zip(parts, channels, strict=True)
+            ]
             return arrays[0] if across == 1 else np.concatenate(arrays, axis=2)
 
         return self.cache.get(path, channels, make) if self.cache else make()
@@ -102,7 +125,9 @@ def get_params(opt: Namespace, size: tuple[int, int]) -> dict:
     """Random crop position and flip, to share among images; ``size`` is (width, height) of the image on disk."""
     width, height = _resized(opt, size)
     free = max(0, width - opt.crop_size), max(0, height - opt.crop_size)
-    corner = tuple(random.randint(0, f) for f in free) if opt.isTrain else (free[0] // 2, free[1] // 2)
+    corner = (
+        tuple(random.randint(0, f) for f in free) if opt.isTrain else (free[0] // 2, free[1] // 2)
+    )
     return {"crop_pos": corner, "flip": random.random() > 0.5}
 
 
@@ -115,8 +140,12 @@ class Steps:
         self.made_for, self.as_made = made_for, list(transforms)
 
     def are_those_for(self, opt: Namespace, grayscale: bool) -> bool:
-        return self.made_for is not None and self.made_for[0] is opt and self.made_for[1] == grayscale \
+        return (
+            self.made_for is not None
+            and self.made_for[0] is opt
+            and self.made_for[1] == grayscale
             and self.transforms == self.as_made
+        )
 
     def __call__(self, image: Any) -> Any:
         for step in self.transforms:
@@ -124,8 +153,13 @@ class Steps:
         return image
 
 
-def get_transform(opt: Namespace, params: dict | None = None, grayscale: bool = False, method=BICUBIC,
-                  convert: bool = True) -> Steps:
+def get_transform(
+    opt: Namespace,
+    params: dict | None = None,
+    grayscale: bool = False,
+    method=BICUBIC,
+    convert: bool = True,
+) -> Steps:
     """PIL image -> tensor (C, h, w) in [-1, 1] as ``--preprocess`` says; resize, crop, flip.
 
     Args:
@@ -134,25 +168,43 @@ def get_transform(opt: Namespace, params: dict | None = None, grayscale: bool = 
         method: of Pillow, or torchvision's name for it.
         convert: False returns a PIL image.
     """
-    steps: list[Callable] = [functools.partial(fit, opt=opt, grayscale=grayscale, method=method),
-                             functools.partial(_crop, opt=opt, params=params)]
+    steps: list[Callable] = [
+        functools.partial(fit, opt=opt, grayscale=grayscale, method=method),
+        functools.partial(_crop, opt=opt, params=params),
+    ]
     if not opt.no_flip:
         steps.append(functools.partial(_flip, params=params))
     usual = params is None and method == BICUBIC and convert
     return Steps([*steps, to_tensor] if convert else steps, (opt, grayscale) if usual else None)
 
 
-def fit(image: Image.Image, opt: Namespace, grayscale: bool = False, method: Any = BICUBIC) -> Image.Image:
+def fit(
+    image: Image.Image, opt: Namespace, grayscale: bool = False, method: Any = BICUBIC
+) -> Image.Image:
     """What comes before chance: the conversion to gray and the resize of ``--preprocess``."""
     image = image.convert("L") if grayscale else image
     size = _resized(opt, image.size)
-    return image if size == image.size else image.resize(size, getattr(Image.Resampling, getattr(method, "name", ""), method))
+    return (
+        image
+        if size == image.size
+        else image.resize(size, getattr(Image.Resampling, getattr(method, "name", ""), method))
+    )
 
 
 def to_tensor(image: Image.Image) -> torch.Tensor:
     """(C, H, W) in [-1, 1]."""
-    if image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB"):  # more than bytes, in custom datasets
+    if image.mode not in (
+        "L",
+        "LA",
+        "RGB",
+        "RGBA",
+        "CMYK",
+        "YCbCr",
+        "HSV",
+        "LAB",
+    ):  # more than bytes, in custom datasets
         from torchvision.transforms import functional
+
         return functional.normalize(functional.to_tensor(image), [0.5], [0.5])
     return normalise({"": torch.from_numpy(_array(image).transpose(2, 0, 1).copy())})[""]
 
@@ -163,12 +215,16 @@ def normalise(item: dict, device: str = "cpu") -> dict:
     Waits for no GPU. x / 127.5 - 1 has the bits of (x / 255 - 0.5) / 0.5, for factors of 2 are exact. Division by a tensor is
     exact everywhere, while GPUs multiply with 1 / 127.5 for a number.
     """
+
     def convert(value: torch.Tensor) -> torch.Tensor:
         gpu = str(device).startswith("cuda")  # is_pinned() fails in forked loaders
         x = (value.pin_memory() if gpu else value).to(device, non_blocking=gpu).float()
         return x.div_(torch.full((), 127.5, device=device)).sub_(1)
 
-    return {k: convert(v) if isinstance(v, torch.Tensor) and v.dtype == torch.uint8 else v for k, v in item.items()}
+    return {
+        k: convert(v) if isinstance(v, torch.Tensor) and v.dtype == torch.uint8 else v
+        for k, v in item.items()
+    }
 
 
 def _array(image: Image.Image) -> np.ndarray:
@@ -218,8 +274,10 @@ def _flip(image: Image.Image, params: dict | None) -> Image.Image:
 
 def too_small(opt: Namespace, images: list[str]) -> str:
     """The message for images that ``--crop_size`` does not fit into."""
-    return (f"--crop_size {opt.crop_size} does not fit into {', '.join(images[:3])}{' ...' if len(images) > 3 else ''} "
-            f"(--preprocess {opt.preprocess}): give a smaller --crop_size, or --preprocess resize_and_crop, which enlarges")
+    return (
+        f"--crop_size {opt.crop_size} does not fit into {', '.join(images[:3])}{' ...' if len(images) > 3 else ''} "
+        f"(--preprocess {opt.preprocess}): give a smaller --crop_size, or --preprocess resize_and_crop, which enlarges"
+    )
 
 
 def check_sizes(opt: Namespace, paths: list[str], across: int = 1, at_most: int = 500) -> None:

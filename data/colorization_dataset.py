@@ -1,4 +1,5 @@
 """A folder of colour images, split into lightness and colour."""
+
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
@@ -20,7 +21,9 @@ class ColorizationDataset(BaseDataset):
     def __init__(self, opt: Namespace) -> None:
         super().__init__(opt)
         if (opt.input_nc, opt.output_nc, opt.direction) != (1, 2, "AtoB"):
-            raise UserError("--dataset_mode colorization needs --input_nc 1 --output_nc 2 --direction AtoB (its defaults)")
+            raise UserError(
+                "--dataset_mode colorization needs --input_nc 1 --output_nc 2 --direction AtoB (its defaults)"
+            )
         self.AB_paths = find_images(opt, opt.phase)
         check_sizes(opt, self.AB_paths)
 

@@ -1,4 +1,5 @@
 """Batches in an order, and with an augmentation, that are a function of (seed, epoch, index) alone."""
+
 from __future__ import annotations
 
 import atexit
@@ -51,7 +52,9 @@ class Loader:
     def __init__(self, dataset: BaseDataset, opt: Namespace) -> None:
         self.dataset, self.root, self.device = dataset, opt.dataroot, "cpu"
         self.epoch = getattr(opt, "epoch_count", 1)
-        warnings.filterwarnings("ignore", "This DataLoader will create")  # --num_threads is the user's choice
+        warnings.filterwarnings(
+            "ignore", "This DataLoader will create"
+        )  # --num_threads is the user's choice
         self.start = self.skipped = self.passed = 0
         self.share = 1.0
         self.skip = getattr(opt, "on_bad_image", "stop") == "skip"
@@ -60,12 +63,18 @@ class Loader:
         self.per_step = batch * distributed.world()
         self.order = Order(self.size, opt.seed, not opt.serial_batches, batch)
         self.collate = Collate(self.skip, share=_gives_bytes(dataset))
-        self.batches = DataLoader(_Seeded(dataset, opt.seed, opt.dataset_mode), sampler=self.order, batch_size=batch,
-                                  num_workers=opt.num_threads, persistent_workers=opt.num_threads > 0,
-                                  prefetch_factor=AHEAD if opt.num_threads else None, collate_fn=self.collate,
-                                  pin_memory=opt.device.startswith("cuda") and not self.collate.share,
-                                  worker_init_fn=_ignore_signals,
-                                  generator=torch.Generator())  # its own, so that a pass draws nothing from the model's
+        self.batches = DataLoader(
+            _Seeded(dataset, opt.seed, opt.dataset_mode),
+            sampler=self.order,
+            batch_size=batch,
+            num_workers=opt.num_threads,
+            persistent_workers=opt.num_threads > 0,
+            prefetch_factor=AHEAD if opt.num_threads else None,
+            collate_fn=self.collate,
+            pin_memory=opt.device.startswith("cuda") and not self.collate.share,
+            worker_init_fn=_ignore_signals,
+            generator=torch.Generator(),
+        )  # its own, so that a pass draws nothing from the model's
         _live.add(self)
 
     def load_data(self) -> Loader:
@@ -124,12 +133,19 @@ class Loader:
     def _ready(self, part: Any) -> Any:
         """What has come, on the device; it must not wait, for what it lies in is used again."""
         part = self.collate.unpack(part)
-        return normalise(part, self.device) if self.collate.share and isinstance(part, dict) else part
+        return (
+            normalise(part, self.device) if self.collate.share and isinstance(part, dict) else part
+        )
 
     def _any(self) -> dict:
         """Something to compute with on a rank that has no image of its own in a step: it counts for nothing there."""
-        items = (self._ready(self.collate([self.batches.dataset[self.order.epoch, index]])) for index in range(self.size))
-        batch = next((item for item in items if isinstance(item, dict) and item.keys() != {SKIPPED}), None)
+        items = (
+            self._ready(self.collate([self.batches.dataset[self.order.epoch, index]]))
+            for index in range(self.size)
+        )
+        batch = next(
+            (item for item in items if isinstance(item, dict) and item.keys() != {SKIPPED}), None
+        )
         if batch is None:
             raise UserError("this process can read none of the images")
         return batch
@@ -142,7 +158,9 @@ class Loader:
         found: dict[str, list] = {"items": [self.size, ""]}
         for name, paths in vars(self.dataset).items():
             if isinstance(paths, list) and all(isinstance(path, str) for path in paths):
-                names = b"\0".join(os.fsencode(path.removeprefix(self.root).lstrip("/")) for path in paths)
+                names = b"\0".join(
+                    os.fsencode(path.removeprefix(self.root).lstrip("/")) for path in paths
+                )
                 found[name] = [len(paths), hashlib.blake2b(names, digest_size=8).hexdigest()]
         return found
 
@@ -160,8 +178,10 @@ class Loader:
         if "DataLoader worker" not in str(error):
             return None
         cause = error.__cause__ if isinstance(error.__cause__, RuntimeError) else error
-        return UserError(f"a process that loads images has died (out of memory? --num_threads {self.batches.num_workers}): "
-                         f"{str(cause).splitlines()[0]}")
+        return UserError(
+            f"a process that loads images has died (out of memory? --num_threads {self.batches.num_workers}): "
+            f"{str(cause).splitlines()[0]}"
+        )
 
 
 @atexit.register
@@ -186,10 +206,18 @@ class _Seeded(Dataset):
         with own_generators() if get_worker_info() is None else contextlib.nullcontext():
             seed_everything(number_of(self.seed, *key), gpu=False)
             try:
-                return self.dataset.pixels(key[1]) if _gives_bytes(self.dataset) else self.dataset[key[1]]
+                return (
+                    self.dataset.pixels(key[1])
+                    if _gives_bytes(self.dataset)
+                    else self.dataset[key[1]]
+                )
             except UserError as error:
                 return Failure(str(error))
-            except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # of Pillow, in datasets that open files
+            except (
+                OSError,
+                SyntaxError,
+                Image.DecompressionBombError,
+            ) as error:  # of Pillow, in datasets that open files
                 return Failure(f"item {key[1]}: {error}")
 
 
@@ -200,6 +228,7 @@ def _gives_bytes(dataset: BaseDataset) -> bool:
 
 def _unpickle(dataset: bytes, seed: int, mode: str) -> _Seeded:
     from data import find_dataset_using_name
+
     find_dataset_using_name(mode)
     return _Seeded(pickle.loads(dataset), seed, mode)
 
@@ -207,5 +236,7 @@ def _unpickle(dataset: bytes, seed: int, mode: str) -> _Seeded:
 def _ignore_signals(worker: int) -> None:
     """The main process decides when to leave; its workers would otherwise die of the same Ctrl-C, or of a scheduler's SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "alarm"):  # longer than a step takes; not for ever, for Python ends leftover processes by SIGTERM
+    if hasattr(
+        signal, "alarm"
+    ):  # longer than a step takes; not for ever, for Python ends leftover processes by SIGTERM
         signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(60))

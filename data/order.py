@@ -1,4 +1,5 @@
 """In which order an epoch takes the images, and which of them a rank takes."""
+
 from __future__ import annotations
 
 import hashlib
@@ -37,7 +38,10 @@ class Order(Sampler):
     def _parts(self) -> Iterator[range]:
         for begin in range(self.start, self.size, self.batch * self.ranks):
             count = min(self.batch * self.ranks, self.size - begin)
-            yield range(begin + count * self.rank // self.ranks, begin + count * (self.rank + 1) // self.ranks)
+            yield range(
+                begin + count * self.rank // self.ranks,
+                begin + count * (self.rank + 1) // self.ranks,
+            )
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         indices = list(range(self.size))

@@ -1,4 +1,5 @@
 """One folder of images, for the one-sided test model."""
+
 from __future__ import annotations
 
 from argparse import Namespace

@@ -3,6 +3,7 @@
 For a dataset of your own, copy this file to ``data/NAME_dataset.py``, call the class ``NameDataset``, and run
 ``python train.py --dataset_mode name``.
 """
+
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
@@ -24,9 +25,9 @@ class TemplateDataset(BaseDataset):
         return parser
 
     def __init__(self, opt: Namespace) -> None:
-        super().__init__(opt)                                               # self.opt, self.root
-        self.image_paths = make_dataset(self.root, opt.max_dataset_size)    # sorted
-        self.transform = get_transform(opt)                                 # what --preprocess and --no_flip say
+        super().__init__(opt)  # self.opt, self.root
+        self.image_paths = make_dataset(self.root, opt.max_dataset_size)  # sorted
+        self.transform = get_transform(opt)  # what --preprocess and --no_flip say
 
     def __getitem__(self, index: int) -> dict:
         """One item: tensors (C, H, W) in [-1, 1], and the path that outputs are named after.

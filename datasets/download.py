@@ -7,6 +7,7 @@
 The folder appears when it is complete: loaded, checksum and image counts right, unpacked. A broken transfer goes on with the
 same command. Mirrors hold the paths of the official host: MIRROR/cyclegan/datasets/NAME.zip, MIRROR/pix2pix/datasets/NAME.tar.gz.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -27,13 +28,17 @@ ROOT = Path(__file__).resolve().parents[1]
 CITYSCAPES = (
     "cityscapes is not served: its licence forbids passing it on. Register at https://www.cityscapes-dataset.com, get "
     "gtFine_trainvaltest.zip and leftImg8bit_trainvaltest.zip, unpack them and run: python "
-    "datasets/prepare_cityscapes_dataset.py --gtFine_dir gtFine --leftImg8bit_dir leftImg8bit --output_dir datasets/cityscapes")
+    "datasets/prepare_cityscapes_dataset.py --gtFine_dir gtFine --leftImg8bit_dir leftImg8bit --output_dir datasets/cityscapes"
+)
 
 
 def count_images(folder: Path) -> dict[str, int]:
     """The number of images in each sub-folder, those in sub-folders of it included."""
-    return {child.name: sum(is_image_file(p.name) for p in child.rglob("*")) for child in sorted(folder.iterdir())
-            if child.is_dir()}
+    return {
+        child.name: sum(is_image_file(p.name) for p in child.rglob("*"))
+        for child in sorted(folder.iterdir())
+        if child.is_dir()
+    }
 
 
 def check_counts(item: Item, folder: Path, checked: bool) -> str:
@@ -46,8 +51,11 @@ def check_counts(item: Item, folder: Path, checked: bool) -> str:
     if not sum(found.values()):
         raise UserError(f"{item.file} holds no folders of images")
     known = dict(zip(SPLITS[item.kind], item.counts, strict=False))
-    wrong = [f"{split} has {found.get(split, 0)} images instead of {count}" for split, count in known.items()
-             if found.get(split, 0) != count]
+    wrong = [
+        f"{split} has {found.get(split, 0)} images instead of {count}"
+        for split, count in known.items()
+        if found.get(split, 0) != count
+    ]
     if wrong and checked:
         raise UserError(f"{item.name}: {', '.join(wrong)} (to take it as it is: --unchecked)")
     return ", ".join(f"{split} {count}" for split, count in found.items() if count)
@@ -57,7 +65,11 @@ def root_of(folder: Path) -> Path:
     """The folder that holds the splits: the archive's only top folder, or, where there is none, all of it."""
     inside = list(folder.iterdir())
     splits = {split for names in SPLITS.values() for split in names}
-    return inside[0] if len(inside) == 1 and inside[0].is_dir() and inside[0].name not in splits else folder
+    return (
+        inside[0]
+        if len(inside) == 1 and inside[0].is_dir() and inside[0].name not in splits
+        else folder
+    )
 
 
 def already_there(item: Item, out: Path, checked: bool) -> bool:
@@ -69,8 +81,10 @@ def already_there(item: Item, out: Path, checked: bool) -> bool:
     if any(out.iterdir()):
         found = count_images(out)
         if not any(found.get(split) for split in SPLITS[item.kind]):
-            raise UserError(f"{out} is there already, but is not {item.name} of --kind {item.kind}: it has "
-                            f"{', '.join(found) or 'no folders'}; give another --out")
+            raise UserError(
+                f"{out} is there already, but is not {item.name} of --kind {item.kind}: it has "
+                f"{', '.join(found) or 'no folders'}; give another --out"
+            )
         say(f"{out} is there already: {check_counts(item, out, checked)}")
         return True
     out.rmdir()
@@ -90,7 +104,12 @@ def download(item: Item, out: Path, places: list[str], checked: bool = True) -> 
     known = item.sha256 or known_checksum(folder, key)
     part, fresh = folder / f".{item.kind}-{item.file}.part", folder / f".{out.name}.unpacking"
     continued = part.exists()
-    digest = fetch(item.urls(places), part, item.size if checked and item.sha256 else None, known if checked else None)
+    digest = fetch(
+        item.urls(places),
+        part,
+        item.size if checked and item.sha256 else None,
+        known if checked else None,
+    )
     shutil.rmtree(fresh, ignore_errors=True)  # of a call that was killed
     try:
         unpack(part, fresh)
@@ -114,12 +133,19 @@ def download(item: Item, out: Path, places: list[str], checked: bool = True) -> 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("name", nargs="?", help="of the dataset; --list shows all")
-    parser.add_argument("--kind", choices=list(DATASETS), help="which, where both have the name (default: cyclegan)")
+    parser.add_argument(
+        "--kind", choices=list(DATASETS), help="which, where both have the name (default: cyclegan)"
+    )
     parser.add_argument("--out", type=Path, help="the folder to make (default: datasets/NAME)")
-    add_options(parser, unchecked="take another version than the recorded checksum and counts say",
-                listed="all names with size, number of images and licence")
+    add_options(
+        parser,
+        unchecked="take another version than the recorded checksum and counts say",
+        listed="all names with size, number of images and licence",
+    )
     args = parser.parse_args()
     if args.list:
         return say(table(ALL_DATASETS) + "\n\ncityscapes: " + CITYSCAPES.split(": ", 1)[1])
@@ -128,7 +154,9 @@ def main() -> None:
     if args.name == "cityscapes":
         raise UserError(CITYSCAPES)
     item = find(ALL_DATASETS, args.name, args.kind)
-    return download(item, args.out or ROOT / "datasets" / item.name, mirrors(args.mirror), not args.unchecked)
+    return download(
+        item, args.out or ROOT / "datasets" / item.name, mirrors(args.mirror), not args.unchecked
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Two images of the same size are a pair if their names agree but for the extensio
 end (``7_A.jpg``, ``7_B.png``). The pairs become ``test/0000.jpg``, ``test/0001.jpg`` … in the order of A's names: the
 numbering of the official tool is kept, because scripts depend on it.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -20,7 +21,9 @@ from util.console import UserError, run_main, say
 
 def find_pairs(folder_a: Path, folder_b: Path, out: Path) -> list[Pair]:
     """The pairs of two folders, sorted by A's name; says what has no partner."""
-    files_a, files_b = (by_name(list_images(folder), lambda p: p.stem) for folder in (folder_a, folder_b))
+    files_a, files_b = (
+        by_name(list_images(folder), lambda p: p.stem) for folder in (folder_a, folder_b)
+    )
     partner = {}
     for name in files_a:
         renamed = f"{name.removesuffix('_A')}_B"
@@ -28,16 +31,28 @@ def find_pairs(folder_a: Path, folder_b: Path, out: Path) -> list[Pair]:
             partner[name] = name
         elif name.endswith("_A") and renamed in files_b and renamed not in files_a:
             partner[name] = renamed
-    warn_unpaired([path for name, path in files_a.items() if name not in partner], folder_a, folder_b)
+    warn_unpaired(
+        [path for name, path in files_a.items() if name not in partner], folder_a, folder_b
+    )
     used = set(partner.values())
     warn_unpaired([path for name, path in files_b.items() if name not in used], folder_b, folder_a)
-    return [(files_a[a], files_b[b], out / f"{number:04d}.jpg") for number, (a, b) in enumerate(partner.items())]
+    return [
+        (files_a[a], files_b[b], out / f"{number:04d}.jpg")
+        for number, (a, b) in enumerate(partner.items())
+    ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="make an aligned data set of an unaligned one that holds pairs")
-    parser.add_argument("--dataset-path", dest="dataset_path", type=Path, required=True,
-                        help="folder with testA and testB, trainA and trainB, or only one of the two")
+    parser = argparse.ArgumentParser(
+        description="make an aligned data set of an unaligned one that holds pairs"
+    )
+    parser.add_argument(
+        "--dataset-path",
+        dest="dataset_path",
+        type=Path,
+        required=True,
+        help="folder with testA and testB, trainA and trainB, or only one of the two",
+    )
     root: Path = parser.parse_args().dataset_path
     pairs: list[Pair] = []
     for split in ("test", "train"):
@@ -49,8 +64,10 @@ def main() -> None:
         say(f"{split}: {len(found)} pairs")
         pairs += found
     if not pairs:
-        raise UserError(f"--dataset-path {root}: no pairs; it should hold testA and testB, or trainA and trainB, "
-                        "with images named alike in both")
+        raise UserError(
+            f"--dataset-path {root}: no pairs; it should hold testA and testB, or trainA and trainB, "
+            "with images named alike in both"
+        )
     run_jobs(join_files, pairs, "joining")
     warn_leftovers(out for _, _, out in pairs)
     say(f"wrote {len(pairs)} pairs to {root}")

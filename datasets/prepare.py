@@ -1,4 +1,5 @@
 """What the preparation tools share: listing, reading, joining and writing images, and running many such jobs."""
+
 from __future__ import annotations
 
 import os
@@ -22,7 +23,11 @@ Pair = tuple[Path, Path, Path]  # image A, image B, and where to write both
 def list_images(folder: Path) -> list[Path]:
     """The images that lie directly in ``folder``, sorted; hidden files (such as macOS's ``._x.jpg``) are none."""
     try:
-        return sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
+        return sorted(
+            p
+            for p in folder.iterdir()
+            if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".")
+        )
     except OSError as error:
         raise UserError(f"cannot list {folder}: {error.strerror}") from error
 
@@ -33,11 +38,15 @@ def by_name(paths: Iterable[Path], name: Callable[[Path], str]) -> dict[str, Pat
     for path in paths:
         other = found.setdefault(unicodedata.normalize("NFC", name(path)), path)
         if other is not path:
-            raise UserError(f"{other} and {path} have the same name; pairs are made by name, so keep one of them")
+            raise UserError(
+                f"{other} and {path} have the same name; pairs are made by name, so keep one of them"
+            )
     return found
 
 
-def warn_unpaired(paths: Sequence[Path], folder: Path, partners: Path | str, shown: int = 5) -> None:
+def warn_unpaired(
+    paths: Sequence[Path], folder: Path, partners: Path | str, shown: int = 5
+) -> None:
     """Say which files of ``folder`` are left out because ``partners`` holds nothing for them."""
     if paths:
         more = f" and {len(paths) - shown} more" if len(paths) > shown else ""
@@ -50,7 +59,9 @@ def read_image(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             if image.mode.startswith("I"):
-                return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+                return Image.fromarray(
+                    (np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)
+                ).convert("RGB")
             return ImageOps.exif_transpose(image).convert("RGB")
     except Exception as error:  # Pillow's decoders raise many kinds
         raise UserError(f"cannot read image {path}: {error}") from error
@@ -60,7 +71,10 @@ def write_image(image: Image.Image, path: Path, quality: int = 95) -> None:
     """Write ``path`` whole or not at all; lossless but for JPEG, which keeps the full colour resolution."""
     temporary = path.with_name(f"{path.name}.tmp")
     kind = Image.registered_extensions()[path.suffix.lower()]
-    options: dict[str, dict[str, Any]] = {"JPEG": {"quality": quality, "subsampling": 0}, "WEBP": {"lossless": True}}
+    options: dict[str, dict[str, Any]] = {
+        "JPEG": {"quality": quality, "subsampling": 0},
+        "WEBP": {"lossless": True},
+    }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(temporary, format=kind, **options.get(kind, {}))
@@ -90,7 +104,9 @@ def join_files(pair: Pair) -> None:
     write_image(side_by_side(a, b), out)
 
 
-def run_jobs(work: Callable[[Job], None], jobs: Sequence[Job], label: str, threads: int = os.cpu_count() or 1) -> None:
+def run_jobs(
+    work: Callable[[Job], None], jobs: Sequence[Job], label: str, threads: int = os.cpu_count() or 1
+) -> None:
     """Call ``work`` on every job, several at once: Pillow decodes, resizes and encodes outside Python's lock.
 
     A bad image does not stop the others.
@@ -98,6 +114,7 @@ def run_jobs(work: Callable[[Job], None], jobs: Sequence[Job], label: str, threa
     Raises:
         UserError: says what went wrong, a line for each job that raised one; every other error is passed on at once.
     """
+
     def attempt(job: Job) -> str | None:
         try:
             work(job)
@@ -117,7 +134,10 @@ def run_jobs(work: Callable[[Job], None], jobs: Sequence[Job], label: str, threa
     if len(problems) == 1:
         raise UserError(problems[0])
     if problems:
-        raise UserError(f"{len(problems)} of {len(jobs)} failed, the others are done:\n  " + "\n  ".join(problems))
+        raise UserError(
+            f"{len(problems)} of {len(jobs)} failed, the others are done:\n  "
+            + "\n  ".join(problems)
+        )
 
 
 def warn_leftovers(written: Iterable[Path]) -> None:
@@ -126,4 +146,6 @@ def warn_leftovers(written: Iterable[Path]) -> None:
     for folder in sorted({p.parent for p in files}):
         old = [p.name for p in list_images(folder) if p not in files]
         if old:
-            warn(f"{folder} also holds {len(old)} not made by this run, such as {old[0]}; remove what is not wanted")
+            warn(
+                f"{folder} also holds {len(old)} not made by this run, such as {old[0]}; remove what is not wanted"
+            )

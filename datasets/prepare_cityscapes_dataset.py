@@ -8,6 +8,7 @@ label and train/N.jpg both (photo left). Cityscapes' val becomes test. JPEG stil
 to the closest palette colour, or write ``--png``. The label ids of val are copied to testB_ids/N_gtFine_labelIds.png, at full
 size, as the official score wants them.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -17,13 +18,23 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from PIL import Image
-from prepare import by_name, read_image, run_jobs, side_by_side, warn_leftovers, warn_unpaired, write_image
+from prepare import (
+    by_name,
+    read_image,
+    run_jobs,
+    side_by_side,
+    warn_leftovers,
+    warn_unpaired,
+    write_image,
+)
 
 from util.console import UserError, run_main, say
 
 SIZE = (256, 256)
 PHOTO, LABEL, IDS = "_leftImg8bit.png", "_gtFine_color.png", "_gtFine_labelIds.png"
-Job = tuple[Path, Path, tuple[Path, Path, Path]]  # photo, label, and where to write photo, label and both
+Job = tuple[
+    Path, Path, tuple[Path, Path, Path]
+]  # photo, label, and where to write photo, label and both
 
 
 def find_files(folder: Path, ending: str) -> dict[str, Path]:
@@ -35,13 +46,26 @@ def find_files(folder: Path, ending: str) -> dict[str, Path]:
 def find_jobs(photo_dir: Path, label_dir: Path, out: Path, split: str, extension: str) -> list[Job]:
     """The pairs of one split, numbered from 0; says what has no partner."""
     photos, labels = find_files(photo_dir, PHOTO), find_files(label_dir, LABEL)
-    warn_unpaired([path for name, path in photos.items() if name not in labels], photo_dir, label_dir)
-    warn_unpaired([path for name, path in labels.items() if name not in photos], label_dir, photo_dir)
+    warn_unpaired(
+        [path for name, path in photos.items() if name not in labels], photo_dir, label_dir
+    )
+    warn_unpaired(
+        [path for name, path in labels.items() if name not in photos], label_dir, photo_dir
+    )
     names = [name for name in labels if name in photos]
     say(f"{split}: {len(names)} pairs")
-    return [(photos[name], labels[name], (out / f"{split}A" / f"{n}_A.{extension}",
-                                          out / f"{split}B" / f"{n}_B.{extension}",
-                                          out / split / f"{n}.{extension}")) for n, name in enumerate(names)]
+    return [
+        (
+            photos[name],
+            labels[name],
+            (
+                out / f"{split}A" / f"{n}_A.{extension}",
+                out / f"{split}B" / f"{n}_B.{extension}",
+                out / split / f"{n}.{extension}",
+            ),
+        )
+        for n, name in enumerate(names)
+    ]
 
 
 def convert(job: Job) -> None:
@@ -62,11 +86,21 @@ def copy_ids(jobs: list[Job], out: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="prepare Cityscapes", epilog="see the top of this file")
-    parser.add_argument("--gtFine_dir", type=Path, required=True, help="folder gtFine of gtFine_trainvaltest.zip")
-    parser.add_argument("--leftImg8bit_dir", type=Path, required=True,
-                        help="folder leftImg8bit of leftImg8bit_trainvaltest.zip")
-    parser.add_argument("--output_dir", type=Path, required=True, help="such as datasets/cityscapes")
+    parser = argparse.ArgumentParser(
+        description="prepare Cityscapes", epilog="see the top of this file"
+    )
+    parser.add_argument(
+        "--gtFine_dir", type=Path, required=True, help="folder gtFine of gtFine_trainvaltest.zip"
+    )
+    parser.add_argument(
+        "--leftImg8bit_dir",
+        type=Path,
+        required=True,
+        help="folder leftImg8bit of leftImg8bit_trainvaltest.zip",
+    )
+    parser.add_argument(
+        "--output_dir", type=Path, required=True, help="such as datasets/cityscapes"
+    )
     parser.add_argument("--png", action="store_true", help="write lossless .png instead of .jpg")
     args = parser.parse_args()
     for flag in ("gtFine_dir", "leftImg8bit_dir"):
@@ -74,13 +108,22 @@ def main() -> None:
             raise UserError(f"--{flag} {getattr(args, flag)}: there is no such folder")
     jobs: list[Job] = []
     for phase, split in (("val", "test"), ("train", "train")):
-        jobs += find_jobs(args.leftImg8bit_dir / phase, args.gtFine_dir / phase, args.output_dir, split,
-                          "png" if args.png else "jpg")
+        jobs += find_jobs(
+            args.leftImg8bit_dir / phase,
+            args.gtFine_dir / phase,
+            args.output_dir,
+            split,
+            "png" if args.png else "jpg",
+        )
     if not jobs:
-        raise UserError(f"no pairs: looked for {args.leftImg8bit_dir}/train/CITY/*{PHOTO} and "
-                        f"{args.gtFine_dir}/train/CITY/*{LABEL} (and the same in val)")
+        raise UserError(
+            f"no pairs: looked for {args.leftImg8bit_dir}/train/CITY/*{PHOTO} and "
+            f"{args.gtFine_dir}/train/CITY/*{LABEL} (and the same in val)"
+        )
     run_jobs(convert, jobs, "resizing")
-    copy_ids([job for job in jobs if job[2][2].parent.name == "test"], args.output_dir / "testB_ids")
+    copy_ids(
+        [job for job in jobs if job[2][2].parent.name == "test"], args.output_dir / "testB_ids"
+    )
     warn_leftovers(target for *_, targets in jobs for target in targets)
     say(f"wrote {len(jobs)} pairs to {args.output_dir}")
 

@@ -1,4 +1,5 @@
 """Models by name. To add one, copy ``template_model.py`` to ``models/X_model.py`` with class ``XModel``: ``--model X``."""
+
 from __future__ import annotations
 
 from argparse import Namespace
@@ -27,9 +28,20 @@ def load_generator(run: str | Path, **options) -> Translator:
     from options.test_options import TestOptions
 
     folder = Path(run)
-    args = ["--model", "test", "--name", folder.name, "--checkpoints_dir", str(folder.parent), "--dataroot", str(folder)]
+    args = [
+        "--model",
+        "test",
+        "--name",
+        folder.name,
+        "--checkpoints_dir",
+        str(folder.parent),
+        "--dataroot",
+        str(folder),
+    ]
     for name, value in options.items():
-        args += [f"--{name}"] if value is True else [] if value is False else [f"--{name}", str(value)]
+        args += (
+            [f"--{name}"] if value is True else [] if value is False else [f"--{name}", str(value)]
+        )
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}")
     return Translator(TestOptions().parse(args, record=False))
@@ -38,6 +50,7 @@ def load_generator(run: str | Path, **options) -> Translator:
 def find_model_using_name(model_name: str) -> type[BaseModel]:
     """The class ``XModel`` in ``models/X_model.py``, or the one in the ``.py`` file that is named."""
     from models.base_model import BaseModel
+
     return find_class("model", model_name, BaseModel)
 
 
@@ -46,8 +59,10 @@ def feed(model: BaseModel, batch: dict) -> None:
     try:
         model.set_input(batch)
     except KeyError as error:
-        raise UserError(f"--dataset_mode {model.opt.dataset_mode} gives {', '.join(batch)}, but --model {model.opt.model} needs "
-                        f"{error.args[0]}") from None
+        raise UserError(
+            f"--dataset_mode {model.opt.dataset_mode} gives {', '.join(batch)}, but --model {model.opt.model} needs "
+            f"{error.args[0]}"
+        ) from None
 
 
 def get_option_setter(model_name: str):
@@ -57,6 +72,7 @@ def get_option_setter(model_name: str):
 def create_model(opt: Namespace) -> BaseModel:
     """The model that ``opt`` describes; call ``model.setup(opt)`` before using it."""
     from models.memory import without_compiler
+
     if not getattr(opt, "compile", False):
         without_compiler()
     return find_model_using_name(opt.model)(opt)

@@ -1,4 +1,5 @@
 """Several small batches as one large one, for models that know nothing of it."""
+
 from __future__ import annotations
 
 import copy
@@ -26,11 +27,22 @@ class Part:
     """One small batch in the model's own step, which stops at each ``optimizer.step()`` until all parts are there."""
 
     def __init__(self, model: BaseModel, batch: dict) -> None:
-        self.model, self.batch = copy.copy(model), batch  # its own images and losses, the same networks and optimizers
+        self.model, self.batch = (
+            copy.copy(model),
+            batch,
+        )  # its own images and losses, the same networks and optimizers
         self.error: BaseException | None = None
-        self.reached: torch.optim.Optimizer | None = None  # the optimizer at which it has stopped; None at the end
-        self.gradients: dict[torch.nn.Parameter, torch.Tensor] = {}  # that it has left for other optimizers
-        self.started, self.stopped, self.given_up = threading.Semaphore(0), threading.Semaphore(0), False
+        self.reached: torch.optim.Optimizer | None = (
+            None  # the optimizer at which it has stopped; None at the end
+        )
+        self.gradients: dict[
+            torch.nn.Parameter, torch.Tensor
+        ] = {}  # that it has left for other optimizers
+        self.started, self.stopped, self.given_up = (
+            threading.Semaphore(0),
+            threading.Semaphore(0),
+            False,
+        )
 
     def run(self) -> None:
         _thread.part = self
@@ -73,7 +85,9 @@ class Accumulation:
 
     def __init__(self, model: BaseModel) -> None:
         self.model = model
-        device = (torch.cuda.set_device, (model.device,)) if model.device.type == "cuda" else ()  # a thread begins with cuda:0
+        device = (
+            (torch.cuda.set_device, (model.device,)) if model.device.type == "cuda" else ()
+        )  # a thread begins with cuda:0
         self.threads = ThreadPoolExecutor(1 << 20, "part", *device)
 
     def step(self, batch: dict, size: int) -> None:
@@ -94,8 +108,14 @@ class Accumulation:
             for part in parts:
                 self.threads.submit(part.run)
             while optimizer := self._run_to_step(parts, shares):
-                vars(model).update(vars(parts[0].model) | {
-                    "image_paths": [path for part in parts for path in part.model.get_batch_paths()]})  # which the guard names
+                vars(model).update(
+                    vars(parts[0].model)
+                    | {
+                        "image_paths": [
+                            path for part in parts for path in part.model.get_batch_paths()
+                        ]
+                    }
+                )  # which the guard names
                 steps[id(optimizer)]()
         finally:
             for each in model.optimizers:
@@ -111,14 +131,21 @@ class Accumulation:
         for part, share in zip(parts, shares, strict=True):
             reached.add(optimizer := part.go_on())
             due = set(weights_of(optimizer)) if optimizer else set()
-            left = {p: p.grad for each in self.model.optimizers for p in weights_of(each) if p.grad is not None}
+            left = {
+                p: p.grad
+                for each in self.model.optimizers
+                for p in weights_of(each)
+                if p.grad is not None
+            }
             part.gradients = {p: value for p, value in left.items() if p not in due}
             for p, value in left.items():
                 p.grad = None
                 if p in due:
                     sums[p] = sums[p].add_(value, alpha=share) if p in sums else value.mul_(share)
         if len(reached) > 1:
-            raise UserError("--accumulate: this model does not step the same optimizers for all images")
+            raise UserError(
+                "--accumulate: this model does not step the same optimizers for all images"
+            )
         for p, value in sums.items():
             p.grad = value
         return reached.pop()
@@ -126,6 +153,7 @@ class Accumulation:
 
 def split(batch: dict, size: int) -> tuple[int, list[dict]]:
     """How many images there are, and batches of ``size`` of them; a batch is what ``default_collate`` makes."""
+
     def strings(value: Any) -> bool:
         return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
@@ -133,8 +161,10 @@ def split(batch: dict, size: int) -> tuple[int, list[dict]]:
         return value[begin : begin + size] if isinstance(value, (list, torch.Tensor)) else value
 
     count = next(len(value) for value in tree_leaves(batch) if isinstance(value, torch.Tensor))
-    return count, [tree_map(lambda value, begin=begin: cut(value, begin), batch, is_leaf=strings)
-                   for begin in range(0, count, size)]
+    return count, [
+        tree_map(lambda value, begin=begin: cut(value, begin), batch, is_leaf=strings)
+        for begin in range(0, count, size)
+    ]
 
 
 def _pause(optimizer: torch.optim.Optimizer) -> Callable[[], None]:
@@ -143,5 +173,8 @@ def _pause(optimizer: torch.optim.Optimizer) -> Callable[[], None]:
 
 def _adopt(model: BaseModel, copies: list[BaseModel], shares: list[float]) -> None:
     """The images of the first part, and the mean losses of all, become those of ``model``."""
-    vars(model).update(vars(copies[0]) | {"image_paths": [path for each in copies for path in each.get_image_paths()]})
+    vars(model).update(
+        vars(copies[0])
+        | {"image_paths": [path for each in copies for path in each.get_image_paths()]}
+    )
     model.set_mean_losses(copies, shares)

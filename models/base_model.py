@@ -1,4 +1,5 @@
 """What every model shares: networks on a device, learning rate, saving, loading, and the plain dicts others read."""
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
@@ -57,10 +58,18 @@ class BaseModel(ABC):
         self.image_paths: list[str] = []
         self.metric: float | None = None
         self.schedulers: list = []  # of policy plateau only; the others are functions of the epoch
-        self.epoch = getattr(opt, "epoch_count", 1) - 1  # the one that update_learning_rate was last called for
+        self.epoch = (
+            getattr(opt, "epoch_count", 1) - 1
+        )  # the one that update_learning_rate was last called for
         self.ema: dict[str, dict[str, torch.Tensor]] = {}  # averaged weights, e.g. of "G_A_ema"
-        self.scaler = torch.amp.GradScaler(self.device.type) if getattr(opt, "amp", "none") == "fp16" else None
-        self.plateau_epoch = self.epoch + 1  # in which the schedulers were last stepped; not before the first
+        self.scaler = (
+            torch.amp.GradScaler(self.device.type)
+            if getattr(opt, "amp", "none") == "fp16"
+            else None
+        )
+        self.plateau_epoch = (
+            self.epoch + 1
+        )  # in which the schedulers were last stepped; not before the first
 
     @abstractmethod
     def set_input(self, input: dict) -> None:
@@ -88,13 +97,18 @@ class BaseModel(ABC):
 
     def get_current_losses(self) -> dict[str, float]:
         """The losses of the last step, in the order of ``loss_names``."""
-        return OrderedDict((name, float(torch.as_tensor(getattr(self, "loss_" + name)).detach()))
-                           for name in self.loss_names)
+        return OrderedDict(
+            (name, float(torch.as_tensor(getattr(self, "loss_" + name)).detach()))
+            for name in self.loss_names
+        )
 
     def set_mean_losses(self, models: list[BaseModel], shares: list[float]) -> None:
         """Take the losses of other models of this class, each with its share."""
         for name in ("loss_" + name for name in self.loss_names):
-            values = [torch.as_tensor(getattr(each, name)).detach() * share for each, share in zip(models, shares, strict=True)]
+            values = [
+                torch.as_tensor(getattr(each, name)).detach() * share
+                for each, share in zip(models, shares, strict=True)
+            ]
             setattr(self, name, torch.stack(values).sum())
 
     def get_current_visuals(self) -> dict[str, torch.Tensor]:
@@ -127,8 +141,10 @@ class BaseModel(ABC):
             net.to(self.device)
         if self.isTrain and opt.lr_policy == "plateau":
             if self.metric is None and not getattr(opt, "val_freq", 0):
-                raise UserError("--lr_policy plateau needs a validation metric: --val_freq N measures one, or a model of your "
-                                "own sets self.metric; linear, step and cosine need none")
+                raise UserError(
+                    "--lr_policy plateau needs a validation metric: --val_freq N measures one, or a model of your "
+                    "own sets self.metric; linear, step and cosine need none"
+                )
             self.schedulers = [get_scheduler(optimizer, opt) for optimizer in self.optimizers]
         if checkpoint.resumable(opt):
             self._load_from_state()
@@ -146,7 +162,9 @@ class BaseModel(ABC):
                 self.plateau_epoch = self.epoch
                 for scheduler in self.schedulers if self.metric is not None else ():
                     scheduler.step(self.metric)
-                self.metric = None if getattr(self.opt, "val_freq", 0) else self.metric  # each validation counts once
+                self.metric = (
+                    None if getattr(self.opt, "val_freq", 0) else self.metric
+                )  # each validation counts once
             return
         for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
             group.setdefault("initial_lr", group["lr"])
@@ -165,11 +183,18 @@ class BaseModel(ABC):
 
     def overrides(self, base: type[BaseModel], *names: str) -> bool:
         """Whether this model has its own version of one of these methods of ``base``."""
-        return any(getattr(getattr(self, name), "__func__", None) is not getattr(base, name) for name in names)
+        return any(
+            getattr(getattr(self, name), "__func__", None) is not getattr(base, name)
+            for name in names
+        )
 
-    def set_requires_grad(self, nets: nn.Module | None | Iterable[nn.Module | None], requires_grad: bool = False) -> None:
+    def set_requires_grad(
+        self, nets: nn.Module | None | Iterable[nn.Module | None], requires_grad: bool = False
+    ) -> None:
         """Freeze networks (False) so that no gradients are computed for them, or thaw them."""
-        for net in nets if isinstance(nets, Iterable) and not isinstance(nets, nn.Module) else [nets]:
+        for net in (
+            nets if isinstance(nets, Iterable) and not isinstance(nets, nn.Module) else [nets]
+        ):
             if net is not None:
                 net.requires_grad_(requires_grad)
 
@@ -188,7 +213,9 @@ class BaseModel(ABC):
             for name, net in self.get_networks().items():
                 net.load_state_dict(state["model"]["networks"][name])
         except Exception as error:  # a damaged or hostile file raises almost anything
-            raise UserError(f"{path} does not fit this run: {(str(error) or type(error).__name__).splitlines()[0]}") from None
+            raise UserError(
+                f"{path} does not fit this run: {(str(error) or type(error).__name__).splitlines()[0]}"
+            ) from None
 
     def load_networks(self, epoch: int | str) -> None:
         """Read them again, also from the official code. Raises UserError: not there, damaged, or of another shape."""
@@ -202,25 +229,41 @@ class BaseModel(ABC):
     def add_init_options(parser: ArgumentParser, *names: str) -> None:
         """Declare ``--init_NAME file`` for networks that a new training may start from existing weights."""
         for name in names:
-            parser.add_argument(f"--init_{name}", metavar="FILE", help=f"start net {name} from these weights (.pth)")
+            parser.add_argument(
+                f"--init_{name}", metavar="FILE", help=f"start net {name} from these weights (.pth)"
+            )
 
     def init_networks(self, opt: Namespace) -> None:
         """Load the weights of ``--init_NAME``, and say which networks start fresh."""
         sources = {name: getattr(opt, f"init_{name}", None) for name in self.get_networks()}
         for name, source in sources.items():
             if source:
-                checkpoint.fit_state_dict(self.get_networks()[name], checkpoint.load_state_dict(Path(source)), Path(source))
+                checkpoint.fit_state_dict(
+                    self.get_networks()[name],
+                    checkpoint.load_state_dict(Path(source)),
+                    Path(source),
+                )
                 say(f"Net {name} starts from {source}")
         if any(sources.values()):
-            say(f"Fresh networks: {', '.join(name for name in sources if not sources[name]) or 'none'}")
+            say(
+                f"Fresh networks: {', '.join(name for name in sources if not sources[name]) or 'none'}"
+            )
 
     def training_state(self) -> dict:
         """All that a step changes: networks, optimizers, image histories. Extend it in models that keep more."""
-        return {"networks": self.get_weights(), "scaler": self.scaler.state_dict() if self.scaler else {},
-                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-                "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
-                "pools": {name: pool.images for name, pool in vars(self).items() if isinstance(pool, ImagePool)},
-                "plateau_epoch": self.plateau_epoch, "metric": self.metric}
+        return {
+            "networks": self.get_weights(),
+            "scaler": self.scaler.state_dict() if self.scaler else {},
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+            "pools": {
+                name: pool.images
+                for name, pool in vars(self).items()
+                if isinstance(pool, ImagePool)
+            },
+            "plateau_epoch": self.plateau_epoch,
+            "metric": self.metric,
+        }
 
     def load_training_state(self, state: dict) -> None:
         """The inverse of :meth:`training_state`, in a model of the same options."""
@@ -231,8 +274,11 @@ class BaseModel(ABC):
                 part.load_state_dict(saved)
         for name, images in state["pools"].items():
             getattr(self, name).images = [image.to(self.device) for image in images]
-        self.ema = {name: {key: value.to(self.device) for key, value in weights.items()}
-                    for name, weights in state["networks"].items() if name not in self.get_networks()}
+        self.ema = {
+            name: {key: value.to(self.device) for key, value in weights.items()}
+            for name, weights in state["networks"].items()
+            if name not in self.get_networks()
+        }
         if self.scaler and state.get("scaler"):
             self.scaler.load_state_dict(state["scaler"])
         self.plateau_epoch, self.metric = state["plateau_epoch"], state["metric"]
@@ -242,7 +288,9 @@ class BaseModel(ABC):
         for name, net in self.get_networks().items():
             if verbose:
                 say(str(net))
-            say(f"Network {name}: {sum(p.numel() for p in net.parameters()) / 1e6:.3f} M parameters")
+            say(
+                f"Network {name}: {sum(p.numel() for p in net.parameters()) / 1e6:.3f} M parameters"
+            )
 
 
 def is_stock(model: BaseModel) -> bool:

@@ -1,4 +1,5 @@
 """Colorization: pix2pix from the lightness of an image to its colours, in Lab space."""
+
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace

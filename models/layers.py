@@ -1,4 +1,5 @@
 """Layers that networks.py is made of. Images and features are (N, C, H, W)."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -17,9 +18,15 @@ class InstanceNorm(nn.InstanceNorm2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-        sound = x.shape[1] == self.num_features and x.shape[2] * x.shape[3] > 1  # else PyTorch says what is wrong
+        sound = (
+            x.shape[1] == self.num_features and x.shape[2] * x.shape[3] > 1
+        )  # else PyTorch says what is wrong
         own = sound and wide.is_contiguous() and not _watched()
-        return (Normalise.apply(wide, self.eps) if own else F.group_norm(wide, self.num_features, eps=self.eps)).to(x.dtype)
+        return (
+            Normalise.apply(wide, self.eps)
+            if own
+            else F.group_norm(wide, self.num_features, eps=self.eps)
+        ).to(x.dtype)
 
 
 class Normalise(torch.autograd.Function):
@@ -38,9 +45,12 @@ class Normalise(torch.autograd.Function):
         x, mean, inverse = ctx.saved_tensors
         n, c, h, w = x.shape
         if torch.is_grad_enabled():  # somebody wants the gradient's own
-            return torch.autograd.grad(F.group_norm(x, c, eps=ctx.eps), x, gradient, create_graph=True)[0], None
-        return torch.ops.aten.native_group_norm_backward(gradient.contiguous(), x, mean, inverse, None, n, c, h * w, c,
-                                                         [True, False, False])[0], None
+            return torch.autograd.grad(
+                F.group_norm(x, c, eps=ctx.eps), x, gradient, create_graph=True
+            )[0], None
+        return torch.ops.aten.native_group_norm_backward(
+            gradient.contiguous(), x, mean, inverse, None, n, c, h * w, c, [True, False, False]
+        )[0], None
 
 
 def _watched() -> bool:
@@ -61,7 +71,11 @@ class ReflectionPad(nn.ReflectionPad2d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if x.is_cuda and torch.are_deterministic_algorithms_enabled():
             return pad_by_index(x, self.padding[0])
-        return Reflect.apply(x, self.padding) if x.numel() >= LARGE and not _watched() else super().forward(x)
+        return (
+            Reflect.apply(x, self.padding)
+            if x.numel() >= LARGE and not _watched()
+            else super().forward(x)
+        )
 
 
 class Reflect(torch.autograd.Function):
@@ -74,8 +88,12 @@ class Reflect(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
-        like = gradient.new_empty(()).expand(ctx.shape)  # of the result's type, which autocast on CPUs makes float32
-        return torch.ops.aten.reflection_pad2d_backward(gradient, like, ctx.padding).to(ctx.dtype), None
+        like = gradient.new_empty(()).expand(
+            ctx.shape
+        )  # of the result's type, which autocast on CPUs makes float32
+        return torch.ops.aten.reflection_pad2d_backward(gradient, like, ctx.padding).to(
+            ctx.dtype
+        ), None
 
 
 def mirrored(x: torch.Tensor, dim: int, start: int, end: int) -> torch.Tensor:

@@ -1,4 +1,5 @@
 """Adversarial losses."""
+
 from __future__ import annotations
 
 import torch
@@ -16,7 +17,9 @@ class GANLoss(nn.Module):
     :func:`cal_gradient_penalty`).
     """
 
-    def __init__(self, gan_mode: str, target_real_label: float = 1.0, target_fake_label: float = 0.0) -> None:
+    def __init__(
+        self, gan_mode: str, target_real_label: float = 1.0, target_fake_label: float = 0.0
+    ) -> None:
         super().__init__()
         if gan_mode not in ("lsgan", "vanilla", "wgangp"):
             raise ValueError(f"gan_mode {gan_mode}: should be lsgan, vanilla or wgangp")
@@ -35,8 +38,15 @@ class GANLoss(nn.Module):
         return loss(prediction, target)
 
 
-def cal_gradient_penalty(netD: nn.Module, real_data: torch.Tensor, fake_data: torch.Tensor, device: torch.device | None = None,
-                         type: str = "mixed", constant: float = 1.0, lambda_gp: float = 10.0):
+def cal_gradient_penalty(
+    netD: nn.Module,
+    real_data: torch.Tensor,
+    fake_data: torch.Tensor,
+    device: torch.device | None = None,
+    type: str = "mixed",
+    constant: float = 1.0,
+    lambda_gp: float = 10.0,
+):
     """``lambda_gp * mean((|gradient of netD| - constant)^2)`` (Gulrajani et al. 2017, Eq. 3).
 
     Args:
@@ -48,15 +58,23 @@ def cal_gradient_penalty(netD: nn.Module, real_data: torch.Tensor, fake_data: to
     """
     if lambda_gp <= 0:
         return 0.0, None
-    if real_data.shape != fake_data.shape:  # of images in their own sizes: points between them need a common one
+    if (
+        real_data.shape != fake_data.shape
+    ):  # of images in their own sizes: points between them need a common one
         height, width = (min(real_data.shape[d], fake_data.shape[d]) for d in (2, 3))
         real_data, fake_data = real_data[..., :height, :width], fake_data[..., :height, :width]
-    mix: dict = {"real": 1.0, "fake": 0.0, "mixed": torch.rand(len(real_data), 1, 1, 1, device=real_data.device)}
+    mix: dict = {
+        "real": 1.0,
+        "fake": 0.0,
+        "mixed": torch.rand(len(real_data), 1, 1, 1, device=real_data.device),
+    }
     if type not in mix:
         raise ValueError(f"type {type}: should be real, fake or mixed")
     points = (mix[type] * real_data + (1 - mix[type]) * fake_data).detach().requires_grad_()
     with uncompiled():
         scores = netD(points)
-    gradients = torch.autograd.grad(scores, points, torch.ones_like(scores), create_graph=True)[0].flatten(1)
+    gradients = torch.autograd.grad(scores, points, torch.ones_like(scores), create_graph=True)[
+        0
+    ].flatten(1)
     # The 1e-16 keeps the norm's own gradient finite where the critic is flat.
     return ((gradients + 1e-16).norm(2, dim=1) - constant).square().mean() * lambda_gp, gradients

@@ -1,4 +1,5 @@
 """Memory of the process: what is not loaded, what is kept between steps, and what to do when it runs out."""
+
 from __future__ import annotations
 
 import contextlib
@@ -17,7 +18,11 @@ from torch.utils.checkpoint import checkpoint
 from util.console import UserError
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
-SIGNS = ("allocate memory", "out of memory", "ALLOC_FAILED")  # in errors of the CPU, of MPS and NCCL, of cuDNN and cuBLAS
+SIGNS = (
+    "allocate memory",
+    "out of memory",
+    "ALLOC_FAILED",
+)  # in errors of the CPU, of MPS and NCCL, of cuDNN and cuBLAS
 
 
 def without_compiler(*more: Callable) -> None:
@@ -26,8 +31,14 @@ def without_compiler(*more: Callable) -> None:
     PyTorch keeps its compiler away from some functions, and imports it for that when they are first called: 150 MB and 1.6 s.
     Without it they do the same. Releases that do otherwise are left as they are.
     """
-    for function in (Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict, checkpoint,
-                     *more):
+    for function in (
+        Optimizer.add_param_group,
+        Optimizer.zero_grad,
+        Optimizer.state_dict,
+        Optimizer.load_state_dict,
+        checkpoint,
+        *more,
+    ):
         plain: Any = inspect.unwrap(function)  # type: ignore[arg-type]
         if plain is not function:
             vars(plain).setdefault("__dynamo_disable", plain)
@@ -35,7 +46,9 @@ def without_compiler(*more: Callable) -> None:
 
 def step_without_compiler(optimizer: Optimizer) -> None:
     """The same for the step of PyTorch's Adam; its hooks are called as before."""
-    own = type(optimizer) not in (torch.optim.Adam, torch.optim.AdamW) or "step" in vars(optimizer)  # e.g. of a scheduler
+    own = type(optimizer) not in (torch.optim.Adam, torch.optim.AdamW) or "step" in vars(
+        optimizer
+    )  # e.g. of a scheduler
     if not own and not any(group["differentiable"] for group in optimizer.param_groups):
         plain = torch.no_grad()(inspect.unwrap(type(optimizer).step))
         optimizer.step = types.MethodType(Optimizer.profile_hook_step(plain), optimizer)  # type: ignore[method-assign]
@@ -60,7 +73,9 @@ def peak_of_process() -> int:
         import resource
     except ImportError:  # Windows
         return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
 
 
 def out_of_memory(error: BaseException, opt: Namespace, device: torch.device) -> UserError | None:
@@ -69,11 +84,22 @@ def out_of_memory(error: BaseException, opt: Namespace, device: torch.device) ->
     if not known and not any(sign in str(error) for sign in SIGNS):
         return None
     peak = torch.cuda.max_memory_reserved(device) if device.type == "cuda" else peak_of_process()
-    ways = [f"--batch_size 1 --accumulate {opt.batch_size * opt.accumulate}"] if opt.batch_size > 1 else []
-    ways += [f"--crop_size {opt.crop_size // 8 * 4} (a quarter of the activations)"] if "crop" in opt.preprocess else \
-        ["smaller images, e.g. --preprocess resize_and_crop"]
+    ways = (
+        [f"--batch_size 1 --accumulate {opt.batch_size * opt.accumulate}"]
+        if opt.batch_size > 1
+        else []
+    )
+    ways += (
+        [f"--crop_size {opt.crop_size // 8 * 4} (a quarter of the activations)"]
+        if "crop" in opt.preprocess
+        else ["smaller images, e.g. --preprocess resize_and_crop"]
+    )
     if not opt.checkpoint_activations and opt.netG.startswith("resnet") and "batch" not in opt.norm:
         ways.append("--checkpoint_activations (a small part of them)")
-    ways += ["--amp bf16 (two thirds of them)"] if opt.amp == "none" and device.type == "cuda" else []
-    return UserError(f"out of memory on {device} at a peak of {peak / 1e9:.1f} GB; what takes less: {'; '.join(ways)}. "
-                     "--dry_run tells what a training takes")
+    ways += (
+        ["--amp bf16 (two thirds of them)"] if opt.amp == "none" and device.type == "cuda" else []
+    )
+    return UserError(
+        f"out of memory on {device} at a peak of {peak / 1e9:.1f} GB; what takes less: {'; '.join(ways)}. "
+        "--dry_run tells what a training takes"
+    )

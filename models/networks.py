@@ -2,6 +2,7 @@
 
 Layer positions are those of the official code, so that weights can be exchanged. Images are (N, C, H, W) in [-1, 1].
 """
+
 from __future__ import annotations
 
 import functools
@@ -18,8 +19,18 @@ from models.losses import GANLoss, cal_gradient_penalty
 from util import schedules
 from util.console import UserError
 
-__all__ = ["GANLoss", "apart", "both", "cal_gradient_penalty", "define_D", "define_G", "get_norm_layer", "get_scheduler",
-           "init_net", "init_weights"]
+__all__ = [
+    "GANLoss",
+    "apart",
+    "both",
+    "cal_gradient_penalty",
+    "define_D",
+    "define_G",
+    "get_norm_layer",
+    "get_scheduler",
+    "init_net",
+    "init_weights",
+]
 
 
 def get_norm_layer(norm_type: str = "instance") -> Callable[[int], nn.Module]:
@@ -55,14 +66,25 @@ def init_weights(net: nn.Module, init_type: str = "normal", init_gain: float = 0
             init.zeros_(module.bias)
 
 
-def init_net(net: nn.Module, init_type: str = "normal", init_gain: float = 0.02, gpu_ids: Sequence[int] = ()) -> nn.Module:
+def init_net(
+    net: nn.Module, init_type: str = "normal", init_gain: float = 0.02, gpu_ids: Sequence[int] = ()
+) -> nn.Module:
     """Initialise on the CPU, where a seed means the same everywhere, then move to the GPU."""
     init_weights(net, init_type, init_gain)
     return net.to(f"cuda:{gpu_ids[0]}") if gpu_ids else net
 
 
-def define_G(input_nc: int, output_nc: int, ngf: int, netG: str, norm: str = "batch", use_dropout: bool = False,
-             init_type: str = "normal", init_gain: float = 0.02, gpu_ids: Sequence[int] = ()) -> nn.Module:
+def define_G(
+    input_nc: int,
+    output_nc: int,
+    ngf: int,
+    netG: str,
+    norm: str = "batch",
+    use_dropout: bool = False,
+    init_type: str = "normal",
+    init_gain: float = 0.02,
+    gpu_ids: Sequence[int] = (),
+) -> nn.Module:
     """A generator (N, input_nc, H, W) -> (N, output_nc, H, W) in [-1, 1], for any H and W.
 
     Args:
@@ -76,13 +98,23 @@ def define_G(input_nc: int, output_nc: int, ngf: int, netG: str, norm: str = "ba
     }
     if netG not in makers:
         raise ValueError(f"netG {netG}: should be one of {', '.join(makers)}")
-    net = makers[netG](input_nc, output_nc, ngf=ngf, norm_layer=get_norm_layer(norm), use_dropout=use_dropout)
+    net = makers[netG](
+        input_nc, output_nc, ngf=ngf, norm_layer=get_norm_layer(norm), use_dropout=use_dropout
+    )
     net.apart = "batch" not in norm
     return init_net(net, init_type, init_gain, gpu_ids)
 
 
-def define_D(input_nc: int, ndf: int, netD: str, n_layers_D: int = 3, norm: str = "batch", init_type: str = "normal",
-             init_gain: float = 0.02, gpu_ids: Sequence[int] = ()) -> nn.Module:
+def define_D(
+    input_nc: int,
+    ndf: int,
+    netD: str,
+    n_layers_D: int = 3,
+    norm: str = "batch",
+    init_type: str = "normal",
+    init_gain: float = 0.02,
+    gpu_ids: Sequence[int] = (),
+) -> nn.Module:
     """A discriminator (N, input_nc, H, W) -> (N, 1, h, w), one logit per overlapping patch.
 
     Args:
@@ -101,11 +133,17 @@ def define_D(input_nc: int, ndf: int, netD: str, n_layers_D: int = 3, norm: str 
     return init_net(net, init_type, init_gain, gpu_ids)
 
 
-def get_scheduler(optimizer: Optimizer, opt) -> lr_scheduler.LRScheduler | lr_scheduler.ReduceLROnPlateau:
+def get_scheduler(
+    optimizer: Optimizer, opt
+) -> lr_scheduler.LRScheduler | lr_scheduler.ReduceLROnPlateau:
     """A scheduler to step after each epoch, for code that keeps its own; ``BaseModel`` sets rates by the epoch itself."""
     if opt.lr_policy == "plateau":
-        return lr_scheduler.ReduceLROnPlateau(optimizer, mode="min", factor=0.2, threshold=0.01, patience=5)
-    return lr_scheduler.LambdaLR(optimizer, lambda done: schedules.lr_factor(opt, opt.epoch_count + done))
+        return lr_scheduler.ReduceLROnPlateau(
+            optimizer, mode="min", factor=0.2, threshold=0.01, patience=5
+        )
+    return lr_scheduler.LambdaLR(
+        optimizer, lambda done: schedules.lr_factor(opt, opt.epoch_count + done)
+    )
 
 
 def _biased(norm_layer: Callable[[int], nn.Module]) -> bool:
@@ -131,28 +169,55 @@ class ResnetGenerator(Generator):
     """c7s1-64, d128, d256, R256 x n, u128, u64, c7s1-3 with reflection padding (paper, section 7.2)."""
 
     model: nn.Sequential
-    recompute = lean = False  # keep what lies between residual blocks, and compute again; lean: 150 MB less, backward() alone
+    recompute = lean = (
+        False  # keep what lies between residual blocks, and compute again; lean: 150 MB less, backward() alone
+    )
     multiple, least = 4, 8  # two halvings; a residual block's padding needs 2x2 features
 
-    def __init__(self, input_nc: int, output_nc: int, ngf: int = 64, norm_layer=nn.BatchNorm2d, use_dropout: bool = False,
-                 n_blocks: int = 6) -> None:
+    def __init__(
+        self,
+        input_nc: int,
+        output_nc: int,
+        ngf: int = 64,
+        norm_layer=nn.BatchNorm2d,
+        use_dropout: bool = False,
+        n_blocks: int = 6,
+    ) -> None:
         super().__init__()
         bias = _biased(norm_layer)
-        layers: list[nn.Module] = [ReflectionPad(3), nn.Conv2d(input_nc, ngf, 7, bias=bias), norm_layer(ngf), nn.ReLU(True)]
+        layers: list[nn.Module] = [
+            ReflectionPad(3),
+            nn.Conv2d(input_nc, ngf, 7, bias=bias),
+            norm_layer(ngf),
+            nn.ReLU(True),
+        ]
         for c in (ngf, 2 * ngf):
-            layers += [nn.Conv2d(c, 2 * c, 3, stride=2, padding=1, bias=bias), norm_layer(2 * c), nn.ReLU(True)]
+            layers += [
+                nn.Conv2d(c, 2 * c, 3, stride=2, padding=1, bias=bias),
+                norm_layer(2 * c),
+                nn.ReLU(True),
+            ]
         layers += [ResnetBlock(4 * ngf, norm_layer, use_dropout, bias) for _ in range(n_blocks)]
         for c in (4 * ngf, 2 * ngf):
-            layers += [nn.ConvTranspose2d(c, c // 2, 3, stride=2, padding=1, output_padding=1, bias=bias),
-                       norm_layer(c // 2), nn.ReLU(True)]
-        self.model = nn.Sequential(*layers, ReflectionPad(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh())
+            layers += [
+                nn.ConvTranspose2d(c, c // 2, 3, stride=2, padding=1, output_padding=1, bias=bias),
+                norm_layer(c // 2),
+                nn.ReLU(True),
+            ]
+        self.model = nn.Sequential(
+            *layers, ReflectionPad(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh()
+        )
 
     def run(self, x: torch.Tensor) -> torch.Tensor:
         if not (self.recompute and torch.is_grad_enabled()):
             return self.model(x)
         lean = self.lean and not torch.compiler.is_compiling()
         blocks = [i for i, part in enumerate(self.model) if isinstance(part, ResnetBlock)]
-        for part in (self.model[: blocks[0]], *(self.model[i] for i in blocks), self.model[blocks[-1] + 1 :]):
+        for part in (
+            self.model[: blocks[0]],
+            *(self.model[i] for i in blocks),
+            self.model[blocks[-1] + 1 :],
+        ):
             hidden = lean and not x.requires_grad and next(self.parameters()).requires_grad
             x = checkpoint(part, x.detach().requires_grad_() if hidden else x, use_reentrant=lean)
         return x
@@ -163,22 +228,40 @@ class ResnetBlock(nn.Module):
 
     def __init__(self, channels: int, norm_layer, use_dropout: bool, bias: bool) -> None:
         super().__init__()
+
         def conv() -> list[nn.Module]:
-            return [ReflectionPad(1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(channels)]
-        self.conv_block = nn.Sequential(*conv(), nn.ReLU(True), *([nn.Dropout(0.5)] if use_dropout else []), *conv())
+            return [
+                ReflectionPad(1),
+                nn.Conv2d(channels, channels, 3, bias=bias),
+                norm_layer(channels),
+            ]
+
+        self.conv_block = nn.Sequential(
+            *conv(), nn.ReLU(True), *([nn.Dropout(0.5)] if use_dropout else []), *conv()
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y, hooks = self.conv_block(x), self.conv_block._forward_hooks or self.conv_block[-1]._forward_hooks
+        y, hooks = (
+            self.conv_block(x),
+            self.conv_block._forward_hooks or self.conv_block[-1]._forward_hooks,
+        )
         return x + y if hooks else y.add_(x)  # which nothing else keeps
 
 
 class UnetGenerator(Generator):
     """Encoder and decoder with skip connections (pix2pix): ``num_downs`` halvings, so 7 reach 1x1 from 128x128."""
 
-    def __init__(self, input_nc: int, output_nc: int, num_downs: int, ngf: int = 64, norm_layer=nn.BatchNorm2d,
-                 use_dropout: bool = False) -> None:
+    def __init__(
+        self,
+        input_nc: int,
+        output_nc: int,
+        num_downs: int,
+        ngf: int = 64,
+        norm_layer=nn.BatchNorm2d,
+        use_dropout: bool = False,
+    ) -> None:
         super().__init__()
-        self.multiple = self.least = 2 ** num_downs
+        self.multiple = self.least = 2**num_downs
         block = UnetBlock(8 * ngf, 8 * ngf, norm_layer=norm_layer)
         for _ in range(num_downs - 5):
             block = UnetBlock(8 * ngf, 8 * ngf, block, norm_layer, use_dropout)
@@ -190,21 +273,42 @@ class UnetGenerator(Generator):
 class UnetBlock(nn.Module):
     """Down, the block inside, up; joined with its own input, but for the outermost (the one with ``input_nc``)."""
 
-    def __init__(self, outer_nc: int, inner_nc: int, inside: UnetBlock | None = None, norm_layer=nn.BatchNorm2d,
-                 use_dropout: bool = False, input_nc: int | None = None) -> None:
+    def __init__(
+        self,
+        outer_nc: int,
+        inner_nc: int,
+        inside: UnetBlock | None = None,
+        norm_layer=nn.BatchNorm2d,
+        use_dropout: bool = False,
+        input_nc: int | None = None,
+    ) -> None:
         super().__init__()
         self.outermost = input_nc is not None
         bias = _biased(norm_layer)
         down = nn.Conv2d(input_nc or outer_nc, inner_nc, 4, stride=2, padding=1, bias=bias)
-        up = nn.ConvTranspose2d(2 * inner_nc if inside else inner_nc, outer_nc, 4, stride=2, padding=1,
-                                bias=bias or self.outermost)
+        up = nn.ConvTranspose2d(
+            2 * inner_nc if inside else inner_nc,
+            outer_nc,
+            4,
+            stride=2,
+            padding=1,
+            bias=bias or self.outermost,
+        )
         if self.outermost:
             assert inside is not None
             layers: list[nn.Module] = [down, inside, nn.ReLU(True), up, nn.Tanh()]
         elif inside is None:
             layers = [nn.LeakyReLU(0.2), down, nn.ReLU(True), up, norm_layer(outer_nc)]
         else:
-            layers = [nn.LeakyReLU(0.2), down, norm_layer(inner_nc), inside, nn.ReLU(True), up, norm_layer(outer_nc)]
+            layers = [
+                nn.LeakyReLU(0.2),
+                down,
+                norm_layer(inner_nc),
+                inside,
+                nn.ReLU(True),
+                up,
+                norm_layer(outer_nc),
+            ]
             layers += [nn.Dropout(0.5)] if use_dropout else []
         self.model = nn.Sequential(*layers)
 
@@ -217,20 +321,37 @@ class NLayerDiscriminator(nn.Module):
 
     apart = False
 
-    def __init__(self, input_nc: int, ndf: int = 64, n_layers: int = 3, norm_layer=nn.BatchNorm2d) -> None:
+    def __init__(
+        self, input_nc: int, ndf: int = 64, n_layers: int = 3, norm_layer=nn.BatchNorm2d
+    ) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(input_nc, ndf, 4, stride=2, padding=1), nn.LeakyReLU(0.2, True)]
-        widths = [ndf * min(2 ** n, 8) for n in range(n_layers + 1)]
+        layers: list[nn.Module] = [
+            nn.Conv2d(input_nc, ndf, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2, True),
+        ]
+        widths = [ndf * min(2**n, 8) for n in range(n_layers + 1)]
         for n in range(1, n_layers + 1):
-            layers += [nn.Conv2d(widths[n - 1], widths[n], 4, stride=2 if n < n_layers else 1, padding=1,
-                                 bias=_biased(norm_layer)), norm_layer(widths[n]), nn.LeakyReLU(0.2, True)]
+            layers += [
+                nn.Conv2d(
+                    widths[n - 1],
+                    widths[n],
+                    4,
+                    stride=2 if n < n_layers else 1,
+                    padding=1,
+                    bias=_biased(norm_layer),
+                ),
+                norm_layer(widths[n]),
+                nn.LeakyReLU(0.2, True),
+            ]
         self.model = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, padding=1))
         self.least = 3 * 2**n_layers  # smaller images leave nothing to normalise, or to convolve
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if min(x.shape[2:]) < self.least:
-            raise UserError(f"images of {x.shape[3]}x{x.shape[2]} are too small for this discriminator, which needs "
-                            f"{self.least}: give a larger --crop_size, --netD n_layers with fewer --n_layers_D, or --netD pixel")
+            raise UserError(
+                f"images of {x.shape[3]}x{x.shape[2]} are too small for this discriminator, which needs "
+                f"{self.least}: give a larger --crop_size, --netD n_layers with fewer --n_layers_D, or --netD pixel"
+            )
         return self.model(x)
 
 
@@ -242,9 +363,14 @@ class PixelDiscriminator(nn.Module):
     def __init__(self, input_nc: int, ndf: int = 64, norm_layer=nn.BatchNorm2d) -> None:
         super().__init__()
         bias = _biased(norm_layer)
-        self.net = nn.Sequential(nn.Conv2d(input_nc, ndf, 1), nn.LeakyReLU(0.2, True),
-                                 nn.Conv2d(ndf, 2 * ndf, 1, bias=bias), norm_layer(2 * ndf), nn.LeakyReLU(0.2, True),
-                                 nn.Conv2d(2 * ndf, 1, 1, bias=bias))
+        self.net = nn.Sequential(
+            nn.Conv2d(input_nc, ndf, 1),
+            nn.LeakyReLU(0.2, True),
+            nn.Conv2d(ndf, 2 * ndf, 1, bias=bias),
+            norm_layer(2 * ndf),
+            nn.LeakyReLU(0.2, True),
+            nn.Conv2d(2 * ndf, 1, 1, bias=bias),
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.net(x)

@@ -1,4 +1,5 @@
 """pix2pix (Isola, Zhu, Zhou, Efros, CVPR 2017): a conditional GAN on aligned pairs."""
+
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
@@ -23,7 +24,9 @@ class Pix2PixModel(BaseModel):
         if is_train:
             parser.set_defaults(pool_size=0, gan_mode="vanilla")
             BaseModel.add_init_options(parser, "G", "D")
-            parser.add_argument("--lambda_L1", type=float, default=100.0, help="weight of the L1 loss")
+            parser.add_argument(
+                "--lambda_L1", type=float, default=100.0, help="weight of the L1 loss"
+            )
         return parser
 
     @staticmethod
@@ -35,16 +38,37 @@ class Pix2PixModel(BaseModel):
         self.loss_names = ["G_GAN", "G_L1", "D_real", "D_fake"]
         self.visual_names = ["real_A", "fake_B", "real_B"]
         self.model_names = ["G", "D"] if self.isTrain else ["G"]
-        self.netG = networks.define_G(opt.input_nc, opt.output_nc, opt.ngf, opt.netG, opt.norm, not opt.no_dropout,
-                                      opt.init_type, opt.init_gain, self.gpu_ids)
+        self.netG = networks.define_G(
+            opt.input_nc,
+            opt.output_nc,
+            opt.ngf,
+            opt.netG,
+            opt.norm,
+            not opt.no_dropout,
+            opt.init_type,
+            opt.init_gain,
+            self.gpu_ids,
+        )
         if not self.isTrain:
             return
-        self.netD = networks.define_D(opt.input_nc + opt.output_nc, opt.ndf, opt.netD, opt.n_layers_D, opt.norm,
-                                      opt.init_type, opt.init_gain, self.gpu_ids)
+        self.netD = networks.define_D(
+            opt.input_nc + opt.output_nc,
+            opt.ndf,
+            opt.netD,
+            opt.n_layers_D,
+            opt.norm,
+            opt.init_type,
+            opt.init_gain,
+            self.gpu_ids,
+        )
         self.criterionGAN = networks.GANLoss(opt.gan_mode).to(self.device)
         self.criterionL1 = torch.nn.L1Loss()
-        self.optimizer_G = torch.optim.Adam(self.netG.parameters(), lr=opt.lr, betas=(opt.beta1, 0.999))
-        self.optimizer_D = torch.optim.Adam(self.netD.parameters(), lr=opt.lr, betas=(opt.beta1, 0.999))
+        self.optimizer_G = torch.optim.Adam(
+            self.netG.parameters(), lr=opt.lr, betas=(opt.beta1, 0.999)
+        )
+        self.optimizer_D = torch.optim.Adam(
+            self.netD.parameters(), lr=opt.lr, betas=(opt.beta1, 0.999)
+        )
         self.optimizers = [self.optimizer_G, self.optimizer_D]
         self.fake_pool = ImagePool(opt.pool_size)
 
@@ -80,6 +104,8 @@ class Pix2PixModel(BaseModel):
         loss.backward()
 
     def backward_G(self) -> None:
-        self.loss_G_GAN = self.criterionGAN(self.netD(torch.cat([self.real_A, self.fake_B], 1)), True)
+        self.loss_G_GAN = self.criterionGAN(
+            self.netD(torch.cat([self.real_A, self.fake_B], 1)), True
+        )
         self.loss_G_L1 = self.criterionL1(self.fake_B, self.real_B) * self.opt.lambda_L1
         (self.loss_G_GAN + self.loss_G_L1).backward()

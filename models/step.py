@@ -1,4 +1,5 @@
 """One training step of any model, with what the options add to it; a model knows nothing of it."""
+
 from __future__ import annotations
 
 import contextlib
@@ -32,7 +33,9 @@ class Step:
         self.guard = Guard(opt.on_nonfinite == "skip", OVERFLOWS if model.scaler else 0)
         self.at_once = model.device.type == "cpu"  # where there is nothing to wait for
         self.graphs, self.share, self.mean = 0, 1.0, distributed.Mean()
-        self.before_change: Callable[[torch.optim.Optimizer], None] = lambda optimizer: None  # to be told of each step of one
+        self.before_change: Callable[[torch.optim.Optimizer], None] = lambda optimizer: (
+            None
+        )  # to be told of each step of one
         self.accumulation = Accumulation(model) if opt.accumulate > 1 else None
         for optimizer in model.optimizers:
             fuse(optimizer)
@@ -40,30 +43,53 @@ class Step:
                 step_without_compiler(optimizer)
             optimizer.register_step_pre_hook(self._before)
             distributed.spread(weights_of(optimizer))
-        distributed.spread(value for net in model.get_networks().values() for value in net.state_dict().values())
+        distributed.spread(
+            value for net in model.get_networks().values() for value in net.state_dict().values()
+        )
         self._settle()
         for net in model.get_networks().values():
             self._prepare(net)
         for optimizer in model.optimizers:
             align(optimizer)
-        generators = {name: net.state_dict() for name, net in model.get_networks().items() if name.startswith("G")}
+        generators = {
+            name: net.state_dict()
+            for name, net in model.get_networks().items()
+            if name.startswith("G")
+        }
         if opt.ema and not generators:
-            raise UserError(f"--ema averages networks whose names begin with G; this model has {', '.join(model.get_networks())}")
-        model.ema = {f"{name}_ema": model.ema.get(f"{name}_ema") or {key: value.clone() for key, value in weights.items()}
-                     for name, weights in generators.items()} if opt.ema else {}
+            raise UserError(
+                f"--ema averages networks whose names begin with G; this model has {', '.join(model.get_networks())}"
+            )
+        model.ema = (
+            {
+                f"{name}_ema": model.ema.get(f"{name}_ema")
+                or {key: value.clone() for key, value in weights.items()}
+                for name, weights in generators.items()
+            }
+            if opt.ema
+            else {}
+        )
 
     def _settle(self) -> None:
         """What holds for the whole process."""
-        generators = [part for net in self.model.get_networks().values() for part in net.modules()
-                      if isinstance(part, ResnetGenerator)]
+        generators = [
+            part
+            for net in self.model.get_networks().values()
+            for part in net.modules()
+            if isinstance(part, ResnetGenerator)
+        ]
         if self.opt.checkpoint_activations and not generators:
-            raise UserError("--checkpoint_activations: this model has no ResNet generator of models/networks.py to recompute")
+            raise UserError(
+                "--checkpoint_activations: this model has no ResNet generator of models/networks.py to recompute"
+            )
         for net in generators:
             net.recompute = self.opt.checkpoint_activations
             net.lean = is_stock(self.model)
         if self.at_once:
             keep_memory(16 << 20)
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = not self.opt.no_tf32
+        torch.backends.cudnn.allow_tf32 = (
+            torch.backends.cuda.matmul.allow_tf32
+        ) = not self.opt.no_tf32
         if self.opt.cuda_graphs and self.model.device.type != "cuda":
             raise UsageError(f"--cuda_graphs needs a CUDA GPU, and this is {self.model.device}")
 
@@ -71,10 +97,16 @@ class Step:
         if self.opt.channels_last:
             net.to(memory_format=torch.channels_last)
         if self.opt.amp != "none":  # networks alone, so that all losses get and are float32
-            net.forward = functools.partial(_narrow, net.forward, self.model.device.type, PRECISION[self.opt.amp])
+            net.forward = functools.partial(
+                _narrow, net.forward, self.model.device.type, PRECISION[self.opt.amp]
+            )
         if self.opt.compile:
-            net.compile(backend=BACKEND, fullgraph=True, mode="reduce-overhead" if self.opt.cuda_graphs else None,
-                        dynamic=None if self.opt.preprocess in ("none", "scale_width") else False)
+            net.compile(
+                backend=BACKEND,
+                fullgraph=True,
+                mode="reduce-overhead" if self.opt.cuda_graphs else None,
+                dynamic=None if self.opt.preprocess in ("none", "scale_width") else False,
+            )
 
     def __call__(self, batch: dict, share: float = 1.0) -> None:
         """Train on ``batch``, which holds ``share`` of the images of all ranks.
@@ -93,10 +125,17 @@ class Step:
                     self.model.optimize_parameters()
         except (RuntimeError, MemoryError) as error:
             raise out_of_memory(error, self.opt, self.model.device) or error from None
-        if self.model.scaler and any(each["found_inf_per_device"] for each in self.model.scaler._per_optimizer_states.values()):
+        if self.model.scaler and any(
+            each["found_inf_per_device"]
+            for each in self.model.scaler._per_optimizer_states.values()
+        ):
             self.model.scaler.update()  # not in a step without one of an optimizer
         for name, average in self.model.ema.items():
-            blend(average, self.model.get_networks()[name.removesuffix("_ema")].state_dict(), 1 - self.opt.ema)
+            blend(
+                average,
+                self.model.get_networks()[name.removesuffix("_ema")].state_dict(),
+                1 - self.opt.ema,
+            )
         if self.opt.compile:
             self._count_graphs()
         if self.at_once:
@@ -106,7 +145,9 @@ class Step:
         """What happens to the gradients between the model's backward pass and the optimizer."""
         self.mean(weights_of(optimizer), self.share)
         if self.model.scaler:
-            self.model.scaler._per_optimizer_states.pop(id(optimizer), None)  # a model may take several steps with it
+            self.model.scaler._per_optimizer_states.pop(
+                id(optimizer), None
+            )  # a model may take several steps with it
             self.model.scaler.unscale_(optimizer)
         self.guard.watch(optimizer, self.model.get_batch_paths())
         self.before_change(optimizer)
@@ -114,7 +155,9 @@ class Step:
     def _count_graphs(self) -> None:
         graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
         if graphs > self.graphs:
-            say(f"--compile: {graphs} graphs so far, one for each network, way of use and size of images")
+            say(
+                f"--compile: {graphs} graphs so far, one for each network, way of use and size of images"
+            )
         self.graphs = graphs
 
     def check(self) -> None:
@@ -152,8 +195,14 @@ def align(optimizer: torch.optim.Optimizer) -> None:
     """Give moments the memory layout of their weights, which a saved state need not have: a fused step pairs them by address."""
     for p, state in optimizer.state.items():
         for key, value in state.items():
-            if isinstance(value, torch.Tensor) and value.shape == p.shape and value.stride() != p.stride():
-                state[key] = torch.empty_like(p, dtype=value.dtype, requires_grad=False).copy_(value)
+            if (
+                isinstance(value, torch.Tensor)
+                and value.shape == p.shape
+                and value.stride() != p.stride()
+            ):
+                state[key] = torch.empty_like(p, dtype=value.dtype, requires_grad=False).copy_(
+                    value
+                )
 
 
 @torch.no_grad()

@@ -1,4 +1,5 @@
 """One generator, applied to a folder of images."""
+
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
@@ -18,9 +19,13 @@ class TestModel(BaseModel):
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool = True) -> ArgumentParser:
         if is_train:
-            raise UsageError("--model test cannot be trained; it applies the generator of another model")
+            raise UsageError(
+                "--model test cannot be trained; it applies the generator of another model"
+            )
         parser.set_defaults(dataset_mode="single")
-        parser.add_argument("--model_suffix", default="", help="read EPOCH_net_G + this, e.g. _A for G_A")
+        parser.add_argument(
+            "--model_suffix", default="", help="read EPOCH_net_G + this, e.g. _A for G_A"
+        )
         return parser
 
     @staticmethod
@@ -28,7 +33,9 @@ class TestModel(BaseModel):
         plain = checkpoint.weights_path(opt, "G" + opt.model_suffix)
         if plain.is_file() or opt.model_suffix:
             return plain
-        trained = checkpoint.saved_options(plain.parent).get("direction", "AtoB")  # G_A maps in the direction of the training
+        trained = checkpoint.saved_options(plain.parent).get(
+            "direction", "AtoB"
+        )  # G_A maps in the direction of the training
         of_cycle = checkpoint.weights_path(opt, "G_A" if opt.direction == trained else "G_B")
         return of_cycle if of_cycle.is_file() else plain
 
@@ -36,15 +43,31 @@ class TestModel(BaseModel):
         super().__init__(opt)
         self.visual_names = ["real", "fake"]
         self.model_names = ["G" + opt.model_suffix]
-        self.netG = networks.define_G(opt.input_nc, opt.output_nc, opt.ngf, opt.netG, opt.norm, not opt.no_dropout,
-                                      opt.init_type, opt.init_gain, self.gpu_ids)
+        self.netG = networks.define_G(
+            opt.input_nc,
+            opt.output_nc,
+            opt.ngf,
+            opt.netG,
+            opt.norm,
+            not opt.no_dropout,
+            opt.init_type,
+            opt.init_gain,
+            self.gpu_ids,
+        )
         setattr(self, "netG" + opt.model_suffix, self.netG)
 
     def load_networks(self, epoch: int | str) -> None:
-        self.source = self.weights_that_tell(Namespace(**vars(self.opt) | {"epoch": str(epoch), "load_iter": 0}))
+        self.source = self.weights_that_tell(
+            Namespace(**vars(self.opt) | {"epoch": str(epoch), "load_iter": 0})
+        )
         if not self.source.is_file() and self.source.parent.is_dir() and not self.opt.model_suffix:
-            there = ", ".join(sorted(path.name for path in self.source.parent.glob("*.pth"))) or "no .pth files"
-            raise UserError(f"no file {self.source}, nor {epoch}_net_G_A.pth or {epoch}_net_G_B.pth; the folder has {there}")
+            there = (
+                ", ".join(sorted(path.name for path in self.source.parent.glob("*.pth")))
+                or "no .pth files"
+            )
+            raise UserError(
+                f"no file {self.source}, nor {epoch}_net_G_A.pth or {epoch}_net_G_B.pth; the folder has {there}"
+            )
         checkpoint.fit_state_dict(self.netG, checkpoint.load_state_dict(self.source), self.source)
         say(f"Loaded {self.source}")
 

@@ -1,4 +1,5 @@
 """A trained generator as a function, for scripts and notebooks."""
+
 from __future__ import annotations
 
 from typing import TypeVar
@@ -22,7 +23,9 @@ class Translator:
 
     def __init__(self, opt) -> None:
         if opt.model != "test":
-            raise UserError(f"--model {opt.model}: one generator translates, so leave it out (--direction BtoA takes the other)")
+            raise UserError(
+                f"--model {opt.model}: one generator translates, so leave it out (--direction BtoA takes the other)"
+            )
         self.opt = opt
         self.model = TestModel(opt)
         self.model.setup(opt)
@@ -40,17 +43,27 @@ class Translator:
         Raises UserError: it is none of these, or a tensor with too few or many channels.
         """
         if isinstance(image, torch.Tensor):
-            if image.dim() not in (3, 4) or image.shape[-3] != self.opt.input_nc or not image.is_floating_point():
-                raise UserError(f"a tensor should be (N, {self.opt.input_nc}, H, W) or ({self.opt.input_nc}, H, W) in [-1, 1], "
-                                f"not {tuple(image.shape)} of {image.dtype}")
+            if (
+                image.dim() not in (3, 4)
+                or image.shape[-3] != self.opt.input_nc
+                or not image.is_floating_point()
+            ):
+                raise UserError(
+                    f"a tensor should be (N, {self.opt.input_nc}, H, W) or ({self.opt.input_nc}, H, W) in [-1, 1], "
+                    f"not {tuple(image.shape)} of {image.dtype}"
+                )
             result = self._run(image if image.dim() == 4 else image[None])
             return result if image.dim() == 4 else result[0]
         try:
             picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
         except (AttributeError, TypeError):
-            raise UserError("an image should be a PIL image, an array of uint8 (H, W) or (H, W, C), or a tensor") from None
+            raise UserError(
+                "an image should be a PIL image, an array of uint8 (H, W) or (H, W, C), or a tensor"
+            ) from None
         if picture.mode == "F" or not all(picture.size):
-            raise UserError(f"an image should be uint8 and not empty, not {picture.mode} of {picture.width}x{picture.height}")
+            raise UserError(
+                f"an image should be uint8 and not empty, not {picture.mode} of {picture.width}x{picture.height}"
+            )
         picture = as_mode(picture, self.opt.input_nc, exif=not self.opt.no_exif)
         array = tensor2im(self._run(self.transform(picture)[None]))
         return array if isinstance(image, np.ndarray) else Image.fromarray(array)

@@ -1,4 +1,5 @@
 """How a command line is read: errors as one line, what was given apart from defaults, and values that follow from others."""
+
 from __future__ import annotations
 
 import argparse
@@ -68,18 +69,28 @@ def choose_device(gpu_ids: str) -> tuple[list[int], str]:
         if torch.cuda.is_available():
             gpu_ids = ",".join(map(str, range(ranks)))
         else:
-            return [], "mps" if torch.backends.mps.is_available() and distributed.world() == 1 else "cpu"
+            return (
+                [],
+                "mps" if torch.backends.mps.is_available() and distributed.world() == 1 else "cpu",
+            )
     try:
         ids = [i for i in (int(part) for part in gpu_ids.split(",")) if i >= 0]
     except ValueError:
-        raise UsageError(f"--gpu_ids {gpu_ids}: should be a GPU's number such as 0, or -1 for the CPU") from None
+        raise UsageError(
+            f"--gpu_ids {gpu_ids}: should be a GPU's number such as 0, or -1 for the CPU"
+        ) from None
     if not ids:
         return [], "cpu"
     if len(ids) != ranks:
-        raise UsageError(f"--gpu_ids {gpu_ids}: each process drives one GPU (processes here: {ranks}); for these GPUs: "
-                         f"torchrun --nproc_per_node {len(ids)} train.py --gpu_ids {gpu_ids} ... (docs/several_gpus.md)")
+        raise UsageError(
+            f"--gpu_ids {gpu_ids}: each process drives one GPU (processes here: {ranks}); for these GPUs: "
+            f"torchrun --nproc_per_node {len(ids)} train.py --gpu_ids {gpu_ids} ... (docs/several_gpus.md)"
+        )
     if max(ids) >= torch.cuda.device_count():
-        raise UsageError(f"--gpu_ids {gpu_ids}: {torch.cuda.device_count()} CUDA GPUs are visible here; "
-                         "leave the option out to choose a device, or give -1 for the CPU"
-                         + ", or fewer --nproc_per_node" * (ranks > 1))
+        raise UsageError(
+            f"--gpu_ids {gpu_ids}: {torch.cuda.device_count()} CUDA GPUs are visible here; "
+            "leave the option out to choose a device, or give -1 for the CPU"
+            + ", or fewer --nproc_per_node"
+            * (ranks > 1)
+        )
     return [ids[local]], f"cuda:{ids[local]}"

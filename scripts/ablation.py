@@ -10,6 +10,7 @@ too.
 Forward and backward are the paper's words for its x, which seem to be the labels (Figure 7): where B holds labels or maps, as in
 the official sets, forward is B -> A -> B.
 """
+
 from __future__ import annotations
 
 import json
@@ -41,14 +42,29 @@ def add_options(ablate: ArgumentParser, write: ArgumentParser) -> None:
     add = ablate.add_argument
     add("--dataroot", type=Path, required=True, help="folder with trainA, trainB, testA, testB")
     add("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default: 1 2 3")
-    add("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), help="default: all")
+    add(
+        "--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), help="default: all"
+    )
     add("--name", help="what the results are called (default: the dataroot's name)")
-    add("--palette", metavar="R,G,B", nargs="+", default=[], help="colours of the classes, where B holds label maps")
-    add("--work", type=Path, default=ROOT / "checkpoints" / "ablation", help="folder of the runs (default: checkpoints/ablation)")
+    add(
+        "--palette",
+        metavar="R,G,B",
+        nargs="+",
+        default=[],
+        help="colours of the classes, where B holds label maps",
+    )
+    add(
+        "--work",
+        type=Path,
+        default=ROOT / "checkpoints" / "ablation",
+        help="folder of the runs (default: checkpoints/ablation)",
+    )
     add("--dry_run", action="store_true", help="only print the commands of what is not finished")
     scoring.add_options(ablate)
     for parser in (ablate, write):
-        parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results", help="default: docs/results")
+        parser.add_argument(
+            "--out", type=Path, default=ROOT / "docs" / "results", help="default: docs/results"
+        )
 
 
 def ablate(args: Namespace) -> None:
@@ -62,9 +78,13 @@ def ablate(args: Namespace) -> None:
     args.name = args.name or args.dataroot.name
     folder = args.out / args.name
     args.segments = scoring.palette_flags(args.palette)
-    setup = {"dataset": args.dataroot.name, "train": args.train, "palette": args.palette,
-             "features": Path(args.features).name if args.features else None,
-             "network": Path(args.network).name if args.network else None}
+    setup = {
+        "dataset": args.dataroot.name,
+        "train": args.train,
+        "palette": args.palette,
+        "features": Path(args.features).name if args.features else None,
+        "network": Path(args.network).name if args.network else None,
+    }
     path = folder / "setup.json"
     if path.is_file() and (old := json.loads(path.read_text())) != setup:
         differ = [key for key in setup if old.get(key) != setup[key]]
@@ -93,9 +113,30 @@ def train_and_test(args: Namespace, variant: str, seed: int, go_on: bool = True)
     if go_on and (args.work / name / STATE).is_file():
         train = ["train.py", "--continue_train", *where]
     else:
-        train = ["train.py", "--dataroot", str(args.dataroot), *args.train, *VARIANTS[variant][1], *where, "--seed", str(seed)]
+        train = [
+            "train.py",
+            "--dataroot",
+            str(args.dataroot),
+            *args.train,
+            *VARIANTS[variant][1],
+            *where,
+            "--seed",
+            str(seed),
+        ]
     results_dir = str(args.work / "results")
-    return [train, ["test.py", "--dataroot", str(args.dataroot), *where, "--results_dir", results_dir, "--model", "cycle_gan"]]
+    return [
+        train,
+        [
+            "test.py",
+            "--dataroot",
+            str(args.dataroot),
+            *where,
+            "--results_dir",
+            results_dir,
+            "--model",
+            "cycle_gan",
+        ],
+    ]
 
 
 def one(args: Namespace, variant: str, seed: int, folder: Path) -> None:
@@ -110,11 +151,21 @@ def one(args: Namespace, variant: str, seed: int, folder: Path) -> None:
     best = json.loads((run / "best.json").read_text()) if position["validated"] else None
     if best:  # where the last epoch is the best one, the networks are the same
         last = position["validated"][0][0]
-        scores["best"] = scores["latest"] if best["epoch"] == last else measure(args, run, test, "best")
-    record = {"variant": variant, "seed": seed, "command": tidy(train_and_test(args, variant, seed, go_on=False)[0], args),
-              "commit": scoring.commit(), "machine": scoring.machine(saved_options(run)["device"]),
-              "hours": round(position["elapsed"] / 3600, 4), "images": position["total"], "best": best, "scores": scores,
-              "log": log(run)}
+        scores["best"] = (
+            scores["latest"] if best["epoch"] == last else measure(args, run, test, "best")
+        )
+    record = {
+        "variant": variant,
+        "seed": seed,
+        "command": tidy(train_and_test(args, variant, seed, go_on=False)[0], args),
+        "commit": scoring.commit(),
+        "machine": scoring.machine(saved_options(run)["device"]),
+        "hours": round(position["elapsed"] / 3600, 4),
+        "images": position["total"],
+        "best": best,
+        "scores": scores,
+        "log": log(run),
+    }
     write_atomically(folder / f"{variant}-{seed}.json", json.dumps(record, indent=1).encode())
 
 
@@ -128,26 +179,37 @@ def measure(args: Namespace, run: Path, test: list[str], epoch: str) -> scoring.
     out = run / f"scores_{epoch}"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
-    for argv in scoring.commands(images_of(args, run, epoch), args.dataroot, "test", paired(args.dataroot), args, out):
+    for argv in scoring.commands(
+        images_of(args, run, epoch), args.dataroot, "test", paired(args.dataroot), args, out
+    ):
         scoring.execute(argv)
     return scoring.collect(out)
 
 
 def tidy(argv: list[str], args: Namespace) -> str:
     """The command with folders as a reader has them."""
-    return scoring.shown(argv).replace(str(args.dataroot), f"datasets/{args.dataroot.name}").replace(
-        str(args.work), "checkpoints/ablation")
+    return (
+        scoring.shown(argv)
+        .replace(str(args.dataroot), f"datasets/{args.dataroot.name}")
+        .replace(str(args.work), "checkpoints/ablation")
+    )
 
 
 def paired(dataroot: Path) -> bool:
     """Whether the test images are pairs by name."""
-    A, B = ({stem(path) for path in make_dataset(str(dataroot / f"test{domain}"))} for domain in "AB")
+    A, B = (
+        {stem(path) for path in make_dataset(str(dataroot / f"test{domain}"))} for domain in "AB"
+    )
     return A == B
 
 
 def log(run: Path) -> list[str]:
     """Lines of the loss log: all validations, and a few of the others."""
-    lines = [line.strip() for line in (run / "loss_log.txt").read_text().splitlines() if line.startswith("(epoch")]
+    lines = [
+        line.strip()
+        for line in (run / "loss_log.txt").read_text().splitlines()
+        if line.startswith("(epoch")
+    ]
     losses = [line for line in lines if "val_" not in line]
     kept = set(losses[:: 1 + len(losses) // POINTS] + losses[-1:])
     return [re.sub(r", time: .*?\)", ")", line) for line in lines if "val_" in line or line in kept]
@@ -155,11 +217,29 @@ def log(run: Path) -> list[str]:
 
 def picture(images: Path, dataroot: Path, folder: Path, variant: str) -> None:
     """The same few test images for each variant: above A -> B, below B -> A; and once what they are and should be."""
-    names = {domain: [Path(path).stem for path in make_dataset(str(dataroot / f"test{domain}"))] for domain in "AB"}
-    chosen = {domain: [found[i * len(found) // TILES] for i in range(TILES)] for domain, found in names.items()}
-    rows = {f"{variant}.png": (("A", "fake_B"), ("B", "fake_A")), "input.png": (("A", "real_A"), ("B", "real_B"))}
+    names = {
+        domain: [Path(path).stem for path in make_dataset(str(dataroot / f"test{domain}"))]
+        for domain in "AB"
+    }
+    chosen = {
+        domain: [found[i * len(found) // TILES] for i in range(TILES)]
+        for domain, found in names.items()
+    }
+    rows = {
+        f"{variant}.png": (("A", "fake_B"), ("B", "fake_A")),
+        "input.png": (("A", "real_A"), ("B", "real_B")),
+    }
     for file, kinds in rows.items():
-        tiles = [[read_image(str(images / f"{name}_{label}.png")).resize((96, 96), Image.Resampling.BICUBIC)
-                  for name in chosen[domain]] for domain, label in kinds]
-        sheet = np.concatenate([np.concatenate([np.asarray(tile) for tile in row], 1) for row in tiles])
+        tiles = [
+            [
+                read_image(str(images / f"{name}_{label}.png")).resize(
+                    (96, 96), Image.Resampling.BICUBIC
+                )
+                for name in chosen[domain]
+            ]
+            for domain, label in kinds
+        ]
+        sheet = np.concatenate(
+            [np.concatenate([np.asarray(tile) for tile in row], 1) for row in tiles]
+        )
         Image.fromarray(sheet).save(folder / file, optimize=True)

@@ -7,6 +7,7 @@ table gives medians, and beside them how many times as fast a variant is as the 
 all threads together computed. Peak memory is that of the whole process (on CUDA: what PyTorch had allocated). In full about ten
 minutes on 2 cores.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -44,8 +45,14 @@ from scripts.benchmark_cases import (  # noqa: E402
 from util.checkpoint import write_atomically  # noqa: E402
 from util.console import Progress, UserError, run_main, say  # noqa: E402
 
-COLUMNS = (("ms", "ms", 10, 1), ("times", "times", 7, 2), ("processor_ms", "processor", 10, 1),  # key, title, width, digits
-           ("images_per_s", "images/s", 9, 2), ("peak_MB", "peak MB", 9, 0), ("operations", "operations", 11, 0))
+COLUMNS = (
+    ("ms", "ms", 10, 1),
+    ("times", "times", 7, 2),
+    ("processor_ms", "processor", 10, 1),  # key, title, width, digits
+    ("images_per_s", "images/s", 9, 2),
+    ("peak_MB", "peak MB", 9, 0),
+    ("operations", "operations", 11, 0),
+)
 
 
 @dataclass
@@ -90,11 +97,19 @@ class Variant:
     def end(self) -> dict[str, Any]:
         """The row, when its process has ended."""
         if "error" not in self.row:
-            median = {key: statistics.median(each[key] for each in self.figures) for key in self.figures[0]}
+            median = {
+                key: statistics.median(each[key] for each in self.figures)
+                for key in self.figures[0]
+            }
             seconds, images = median.pop("seconds"), median.pop("images", 0)
             self.pipe.send(False)
-            self.row |= {"ms": seconds * 1e3, "images_per_s": images / seconds if images else None, "peak_MB": self.receive(),
-                         **median, "all_ms": [each["seconds"] * 1e3 for each in self.figures]}
+            self.row |= {
+                "ms": seconds * 1e3,
+                "images_per_s": images / seconds if images else None,
+                "peak_MB": self.receive(),
+                **median,
+                "all_ms": [each["seconds"] * 1e3 for each in self.figures],
+            }
         self.pipe.close()  # which ends a process that waits
         self.process.join()
         return self.row
@@ -110,11 +125,15 @@ def work(pipe, build: Callable, args: tuple) -> None:
                 start = time.perf_counter()
                 figures = once()
                 pipe.send({"seconds": time.perf_counter() - start, **figures})
-        pipe.send(peak() if "torch" in sys.modules else None)  # else a program of its own is measured
+        pipe.send(
+            peak() if "torch" in sys.modules else None
+        )  # else a program of its own is measured
     except EOFError:  # the measuring was broken off
         return
     except Exception as error:
-        pipe.send(error if isinstance(error, UserError) else UserError(f"{type(error).__name__}: {error}"))
+        pipe.send(
+            error if isinstance(error, UserError) else UserError(f"{type(error).__name__}: {error}")
+        )
 
 
 def peak() -> float:
@@ -122,13 +141,18 @@ def peak() -> float:
     import torch
 
     from models.memory import peak_of_process
-    status = Path("/proc/self/status")  # on Linux; getrusage there counts what the parent had when it started this process
+
+    status = Path(
+        "/proc/self/status"
+    )  # on Linux; getrusage there counts what the parent had when it started this process
     own = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.is_file() else None
     on_gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
     return (on_gpu or (int(own[1]) * 1024 if own else peak_of_process())) / 2**20
 
 
-def measure(section: str, variants: list[Variant], rounds: int, untimed: int = 1) -> Iterator[dict[str, Any]]:
+def measure(
+    section: str, variants: list[Variant], rounds: int, untimed: int = 1
+) -> Iterator[dict[str, Any]]:
     """Rows of a group, each as soon as it is complete; the variants take turns, in ``untimed`` rounds first."""
     progress = Progress(len(variants) * (1 + untimed + rounds), section)
     running = []
@@ -160,29 +184,65 @@ SMALL = ("--load_size", "64", "--crop_size", "64", "--ngf", "16")
 
 
 def steps(folder: Path, fast: bool) -> Iterator[Group]:
-    yield [Variant("64x64, ngf 16, official way", step, ("official", folder, *SMALL)),
-           Variant("  train.py", step, ("ours", folder, *SMALL))], 3 if fast else 15
+    yield (
+        [
+            Variant("64x64, ngf 16, official way", step, ("official", folder, *SMALL)),
+            Variant("  train.py", step, ("ours", folder, *SMALL)),
+        ],
+        3 if fast else 15,
+    )
     if not fast:
         import torch
-        more = ["", "--checkpoint_activations", *(["--amp bf16 --channels_last"] if torch.cuda.is_available() else [])]
-        yield [Variant("256x256, defaults, official way", step, ("official", folder)),
-               *(Variant("  " + (args or "train.py"), step, ("ours", folder, *args.split())) for args in more)], 5
+
+        more = [
+            "",
+            "--checkpoint_activations",
+            *(["--amp bf16 --channels_last"] if torch.cuda.is_available() else []),
+        ]
+        yield (
+            [
+                Variant("256x256, defaults, official way", step, ("official", folder)),
+                *(
+                    Variant("  " + (args or "train.py"), step, ("ours", folder, *args.split()))
+                    for args in more
+                ),
+            ],
+            5,
+        )
 
 
 def inputs(folder: Path, fast: bool) -> Iterator[Group]:
     workers = min(2, os.cpu_count() or 1)
     for size in (256,) if fast else (256, 600):
         data = jpegs(folder / f"jpegs{size}", size, 20 if fast else 200)
-        yield [Variant(f"{size}x{size}, Pillow + torchvision", plain_loading, (data, workers)),
-               Variant("  train.py", loading, (data, workers)),
-               *([Variant("  --jpeg_draft", loading, (data, workers, "--jpeg_draft"))] if size >= 572 else []),
-               Variant("  --cache_images", loading, (data, workers, "--cache_images", str(folder / "cache")))], 3 if fast else 5
+        yield (
+            [
+                Variant(f"{size}x{size}, Pillow + torchvision", plain_loading, (data, workers)),
+                Variant("  train.py", loading, (data, workers)),
+                *(
+                    [Variant("  --jpeg_draft", loading, (data, workers, "--jpeg_draft"))]
+                    if size >= 572
+                    else []
+                ),
+                Variant(
+                    "  --cache_images",
+                    loading,
+                    (data, workers, "--cache_images", str(folder / "cache")),
+                ),
+            ],
+            3 if fast else 5,
+        )
 
 
 def outputs(folder: Path, fast: bool) -> Iterator[Group]:
     jpegs(folder / "output" / "data", 256, 10 if fast else 40)
-    yield [Variant("one by one, Pillow's PNG", testing, (folder / "output", True)),
-           Variant("test.py", testing, (folder / "output", False))], 2 if fast else 3
+    yield (
+        [
+            Variant("one by one, Pillow's PNG", testing, (folder / "output", True)),
+            Variant("test.py", testing, (folder / "output", False)),
+        ],
+        2 if fast else 3,
+    )
 
 
 def saves(folder: Path, fast: bool) -> Iterator[Group]:
@@ -191,42 +251,82 @@ def saves(folder: Path, fast: bool) -> Iterator[Group]:
 
 
 def processes(folder: Path, fast: bool) -> Iterator[Group]:
-    yield [Variant(f"{count} x 1 thread, an image", ranks, (folder, count, 16 if fast else 48, *SMALL))
-           for count in (1, 2)], 1 if fast else 3, 0
+    yield (
+        [
+            Variant(
+                f"{count} x 1 thread, an image", ranks, (folder, count, 16 if fast else 48, *SMALL)
+            )
+            for count in (1, 2)
+        ],
+        1 if fast else 3,
+        0,
+    )
 
 
 def starts(folder: Path, fast: bool) -> Iterator[Group]:
-    for variant in (Variant("train.py --help", program, ("train.py", "--help")),
-                    Variant("python -c 'import torch'", program, ("-c", "import torch")),
-                    Variant("train.py until step 1 (tiny)", first_step, (folder,))):
+    for variant in (
+        Variant("train.py --help", program, ("train.py", "--help")),
+        Variant("python -c 'import torch'", program, ("-c", "import torch")),
+        Variant("train.py until step 1 (tiny)", first_step, (folder,)),
+    ):
         yield [variant], 2 if fast else 3
 
 
 SECTIONS: dict[str, Callable[[Path, bool], Iterator[Group]]] = {  # one is added here
-    "step": steps, "input": inputs, "output": outputs, "saving": saves, "ranks": processes, "start-up": starts}
+    "step": steps,
+    "input": inputs,
+    "output": outputs,
+    "saving": saves,
+    "ranks": processes,
+    "start-up": starts,
+}
 
 
 def machine() -> dict[str, Any]:
     import torch
+
     info = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"cpu": found[1] if found else platform.processor(), "cores": cores, "threads": torch.get_num_threads(),
-            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-            "python": platform.python_version(), "torch": torch.__version__, "load": os.getloadavg()[0]}
+    return {
+        "cpu": found[1] if found else platform.processor(),
+        "cores": cores,
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "load": os.getloadavg()[0],
+    }
 
 
 def show(row: dict[str, Any]) -> None:
-    cells = "".join(f"{row[key]:>{width},.{digits}f}" if row.get(key) else " " * width for key, _, width, digits in COLUMNS)
-    more = "  copying {MB:,.0f} MB alone {copying_ms:.1f} ms, written after {written_after_s:.2f} s".format(**row) \
-        if "copying_ms" in row else ""
+    cells = "".join(
+        f"{row[key]:>{width},.{digits}f}" if row.get(key) else " " * width
+        for key, _, width, digits in COLUMNS
+    )
+    more = (
+        "  copying {MB:,.0f} MB alone {copying_ms:.1f} ms, written after {written_after_s:.2f} s".format(
+            **row
+        )
+        if "copying_ms" in row
+        else ""
+    )
     say(f"{row['section']:10}{row['variant']:34}{row.get('error') or cells + more}".rstrip())
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="small cases only, few rounds")
-    parser.add_argument("--only", nargs="+", default=SECTIONS, choices=SECTIONS, metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=SECTIONS,
+        choices=SECTIONS,
+        metavar="SECTION",
+        help=", ".join(SECTIONS),
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures there")
     opt = parser.parse_args()
     found: dict[str, Any] = {"machine": machine(), "rows": []}
@@ -239,7 +339,9 @@ def main() -> None:
                     show(row)
                     found["rows"].append(row)
                     if opt.json:  # what there is, should the rest be broken off
-                        write_atomically(opt.json, (json.dumps(found, indent=1) + "\n").encode(), "--json")
+                        write_atomically(
+                            opt.json, (json.dumps(found, indent=1) + "\n").encode(), "--json"
+                        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """The step of train.py for ``scripts/benchmark.py``, and beside it the same step computed the way the official code does it."""
+
 from __future__ import annotations
 
 import contextlib
@@ -25,9 +26,22 @@ def training(folder: Path, *args: str) -> tuple[Any, Any, Any]:
     from models import create_model
     from options.train_options import TrainOptions
     from util.seeds import seed_everything
+
     with quiet():
-        opt = TrainOptions().parse(["--dataroot", str(ROOT / "datasets/atlas"), "--checkpoints_dir", str(folder),
-                                    "--name", "bench", "--num_threads", "0", *QUIET, *args])
+        opt = TrainOptions().parse(
+            [
+                "--dataroot",
+                str(ROOT / "datasets/atlas"),
+                "--checkpoints_dir",
+                str(folder),
+                "--name",
+                "bench",
+                "--num_threads",
+                "0",
+                *QUIET,
+                *args,
+            ]
+        )
         seed_everything(opt.seed)
         model = create_model(opt)
         model.setup(opt)
@@ -45,7 +59,9 @@ class Count(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def stepping(opt: Namespace, step: Callable[[dict], None], batch: dict) -> tuple[Once, dict[str, Any]]:
+def stepping(
+    opt: Namespace, step: Callable[[dict], None], batch: dict
+) -> tuple[Once, dict[str, Any]]:
     """``step(batch)``, on a batch that lies ready: as many in a row as take a second, for a training that goes on finds its
     caches as it left them. The first measurement counts operations, and should not be timed."""
     count = Count()
@@ -62,8 +78,12 @@ def stepping(opt: Namespace, step: Callable[[dict], None], batch: dict) -> tuple
     def once() -> dict[str, float]:
         with contextlib.nullcontext() if count.operations else count:
             seconds, processor = steps(in_a_row if count.operations else 1)
-        return {"images": opt.batch_size * opt.accumulate, "operations": count.operations, "seconds": seconds,
-                "processor_ms": 1e3 * processor}
+        return {
+            "images": opt.batch_size * opt.accumulate,
+            "operations": count.operations,
+            "seconds": seconds,
+            "processor_ms": 1e3 * processor,
+        }
 
     step(batch)  # in which Adam makes its moments
     in_a_row = max(1, min(20, round(1 / steps(1)[0])))
@@ -73,6 +93,7 @@ def stepping(opt: Namespace, step: Callable[[dict], None], batch: dict) -> tuple
 def ours(folder: Path, *args: str) -> tuple[Once, dict[str, Any]]:
     """What train.py does between taking a batch and reporting."""
     from models.step import Step
+
     opt, dataset, model = training(folder, *args)
     return stepping(opt, Step(opt, model), next(iter(dataset)))
 
@@ -93,14 +114,21 @@ class OfficialWay:
     """
 
     def __init__(self, opt: Namespace, weights: Mapping[str, Mapping[str, torch.Tensor]]) -> None:
-        self.opt, self.nets = opt, {name: resnet(opt.ngf) if name[0] == "G" else patchgan(opt.ndf) for name in weights}
+        self.opt, self.nets = (
+            opt,
+            {name: resnet(opt.ngf) if name[0] == "G" else patchgan(opt.ndf) for name in weights},
+        )
         for name, net in self.nets.items():
             net.load_state_dict(weights[name])
             net.to(opt.device)
-        self.G_A, self.G_B, self.D_A, self.D_B = (self.nets[name] for name in ("G_A", "G_B", "D_A", "D_B"))
+        self.G_A, self.G_B, self.D_A, self.D_B = (
+            self.nets[name] for name in ("G_A", "G_B", "D_A", "D_B")
+        )
         adam = {"lr": opt.lr, "betas": (opt.beta1, 0.999)}
-        self.optimizer_G, self.optimizer_D = (torch.optim.Adam(chain(a.parameters(), b.parameters()), **adam)
-                                              for a, b in ((self.G_A, self.G_B), (self.D_A, self.D_B)))
+        self.optimizer_G, self.optimizer_D = (
+            torch.optim.Adam(chain(a.parameters(), b.parameters()), **adam)
+            for a, b in ((self.G_A, self.G_B), (self.D_A, self.D_B))
+        )
         self.pool_A, self.pool_B = ImagePool(opt.pool_size), ImagePool(opt.pool_size)
         self.labels = {real: torch.tensor(float(real), device=opt.device) for real in (True, False)}
 
@@ -117,14 +145,22 @@ class OfficialWay:
         self.optimizer_G.zero_grad()
         self.idt_A, self.idt_B = self.G_A(y), self.G_B(x)
         a, b, identity = self.opt.lambda_A, self.opt.lambda_B, self.opt.lambda_identity
-        loss = self.gan(self.D_A(self.fake_B), True) + self.gan(self.D_B(self.fake_A), True) \
-            + F.l1_loss(self.rec_A, x) * a + F.l1_loss(self.rec_B, y) * b \
-            + F.l1_loss(self.idt_A, y) * b * identity + F.l1_loss(self.idt_B, x) * a * identity
+        loss = (
+            self.gan(self.D_A(self.fake_B), True)
+            + self.gan(self.D_B(self.fake_A), True)
+            + F.l1_loss(self.rec_A, x) * a
+            + F.l1_loss(self.rec_B, y) * b
+            + F.l1_loss(self.idt_A, y) * b * identity
+            + F.l1_loss(self.idt_B, x) * a * identity
+        )
         loss.backward()
         self.optimizer_G.step()
         self._thaw(True)
         self.optimizer_D.zero_grad()
-        for net, real, fake in ((self.D_A, y, self.pool_B.query(self.fake_B)), (self.D_B, x, self.pool_A.query(self.fake_A))):
+        for net, real, fake in (
+            (self.D_A, y, self.pool_B.query(self.fake_B)),
+            (self.D_B, x, self.pool_A.query(self.fake_A)),
+        ):
             ((self.gan(net(real), True) + self.gan(net(fake.detach()), False)) * 0.5).backward()
         self.optimizer_D.step()
 
@@ -147,8 +183,16 @@ class Net(nn.Module):
 class Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
-        half = [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels)]
-        again = [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels)]
+        half = [
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3),
+            nn.InstanceNorm2d(channels),
+        ]
+        again = [
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3),
+            nn.InstanceNorm2d(channels),
+        ]
         self.conv_block = nn.Sequential(*half, nn.ReLU(True), *again)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -157,23 +201,43 @@ class Residual(nn.Module):
 
 def resnet(width: int, blocks: int = 9) -> Net:
     """c7s1-64, d128, d256, R256 x 9, u128, u64, c7s1-3."""
+
     def layers() -> Iterator[nn.Module]:
-        yield from (nn.ReflectionPad2d(3), nn.Conv2d(3, width, 7), nn.InstanceNorm2d(width), nn.ReLU(True))
+        yield from (
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(3, width, 7),
+            nn.InstanceNorm2d(width),
+            nn.ReLU(True),
+        )
         for c in (width, 2 * width):
-            yield from (nn.Conv2d(c, 2 * c, 3, stride=2, padding=1), nn.InstanceNorm2d(2 * c), nn.ReLU(True))
+            yield from (
+                nn.Conv2d(c, 2 * c, 3, stride=2, padding=1),
+                nn.InstanceNorm2d(2 * c),
+                nn.ReLU(True),
+            )
         yield from (Residual(4 * width) for _ in range(blocks))
         for c in (4 * width, 2 * width):
-            yield from (nn.ConvTranspose2d(c, c // 2, 3, stride=2, padding=1, output_padding=1), nn.InstanceNorm2d(c // 2),
-                        nn.ReLU(True))
+            yield from (
+                nn.ConvTranspose2d(c, c // 2, 3, stride=2, padding=1, output_padding=1),
+                nn.InstanceNorm2d(c // 2),
+                nn.ReLU(True),
+            )
         yield from (nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh())
+
     return Net(layers())
 
 
 def patchgan(width: int) -> Net:
     """C64-C128-C256-C512, of which the last has stride 1."""
+
     def layers() -> Iterator[nn.Module]:
         yield from (nn.Conv2d(3, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2, True))
         for c, stride in ((width, 2), (2 * width, 2), (4 * width, 1)):
-            yield from (nn.Conv2d(c, 2 * c, 4, stride=stride, padding=1), nn.InstanceNorm2d(2 * c), nn.LeakyReLU(0.2, True))
+            yield from (
+                nn.Conv2d(c, 2 * c, 4, stride=stride, padding=1),
+                nn.InstanceNorm2d(2 * c),
+                nn.LeakyReLU(0.2, True),
+            )
         yield nn.Conv2d(8 * width, 1, 4, padding=1)
+
     return Net(layers())

@@ -3,6 +3,7 @@
 SHA-256 and exact sizes are those that TensorFlow Datasets records for the same archives; image counts are those it measured.
 Where nothing is recorded, the first download writes the checksum beside the result and later ones are held to it.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -14,11 +15,15 @@ OFFICIAL = "efrosgans.eecs.berkeley.edu"
 OLD = "https://people.eecs.berkeley.edu/~taesung_park/CycleGAN"
 # kind: path below the host (a mirror has the same), file ending, older places with all files of the kind in one folder
 Place = tuple[str, str, tuple[str, ...]]
-DATASETS: dict[str, Place] = {"cyclegan": ("cyclegan/datasets", ".zip", (f"{OLD}/datasets",)),
-                              "pix2pix": ("pix2pix/datasets", ".tar.gz", ())}
-MODELS: dict[str, Place] = {"cyclegan": ("cyclegan/pretrained_models", ".pth", ()),
-                            "pix2pix": ("pix2pix/models-pytorch", ".pth", ()),
-                            "lua": ("cyclegan/models", ".t7", (f"{OLD}/models",))}
+DATASETS: dict[str, Place] = {
+    "cyclegan": ("cyclegan/datasets", ".zip", (f"{OLD}/datasets",)),
+    "pix2pix": ("pix2pix/datasets", ".tar.gz", ()),
+}
+MODELS: dict[str, Place] = {
+    "cyclegan": ("cyclegan/pretrained_models", ".pth", ()),
+    "pix2pix": ("pix2pix/models-pytorch", ".pth", ()),
+    "lua": ("cyclegan/models", ".t7", (f"{OLD}/models",)),
+}
 SPLITS = {"cyclegan": ("trainA", "trainB", "testA", "testB"), "pix2pix": ("train", "val", "test")}
 MIB = 2**20
 
@@ -48,11 +53,16 @@ class Item:
 
 
 SOURCES = {
-    "imagenet": "ImageNet photos: research only, not commercial", "flickr": "Flickr photos: the rights are their makers'",
-    "art": "paintings from wikiart.org, Flickr photos: the rights are their makers'", "maps": "Google Maps: its terms",
-    "facades": "CMP Facade Database: its terms", "zappos": "UT Zappos50K: research only, not commercial",
-    "amazon": "Amazon product photos: no licence stated", "night": "Transient Attributes photos: their terms",
-    "efros": "photos by A. Efros: no licence stated", "-": "not stated",
+    "imagenet": "ImageNet photos: research only, not commercial",
+    "flickr": "Flickr photos: the rights are their makers'",
+    "art": "paintings from wikiart.org, Flickr photos: the rights are their makers'",
+    "maps": "Google Maps: its terms",
+    "facades": "CMP Facade Database: its terms",
+    "zappos": "UT Zappos50K: research only, not commercial",
+    "amazon": "Amazon product photos: no licence stated",
+    "night": "Transient Attributes photos: their terms",
+    "efros": "photos by A. Efros: no licence stated",
+    "-": "not stated",
 }
 # kind, name, bytes (about: ~MiB, from third parties), SHA-256, images in each folder (about: ~pairs), source
 _DATASETS = """
@@ -79,7 +89,8 @@ pix2pix maps ~239 - 1096 maps
 """
 _CYCLEGAN_MODELS = (
     "apple2orange orange2apple summer2winter_yosemite winter2summer_yosemite horse2zebra zebra2horse monet2photo style_monet "
-    "style_cezanne style_ukiyoe style_vangogh sat2map map2sat facades_photo2label facades_label2photo iphone2dslr_flower")
+    "style_cezanne style_ukiyoe style_vangogh sat2map map2sat facades_photo2label facades_label2photo iphone2dslr_flower"
+)
 _MODELS = {  # kind: MiB (from the number of parameters), names
     "cyclegan": (43.5, _CYCLEGAN_MODELS + " cityscapes_photo2label cityscapes_label2photo"),
     "pix2pix": (208, "edges2shoes sat2map map2sat facades_label2photo day2night"),
@@ -92,12 +103,23 @@ def _dataset(line: str) -> Item:
     bytes_ = int(float(size[1:]) * MIB) if size[0] == "~" else int(size.replace("-", "0"))
     images = tuple(map(int, counts.split("/"))) if counts[0] not in "-~" else ()
     about = f"about {counts[1:]} pairs" if counts[0] == "~" else ""
-    return Item(kind, name, DATASETS[kind], bytes_, sha256.strip("-"), images, SOURCES[source], about)
+    return Item(
+        kind, name, DATASETS[kind], bytes_, sha256.strip("-"), images, SOURCES[source], about
+    )
 
 
 ALL_DATASETS = [_dataset(line) for line in _DATASETS.strip().splitlines()]
-ALL_MODELS = [Item(kind, name, MODELS[kind], int(mib * MIB), source="no terms of their own; the official code is BSD")
-              for kind, (mib, names) in _MODELS.items() for name in names.split()]
+ALL_MODELS = [
+    Item(
+        kind,
+        name,
+        MODELS[kind],
+        int(mib * MIB),
+        source="no terms of their own; the official code is BSD",
+    )
+    for kind, (mib, names) in _MODELS.items()
+    for name in names.split()
+]
 
 
 def find(items: list[Item], name: str, kind: str | None) -> Item:
@@ -110,14 +132,24 @@ def find(items: list[Item], name: str, kind: str | None) -> Item:
     if not found:
         kinds = [item.kind for item in items if item.name == name]
         near = get_close_matches(name, [item.name for item in items], 1)
-        hint = f"it is of --kind {kinds[0]}. " if kinds else f"did you mean {near[0]}? " if near else ""
-        raise UsageError(f"nothing{f' of --kind {kind}' if kind else ''} is named {name}; {hint}--list shows all names")
+        hint = (
+            f"it is of --kind {kinds[0]}. "
+            if kinds
+            else f"did you mean {near[0]}? "
+            if near
+            else ""
+        )
+        raise UsageError(
+            f"nothing{f' of --kind {kind}' if kind else ''} is named {name}; {hint}--list shows all names"
+        )
     return found[0]
 
 
 def _row(item: Item) -> tuple[str, ...]:
     size = f"{'' if item.sha256 else '~'}{item.size / MIB:.1f} MiB" if item.size else "not known"
-    images = ", ".join(f"{split} {n}" for split, n in zip(SPLITS.get(item.kind, ()), item.counts, strict=False))
+    images = ", ".join(
+        f"{split} {n}" for split, n in zip(SPLITS.get(item.kind, ()), item.counts, strict=False)
+    )
     return item.name, item.kind, size, images or item.about or "-", item.source
 
 
@@ -125,4 +157,7 @@ def table(items: list[Item]) -> str:
     """All items, a line each."""
     rows = [("name", "kind", "size", "images", "source and terms"), *map(_row, items)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )

@@ -6,6 +6,7 @@ Steps are timed in turns, some with each set of sinks, so that a machine that sl
 installed are left out of the third row. Intervals are train.py's defaults if none are given; --steps is per set. "In reports" is
 what the training waits for logging, a mean over all steps; CPU ms, of all threads, also holds what it does in the background.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -32,7 +33,9 @@ BLOCK = 10  # steps in a row with the same sinks
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=200, help="steps with each set of sinks")
     args, others = parser.parse_known_args()
     if args.steps < BLOCK:
@@ -43,12 +46,22 @@ def main() -> None:
         everything = {"no_html": False, **{f"use_{name}": True for name in extras}}
         # two sets without anything: their difference is what this measurement cannot tell
         sets: dict[str, dict] = {
-            "none": {}, "none again": {}, f"page {' '.join(extras)}": everything,
+            "none": {},
+            "none again": {},
+            f"page {' '.join(extras)}": everything,
             "visdom that never answers": {"display_id": 1, "display_port": deaf},
-            "visdom that stops answering": {"display_id": 1, "display_port": dying}}
+            "visdom that stops answering": {"display_id": 1, "display_port": dying},
+        }
         if not importlib.util.find_spec("visdom"):
             say("visdom is not installed: its two rows show nothing but a line in the log")
-        measure(opt, {name: {**QUIET, "display_server": "http://127.0.0.1", **more} for name, more in sets.items()}, args.steps)
+        measure(
+            opt,
+            {
+                name: {**QUIET, "display_server": "http://127.0.0.1", **more}
+                for name, more in sets.items()
+            },
+            args.steps,
+        )
 
 
 class Endless:
@@ -74,7 +87,9 @@ def measure(opt: Namespace, sets: dict[str, dict], count: int) -> None:
     endless.passed = endless.per_step = opt.batch_size
     opts = {name: copy.copy(opt) for name in sets}
     shown, at = {}, {}
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in sets}  # per block: seconds and CPU seconds
+    times: dict[str, list[tuple[float, float]]] = {
+        name: [] for name in sets
+    }  # per block: seconds and CPU seconds
     spent = dict.fromkeys(sets, 0.0)
     for i, (name, more) in enumerate(sets.items()):
         vars(opts[name]).update(more, name=f"set{i}")
@@ -102,13 +117,20 @@ def measure(opt: Namespace, sets: dict[str, dict], count: int) -> None:
 
 def say_table(times: dict[str, list[tuple[float, float]]], spent: dict[str, float]) -> None:
     # the median of seconds, which other programs disturb; the mean of CPU seconds
-    steps = {name: (statistics.median(b[0] for b in blocks) / BLOCK, statistics.fmean(b[1] for b in blocks) / BLOCK)
-             for name, blocks in times.items()}
+    steps = {
+        name: (
+            statistics.median(b[0] for b in blocks) / BLOCK,
+            statistics.fmean(b[1] for b in blocks) / BLOCK,
+        )
+        for name, blocks in times.items()
+    }
     base = steps["none"]
     for name, (wall, cpu) in steps.items():
         logging = spent[name] / (len(times[name]) * BLOCK)
-        say(f"{name:34} {wall * 1e3:12.2f} {wall / base[0] - 1:13.2%} {cpu * 1e3:8.2f} {cpu / base[1] - 1:13.2%} "
-            f"{logging * 1e3:8.3f} ms {logging / base[0]:8.2%}")
+        say(
+            f"{name:34} {wall * 1e3:12.2f} {wall / base[0] - 1:13.2%} {cpu * 1e3:8.2f} {cpu / base[1] - 1:13.2%} "
+            f"{logging * 1e3:8.3f} ms {logging / base[0]:8.2%}"
+        )
 
 
 @contextlib.contextmanager
@@ -122,7 +144,9 @@ def black_hole(answers: int) -> Iterator[int]:
                 held.append(server.accept()[0])
                 if len(held) <= answers:
                     held[-1].recv(4096)
-                    held[-1].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+                    held[-1].sendall(
+                        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+                    )
 
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         threading.Thread(target=serve, daemon=True).start()

@@ -7,6 +7,7 @@ Each run is killed once to four times and then left to finish. Its weights must 
 equal but for times, its files the same and its page the same. The status is 1 if anything differs. On the CPU, in a
 temporary folder (kept if anything differs).
 """
+
 from __future__ import annotations
 
 import argparse
@@ -41,11 +42,20 @@ VARIANTS = {
     "cosine": "--lr_policy cosine",
     "by_iter": "--save_by_iter",
 }
-SAVING = (".saving.json", ".state.pth.", ".latest_net_", ".1_net_", ".2_net_", ".iter_")  # files that stand there for an instant
+SAVING = (
+    ".saving.json",
+    ".state.pth.",
+    ".latest_net_",
+    ".1_net_",
+    ".2_net_",
+    ".iter_",
+)  # files that stand there for an instant
 
 # A clean process that has imported PyTorch and copies itself for each run, which saves seconds per kill.
 launcher = multiprocessing.get_context("forkserver")
-launcher.set_forkserver_preload(["torch._dynamo", "data.loader"])  # the first is what optimizers import when they step
+launcher.set_forkserver_preload(
+    ["torch._dynamo", "data.loader"]
+)  # the first is what optimizers import when they step
 
 
 def run_train(args: list[str], output: Path) -> None:
@@ -55,10 +65,13 @@ def run_train(args: list[str], output: Path) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(os.dup2(file, 1), 2)
-    sys.stdout = sys.stderr = os.fdopen(file, "w", buffering=1)  # also where this is a copy of a process with others
+    sys.stdout = sys.stderr = os.fdopen(
+        file, "w", buffering=1
+    )  # also where this is a copy of a process with others
     import torch
 
     import train
+
     torch.set_num_threads(1)
     sys.argv = ["train.py", *args]
     run_main(train.main)
@@ -92,7 +105,9 @@ class Check:
     kills: int = 0
     saving: int = 0
     runs: int = 0
-    wrong: dict[str, str] = field(default_factory=dict)  # files, weights, log, page, data, end -> the first difference
+    wrong: dict[str, str] = field(
+        default_factory=dict
+    )  # files, weights, log, page, data, end -> the first difference
 
     def __post_init__(self) -> None:
         """Make the unbroken run."""
@@ -149,7 +164,9 @@ class Check:
 
 def wait_for_steps(process, output: Path) -> None:
     """Until the last start that is noted in the output has made its first step, or ended."""
-    while process.is_alive() and not (output.exists() and "(epoch: " in output.read_text().rpartition("Starting")[2]):
+    while process.is_alive() and not (
+        output.exists() and "(epoch: " in output.read_text().rpartition("Starting")[2]
+    ):
         time.sleep(0.005)
 
 
@@ -163,7 +180,11 @@ def wait_for_save(process, folder: Path, name: str) -> None:
 def being_saved(folder: Path, which: tuple[str, ...]) -> set[tuple[str, int]]:
     """The files there that a save makes and removes again, with their times; a killed one leaves them."""
     try:
-        return {(entry.name, entry.stat().st_mtime_ns) for entry in os.scandir(folder) if entry.name.startswith(which)}
+        return {
+            (entry.name, entry.stat().st_mtime_ns)
+            for entry in os.scandir(folder)
+            if entry.name.startswith(which)
+        }
     except FileNotFoundError:
         return set()
 
@@ -173,7 +194,9 @@ def differences(whole: Path, broken: Path) -> dict[str, str]:
     import torch
 
     found = {}
-    names = [{p.relative_to(folder).as_posix() for p in folder.rglob("*")} for folder in (whole, broken)]
+    names = [
+        {p.relative_to(folder).as_posix() for p in folder.rglob("*")} for folder in (whole, broken)
+    ]
     if names[0] != names[1]:
         found["files"] = f"only one has {', '.join(sorted(names[0] ^ names[1])[:5])}"
     for name in sorted(n for n in names[0] & names[1] if re.fullmatch(r"\w+_net_\w+\.pth", n)):
@@ -186,7 +209,9 @@ def differences(whole: Path, broken: Path) -> dict[str, str]:
             found.setdefault("log", f"{a!r} became {b!r}")
     if len(log(whole)) != len(log(broken)):
         found.setdefault("log", f"{len(log(whole))} lines became {len(log(broken))}")
-    for name in sorted(n for n in names[0] & names[1] if n.startswith("web/") and (whole / n).is_file()):
+    for name in sorted(
+        n for n in names[0] & names[1] if n.startswith("web/") and (whole / n).is_file()
+    ):
         if name != "web/data.js" and (whole / name).read_bytes() != (broken / name).read_bytes():
             found.setdefault("page", name)
     if page_data(whole) != page_data(broken):
@@ -203,7 +228,10 @@ def page_data(folder: Path) -> list[list]:
         kind, *values = json.loads(f"[{line[4:-1]}]")  # run("kind", ...)
         keys = values[0] if kind == "keys" else keys
         if kind == "point":
-            timed = {3, *(4 + i for i, key in enumerate(keys) if key in ("time", "data", "logging"))}
+            timed = {
+                3,
+                *(4 + i for i, key in enumerate(keys) if key in ("time", "data", "logging")),
+            }
             values = [value for i, value in enumerate(values[0]) if i not in timed]
         if kind in ("images", "text"):
             values = values[:-1]
@@ -219,24 +247,39 @@ def log(folder: Path) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--variant", nargs="+", default=["cycle_gan"], choices=[*VARIANTS, "all"], metavar="NAME",
-                        help=f"{', '.join(VARIANTS)}, or all (default: cycle_gan)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--variant",
+        nargs="+",
+        default=["cycle_gan"],
+        choices=[*VARIANTS, "all"],
+        metavar="NAME",
+        help=f"{', '.join(VARIANTS)}, or all (default: cycle_gan)",
+    )
     parser.add_argument("--kills", type=int, default=30, help="for each variant (default: 30)")
     parser.add_argument("--seed", type=int, default=0, help="of the instants (default: 0)")
     opt = parser.parse_args()
     variants = list(VARIANTS) if "all" in opt.variant else opt.variant
     folder = Path(tempfile.mkdtemp(prefix="check_resume_"))
-    os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore:resource_tracker"}  # which killed workers leave busy
+    os.environ |= {
+        "OMP_NUM_THREADS": "1",
+        "PYTHONWARNINGS": "ignore:resource_tracker",
+    }  # which killed workers leave busy
     progress = Progress(opt.kills * len(variants), "Killing")
-    say(f"{'variant':12}{'runs':>6}{'kills':>7}{'saving':>8}  files  weights  log    page   data   verdict")
+    say(
+        f"{'variant':12}{'runs':>6}{'kills':>7}{'saving':>8}  files  weights  log    page   data   verdict"
+    )
     failed = False
     for variant in variants:
         check = Check(variant, folder / variant, random.Random(f"{opt.seed} {variant}"))
         check.break_runs(opt.kills, progress)
         parts = ("files", "weights", "log", "page", "data")
         cells = "  ".join(f"{'differ' if part in check.wrong else 'equal':5}" for part in parts)
-        say(f"{variant:12}{check.runs:6}{check.kills:7}{check.saving:8}  {cells}  {'FAILED' if check.wrong else 'exact'}")
+        say(
+            f"{variant:12}{check.runs:6}{check.kills:7}{check.saving:8}  {cells}  {'FAILED' if check.wrong else 'exact'}"
+        )
         for what, difference in check.wrong.items():
             say(f"    {what}: {difference}")
         failed |= bool(check.wrong)

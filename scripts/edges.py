@@ -7,6 +7,7 @@ Files keep their names, so that datasets/combine_A_and_B.py makes pairs of the t
 official datasets: suppressed where they are not the highest across their direction (HED), cut at --threshold, thinned, and
 without components of fewer than --small_edge pixels.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -39,13 +40,27 @@ def canny(photo: Image.Image, sigma: float) -> Array:
 def hed(photo: Image.Image, network: Callable, offset: int) -> Array:
     """Edge probabilities (H, W) of a network that takes BGR minus its mean; of several maps the last, which is the fused one."""
     import torch
+
     pad = min(BORDER, photo.width - 1, photo.height - 1)
     batch = torch.nn.functional.pad(to_batch([photo], "hed"), (pad,) * 4, mode="reflect")
     out = run(network, batch, "--hed")
-    if out.ndim != 4 or min(out.shape[-2] - pad - offset - photo.height, out.shape[-1] - pad - offset - photo.width) < 0:
-        raise UserError(f"--hed: for {tuple(batch.shape)} it gives {tuple(out.shape)}; wanted is a map of the same "
-                        "height and width")
-    return out[0, -1, pad + offset:, pad + offset:][: photo.height, : photo.width].clamp(0, 1).double().numpy()
+    if (
+        out.ndim != 4
+        or min(
+            out.shape[-2] - pad - offset - photo.height, out.shape[-1] - pad - offset - photo.width
+        )
+        < 0
+    ):
+        raise UserError(
+            f"--hed: for {tuple(batch.shape)} it gives {tuple(out.shape)}; wanted is a map of the same "
+            "height and width"
+        )
+    return (
+        out[0, -1, pad + offset :, pad + offset :][: photo.height, : photo.width]
+        .clamp(0, 1)
+        .double()
+        .numpy()
+    )
 
 
 def suppress(edges: Array) -> Array:
@@ -59,12 +74,21 @@ def suppress(edges: Array) -> Array:
     smooth = ndimage.convolve1d(ndimage.convolve1d(edges, triangle, 0), triangle, 1)
     down, right = np.gradient(smooth)
     (down2, mixed), right2 = np.gradient(down), np.gradient(right)[1]
-    angle = 0.5 * np.arctan2(2 * mixed, right2 - down2)  # of an axis of the Hessian, from right to down
-    along = right2 * np.cos(angle) ** 2 + 2 * mixed * np.sin(angle) * np.cos(angle) + down2 * np.sin(angle) ** 2
+    angle = 0.5 * np.arctan2(
+        2 * mixed, right2 - down2
+    )  # of an axis of the Hessian, from right to down
+    along = (
+        right2 * np.cos(angle) ** 2
+        + 2 * mixed * np.sin(angle) * np.cos(angle)
+        + down2 * np.sin(angle) ** 2
+    )
     angle = np.where(np.abs(along) < np.abs(right2 + down2 - along), angle + np.pi / 2, angle)
     step = np.stack((np.sin(angle), np.cos(angle)))
     place = np.indices(edges.shape)
-    sides = [ndimage.map_coordinates(edges, place + sign * step, order=1, mode="nearest") for sign in (-1, 1)]
+    sides = [
+        ndimage.map_coordinates(edges, place + sign * step, order=1, mode="nearest")
+        for sign in (-1, 1)
+    ]
     kept = np.where(edges * 1.01 >= np.maximum(*sides), edges, 0)
     rim = np.minimum(*(np.minimum(i, n - 1 - i) for i, n in zip(place, edges.shape, strict=True)))
     return kept * np.minimum(1, rim / 5)
@@ -81,33 +105,68 @@ def clean(edges: Array, small: int) -> Image.Image:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add("--input", required=True, help="folder of photos (sub-folders included)")
     add("--output", type=Path, required=True, help="folder for the edges")
-    add("--hed", metavar="FILE", help="edge network, TorchScript or ONNX: (1, 3, H, W) BGR minus its mean to (1, 1, H, W), "
-        "0 to 1")
-    add("--hed_offset", type=int, default=0, help="by how many pixels its map lies further down and right (Caffe's HED: 35)")
-    add("--size", type=int, default=256, help="make photos so many pixels wide and high, 0: leave them (default: 256)")
-    add("--sigma", type=float, default=2.0, help="blur before Canny's detector: more for fewer edges (default: 2)")
-    add("--threshold", type=float, default=25 / 255, help="of HED's edges, 0 to 1 (default: 25/255)")
-    add("--small_edge", type=int, default=5, help="shorter ones are deleted, in pixels (default: 5)")
+    add(
+        "--hed",
+        metavar="FILE",
+        help="edge network, TorchScript or ONNX: (1, 3, H, W) BGR minus its mean to (1, 1, H, W), "
+        "0 to 1",
+    )
+    add(
+        "--hed_offset",
+        type=int,
+        default=0,
+        help="by how many pixels its map lies further down and right (Caffe's HED: 35)",
+    )
+    add(
+        "--size",
+        type=int,
+        default=256,
+        help="make photos so many pixels wide and high, 0: leave them (default: 256)",
+    )
+    add(
+        "--sigma",
+        type=float,
+        default=2.0,
+        help="blur before Canny's detector: more for fewer edges (default: 2)",
+    )
+    add(
+        "--threshold", type=float, default=25 / 255, help="of HED's edges, 0 to 1 (default: 25/255)"
+    )
+    add(
+        "--small_edge", type=int, default=5, help="shorter ones are deleted, in pixels (default: 5)"
+    )
     args = parser.parse_args()
     paths = make_dataset(args.input)
     if args.output.resolve() == Path(args.input).resolve():
-        raise UserError("--input and --output are the same folder; the edges would replace the photos")
+        raise UserError(
+            "--input and --output are the same folder; the edges would replace the photos"
+        )
     network = load_network(args.hed, "--hed") if args.hed else None
     progress = Progress(len(paths), "Edges")
     for path in paths:
         photo = read_image(path)
         size = (args.size, args.size) if args.size else photo.size
         if network:
-            found = np.asarray(Image.fromarray(hed(photo, network, args.hed_offset).astype(np.float32)).resize(
-                size, Image.Resampling.BICUBIC), np.float64)
+            found = np.asarray(
+                Image.fromarray(hed(photo, network, args.hed_offset).astype(np.float32)).resize(
+                    size, Image.Resampling.BICUBIC
+                ),
+                np.float64,
+            )
             edges = suppress(found) >= max(args.threshold, 1e-6)
         else:
             edges = canny(photo.resize(size, Image.Resampling.BICUBIC), args.sigma)
-        write_image(clean(edges, args.small_edge), args.output / Path(path).relative_to(args.input), quality=100)
+        write_image(
+            clean(edges, args.small_edge),
+            args.output / Path(path).relative_to(args.input),
+            quality=100,
+        )
         progress.update()
     progress.close()
     say(f"{len(paths)} edge maps: {args.output}")

@@ -1,4 +1,5 @@
 """Metrics of images on the page of test.py that shows them: ``evaluate.py --page``."""
+
 from __future__ import annotations
 
 import json
@@ -25,11 +26,16 @@ def page_of(image: str) -> Path:
     for folder in Path(image).parents:
         if folder.name == "images" and (folder.parent / "metrics.js").is_file():
             return folder.parent
-    raise UserError(f"--page: {image} is not in the folder images of a page of test.py, which has metrics.js beside it")
+    raise UserError(
+        f"--page: {image} is not in the folder images of a page of test.py, which has metrics.js beside it"
+    )
 
 
 def add_metrics(metrics: dict[str, dict[str, float]]) -> None:
     """Path of an image of one page -> name of a metric -> value, beside what the page shows already."""
     page = page_of(next(iter(metrics)))
-    new = {link(Path(path).relative_to(page / "images").as_posix()): values for path, values in metrics.items()}
+    new = {
+        link(Path(path).relative_to(page / "images").as_posix()): values
+        for path, values in metrics.items()
+    }
     write_metrics(page, read_metrics(page) | new)

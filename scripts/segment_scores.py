@@ -13,6 +13,7 @@ with, the network on real photos. scripts/train_segmenter.py trains one for the 
 
 Cityscapes: --classes cityscapes, with label colours or files named ..._labelIds.png as --real. See docs/evaluation.md.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -33,7 +34,9 @@ from util.console import Progress, UserError, run_main, say, warn
 from util.metrics import Array, palette_labels
 
 SCORES = {"pixel": "per-pixel acc.", "class": "per-class acc.", "iou": "class IOU"}
-Labeller = Callable[[str, tuple[int, int]], Array]  # image file and its label map's (height, width) to class indices
+Labeller = Callable[
+    [str, tuple[int, int]], Array
+]  # image file and its label map's (height, width) to class indices
 
 
 def confusion(truth: Array, predicted: Array, classes: int, quirks: bool = False) -> Array:
@@ -44,9 +47,14 @@ def confusion(truth: Array, predicted: Array, classes: int, quirks: bool = False
     whole image counts for nothing.
     """
     counts = (truth >= 0) & (truth < classes)
-    true, called = truth[counts].astype(np.int64), np.minimum(predicted[counts].astype(np.int64), classes)
+    true, called = (
+        truth[counts].astype(np.int64),
+        np.minimum(predicted[counts].astype(np.int64), classes),
+    )
     if not quirks:
-        return np.bincount(true * (classes + 1) + called, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
+        return np.bincount(
+            true * (classes + 1) + called, minlength=classes * (classes + 1)
+        ).reshape(classes, classes + 1)
     cells = np.bincount(true * classes + called, minlength=classes * classes)
     cells = cells if len(cells) == classes * classes else np.zeros(classes * classes, np.int64)
     return np.pad(cells.reshape(classes, classes), ((0, 0), (0, 1)))
@@ -64,39 +72,60 @@ def scores(matrix: Array, quirks: bool = False) -> dict[str, float]:
         accuracy, iou = right / (row + 1e-12), right / (union + 1e-12)
     else:
         accuracy, iou = right[row > 0] / row[row > 0], right[union > 0] / union[union > 0]
-    return {"pixel": float(right.sum() / max(row.sum(), 1e-12)), "class": float(np.mean(accuracy)), "iou": float(np.mean(iou))}
+    return {
+        "pixel": float(right.sum() / max(row.sum(), 1e-12)),
+        "class": float(np.mean(accuracy)),
+        "iou": float(np.mean(iou)),
+    }
 
 
 def resize_labels(labels: Array, size: tuple[int, int]) -> Array:
     """Class indices (H, W) at (height, width) ``size``, each pixel that of the nearest one."""
     if labels.shape == size:
         return labels
-    return np.asarray(Image.fromarray(labels.astype(np.uint8)).resize(size[::-1], Image.Resampling.NEAREST))
+    return np.asarray(
+        Image.fromarray(labels.astype(np.uint8)).resize(size[::-1], Image.Resampling.NEAREST)
+    )
 
 
 def by_colour(palette: Array) -> Labeller:
     """Label maps in colours."""
-    return lambda path, size: resize_labels(palette_labels(np.asarray(read_image(path)), palette), size)
+    return lambda path, size: resize_labels(
+        palette_labels(np.asarray(read_image(path)), palette), size
+    )
 
 
 def by_network(file: str, levels: str) -> Labeller:
     """Photos through a segmentation network, enlarged to the label map's size before, as officially."""
     from scripts.external import load_network, run, to_batch
+
     network = load_network(file, "--network")
 
     def label(path: str, size: tuple[int, int]) -> Array:
         photo = read_image(path)
-        photo = photo if photo.size == size[::-1] else photo.resize(size[::-1], Image.Resampling.BILINEAR)
+        photo = (
+            photo
+            if photo.size == size[::-1]
+            else photo.resize(size[::-1], Image.Resampling.BILINEAR)
+        )
         out = run(network, to_batch([photo], levels), "--network")
         if out.ndim != 4:
-            raise UserError(f"--network {file}: its output should be (N, classes, H, W), not {tuple(out.shape)}")
+            raise UserError(
+                f"--network {file}: its output should be (N, classes, H, W), not {tuple(out.shape)}"
+            )
         return resize_labels(out[0].argmax(0).numpy(), size)
 
     return label
 
 
-def score_folder(fake: dict[str, str], real: dict[str, str], label: Labeller, classes: Classes, quirks: bool, progress: Progress,
-                 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+def score_folder(
+    fake: dict[str, str],
+    real: dict[str, str],
+    label: Labeller,
+    classes: Classes,
+    quirks: bool,
+    progress: Progress,
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """The scores of all pairs as one, and for each stem those of its pair alone."""
     total, each = np.zeros((len(classes.palette), len(classes.palette) + 1), np.int64), {}
     for stem in sorted(fake.keys() & real.keys()):
@@ -108,7 +137,9 @@ def score_folder(fake: dict[str, str], real: dict[str, str], label: Labeller, cl
         each[stem] = scores(matrix, quirks)
         progress.update()
     if not total.any():
-        raise UserError("no pixel of the true label maps is of one of the classes; look at --palette, --classes and --real")
+        raise UserError(
+            "no pixel of the true label maps is of one of the classes; look at --palette, --classes and --real"
+        )
     return {"n": len(each)} | scores(total, quirks), each
 
 
@@ -117,37 +148,86 @@ def evaluate(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     classes = CITYSCAPES if args.classes else Classes(np.asarray(args.palette, np.uint8))
     fake, real = find_images(args.fake), find_images(args.real)
     if not fake.keys() & real.keys():
-        raise UserError(f"no image of {args.fake} has a partner in {args.real}; the first stems are {min(fake)} and {min(real)}. "
-                        "Files named like 0001_fake_B.png want --fake DIR:fake_B")
+        raise UserError(
+            f"no image of {args.fake} has a partner in {args.real}; the first stems are {min(fake)} and {min(real)}. "
+            "Files named like 0001_fake_B.png want --fake DIR:fake_B"
+        )
     warn_missing(fake.keys() - real.keys(), args.fake, args.real)
     warn_missing(real.keys() - fake.keys(), args.real, args.fake)
-    label = by_network(args.network, args.network_range) if args.network else by_colour(classes.palette)
+    label = (
+        by_network(args.network, args.network_range) if args.network else by_colour(classes.palette)
+    )
     rows = {"result": (fake, label)}
     if args.photos:
         rows["real photos"] = (find_images(args.photos), label)
-    ids = min(real.values()).endswith(LABEL_IDS)  # the self-test: the truth as if it were the result, 100 % unless all is wrong
-    rows["ground truth"] = (real, (lambda path, _: classes.truth(path)) if ids else by_colour(classes.palette))
+    ids = min(real.values()).endswith(
+        LABEL_IDS
+    )  # the self-test: the truth as if it were the result, 100 % unless all is wrong
+    rows["ground truth"] = (
+        real,
+        (lambda path, _: classes.truth(path)) if ids else by_colour(classes.palette),
+    )
     progress = Progress(len(rows) * len(fake.keys() & real.keys()), "Comparing")
-    found = {row: score_folder(of, {stem: path for stem, path in real.items() if stem in fake}, how, classes,
-                               args.official_quirks, progress)[0] for row, (of, how) in rows.items()}
+    found = {
+        row: score_folder(
+            of,
+            {stem: path for stem, path in real.items() if stem in fake},
+            how,
+            classes,
+            args.official_quirks,
+            progress,
+        )[0]
+        for row, (of, how) in rows.items()
+    }
     progress.close()
     return found
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                     fromfile_prefix_chars="@", allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        fromfile_prefix_chars="@",
+        allow_abbrev=False,
+    )
     add = parser.add_argument
-    add("--fake", required=True, metavar="DIR[:LABEL]", help="results: label maps, or photos where there is a --network")
+    add(
+        "--fake",
+        required=True,
+        metavar="DIR[:LABEL]",
+        help="results: label maps, or photos where there is a --network",
+    )
     add("--real", required=True, metavar="DIR[:LABEL]", help="true label maps, paired by stem")
     group = parser.add_mutually_exclusive_group(required=True)
-    group.add_argument("--palette", metavar="R,G,B", type=colour, nargs="+",
-                       help="the classes; @FILE: a file with an R,G,B a line")
+    group.add_argument(
+        "--palette",
+        metavar="R,G,B",
+        type=colour,
+        nargs="+",
+        help="the classes; @FILE: a file with an R,G,B a line",
+    )
     group.add_argument("--classes", choices=("cityscapes",), help="the 19 classes of Cityscapes")
-    add("--network", metavar="FILE", help="segmentation network of the photos: TorchScript or ONNX, (1, 3, H, W) to (1, C, H, W)")
-    add("--network_range", choices=list(RANGES), default="-1..1", help="of the values it takes (default: -1..1)")
-    add("--photos", metavar="DIR[:LABEL]", help="real photos, for a row of their own; only with --network")
-    add("--official_quirks", action="store_true", help="absent classes count as 0, a class beyond the last as officially")
+    add(
+        "--network",
+        metavar="FILE",
+        help="segmentation network of the photos: TorchScript or ONNX, (1, 3, H, W) to (1, C, H, W)",
+    )
+    add(
+        "--network_range",
+        choices=list(RANGES),
+        default="-1..1",
+        help="of the values it takes (default: -1..1)",
+    )
+    add(
+        "--photos",
+        metavar="DIR[:LABEL]",
+        help="real photos, for a row of their own; only with --network",
+    )
+    add(
+        "--official_quirks",
+        action="store_true",
+        help="absent classes count as 0, a class beyond the last as officially",
+    )
     add("--json", type=Path, metavar="FILE", help="write numbers and settings there, too")
     args = parser.parse_args()
     if args.photos and not args.network:

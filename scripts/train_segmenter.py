@@ -7,6 +7,7 @@ It plays the part that the FCN of Cityscapes plays in the paper. Photos and labe
 none: the maps of the embedded set were drawn from the photos by a rule, which is applied to the training photos here; the test
 pairs stay unseen. The network takes values in -1..1.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -30,10 +31,18 @@ ATLAS = ((144, 202, 228), (242, 239, 233), (255, 255, 255))  # water, land, ice
 
 def atlas_labels(photo: Image.Image) -> Array:
     """The class (H, W) of each pixel by the rule of datasets/make_atlas.py."""
-    red, green, blue = np.moveaxis(np.asarray(photo.filter(ImageFilter.MedianFilter(3)), np.int16), -1, 0)
-    sea = ((blue > red + 12) & (blue > green + 4) & (red < 110)) | ((blue >= red) & (blue >= green) & (blue < 30))
+    red, green, blue = np.moveaxis(
+        np.asarray(photo.filter(ImageFilter.MedianFilter(3)), np.int16), -1, 0
+    )
+    sea = ((blue > red + 12) & (blue > green + 4) & (red < 110)) | (
+        (blue >= red) & (blue >= green) & (blue < 30)
+    )
     ice = ~sea & (np.minimum(red, np.minimum(green, blue)) > 150)
-    return np.asarray(Image.fromarray(np.where(sea, 0, np.where(ice, 2, 1)).astype(np.uint8)).filter(ImageFilter.ModeFilter(5)))
+    return np.asarray(
+        Image.fromarray(np.where(sea, 0, np.where(ice, 2, 1)).astype(np.uint8)).filter(
+            ImageFilter.ModeFilter(5)
+        )
+    )
 
 
 def read_pairs(args: argparse.Namespace) -> tuple[Array, Array]:
@@ -42,24 +51,41 @@ def read_pairs(args: argparse.Namespace) -> tuple[Array, Array]:
     labels = photos if args.labels == "atlas" else find_images(args.labels)
     stems = sorted(photos.keys() & labels.keys())
     if not stems:
-        raise UserError(f"no image of --photos {args.photos} has a partner in --labels {args.labels}")
+        raise UserError(
+            f"no image of --photos {args.photos} has a partner in --labels {args.labels}"
+        )
     images = [read_image(photos[stem]) for stem in stems]
     if args.labels == "atlas":
         classes = [atlas_labels(image) for image in images]
     else:
-        classes = [palette_labels(np.asarray(read_image(labels[stem])), args.palette) for stem in stems]
+        classes = [
+            palette_labels(np.asarray(read_image(labels[stem])), args.palette) for stem in stems
+        ]
     if len({image.size for image in images} | {c.shape[::-1] for c in classes}) > 1:
-        raise UserError("photos and labels must all be of one size; datasets/prepare_cityscapes_dataset.py makes such sets")
+        raise UserError(
+            "photos and labels must all be of one size; datasets/prepare_cityscapes_dataset.py makes such sets"
+        )
     return np.stack([np.asarray(image) for image in images]), np.stack(classes)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                     fromfile_prefix_chars="@")
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        fromfile_prefix_chars="@",
+    )
     parser.add_argument("--photos", required=True, metavar="DIR[:LABEL]", help="real photos")
-    parser.add_argument("--labels", required=True, metavar="DIR[:LABEL]", help="their label maps; or: atlas")
-    parser.add_argument("--palette", metavar="R,G,B", type=colour, nargs="+", default=list(ATLAS),
-                        help="colours of the classes; @FILE: a file with an R,G,B a line (default: the three of the atlas)")
+    parser.add_argument(
+        "--labels", required=True, metavar="DIR[:LABEL]", help="their label maps; or: atlas"
+    )
+    parser.add_argument(
+        "--palette",
+        metavar="R,G,B",
+        type=colour,
+        nargs="+",
+        default=list(ATLAS),
+        help="colours of the classes; @FILE: a file with an R,G,B a line (default: the three of the atlas)",
+    )
     parser.add_argument("--out", type=Path, required=True, help="TorchScript file to write")
     parser.add_argument("--epochs", type=int, default=12, help="default: 12")
     parser.add_argument("--width", type=int, default=32, help="channels (default: 32)")
@@ -75,10 +101,22 @@ def train(photos: Array, classes: Array, args: argparse.Namespace, batch: int = 
     """Fit the network to the pairs, mirrored at random, and write ``args.out``."""
     import torch
     from torch import nn
+
     torch.manual_seed(args.seed)
     w, layers, before = args.width, [], 3
-    for dilation in (1, 1, 2, 4, 8, 1):  # sees 35 pixels, so that a sea is known by its surroundings
-        layers += [nn.Conv2d(before, w, 3, padding=dilation, dilation=dilation), nn.BatchNorm2d(w), nn.ReLU()]
+    for dilation in (
+        1,
+        1,
+        2,
+        4,
+        8,
+        1,
+    ):  # sees 35 pixels, so that a sea is known by its surroundings
+        layers += [
+            nn.Conv2d(before, w, 3, padding=dilation, dilation=dilation),
+            nn.BatchNorm2d(w),
+            nn.ReLU(),
+        ]
         before = w
     network = nn.Sequential(*layers, nn.Conv2d(w, len(args.palette), 1))
     x = torch.from_numpy(photos).permute(0, 3, 1, 2)
@@ -102,7 +140,9 @@ def train(photos: Array, classes: Array, args: argparse.Namespace, batch: int = 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.jit.trace(network.eval(), x[:1].float()).save(str(args.out))
-    say(f"{args.out}: {len(x)} photos, {steps} steps, loss {loss.item():.4f}, {duration(time.monotonic() - start)}")
+    say(
+        f"{args.out}: {len(x)} photos, {steps} steps, loss {loss.item():.4f}, {duration(time.monotonic() - start)}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """What a training will take: learning rates, steps, disk, memory. For check_data.py and ``train.py --dry_run``."""
+
 from __future__ import annotations
 
 import contextlib
@@ -28,14 +29,19 @@ def lines(opt: Namespace, rehearse_it: bool = True) -> tuple[list[str], list[str
     plan = [f"Learning rate: {describe(opt)}", *rates(opt)]
     try:
         dataset = create_dataset(Namespace(**vars(opt) | {"num_threads": 0, "device": "cpu"}))
-        epochs, steps = last_epoch(opt) - opt.epoch_count + 1, -(-len(dataset) // (opt.batch_size * opt.accumulate))
+        epochs, steps = (
+            last_epoch(opt) - opt.epoch_count + 1,
+            -(-len(dataset) // (opt.batch_size * opt.accumulate)),
+        )
         plan.append(f"Steps: {steps} per epoch of {len(dataset)} images, {steps * epochs} in all")
         if rehearse_it:
             plan += rehearse(opt, next(iter(dataset)), len(dataset))
     except UserError as error:
         return plan, [str(error)]
     except Exception as error:  # of a model that looks at values, which a rehearsal does not have
-        plan.append(f"Disk and memory: not known, for this model cannot be rehearsed ({type(error).__name__}: {error})")
+        plan.append(
+            f"Disk and memory: not known, for this model cannot be rehearsed ({type(error).__name__}: {error})"
+        )
     return plan, []
 
 
@@ -45,7 +51,9 @@ def rates(opt: Namespace) -> list[str]:
         return []
     first, last = opt.epoch_count, last_epoch(opt)
     epochs = sorted({first + (last - first) * i // 4 for i in range(5)})
-    return ["  " + ", ".join(f"epoch {epoch}: {opt.lr * lr_factor(opt, epoch):.3g}" for epoch in epochs)]
+    return [
+        "  " + ", ".join(f"epoch {epoch}: {opt.lr * lr_factor(opt, epoch):.3g}" for epoch in epochs)
+    ]
 
 
 def rehearse(opt: Namespace, batch: dict, images: int) -> list[str]:
@@ -53,21 +61,35 @@ def rehearse(opt: Namespace, batch: dict, images: int) -> list[str]:
     model, most = rehearsed(opt, batch)
     model.scaler = None  # it saves numbers, which there are none of
     state = count_bytes(model.training_state()) + pool_growth(model)
-    return [disk(opt, model, state, images),
-            f"Memory: about {size(most + pool_growth(model))} for weights, gradients, optimizers, activations and image "
-            f"histories, counted tensor by tensor in a rehearsal without values; add about 1 GB for PyTorch itself and its "
-            f"work space{f', and up to {size(state)} while a save is written' * (opt.device == 'cpu')}"]
+    return [
+        disk(opt, model, state, images),
+        f"Memory: about {size(most + pool_growth(model))} for weights, gradients, optimizers, activations and image "
+        f"histories, counted tensor by tensor in a rehearsal without values; add about 1 GB for PyTorch itself and its "
+        f"work space{f', and up to {size(state)} while a save is written' * (opt.device == 'cpu')}",
+    ]
 
 
 def rehearsed(opt: Namespace, batch: dict) -> tuple[BaseModel, int]:
     """(The model after two steps with PyTorch's fake tensors, which have a shape and no values; the most bytes alive)."""
-    as_is = {"device": "cpu", "gpu_ids": [], "compile": False, "cuda_graphs": False, "channels_last": False}
-    with FakeTensorMode(allow_non_fake_inputs=True) as fake, claim_cuda(opt.device.startswith("cuda")):
+    as_is = {
+        "device": "cpu",
+        "gpu_ids": [],
+        "compile": False,
+        "cuda_graphs": False,
+        "channels_last": False,
+    }
+    with (
+        FakeTensorMode(allow_non_fake_inputs=True) as fake,
+        claim_cuda(opt.device.startswith("cuda")),
+    ):
         opt = Namespace(**vars(opt) | as_is)
         model = create_model(opt)
         step = Step(opt, model)
         step.at_once = False  # there are no gradients to look at
-        batch = {key: fake.from_tensor(value) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
+        batch = {
+            key: fake.from_tensor(value) if isinstance(value, torch.Tensor) else value
+            for key, value in batch.items()
+        }
         return model, bytes_of_steps(step, batch)
 
 
@@ -89,16 +111,21 @@ class Alive:
         self.add(tensors)
 
     def add(self, values: Iterable) -> None:
-        for storage in (value.untyped_storage() for value in values if isinstance(value, torch.Tensor)):
+        for storage in (
+            value.untyped_storage() for value in values if isinstance(value, torch.Tensor)
+        ):
             if storage._cdata not in self.known:
                 self.now += storage.nbytes()
-                self.known[storage._cdata] = weakref.ref(storage, self._forget(storage._cdata, storage.nbytes()))
+                self.known[storage._cdata] = weakref.ref(
+                    storage, self._forget(storage._cdata, storage.nbytes())
+                )
         self.most = max(self.most, self.now)
 
     def _forget(self, key: int, count: int):
         def forget(_: object) -> None:
             del self.known[key]
             self.now -= count
+
         return forget
 
 
@@ -159,17 +186,29 @@ def disk(opt: Namespace, model: BaseModel, state: int, images: int) -> str:
     total = sets * nets + (1 + opt.keep) * state
     folder = Path(opt.checkpoints_dir).resolve()
     free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.is_dir())).free
-    return (f"Disk: about {size(total)} for {sets} sets of weights of {size(nets)} and {1 + opt.keep} training "
-            f"state{'s' * (opt.keep > 0)} of {size(state)}; while saving {size(state)} more; {size(free)} are free there")
+    return (
+        f"Disk: about {size(total)} for {sets} sets of weights of {size(nets)} and {1 + opt.keep} training "
+        f"state{'s' * (opt.keep > 0)} of {size(state)}; while saving {size(state)} more; {size(free)} are free there"
+    )
 
 
 def count_bytes(value: Any) -> int:
     """Of all tensors in nested dicts, lists and tuples."""
     if isinstance(value, dict):
         value = list(value.values())
-    return sum(map(count_bytes, value)) if isinstance(value, (list, tuple)) else getattr(value, "nbytes", 0)
+    return (
+        sum(map(count_bytes, value))
+        if isinstance(value, (list, tuple))
+        else getattr(value, "nbytes", 0)
+    )
 
 
 def size(count: float) -> str:
     """Bytes for people."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB" if count >= 1e7 else f"{count / 1e6:.1f} MB"
+    return (
+        f"{count / 1e9:.1f} GB"
+        if count >= 1e9
+        else f"{count / 1e6:.0f} MB"
+        if count >= 1e7
+        else f"{count / 1e6:.1f} MB"
+    )

@@ -1,4 +1,5 @@
 """Downloading a file so that a broken transfer goes on where it stopped and only what is whole and right is used."""
+
 from __future__ import annotations
 
 import hashlib
@@ -30,8 +31,13 @@ class WriteError(UserError):
 
 def add_options(parser: ArgumentParser, unchecked: str, listed: str) -> None:
     """What all downloads have. Args: what ``--unchecked`` and ``--list`` do."""
-    parser.add_argument("--mirror", action="append", default=[], metavar="URL",
-                        help="look here first (repeatable); also CYCLEGAN_MIRROR='URL ...'")
+    parser.add_argument(
+        "--mirror",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="look here first (repeatable); also CYCLEGAN_MIRROR='URL ...'",
+    )
     parser.add_argument("--unchecked", action="store_true", help=unchecked)
     parser.add_argument("--list", action="store_true", help=listed)
 
@@ -67,8 +73,11 @@ def fetch(urls: list[str], part: Path, size: int | None = None, sha256: str | No
             problems.append(f"{url}: {_reason(error)}")
         else:
             return digest
-    raise UserError(f"could not download {part.name.removeprefix('.').removesuffix('.part')}. " + "; ".join(problems)
-                    + ". To go on, give the same command again; another place: --mirror URL or CYCLEGAN_MIRROR=URL")
+    raise UserError(
+        f"could not download {part.name.removeprefix('.').removesuffix('.part')}. "
+        + "; ".join(problems)
+        + ". To go on, give the same command again; another place: --mirror URL or CYCLEGAN_MIRROR=URL"
+    )
 
 
 def _reason(error: BaseException) -> str:
@@ -91,7 +100,9 @@ def _fetch_right(url: str, part: Path, size: int | None, sha256: str | None) -> 
     if continued:
         say("what was continued is not the file that was begun: once more from the start")
         return _fetch_right(url, part, size, sha256)
-    raise UserError(f"SHA-256 is {digest}, recorded is {sha256} (if this place has its own version: --unchecked)")
+    raise UserError(
+        f"SHA-256 is {digest}, recorded is {sha256} (if this place has its own version: --unchecked)"
+    )
 
 
 def _fetch_whole(url: str, part: Path, size: int | None) -> None:
@@ -118,7 +129,12 @@ def _open(url: str, start: int) -> tuple[Any, int, int | None]:
     headers = AGENT | ({"Range": f"bytes={start}-"} if start else {})
     answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
     if getattr(answer, "status", 200) == 206:
-        begin, _, total = answer.headers.get("Content-Range", "").removeprefix("bytes ").replace("-", "/").split("/")
+        begin, _, total = (
+            answer.headers.get("Content-Range", "")
+            .removeprefix("bytes ")
+            .replace("-", "/")
+            .split("/")
+        )
         return answer, int(begin), int(total) if total.isdigit() else None
     length = answer.headers.get("Content-Length")
     return answer, 0, int(length) if length else None
@@ -145,9 +161,14 @@ def _try(url: str, part: Path, size: int | None) -> None:
         if "text/html" in answer.headers.get("Content-Type", ""):
             raise UserError("a web page came instead of the file")
         if size and total != size:
-            raise UserError(f"it has {total} bytes, recorded are {size} (if this place has its own version: --unchecked)")
+            raise UserError(
+                f"it has {total} bytes, recorded are {size} (if this place has its own version: --unchecked)"
+            )
         _check_space(part, (total or 0) - begin)
-        say(f"{'continuing' if begin else 'downloading'} {url}" + (f", {total / MIB:.1f} MiB" if total else ""))
+        say(
+            f"{'continuing' if begin else 'downloading'} {url}"
+            + (f", {total / MIB:.1f} MiB" if total else "")
+        )
         done = _copy(answer, part, begin, total)
     if total and done != total:
         raise http.client.IncompleteRead(b"", total - done)
@@ -156,12 +177,17 @@ def _try(url: str, part: Path, size: int | None) -> None:
 def _check_space(part: Path, needed: int) -> None:
     free = shutil.disk_usage(part.parent).free
     if needed > free:
-        raise WriteError(f"{part.parent}: {needed / MIB:.1f} MiB are to come, {free / MIB:.1f} MiB are free")
+        raise WriteError(
+            f"{part.parent}: {needed / MIB:.1f} MiB are to come, {free / MIB:.1f} MiB are free"
+        )
 
 
 def _copy(answer: Any, part: Path, begin: int, total: int | None) -> int:
     """Append the answer to the first ``begin`` bytes of ``part``; the size it then has."""
-    progress, done = Progress(total or 1, part.name.removeprefix(".").removesuffix(".part"), begin), begin
+    progress, done = (
+        Progress(total or 1, part.name.removeprefix(".").removesuffix(".part"), begin),
+        begin,
+    )
     try:
         with _writable(part, begin) as file:
             while block := answer.read1(BLOCK):
@@ -187,7 +213,9 @@ def _write(file: FileIO, block: bytes) -> None:
         while block:
             block = block[file.write(block) :]
     except OSError as error:
-        raise WriteError(f"cannot write {file.name}: {error.strerror}; make room, then the same command goes on") from None
+        raise WriteError(
+            f"cannot write {file.name}: {error.strerror}; make room, then the same command goes on"
+        ) from None
 
 
 def known_checksum(folder: Path, key: str) -> str | None:
@@ -201,7 +229,9 @@ def note_checksum(folder: Path, key: str, sha256: str) -> None:
     if notes.get(key) == sha256:
         return
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(notes | {key: sha256}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    temporary.write_text(
+        json.dumps(notes | {key: sha256}, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+    )
     temporary.replace(path)
 
 

@@ -5,6 +5,7 @@ python scripts/translate.py --name horse2zebra --input photos/ --output translat
 
 Every option of test.py may be added; those of the training are read from the run.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -33,10 +34,22 @@ def plan(source: Path, target: Path, extension: str, limit: float) -> dict[Path,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--input", type=Path, required=True, help="an image, or a folder of images")
-    parser.add_argument("--output", type=Path, required=True, help="a file or an existing folder; for a folder, a folder")
-    parser.add_argument("--format", default="png", choices=("png", "jpg", "webp"), help="of images in an output folder")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        help="a file or an existing folder; for a folder, a folder",
+    )
+    parser.add_argument(
+        "--format",
+        default="png",
+        choices=("png", "jpg", "webp"),
+        help="of images in an output folder",
+    )
     own, options = parser.parse_known_args()
     if not own.input.exists():
         raise UserError(f"--input {own.input}: no such file or folder")
@@ -45,7 +58,9 @@ def main() -> None:
     if own.input.is_file() and own.output.is_dir():
         own.output /= f"{own.input.stem}.{own.format}"
     if own.input.is_file() and own.output.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
-        raise UserError(f"--output {own.output}: should end in .png, .jpg or .webp, or be a folder that is there")
+        raise UserError(
+            f"--output {own.output}: should end in .png, .jpg or .webp, or be a folder that is there"
+        )
 
     from data.image_folder import read_image
     from models.translator import Translator

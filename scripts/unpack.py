@@ -1,4 +1,5 @@
 """Unpacking a zip or tar archive of a stranger: plain files and folders inside one folder, of a bounded size, or nothing."""
+
 from __future__ import annotations
 
 import errno
@@ -21,8 +22,24 @@ from util.console import Progress, UserError
 MAX_FILES = 1_000_000
 SLACK = 100 << 20  # bytes
 WINDOWS = os.name == "nt"
-BAD_NAMES = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EILSEQ, errno.ENOENT}  # not the disk's fault
-BAD_ARCHIVE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, OSError)
+BAD_NAMES = {
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EINVAL,
+    errno.EILSEQ,
+    errno.ENOENT,
+}  # not the disk's fault
+BAD_ARCHIVE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    OSError,
+)
 Member = tuple[str, int, IO[bytes] | None]  # name, bytes, content (None: a folder)
 
 
@@ -44,28 +61,43 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, FileExistsError):
-            raise UserError(f"the archive has {Path(error.filename).name} twice (or in upper and lower case)") from None
+            raise UserError(
+                f"the archive has {Path(error.filename).name} twice (or in upper and lower case)"
+            ) from None
         if isinstance(error, OSError) and error.errno and error.errno not in BAD_NAMES:
-            raise WriteError(f"cannot unpack to {folder}: {error.strerror}; make room, then the same command goes on") from None
+            raise WriteError(
+                f"cannot unpack to {folder}: {error.strerror}; make room, then the same command goes on"
+            ) from None
         if isinstance(error, BAD_ARCHIVE):
             raise UserError(f"no archive, or a damaged one: {error}") from None
         raise
 
 
 def _unpack_all(archive: Path, folder: Path, limit: int) -> None:
-    total, progress = 0, Progress(archive.stat().st_size, f"Unpacking {archive.name.removeprefix('.').removesuffix('.part')}")
+    total, progress = (
+        0,
+        Progress(
+            archive.stat().st_size,
+            f"Unpacking {archive.name.removeprefix('.').removesuffix('.part')}",
+        ),
+    )
     for number, (name, size, content) in enumerate(_members(archive)):
         target = folder / _inside(name)
         total += size
         if total > limit or number >= MAX_FILES:
-            raise UserError(f"the content is larger than {limit / 2**20:.0f} MiB or {MAX_FILES} files; not unpacked")
+            raise UserError(
+                f"the content is larger than {limit / 2**20:.0f} MiB or {MAX_FILES} files; not unpacked"
+            )
         if _is_litter(target):
             continue
         if content is None:
             target.mkdir(parents=True, exist_ok=True)
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        with content, target.open("xb") as file:  # x: a name that comes twice, also in another case where that is the same
+        with (
+            content,
+            target.open("xb") as file,
+        ):  # x: a name that comes twice, also in another case where that is the same
             shutil.copyfileobj(content, file, 1 << 20)
         progress.update(size)
     progress.close()
@@ -75,12 +107,20 @@ def _inside(name: str) -> Path:
     """``name`` as a relative path, on Windows with _ for what its names cannot hold. Refused: absolute, upwards, a backslash."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or any(c in name for c in "\\\0"):
-        raise UserError(f"the archive has the member {name!r}, which would lie outside of its folder; not unpacked")
-    return Path(*(re.sub('[<>:"|?*]', "_", part) if WINDOWS else part for part in parts))  # photos may be named after times
+        raise UserError(
+            f"the archive has the member {name!r}, which would lie outside of its folder; not unpacked"
+        )
+    return Path(
+        *(re.sub('[<>:"|?*]', "_", part) if WINDOWS else part for part in parts)
+    )  # photos may be named after times
 
 
 def _is_litter(path: Path) -> bool:
-    return "__MACOSX" in path.parts or path.name.startswith("._") or path.name in (".DS_Store", "Thumbs.db")
+    return (
+        "__MACOSX" in path.parts
+        or path.name.startswith("._")
+        or path.name in (".DS_Store", "Thumbs.db")
+    )
 
 
 def _members(archive: Path) -> Iterator[Member]:
@@ -100,4 +140,6 @@ def _members(archive: Path) -> Iterator[Member]:
 
 def _refuse(name: str, special: bool) -> None:
     if special:
-        raise UserError(f"the archive has the member {name!r}, which is a link or a device; not unpacked")
+        raise UserError(
+            f"the archive has the member {name!r}, which is a link or a device; not unpacked"
+        )

@@ -1,4 +1,5 @@
 """A headless Chromium, driven over its debugging pipe with the standard library alone."""
+
 from __future__ import annotations
 
 import base64
@@ -12,8 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-BINARY = next((path for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-               if (path := shutil.which(name))), None)
+BINARY = next(
+    (
+        path
+        for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+        if (path := shutil.which(name))
+    ),
+    None,
+)
 LIMIT = 60  # seconds for an answer
 
 
@@ -21,18 +28,39 @@ class Browser:
     """One page. ``errors``: what the console said in warning or worse; ``requests``: every URL that was asked for."""
 
     def __init__(self, profile: Path) -> None:
-        ours, its = os.pipe(), os.pipe()  # we write commands, it writes answers, each ended by a zero byte
+        ours, its = (
+            os.pipe(),
+            os.pipe(),
+        )  # we write commands, it writes answers, each ended by a zero byte
 
         def hand_over() -> None:
-            ends = os.dup(ours[0]), os.dup(its[1])  # first away from 3 and 4, which one of them may be
+            ends = (
+                os.dup(ours[0]),
+                os.dup(its[1]),
+            )  # first away from 3 and 4, which one of them may be
             os.dup2(ends[0], 3)
             os.dup2(ends[1], 4)
 
         self.process = subprocess.Popen(
-            [str(BINARY), "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--hide-scrollbars",
-             f"--user-data-dir={profile}", "about:blank"], preexec_fn=hand_over, close_fds=False,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            [
+                str(BINARY),
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--remote-debugging-pipe",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-dev-shm-usage",
+                "--hide-scrollbars",
+                f"--user-data-dir={profile}",
+                "about:blank",
+            ],
+            preexec_fn=hand_over,
+            close_fds=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         os.close(ours[0])
         os.close(its[1])
         self.write, self.read, self.number, self.rest, self.session = ours[1], its[0], 0, b"", ""
@@ -40,7 +68,9 @@ class Browser:
         self.requests: list[str] = []
         self.loaded = False
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)[
+            "sessionId"
+        ]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
@@ -72,7 +102,11 @@ class Browser:
             self.errors.append(json.dumps(params["exceptionDetails"])[:500])
         elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.errors.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
-        elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert"):
+        elif method == "Runtime.consoleAPICalled" and params["type"] in (
+            "error",
+            "warning",
+            "assert",
+        ):
             self.errors.append(str(params["args"]))
         elif method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
@@ -83,8 +117,17 @@ class Browser:
         """Load a page and wait until it is there."""
         self.errors.clear()
         self.requests.clear()
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
-        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
+        self.call(
+            "Emulation.setEmulatedMedia",
+            features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}],
+        )
         self.loaded = False
         self.call("Page.navigate", url=url)
         if not self.loaded:
@@ -92,7 +135,9 @@ class Browser:
 
     def js(self, expression: str) -> Any:
         """The value of a JavaScript expression, awaited."""
-        result = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        result = self.call(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+        )
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
@@ -102,11 +147,20 @@ class Browser:
 
     def mouse(self, kind: str, x: float, y: float, buttons: int = 0) -> None:
         """mouseMoved, mousePressed or mouseReleased at a place of the window, with the left button."""
-        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, buttons=buttons, clickCount=1,
-                  button="left" if buttons or kind == "mouseReleased" else "none")
+        self.call(
+            "Input.dispatchMouseEvent",
+            type=kind,
+            x=x,
+            y=y,
+            buttons=buttons,
+            clickCount=1,
+            button="left" if buttons or kind == "mouseReleased" else "none",
+        )
 
     def screenshot(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+        path.write_bytes(
+            base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
+        )
 
     def close(self) -> None:
         self.session = ""

@@ -1,4 +1,5 @@
 """Small image sets, and train.py and test.py run inside the test process as a user runs them."""
+
 from __future__ import annotations
 
 import contextlib
@@ -14,14 +15,31 @@ import numpy as np
 import pytest
 from PIL import Image
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: the tests themselves run on all cores
-FSYNC, os.fsync = os.fsync, lambda handle: None  # waiting for the disk, thousands of times, is for crashes of machines
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # before torch is imported: the tests themselves run on all cores
+FSYNC, os.fsync = (
+    os.fsync,
+    lambda handle: None,
+)  # waiting for the disk, thousands of times, is for crashes of machines
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 # On the CPU, without visdom, in this process; and networks that train a step in a few milliseconds.
 QUIET = ("--gpu_ids", "-1", "--display_id", "0", "--num_threads", "0")
-TINY = (*QUIET, "--netG", "resnet_6blocks", "--ngf", "4", "--ndf", "4", "--load_size", "34", "--crop_size", "32")
+TINY = (
+    *QUIET,
+    "--netG",
+    "resnet_6blocks",
+    "--ngf",
+    "4",
+    "--ndf",
+    "4",
+    "--load_size",
+    "34",
+    "--crop_size",
+    "32",
+)
 ONE_EPOCH = ("--n_epochs", "1", "--n_epochs_decay", "0", "--seed", "1")
 CPU = ("--gpu_ids", "-1")
 
@@ -34,7 +52,9 @@ def picture(path: Path, seed: int = 0, size: tuple[int, int] = (40, 40), mode: s
     return path
 
 
-def pictures(folder: Path, names: list[str], seed: int = 0, size: tuple[int, int] = (40, 40)) -> Path:
+def pictures(
+    folder: Path, names: list[str], seed: int = 0, size: tuple[int, int] = (40, 40)
+) -> Path:
     """Write one image for each name, all different."""
     for i, name in enumerate(names):
         picture(folder / name, seed * 1000 + i, size)
@@ -45,7 +65,9 @@ def pictures(folder: Path, names: list[str], seed: int = 0, size: tuple[int, int
 def unaligned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """trainA 4, trainB 5, testA 2, testB 3 images of 40x40. Not to be written to."""
     root = tmp_path_factory.mktemp("unaligned")
-    for seed, (folder, count) in enumerate({"trainA": 4, "trainB": 5, "testA": 2, "testB": 3}.items()):
+    for seed, (folder, count) in enumerate(
+        {"trainA": 4, "trainB": 5, "testA": 2, "testB": 3}.items()
+    ):
         pictures(root / folder, [f"{folder[-1].lower()}{i}.png" for i in range(count)], seed)
     return root
 
@@ -62,6 +84,7 @@ def aligned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @dataclass
 class Result:
     """What a program left behind: its exit status, and what it printed."""
+
     status: int
     out: str
     err: str
@@ -90,14 +113,17 @@ class Programs:
 
     def train(self, *args: object) -> Result:
         import train
+
         return self.call(train.main, "train.py", *args)
 
     def test(self, *args: object) -> Result:
         import test
+
         return self.call(test.main, "test.py", *args)
 
     def check(self, *args: object) -> Result:
         from scripts import check_data
+
         return self.call(check_data.main, "check_data.py", *args)
 
     def call(self, main: Callable[[], None], *argv: object) -> Result:
@@ -105,6 +131,7 @@ class Programs:
         import torch
 
         from util.console import run_main
+
         before = sys.argv, torch.get_num_threads(), os.getcwd()
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         out, err, status = io.StringIO(), io.StringIO(), 0
@@ -122,7 +149,10 @@ class Programs:
             sys.argv = before[0]
             torch.set_num_threads(before[1])
             os.chdir(before[2])
-            for number, handler in handlers.items():  # a training notes these signals instead of dying of them
+            for (
+                number,
+                handler,
+            ) in handlers.items():  # a training notes these signals instead of dying of them
                 signal.signal(number, handler)
         return Result(status, out.getvalue(), err.getvalue())
 
@@ -146,7 +176,11 @@ def no_plugins_left() -> Iterator[None]:
     for name, module in list(sys.modules.items()):
         package, _, attribute = name.partition(".")
         file = Path(getattr(module, "__file__", None) or ROOT)
-        if package in ("models", "data") and attribute and (not file.exists() or ROOT not in file.resolve().parents):
+        if (
+            package in ("models", "data")
+            and attribute
+            and (not file.exists() or ROOT not in file.resolve().parents)
+        ):
             del sys.modules[name]
             if getattr(sys.modules.get(package), attribute, None) is module:
                 delattr(sys.modules[package], attribute)

@@ -1,4 +1,5 @@
 """What the tests of displays share: numbers and images to show, and servers and packages that only pretend."""
+
 from __future__ import annotations
 
 import contextlib
@@ -38,6 +39,7 @@ def free_port() -> int:
 @contextlib.contextmanager
 def server(port: int = 0, silent: bool = False) -> Iterator[http.server.ThreadingHTTPServer]:
     """Speaks enough HTTP for visdom's client; ``got`` holds what was posted. Silent: answers no POST."""
+
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.answer(b"ok")

@@ -1,4 +1,5 @@
 """A web server in this process that can be slow, break off, stall or answer nonsense."""
+
 from __future__ import annotations
 
 import socket
@@ -32,7 +33,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self.server.files.get(self.path)
         if body is None or fault in ("404", "503"):
             return self.send_error(int(fault or 404))
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and fault != "no ranges" else 0
+        start = (
+            int(asked.removeprefix("bytes=").rstrip("-")) if asked and fault != "no ranges" else 0
+        )
         if start >= len(body):
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(body)}")
@@ -52,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
         elif fault in ("slow", "stall"):
             for i in range(0, len(body), 20_000):
-                self.wfile.write(body[i:i + 20_000])
+                self.wfile.write(body[i : i + 20_000])
                 self.wfile.flush()
                 time.sleep(0.05 if fault == "slow" else 0.6)
         else:

@@ -1,4 +1,5 @@
 """What tests have scripts/benchmark.py measure, in processes that need not import PyTorch."""
+
 from __future__ import annotations
 
 import os
@@ -9,10 +10,12 @@ from util.console import UserError
 
 def noted(log: Path, name: str, seconds: float = 0.25):
     """A case that writes its name whenever it is measured, and says how long that took."""
+
     def once() -> dict[str, float]:
         with log.open("a") as file:
             file.write(name)
         return {"seconds": seconds, "images": 2}
+
     return once, {"operations": 7}
 
 
@@ -33,6 +36,7 @@ def failing():
         if len(calls) > 1:
             raise ValueError("not this time")
         return {"images": 1}
+
     return once, {}
 
 

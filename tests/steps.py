@@ -1,4 +1,5 @@
 """Small models in double precision, their batches, and a fixture that makes steps repeatable."""
+
 from __future__ import annotations
 
 from argparse import Namespace
@@ -11,8 +12,22 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from models import create_model
 from options.train_options import TrainOptions
 
-SMALL = ("--ngf", "4", "--ndf", "4", "--netG", "resnet_6blocks", "--netD", "n_layers", "--n_layers_D", "2", "--init_gain", "0.2",
-         "--lr", "0.01")
+SMALL = (
+    "--ngf",
+    "4",
+    "--ndf",
+    "4",
+    "--netG",
+    "resnet_6blocks",
+    "--netD",
+    "n_layers",
+    "--n_layers_D",
+    "2",
+    "--init_gain",
+    "0.2",
+    "--lr",
+    "0.01",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +52,9 @@ def build(*args: str, double: bool = True):
     return model
 
 
-def batch(n: int = 1, size: int = 32, dtype: torch.dtype = torch.float64, other: int | None = None) -> dict:
+def batch(
+    n: int = 1, size: int = 32, dtype: torch.dtype = torch.float64, other: int | None = None
+) -> dict:
     A, B = (torch.rand(n, 3, side, size, dtype=dtype) * 2 - 1 for side in (size, other or size))
     return {"A": A, "B": B, "A_paths": ["a.png"] * n, "B_paths": ["b.png"] * n}
 

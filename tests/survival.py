@@ -2,6 +2,7 @@
 
 PYTEST_DONT_REWRITE
 """
+
 from __future__ import annotations
 
 import multiprocessing
@@ -20,7 +21,16 @@ from scripts import check_resume
 from scripts.check_resume import differences, kill, start
 
 TWO_EPOCHS = ("--n_epochs", "2", "--n_epochs_decay", "0", "--seed", "1")  # of five steps
-OFTEN = ("--print_freq", "1", "--display_freq", "2", "--update_html_freq", "2", "--save_latest_freq", "2")
+OFTEN = (
+    "--print_freq",
+    "1",
+    "--display_freq",
+    "2",
+    "--update_html_freq",
+    "2",
+    "--save_latest_freq",
+    "2",
+)
 
 
 class Crash(Exception):
@@ -83,7 +93,9 @@ def go_on(run: Programs, *more: object, name: str = "x") -> Result:
     return run.train("--continue_train", "--name", name, *more)
 
 
-def break_off(run: Programs, data: Path, after_step: Callable, *more: object, step: int = 4) -> None:
+def break_off(
+    run: Programs, data: Path, after_step: Callable, *more: object, step: int = 4
+) -> None:
     """A run x that crashed after so many steps; with the options above it was saved after an even number."""
     after_step(step, crash)
     with pytest.raises(Crash):
@@ -105,8 +117,10 @@ def subclass(path: Path, *lines: str, of: str = "models.cycle_gan_model.CycleGAN
     """Write ``NAME_model.py`` with such a subclass of a model, or likewise of a dataset; returns its path."""
     module, _, base = of.rpartition(".")
     name = path.stem.title().replace("_", "")
-    path.write_text(f"import os, signal, time\nimport torch\nfrom {module} import {base}\n\n\nclass {name}({base}):\n"
-                    + "".join(f"    {line}\n" for line in lines))
+    path.write_text(
+        f"import os, signal, time\nimport torch\nfrom {module} import {base}\n\n\nclass {name}({base}):\n"
+        + "".join(f"    {line}\n" for line in lines)
+    )
     return str(path)
 
 
@@ -114,18 +128,35 @@ class Running:
     """Starts trainings as processes, and waits for what they leave."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.runs, self.output = folder, folder / "work" / "checkpoints", folder / "output.txt"
+        self.folder, self.runs, self.output = (
+            folder,
+            folder / "work" / "checkpoints",
+            folder / "output.txt",
+        )
         self.processes: list = []
 
     def __call__(self, data: Path, *more: str):
-        args = ["--dataroot", str(data), "--name", "x", *TINY, *TWO_EPOCHS, *OFTEN, "--checkpoints_dir", str(self.runs), *more]
+        args = [
+            "--dataroot",
+            str(data),
+            "--name",
+            "x",
+            *TINY,
+            *TWO_EPOCHS,
+            *OFTEN,
+            "--checkpoints_dir",
+            str(self.runs),
+            *more,
+        ]
         self.processes.append(start(args, self.output))
         return self.processes[-1]
 
     def wait_for(self, file: Path, words: str = "") -> None:
         until = time.monotonic() + 60
         while not (file.exists() and words in (file.read_text() if words else "")):
-            assert self.processes[-1].is_alive() and time.monotonic() < until, self.output.read_text()
+            assert self.processes[-1].is_alive() and time.monotonic() < until, (
+                self.output.read_text()
+            )
             time.sleep(0.005)
 
 
@@ -133,6 +164,7 @@ class Running:
 def copied(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes start as copies of this one, which has imported PyTorch already, with what optimizers import when they step."""
     import torch._dynamo  # noqa: F401
+
     monkeypatch.setattr(check_resume, "launcher", multiprocessing.get_context("fork"))
     monkeypatch.setattr(os, "fsync", FSYNC)  # a save then takes long enough to be met by a kill
 

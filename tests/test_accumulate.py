@@ -1,4 +1,5 @@
 """--accumulate for models that do what official ones do not, and for batches that hold more than images."""
+
 from __future__ import annotations
 
 import pytest
@@ -20,7 +21,9 @@ class Joint(TemplateModel):
         super().__init__(opt)
         self.model_names = ["G", "H"]
         self.netG, self.netH = (torch.nn.Conv2d(3, 3, 3, padding=1).double() for _ in "GH")
-        self.optimizers = [torch.optim.SGD(net.parameters(), lr=0.1) for net in (self.netG, self.netH)]
+        self.optimizers = [
+            torch.optim.SGD(net.parameters(), lr=0.1) for net in (self.netG, self.netH)
+        ]
 
     def optimize_parameters(self) -> None:
         for optimizer in self.optimizers:
@@ -40,8 +43,12 @@ def joint(*args: str) -> Step:
 
 
 def batch(n: int) -> dict:
-    return {"A": torch.rand(n, 3, 8, 8, dtype=torch.float64), "B": torch.rand(n, 3, 8, 8, dtype=torch.float64),
-            "A_paths": ["a"] * n, "B_paths": ["b"] * n}
+    return {
+        "A": torch.rand(n, 3, 8, 8, dtype=torch.float64),
+        "B": torch.rand(n, 3, 8, 8, dtype=torch.float64),
+        "A_paths": ["a"] * n,
+        "B_paths": ["b"] * n,
+    }
 
 
 def test_one_backward_pass_for_two_optimizers() -> None:
@@ -51,7 +58,10 @@ def test_one_backward_pass_for_two_optimizers() -> None:
         data = batch(5)
         large(data)
         parts(data)
-    found = [[p for net in each.model.get_networks().values() for p in net.parameters()] for each in (large, parts)]
+    found = [
+        [p for net in each.model.get_networks().values() for p in net.parameters()]
+        for each in (large, parts)
+    ]
     for p, q, first in zip(*found, before, strict=True):
         assert torch.allclose(p, q, rtol=0, atol=1e-12) and not torch.equal(p, first)
     assert len(parts.accumulation.threads._threads) == 3
@@ -73,8 +83,12 @@ def test_parts_that_step_other_optimizers() -> None:
 
 def test_batches_hold_anything() -> None:
     """What default_collate makes of tuples and dicts."""
-    data = {"size": [torch.arange(5), torch.arange(5) + 10], "A": torch.rand(5, 3, 2, 2), "A_paths": list("abcde"),
-            "more": {"names": [list("fghij"), list("klmno")]}}
+    data = {
+        "size": [torch.arange(5), torch.arange(5) + 10],
+        "A": torch.rand(5, 3, 2, 2),
+        "A_paths": list("abcde"),
+        "more": {"names": [list("fghij"), list("klmno")]},
+    }
     count, parts = split(data, 2)
     assert count == 5 and [len(part["A"]) for part in parts] == [2, 2, 1]
     assert torch.equal(torch.cat([part["A"] for part in parts]), data["A"])

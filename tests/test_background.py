@@ -1,4 +1,5 @@
 """Saving beside the training: what is written is the moment of the save, and errors come out of the next step."""
+
 import threading
 
 import pytest
@@ -37,13 +38,21 @@ def test_jobs_run_in_order_and_errors_come_out_once() -> None:
 
 def test_a_snapshot_does_not_follow() -> None:
     weight, pool = torch.ones(3), [torch.zeros(2)]
-    state = {"weights": {"w": weight}, "pool": pool, "position": {"seen": 1}, "none": None, "random": (1, (2, 3))}
+    state = {
+        "weights": {"w": weight},
+        "pool": pool,
+        "position": {"seen": 1},
+        "none": None,
+        "random": (1, (2, 3)),
+    }
     copy = snapshot(state)
     weight.add_(1)
     pool.append(weight)
     state["position"]["seen"] = 2
     assert copy["weights"]["w"].tolist() == [1, 1, 1] and len(copy["pool"]) == 1
-    assert copy["position"] == {"seen": 1} and copy["none"] is None and copy["random"] == (1, (2, 3))
+    assert (
+        copy["position"] == {"seen": 1} and copy["none"] is None and copy["random"] == (1, (2, 3))
+    )
 
 
 class Own(CycleGANModel):
@@ -51,18 +60,26 @@ class Own(CycleGANModel):
 
 
 @pytest.mark.parametrize(("model", "lent"), [(CycleGANModel, True), (Own, False)])
-def test_what_is_lent_is_not_copied_before_it_changes(model: type[CycleGANModel], lent: bool) -> None:
+def test_what_is_lent_is_not_copied_before_it_changes(
+    model: type[CycleGANModel], lent: bool
+) -> None:
     model = model(options(*SMALL, "--pool_size", "2"))
     step, lending = Step(model.opt, model), Lending()
     step(batch(dtype=torch.float32))
     p = next(model.netG_A.parameters())
-    before = tree_map(lambda v: v.clone() if isinstance(v, torch.Tensor) else v, model.training_state())
+    before = tree_map(
+        lambda v: v.clone() if isinstance(v, torch.Tensor) else v, model.training_state()
+    )
     assert lending.begin(model, 0.1) == []  # nothing is known of its steps yet
     lending.step = 0.3
     assert lending.begin(model, 0.2) == []  # the job would take longer than the next step
     state = snapshot(model.training_state(), lending.begin(model, 0.1))
     key, moment = "model.1.weight", model.optimizer_G.state[p]["exp_avg"]
-    copies = (state["networks"]["G_A"][key], state["optimizers"][0]["state"][0]["exp_avg"], state["pools"]["fake_B_pool"][0])
+    copies = (
+        state["networks"]["G_A"][key],
+        state["optimizers"][0]["state"][0]["exp_avg"],
+        state["pools"]["fake_B_pool"][0],
+    )
     for copy, value in zip(copies, (p, moment, model.fake_B_pool.images[0]), strict=True):
         assert (copy.data_ptr() == value.data_ptr()) == lent
     step.before_change = lambda optimizer: lending.end(optimizer, busy=True)
@@ -98,7 +115,9 @@ def test_training_goes_on_while_it_is_saved(run, unaligned, monkeypatch) -> None
 
     monkeypatch.setattr(checkpoint, "write_atomically", slow)
     monkeypatch.setattr(CycleGANModel, "optimize_parameters", counted)
-    run.train("--dataroot", unaligned, "--name", "x", *TINY, *ONE_EPOCH, "--save_latest_freq", "2").ok()
+    run.train(
+        "--dataroot", unaligned, "--name", "x", *TINY, *ONE_EPOCH, "--save_latest_freq", "2"
+    ).ok()
     assert held == [True]
     saved = torch.load(run.runs / "x" / "held.pth", weights_only=True)
     assert saved["position"]["seen"] == 2
@@ -118,6 +137,10 @@ def test_a_full_disk_ends_the_training_with_one_line(run, unaligned, monkeypatch
         real(path, data, flag)
 
     monkeypatch.setattr(checkpoint, "write_atomically", full)
-    result = run.train("--dataroot", unaligned, "--name", "x", *TINY, *ONE_EPOCH, "--save_latest_freq", "1")
+    result = run.train(
+        "--dataroot", unaligned, "--name", "x", *TINY, *ONE_EPOCH, "--save_latest_freq", "1"
+    )
     result.refused(1, "No space left on device")
-    assert torch.load(run.runs / "x" / run_state.STATE, weights_only=True)["position"]["seen"] == 0  # the first one
+    assert (
+        torch.load(run.runs / "x" / run_state.STATE, weights_only=True)["position"]["seen"] == 0
+    )  # the first one

@@ -1,4 +1,5 @@
 """Files that are no good images: named by check_data and by training, never a crash."""
+
 from __future__ import annotations
 
 import os
@@ -22,11 +23,16 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 def header(width: int, height: int) -> bytes:
     """A PNG file that says it is so large and holds one pixel."""
     size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(bytes(4))) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", size)
+        + chunk(b"IDAT", zlib.compress(bytes(4)))
+        + chunk(b"IEND", b"")
+    )
 
 
 def flipped(data: bytes, at: int) -> bytes:
-    return data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1:]
+    return data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
 
 
 def half(data: bytes) -> bytes:
@@ -35,17 +41,36 @@ def half(data: bytes) -> bytes:
 
 # Each makes a file out of a good one with the same ending. Training stops at these.
 BROKEN: dict[str, Callable[[bytes], bytes]] = {
-    "empty.png": lambda _: b"", "empty.jpg": lambda _: b"", "zeros.png": lambda _: bytes(5000), "text.png": lambda _: b"hello\n",
-    "page.jpg": lambda _: PAGE, "random.jpg": lambda _: bytes(range(256)) * 9, "signature.png": lambda good: good[:5],
-    "header.png": lambda good: good[:25], "half.png": half, "header.jpg": lambda good: good[:20], "half.jpg": half,
-    "end.jpg": lambda good: good[:-30], "last.jpg": lambda good: good[:-2], "bomb.png": lambda _: header(60000, 60000),
-    "large.png": lambda _: header(11000, 11000), "nothing.png": lambda _: header(0, 5), "half.webp": half, "half.tif": half,
-    "half.bmp": half, "half.ppm": half, "numbers.ppm": lambda _: b"P6 xx 50 255\n",
-    "size_sum.png": lambda good: flipped(good, 29), "pixels.png": lambda good: flipped(good, good.index(b"IDAT") + 40)}
+    "empty.png": lambda _: b"",
+    "empty.jpg": lambda _: b"",
+    "zeros.png": lambda _: bytes(5000),
+    "text.png": lambda _: b"hello\n",
+    "page.jpg": lambda _: PAGE,
+    "random.jpg": lambda _: bytes(range(256)) * 9,
+    "signature.png": lambda good: good[:5],
+    "header.png": lambda good: good[:25],
+    "half.png": half,
+    "header.jpg": lambda good: good[:20],
+    "half.jpg": half,
+    "end.jpg": lambda good: good[:-30],
+    "last.jpg": lambda good: good[:-2],
+    "bomb.png": lambda _: header(60000, 60000),
+    "large.png": lambda _: header(11000, 11000),
+    "nothing.png": lambda _: header(0, 5),
+    "half.webp": half,
+    "half.tif": half,
+    "half.bmp": half,
+    "half.ppm": half,
+    "numbers.ppm": lambda _: b"P6 xx 50 255\n",
+    "size_sum.png": lambda good: flipped(good, 29),
+    "pixels.png": lambda good: flipped(good, good.index(b"IDAT") + 40),
+}
 # Training reads these, and check_data says what is odd about them.
 ODD: dict[str, Callable[[bytes], bytes]] = {
-    "gif.jpg": lambda _: gif(), "no_end.png": lambda good: good[:-12],
-    "pixel_sum.png": lambda good: flipped(good, len(good) - 13)}
+    "gif.jpg": lambda _: gif(),
+    "no_end.png": lambda good: good[:-12],
+    "pixel_sum.png": lambda good: flipped(good, len(good) - 13),
+}
 
 
 def gif() -> bytes:
@@ -81,6 +106,7 @@ def set_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
         for names in bad:
             write(tmp_path / "data" / "trainA", names)
         return tmp_path / "data"
+
     return make
 
 
@@ -165,7 +191,10 @@ def test_skipping(run: Programs, set_with: Callable[..., Path]) -> None:
     assert "note: trainA: 2 images of 3 cannot be read" in found.out
     result = train(run, data, "--on_bad_image", "skip").ok()
     assert "left out 2 times" in result.out
-    assert [len(re.findall(f"left out: .*{name}", result.err)) for name in ("half.jpg", "empty.png", "good.png")] == [1, 1, 0]
+    assert [
+        len(re.findall(f"left out: .*{name}", result.err))
+        for name in ("half.jpg", "empty.png", "good.png")
+    ] == [1, 1, 0]
 
 
 def test_file_names_are_data(run: Programs, set_with: Callable[..., Path]) -> None:
@@ -177,4 +206,8 @@ def test_file_names_are_data(run: Programs, set_with: Callable[..., Path]) -> No
         with open(os.path.join(folder, name), "wb"):
             pass
     [line] = [line for line in check(run, data).out.splitlines() if line.startswith("problem: ")]
-    assert r"trainA/a\nb.png" in line and r"trainA/\x1b[31mred.png" in line and r"trainA/\udcff.png" in line
+    assert (
+        r"trainA/a\nb.png" in line
+        and r"trainA/\x1b[31mred.png" in line
+        and r"trainA/\udcff.png" in line
+    )

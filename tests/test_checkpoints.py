@@ -1,4 +1,5 @@
 """Runs describe themselves: after any training, and for any official weights, --name and --dataroot are enough to test."""
+
 from __future__ import annotations
 
 import itertools
@@ -18,7 +19,20 @@ MATRIX = list(itertools.product(NETS, NORMS, [True, False]))
 
 
 def train(run: Programs, data: Path, *more: object, name: str = "x") -> None:
-    run.train("--dataroot", data, "--name", name, *TINY, *ONE_EPOCH, "--batch_size", "5", "--ngf", "2", *SHORT, *more).ok()
+    run.train(
+        "--dataroot",
+        data,
+        "--name",
+        name,
+        *TINY,
+        *ONE_EPOCH,
+        "--batch_size",
+        "5",
+        "--ngf",
+        "2",
+        *SHORT,
+        *more,
+    ).ok()
 
 
 def translate(run: Programs, data: Path, *more: object, name: str = "x") -> Result:
@@ -49,15 +63,33 @@ def forget(run: Programs, name: str = "x") -> Path:
 @pytest.mark.parametrize(("netG", "norm", "dropout"), MATRIX)
 def test_matrix(run: Programs, aligned: Path, netG: str, norm: str, dropout: bool) -> None:
     """pix2pix, as CycleGAN never has dropout. The one-sided test of the bare weights gives the same pixels."""
-    train(run, aligned, "--model", "pix2pix", "--netG", netG, "--norm", norm, *([] if dropout else ["--no_dropout"]))
+    train(
+        run,
+        aligned,
+        "--model",
+        "pix2pix",
+        "--netG",
+        netG,
+        "--norm",
+        norm,
+        *([] if dropout else ["--no_dropout"]),
+    )
     translate(run, aligned).ok()
-    found = {"model": "pix2pix", "netG": netG, "norm": norm, "no_dropout": str(not dropout), "ngf": "2"}
+    found = {
+        "model": "pix2pix",
+        "netG": netG,
+        "norm": norm,
+        "no_dropout": str(not dropout),
+        "ngf": "2",
+    }
     assert {k: options(run)[k] for k in found} == found
     expected = saved(run, "fake_B")
     assert expected.keys() == {"p0", "p1"}
 
     forget(run)
-    told = [] if dropout or netG.startswith("resnet") else ["--no_dropout"]  # which the weights of a U-Net do not show
+    told = (
+        [] if dropout or netG.startswith("resnet") else ["--no_dropout"]
+    )  # which the weights of a U-Net do not show
     size = ["--load_size", "32", "--crop_size", "32"]
     translate(run, aligned, "--model", "test", "--dataset_mode", "aligned", *size, *told).ok()
     assert saved(run, "fake") == expected
@@ -69,7 +101,10 @@ def test_sides_of_a_cyclegan(run: Programs, unaligned: Path, netG: str, norm: st
     """--model test takes the generator of --direction, with the options file and without; it never has dropout."""
     train(run, unaligned, "--netG", netG, "--norm", norm, "--load_size", "32")
     translate(run, unaligned).ok()
-    sides = {("testA", ()): saved(run, "fake_B"), ("testB", ("--direction", "BtoA")): saved(run, "fake_A")}
+    sides = {
+        ("testA", ()): saved(run, "fake_B"),
+        ("testB", ("--direction", "BtoA")): saved(run, "fake_A"),
+    }
     for bare in (False, True):
         for (folder, direction), expected in sides.items():
             sizes = ("--load_size", "32", "--crop_size", "32") if bare else ()
@@ -93,7 +128,9 @@ def test_direction_is_relative_to_the_training(run: Programs, unaligned: Path) -
 def test_channels(run: Programs, unaligned: Path) -> None:
     train(run, unaligned, "--input_nc", "1", "--output_nc", "3")
     for _ in range(2):
-        result = translate(run, unaligned / "testB", "--direction", "BtoA", "--model_suffix", "_B").ok()
+        result = translate(
+            run, unaligned / "testB", "--direction", "BtoA", "--model_suffix", "_B"
+        ).ok()
         assert "latest_net_G_B.pth" in result.out
         assert (options(run)["input_nc"], options(run)["output_nc"]) == ("3", "1")
         translate(run, unaligned / "testA", "--save", "fake").ok()
@@ -122,7 +159,18 @@ def test_official_folder(run: Programs, unaligned: Path) -> None:
 @pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
 def test_official_cyclegan_folder(run: Programs, unaligned: Path, direction: str) -> None:
     """Only weights, tested two-sided: the same pictures as with the options file, whatever the architecture."""
-    train(run, unaligned, "--netG", "unet_128", "--norm", "batch", "--input_nc", "1", "--direction", direction)
+    train(
+        run,
+        unaligned,
+        "--netG",
+        "unet_128",
+        "--norm",
+        "batch",
+        "--input_nc",
+        "1",
+        "--direction",
+        direction,
+    )
     sizes = ("--load_size", "32", "--crop_size", "32")
     translate(run, unaligned, *sizes).ok()
     expected = saved(run, "fake_A"), saved(run, "rec_B")
@@ -133,9 +181,14 @@ def test_official_cyclegan_folder(run: Programs, unaligned: Path, direction: str
 
 
 CONTRADICTIONS = [
-    ("--netG unet_128", "--netG unet_128 resnet_6blocks"), ("--netG resnet_9blocks", "--netG resnet_9blocks resnet_6blocks"),
-    ("--norm batch", "--norm batch instance"), ("--norm none", "--norm none instance"), ("--ngf 64", "--ngf 64 2"),
-    ("--input_nc 1", "--input_nc 1 3"), ("--output_nc 4", "--output_nc 4 3")]
+    ("--netG unet_128", "--netG unet_128 resnet_6blocks"),
+    ("--netG resnet_9blocks", "--netG resnet_9blocks resnet_6blocks"),
+    ("--norm batch", "--norm batch instance"),
+    ("--norm none", "--norm none instance"),
+    ("--ngf 64", "--ngf 64 2"),
+    ("--input_nc 1", "--input_nc 1 3"),
+    ("--output_nc 4", "--output_nc 4 3"),
+]
 
 
 @pytest.mark.parametrize("model", ["cycle_gan", "test"])
@@ -158,17 +211,40 @@ def test_dropout_contradicts(run: Programs, aligned: Path) -> None:
 
 def test_flags_that_repeat_the_training_are_fine(run: Programs, unaligned: Path) -> None:
     train(run, unaligned, "--norm", "batch")
-    translate(run, unaligned, "--model", "cycle_gan", "--netG", "resnet_6blocks", "--norm", "batch", "--no_dropout", "--ngf", "2",
-              "--dataset_mode", "unaligned", "--direction", "AtoB", "--load_size", "32", "--crop_size", "32").ok()
+    translate(
+        run,
+        unaligned,
+        "--model",
+        "cycle_gan",
+        "--netG",
+        "resnet_6blocks",
+        "--norm",
+        "batch",
+        "--no_dropout",
+        "--ngf",
+        "2",
+        "--dataset_mode",
+        "unaligned",
+        "--direction",
+        "AtoB",
+        "--load_size",
+        "32",
+        "--crop_size",
+        "32",
+    ).ok()
 
 
-@pytest.mark.parametrize("args", ["", "--model cycle_gan", "--model pix2pix --dataset_mode unaligned", "--epoch 7"])
+@pytest.mark.parametrize(
+    "args", ["", "--model cycle_gan", "--model pix2pix --dataset_mode unaligned", "--epoch 7"]
+)
 def test_no_such_run(run: Programs, unaligned: Path, args: str) -> None:
     """A mistyped name: the file that was looked for; and no folder of that name appears."""
     train(run, unaligned, name="horses")
     before = run.files()
     looked_for = f"{'7' if '7' in args else 'latest'}_net_G"
-    translate(run, unaligned, *args.split(), name="horse").refused(1, "checkpoints/horse", looked_for, "no such folder")
+    translate(run, unaligned, *args.split(), name="horse").refused(
+        1, "checkpoints/horse", looked_for, "no such folder"
+    )
     assert run.files() == before
 
 
@@ -177,7 +253,9 @@ def test_no_such_epoch(run: Programs, unaligned: Path) -> None:
     translate(run, unaligned, "--epoch", "7").refused(1, "7_net_G_A.pth", "latest_net_G_A.pth")
     translate(run, unaligned, "--load_iter", "9").refused(1, "iter_9_net_G_A.pth")
     forget(run)
-    result = translate(run, unaligned / "testA", "--epoch", "7").refused(1, "7_net_G.pth", "7_net_G_A.pth")
+    result = translate(run, unaligned / "testA", "--epoch", "7").refused(
+        1, "7_net_G.pth", "7_net_G_A.pth"
+    )
     assert not run.results.exists(), result
 
 
@@ -190,13 +268,22 @@ def test_damaged_weights(run: Programs, unaligned: Path, content: bytes) -> None
 
 def four_blocks() -> object:
     from models.networks import ResnetGenerator, get_norm_layer
+
     return ResnetGenerator(3, 3, 2, get_norm_layer("instance"), n_blocks=4).state_dict()
 
 
-@pytest.mark.parametrize(("make", "word"), [
-    (four_blocks, "4"), (lambda: torch.nn.Linear(2, 2).state_dict(), "model.1"),
-    (lambda: {"epoch": 3, "state": torch.nn.Linear(2, 2).state_dict()}, "named tensors"), (lambda: [1, 2], "named tensors")])
-def test_other_weights(run: Programs, unaligned: Path, make: Callable[[], object], word: str) -> None:
+@pytest.mark.parametrize(
+    ("make", "word"),
+    [
+        (four_blocks, "4"),
+        (lambda: torch.nn.Linear(2, 2).state_dict(), "model.1"),
+        (lambda: {"epoch": 3, "state": torch.nn.Linear(2, 2).state_dict()}, "named tensors"),
+        (lambda: [1, 2], "named tensors"),
+    ],
+)
+def test_other_weights(
+    run: Programs, unaligned: Path, make: Callable[[], object], word: str
+) -> None:
     """Weights that no --netG fits, and files that hold something else."""
     (run.runs / "x").mkdir(parents=True)
     torch.save(make(), run.runs / "x" / "latest_net_G.pth")

@@ -1,4 +1,5 @@
 """Downloads from a local server that is slow, breaks off, lies or is hostile: nothing half-done, and the next call completes."""
+
 from __future__ import annotations
 
 import functools
@@ -35,7 +36,10 @@ def zipped(counts: tuple[int, ...] = COUNTS, top: str = "horse2zebra/") -> bytes
     with zipfile.ZipFile(out, "w") as bundle:
         for split, count in zip(("trainA", "trainB", "testA", "testB"), counts, strict=True):
             for i in range(count):
-                bundle.writestr(f"{top}{split}/{i}.jpg", hashlib.shake_128(f"{split}{i}".encode()).digest(10_000))
+                bundle.writestr(
+                    f"{top}{split}/{i}.jpg",
+                    hashlib.shake_128(f"{split}{i}".encode()).digest(10_000),
+                )
         bundle.writestr("__MACOSX/._x", b"litter")
     return out.getvalue()
 
@@ -58,8 +62,18 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 def item(**known: object) -> catalogue.Item:
     """horse2zebra with the small archive's figures; no older host."""
-    return replace(catalogue.find(catalogue.ALL_DATASETS, "horse2zebra", None), place=("cyclegan/datasets", ".zip", ()),
-                   **({"counts": COUNTS, "size": len(zipped()), "sha256": hashlib.sha256(zipped()).hexdigest()} | known))
+    return replace(
+        catalogue.find(catalogue.ALL_DATASETS, "horse2zebra", None),
+        place=("cyclegan/datasets", ".zip", ()),
+        **(
+            {
+                "counts": COUNTS,
+                "size": len(zipped()),
+                "sha256": hashlib.sha256(zipped()).hexdigest(),
+            }
+            | known
+        ),
+    )
 
 
 def get(server: Server, folder: Path, **known: object) -> None:
@@ -71,13 +85,20 @@ def files(folder: Path) -> list[str]:
 
 
 def complete(folder: Path) -> bool:
-    return [len(list((folder / "horse2zebra" / s).iterdir())) for s in ("trainA", "trainB", "testA", "testB")] == list(COUNTS)
+    return [
+        len(list((folder / "horse2zebra" / s).iterdir()))
+        for s in ("trainA", "trainB", "testA", "testB")
+    ] == list(COUNTS)
 
 
-def test_a_dataset_arrives_whole_and_only_once(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dataset_arrives_whole_and_only_once(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     get(server, tmp_path)
     assert complete(tmp_path) and files(tmp_path) == ["horse2zebra"]
-    assert (tmp_path / "horse2zebra/trainA/2.jpg").read_bytes() == hashlib.shake_128(b"trainA2").digest(10_000)
+    assert (tmp_path / "horse2zebra/trainA/2.jpg").read_bytes() == hashlib.shake_128(
+        b"trainA2"
+    ).digest(10_000)
     get(server, tmp_path)
     assert len(server.ranges) == 1
     assert "is there already: testA 1, testB 1, trainA 3, trainB 2" in capsys.readouterr().out
@@ -86,10 +107,20 @@ def test_a_dataset_arrives_whole_and_only_once(server: Server, tmp_path: Path, c
         get(server, tmp_path)
 
 
-@pytest.mark.parametrize(("faults", "ranges"), [
-    (["slow"], 1), (["cut"], 2), (["cut", "cut", "cut", "cut"], 5), (["cut", "no ranges"], 2), (["stall", "stall"], 3),
-    (["503"], 2)])
-def test_a_broken_transfer_goes_on_by_itself(server: Server, tmp_path: Path, faults: list[str], ranges: int) -> None:
+@pytest.mark.parametrize(
+    ("faults", "ranges"),
+    [
+        (["slow"], 1),
+        (["cut"], 2),
+        (["cut", "cut", "cut", "cut"], 5),
+        (["cut", "no ranges"], 2),
+        (["stall", "stall"], 3),
+        (["503"], 2),
+    ],
+)
+def test_a_broken_transfer_goes_on_by_itself(
+    server: Server, tmp_path: Path, faults: list[str], ranges: int
+) -> None:
     server.faults = list(faults)
     get(server, tmp_path)
     assert complete(tmp_path) and files(tmp_path) == ["horse2zebra"]
@@ -100,7 +131,10 @@ def test_a_broken_transfer_goes_on_by_itself(server: Server, tmp_path: Path, fau
 
 def test_the_next_call_goes_on_where_the_last_gave_up(server: Server, tmp_path: Path) -> None:
     server.faults = ["cut", "404"]
-    with pytest.raises(UserError, match=r"(?s)could not download cyclegan-horse2zebra.zip.*HTTP 404 Not Found.*--mirror"):
+    with pytest.raises(
+        UserError,
+        match=r"(?s)could not download cyclegan-horse2zebra.zip.*HTTP 404 Not Found.*--mirror",
+    ):
         get(server, tmp_path)
     assert files(tmp_path) == [".cyclegan-horse2zebra.zip.part"]
     (tmp_path / ".horse2zebra.unpacking/trainA").mkdir(parents=True)  # as of a call that was killed
@@ -109,15 +143,29 @@ def test_the_next_call_goes_on_where_the_last_gave_up(server: Server, tmp_path: 
     assert server.ranges[-1] == f"bytes={len(zipped()) // 2}-"
 
 
-WRONG: dict[str, tuple[dict[str, object], bytes, str]] = {  # what is known, what comes, what is said
-    "checksum": ({"sha256": "0" * 64}, zipped(), f"SHA-256 is {hashlib.sha256(zipped()).hexdigest()}, recorded is 0000"),
+WRONG: dict[
+    str, tuple[dict[str, object], bytes, str]
+] = {  # what is known, what comes, what is said
+    "checksum": (
+        {"sha256": "0" * 64},
+        zipped(),
+        f"SHA-256 is {hashlib.sha256(zipped()).hexdigest()}, recorded is 0000",
+    ),
     "size": ({}, zipped() + b"more", "recorded are"),
     "no archive": ({"sha256": "", "size": 0}, b"sorry" * 1000, "no archive"),
     "half an archive": ({"sha256": "", "size": 0}, zipped()[:50_000], "no archive"),
-    "damaged": ({"sha256": "", "size": 0}, zipped().replace(hashlib.shake_128(b"testA0").digest(100), b"x" * 100), "damaged"),
+    "damaged": (
+        {"sha256": "", "size": 0},
+        zipped().replace(hashlib.shake_128(b"testA0").digest(100), b"x" * 100),
+        "damaged",
+    ),
     "counts": ({"sha256": "", "size": 0}, zipped((3, 2, 1, 0)), "testB has 0 images instead of 1"),
     "hostile": ({"sha256": "", "size": 0}, zipped(top="../"), "outside of its folder"),
-    "no images": ({"sha256": "", "size": 0, "counts": ()}, zipped((0, 0, 0, 0)), "no folders of images"),
+    "no images": (
+        {"sha256": "", "size": 0, "counts": ()},
+        zipped((0, 0, 0, 0)),
+        "no folders of images",
+    ),
 }
 
 
@@ -133,7 +181,9 @@ def test_wrong_content_leaves_nothing(server: Server, tmp_path: Path, case: str)
     assert complete(tmp_path)
 
 
-def test_a_web_page_is_no_dataset_and_the_next_place_is_tried(server: Server, tmp_path: Path) -> None:
+def test_a_web_page_is_no_dataset_and_the_next_place_is_tried(
+    server: Server, tmp_path: Path
+) -> None:
     server.faults = ["page", "404", ""]
     download.download(item(), tmp_path / "horse2zebra", [server.url, server.url, server.url])
     assert complete(tmp_path) and len(server.ranges) == 3
@@ -156,7 +206,9 @@ def test_a_part_of_another_file_without_a_checksum(server: Server, tmp_path: Pat
     torch.save({"model.1.weight": torch.zeros(3)}, buffer)
     server.files["/cyclegan/pretrained_models/sat2map.pth"] = buffer.getvalue()
     (tmp_path / ".cyclegan-sat2map.pth.part").write_bytes(b"x" * 100)
-    out = download_model.download(catalogue.find(catalogue.ALL_MODELS, "sat2map", None), tmp_path, [server.url])
+    out = download_model.download(
+        catalogue.find(catalogue.ALL_MODELS, "sat2map", None), tmp_path, [server.url]
+    )
     assert out.read_bytes() == buffer.getvalue() and server.ranges[2:] == ["bytes=100-", None]
 
 
@@ -181,7 +233,10 @@ def test_a_full_disk(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyP
             get(server, tmp_path)
     assert files(tmp_path) == []
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    for limit, left in ((50_000, 50_000), (9_000, len(zipped()))):  # of the archive; of an image in it
+    for limit, left in (
+        (50_000, 50_000),
+        (9_000, len(zipped())),
+    ):  # of the archive; of an image in it
         if limit == 9_000:
             (tmp_path / ".cyclegan-horse2zebra.zip.part").write_bytes(zipped())
         try:
@@ -199,7 +254,9 @@ def test_a_full_disk(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_another_dataset_in_the_same_place_is_not_touched(server: Server, tmp_path: Path) -> None:
     (tmp_path / "horse2zebra/train").mkdir(parents=True)
     (tmp_path / "horse2zebra/train/1.jpg").write_bytes(b"mine")
-    with pytest.raises(UserError, match="is not horse2zebra of --kind cyclegan: it has train; give another"):
+    with pytest.raises(
+        UserError, match="is not horse2zebra of --kind cyclegan: it has train; give another"
+    ):
         get(server, tmp_path)
     assert not server.ranges
 
@@ -216,12 +273,17 @@ def test_models(server: Server, tmp_path: Path) -> None:
         assert files(checkpoints) == []
     server.files[path], server.faults = buffer.getvalue(), ["cut"]
     out = download_model.download(model, checkpoints, [server.url])
-    assert out == checkpoints / "sat2map_pretrained/latest_net_G.pth" and out.read_bytes() == buffer.getvalue()
+    assert (
+        out == checkpoints / "sat2map_pretrained/latest_net_G.pth"
+        and out.read_bytes() == buffer.getvalue()
+    )
     assert files(checkpoints) == [".checksums.json", "sat2map_pretrained"]
     asked = len(server.ranges)
     download_model.download(model, checkpoints, [server.url])
     assert len(server.ranges) == asked  # it is there
-    with pytest.raises(UserError, match="is not sat2map of --kind pix2pix as first downloaded|could not"):
+    with pytest.raises(
+        UserError, match="is not sat2map of --kind pix2pix as first downloaded|could not"
+    ):
         out.write_bytes(b"other")
         download_model.download(model, checkpoints, [server.url])
 
@@ -229,11 +291,22 @@ def test_models(server: Server, tmp_path: Path) -> None:
 def test_the_command_lines(server: Server, run: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "ALL_DATASETS", [item()])
     monkeypatch.setenv("CYCLEGAN_MIRROR", f"{server.url}/nothing {server.url}/")
-    assert "trainA 3" in run.call(download.main, "download.py", "horse2zebra", "--out", "here").ok().out
+    assert (
+        "trainA 3"
+        in run.call(download.main, "download.py", "horse2zebra", "--out", "here").ok().out
+    )
     assert (run.folder / "here/testB/0.jpg").exists()
-    run.call(download.main, "download.py", "cityscapes").refused(1, "licence", "prepare_cityscapes_dataset.py --gtFine_dir")
-    run.call(download.main, "download.py", "horse2zebr").refused(2, "did you mean horse2zebra?", "--list")
+    run.call(download.main, "download.py", "cityscapes").refused(
+        1, "licence", "prepare_cityscapes_dataset.py --gtFine_dir"
+    )
+    run.call(download.main, "download.py", "horse2zebr").refused(
+        2, "did you mean horse2zebra?", "--list"
+    )
     run.call(download.main, "download.py").refused(2, "--list")
-    assert "Cityscapes" in run.call(download.main, "download.py", "--list").ok().out.replace("cityscapes", "Cityscapes")
-    run.call(download_model.main, "download_model.py", "day2night", "--kind", "cyclegan").refused(2, "it is of --kind pix2pix")
+    assert "Cityscapes" in run.call(download.main, "download.py", "--list").ok().out.replace(
+        "cityscapes", "Cityscapes"
+    )
+    run.call(download_model.main, "download_model.py", "day2night", "--kind", "cyclegan").refused(
+        2, "it is of --kind pix2pix"
+    )
     assert "style_ukiyoe" in run.call(download_model.main, "download_model.py", "--list").ok().out

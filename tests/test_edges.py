@@ -1,4 +1,5 @@
 """``scripts/edges.py`` on drawings whose edges are known."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -39,7 +40,9 @@ def test_canny_draws_the_outline(run: Programs) -> None:
     assert dark(run.folder / "edges/sub/b.jpg").shape == (64, 80)
     run.call(edges.main, "edges.py", "--input", "photos", "--output", "large").ok()
     assert dark(run.folder / "large/sub/b.jpg").shape == (256, 256)
-    run.call(edges.main, "edges.py", "--input", "photos", "--output", "photos").refused(1, "the same folder")
+    run.call(edges.main, "edges.py", "--input", "photos", "--output", "photos").refused(
+        1, "the same folder"
+    )
 
 
 class Blurred(torch.nn.Module):
@@ -62,19 +65,29 @@ def test_hed_is_suppressed_to_thin_lines(run: Programs) -> None:
     flags = ("--input", "photos", "--output", "edges", "--size", "0", "--hed", "hed.pt")
     run.call(edges.main, "edges.py", *flags).ok()
     lines = dark(run.folder / "edges/a.png")
-    assert set(np.nonzero(lines)[1]) <= {29, 30, 31} and lines.any(1).sum() > 50 and lines.sum() <= 60
-    run.call(edges.main, "edges.py", *flags, "--hed_offset", "3").ok()  # the map is taken from 3 pixels further right
+    assert (
+        set(np.nonzero(lines)[1]) <= {29, 30, 31} and lines.any(1).sum() > 50 and lines.sum() <= 60
+    )
+    run.call(
+        edges.main, "edges.py", *flags, "--hed_offset", "3"
+    ).ok()  # the map is taken from 3 pixels further right
     assert set(np.nonzero(dark(run.folder / "edges/a.png"))[1]) <= {26, 27, 28}
     run.call(edges.main, "edges.py", *flags, "--threshold", "0.99").ok()
     assert not dark(run.folder / "edges/a.png").any()
-    torch.jit.trace(torch.nn.MaxPool2d(2), torch.zeros(1, 3, 90, 90)).save(str(run.folder / "half.pt"))
-    run.call(edges.main, "edges.py", *flags[:-1], "half.pt").refused(1, "--hed", "same height and width")
+    torch.jit.trace(torch.nn.MaxPool2d(2), torch.zeros(1, 3, 90, 90)).save(
+        str(run.folder / "half.pt")
+    )
+    run.call(edges.main, "edges.py", *flags[:-1], "half.pt").refused(
+        1, "--hed", "same height and width"
+    )
 
 
 def test_small_components_go() -> None:
     found = np.zeros((20, 20), bool)
     found[3, 2:6], found[10, 2:7] = True, True
-    assert np.argwhere(np.asarray(edges.clean(found, 5).convert("L")) == 0).tolist() == [[10, x] for x in range(2, 7)]
+    assert np.argwhere(np.asarray(edges.clean(found, 5).convert("L")) == 0).tolist() == [
+        [10, x] for x in range(2, 7)
+    ]
     assert (np.asarray(edges.clean(np.zeros((9, 9), bool), 5)) == 255).all()
     np.fill_diagonal(found[12:, 12:], True)  # connected across corners
     assert (np.asarray(edges.clean(found, 6).convert("L")) == 0).sum() == 8

@@ -1,4 +1,5 @@
 """test.py with batches and threads saves the same files, pixel by pixel, as one by one."""
+
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from util.console import UserError
 def trained(unaligned, tmp_path_factory):
     """A folder with a run, and 12 test images of two sizes."""
     from conftest import Programs
+
     folder = tmp_path_factory.mktemp("trained")
     Programs(folder).train("--dataroot", unaligned, "--name", "x", *TINY, *ONE_EPOCH).ok()
     for i in range(12):
@@ -37,8 +39,12 @@ def test_batches_save_what_one_by_one_saves(trained, run, monkeypatch, exact) ->
     def counted(model, batch, seed):
         plain_run(model, batch, seed)
         sizes.append(len(model.real))
-        if len(model.real) > 1 or exact:  # a network whose result does not depend on the size of the batch, or does
-            model.fake = (model.real * 0.7 if exact else torch.nextafter(model.fake, torch.tensor(9.0)))
+        if (
+            len(model.real) > 1 or exact
+        ):  # a network whose result does not depend on the size of the batch, or does
+            model.fake = (
+                model.real * 0.7 if exact else torch.nextafter(model.fake, torch.tensor(9.0))
+            )
 
     monkeypatch.setattr(batching, "run", counted)
     monkeypatch.setattr(batching, "MOST_IMAGES", 3)
@@ -56,7 +62,11 @@ def test_where_images_of_a_batch_meet_there_are_none(trained, run, monkeypatch) 
     shutil.copytree(trained / "checkpoints", run.runs)
     sizes: list[int] = []
     plain_run = batching.run
-    monkeypatch.setattr(batching, "run", lambda m, batch, seed: (plain_run(m, batch, seed), sizes.append(len(batch["A"]))))
+    monkeypatch.setattr(
+        batching,
+        "run",
+        lambda m, batch, seed: (plain_run(m, batch, seed), sizes.append(len(batch["A"]))),
+    )
     monkeypatch.setattr(batching, "OURS", set())  # as a custom model
     run.test("--dataroot", trained / "in", "--name", "x", "--gpu_ids", "-1", "--num_test", 10).ok()
     assert sizes == [1] * 10
@@ -76,6 +86,7 @@ def test_an_image_that_cannot_be_written(tmp_path) -> None:
 
 def test_few_images_wait_at_a_time(tmp_path, monkeypatch) -> None:
     import threading
+
     release, started, most = threading.Event(), [0], []
     monkeypatch.setattr(images, "save_image", lambda *a: release.wait(5))
     writer = images.ImageWriter()

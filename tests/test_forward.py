@@ -1,4 +1,5 @@
 """What the networks compute, against their papers' layers written out by hand and fed with the same weights."""
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -25,23 +26,35 @@ class Layers:
         return F.conv2d(x, self.state[f"{name}.weight"], self.state.get(f"{name}.bias"), **options)
 
     def up(self, x, name, **options):
-        return F.conv_transpose2d(x, self.state[f"{name}.weight"], self.state.get(f"{name}.bias"), stride=2, padding=1, **options)
+        return F.conv_transpose2d(
+            x,
+            self.state[f"{name}.weight"],
+            self.state.get(f"{name}.bias"),
+            stride=2,
+            padding=1,
+            **options,
+        )
 
     def norm(self, x, name):
         """In training mode: with the statistics of these images."""
         if self.kind == "none":
             return x
         over = (2, 3) if self.kind == "instance" else (0, 2, 3)
-        x = (x - x.mean(over, keepdim=True)) / (x.var(over, unbiased=False, keepdim=True) + 1e-5).sqrt()
+        x = (x - x.mean(over, keepdim=True)) / (
+            x.var(over, unbiased=False, keepdim=True) + 1e-5
+        ).sqrt()
         if self.kind == "instance":
             assert f"{name}.weight" not in self.state
             return x
-        return x * self.state[f"{name}.weight"].view(1, -1, 1, 1) + self.state[f"{name}.bias"].view(1, -1, 1, 1)
+        return x * self.state[f"{name}.weight"].view(1, -1, 1, 1) + self.state[f"{name}.bias"].view(
+            1, -1, 1, 1
+        )
 
 
 def resnet(layers, x, blocks):
     def at(n):
         return f"model.{n}"
+
     x = layers.norm(layers.conv(F.pad(x, (3,) * 4, "reflect"), at(1)), at(2)).relu()
     for n in (4, 7):
         x = layers.norm(layers.conv(x, at(n), stride=2, padding=1), at(n + 1)).relu()
@@ -58,7 +71,9 @@ def resnet(layers, x, blocks):
 def unet(layers, x, depth, path="model.model", level=1):
     """One level of the U: down, what is inside, up; all but the outermost hand on their own input as well."""
     if level == 1:
-        inside = unet(layers, layers.conv(x, f"{path}.0", stride=2, padding=1), depth, f"{path}.1.model", 2)
+        inside = unet(
+            layers, layers.conv(x, f"{path}.0", stride=2, padding=1), depth, f"{path}.1.model", 2
+        )
         return layers.up(inside.relu(), f"{path}.3").tanh()
     down = layers.conv(F.leaky_relu(x, 0.2), f"{path}.1", stride=2, padding=1)
     if level == depth:
@@ -84,13 +99,41 @@ def pixel(layers, x):
 
 
 NETWORKS = {
-    "resnet_9blocks": (lambda norm: define_G(3, 2, 4, "resnet_9blocks", norm, init_gain=0.2), 24, lambda *a: resnet(*a, 9)),
-    "resnet_6blocks": (lambda norm: define_G(3, 2, 4, "resnet_6blocks", norm, init_gain=0.2), 24, lambda *a: resnet(*a, 6)),
-    "unet_256": (lambda norm: define_G(3, 2, 4, "unet_256", norm, init_gain=0.2), 256, lambda *a: unet(*a, 8)),
-    "unet_128": (lambda norm: define_G(3, 2, 4, "unet_128", norm, init_gain=0.2), 128, lambda *a: unet(*a, 7)),
-    "basic": (lambda norm: define_D(3, 4, "basic", norm=norm, init_gain=0.2), 48, lambda *a: patches(*a, 3)),
-    "n_layers 1": (lambda norm: define_D(3, 4, "n_layers", 1, norm, init_gain=0.2), 48, lambda *a: patches(*a, 1)),
-    "n_layers 5": (lambda norm: define_D(3, 4, "n_layers", 5, norm, init_gain=0.2), 160, lambda *a: patches(*a, 5)),
+    "resnet_9blocks": (
+        lambda norm: define_G(3, 2, 4, "resnet_9blocks", norm, init_gain=0.2),
+        24,
+        lambda *a: resnet(*a, 9),
+    ),
+    "resnet_6blocks": (
+        lambda norm: define_G(3, 2, 4, "resnet_6blocks", norm, init_gain=0.2),
+        24,
+        lambda *a: resnet(*a, 6),
+    ),
+    "unet_256": (
+        lambda norm: define_G(3, 2, 4, "unet_256", norm, init_gain=0.2),
+        256,
+        lambda *a: unet(*a, 8),
+    ),
+    "unet_128": (
+        lambda norm: define_G(3, 2, 4, "unet_128", norm, init_gain=0.2),
+        128,
+        lambda *a: unet(*a, 7),
+    ),
+    "basic": (
+        lambda norm: define_D(3, 4, "basic", norm=norm, init_gain=0.2),
+        48,
+        lambda *a: patches(*a, 3),
+    ),
+    "n_layers 1": (
+        lambda norm: define_D(3, 4, "n_layers", 1, norm, init_gain=0.2),
+        48,
+        lambda *a: patches(*a, 1),
+    ),
+    "n_layers 5": (
+        lambda norm: define_D(3, 4, "n_layers", 5, norm, init_gain=0.2),
+        160,
+        lambda *a: patches(*a, 5),
+    ),
     "pixel": (lambda norm: define_D(3, 4, "pixel", norm=norm, init_gain=0.2), 9, pixel),
 }
 

@@ -1,4 +1,5 @@
 """Each unhealthy state is warned of once, healthy ones never, and the training does not notice that it is watched."""
+
 from __future__ import annotations
 
 import json
@@ -44,15 +45,26 @@ def image(seed: int) -> Tensor:
 
 
 def model(there: Callable = brighter, back: Callable = darker, **more: Callable) -> SimpleNamespace:
-    nets = {"G_A": Net(there), "G_B": Net(back), **{name: Net(function) for name, function in more.items()}}
-    return SimpleNamespace(get_networks=lambda: nets, device=torch.device("cpu"), real_A=image(0), real_B=image(1))
+    nets = {
+        "G_A": Net(there),
+        "G_B": Net(back),
+        **{name: Net(function) for name, function in more.items()},
+    }
+    return SimpleNamespace(
+        get_networks=lambda: nets, device=torch.device("cpu"), real_A=image(0), real_B=image(1)
+    )
 
 
 def opt(**more: object) -> Namespace:
     return Namespace(**{"no_health": False, "gan_mode": "lsgan", **more})
 
 
-def watch(watched: Health, of: SimpleNamespace, losses: dict[str, float] = UNDECIDED, checks: int = 4 * REACH) -> list[str]:
+def watch(
+    watched: Health,
+    of: SimpleNamespace,
+    losses: dict[str, float] = UNDECIDED,
+    checks: int = 4 * REACH,
+) -> list[str]:
     """The warnings of so many checks."""
     warnings = []
     for seed in range(checks):
@@ -70,7 +82,10 @@ STATES = {  # sign -> a model that has it, and words of its warning
     "dependence": (model(lambda x: image(7)), "G_A has collapsed"),
     "correlation": (model(lambda x: -0.8 * x, lambda x: -x / 0.8), "G_A turns dark into light"),
     "change": (model(lambda x: x * 0.99, lambda x: x.flip(1)), "G_A gives back its input"),
-    "robustness": (model(lambda x: image(7) + 0.02 * x, lambda f: (f - image(7)) * 50), "G_A hides information"),
+    "robustness": (
+        model(lambda x: image(7) + 0.02 * x, lambda f: (f - image(7)) * 50),
+        "G_A hides information",
+    ),
 }
 
 
@@ -87,7 +102,10 @@ def test_unhealthy(sign: str) -> None:
 
 
 def test_little_change_is_enough_where_it_fools_the_discriminator() -> None:
-    assert watch(Health(opt()), model(lambda x: x * 0.99, lambda x: x.flip(1), D_A=torch.ones_like)) == []
+    assert (
+        watch(Health(opt()), model(lambda x: x * 0.99, lambda x: x.flip(1), D_A=torch.ones_like))
+        == []
+    )
 
 
 @pytest.mark.parametrize("mode", ["lsgan", "vanilla", "wgangp"])
@@ -95,7 +113,10 @@ def test_discriminator_won(mode: str) -> None:
     watched = Health(opt(gan_mode=mode))
     found = watch(watched, model(D_A=torch.sign), {"D_A": 0.001, "D_B": 0.2})
     if mode == "wgangp":  # whose loss and output tell nothing of the kind
-        assert found == [] and "accuracy_real_D_A" not in watched.check(model(D_A=torch.sign), {}, 10**6)[0]
+        assert (
+            found == []
+            and "accuracy_real_D_A" not in watched.check(model(D_A=torch.sign), {}, 10**6)[0]
+        )
     else:
         assert len(found) == 1 and found[0].startswith("D_A has won") and "--ndf" in found[0]
 
@@ -115,7 +136,9 @@ def test_healthy() -> None:
 
 def test_what_is_logged() -> None:
     """Accuracies of a discriminator that says real to what is bright on the average, and the mean change."""
-    of = model(lambda x: x + 0.25, lambda x: x - 0.25, D_A=lambda x: x.mean((1, 2, 3), keepdim=True))
+    of = model(
+        lambda x: x + 0.25, lambda x: x - 0.25, D_A=lambda x: x.mean((1, 2, 3), keepdim=True)
+    )
     of.real_A, of.real_B = torch.zeros(2, 3, 8, 8), torch.full((2, 3, 8, 8), 0.9)
     values, _ = Health(opt()).check(of, UNDECIDED, 100)
     assert (values["accuracy_real_D_A"], values["accuracy_fake_D_A"]) == (1.0, 1.0)
@@ -127,12 +150,19 @@ def test_what_is_logged() -> None:
 def test_pairs() -> None:
     """The discriminator of pix2pix sees input and output; two channels of colour have no change and no brightness."""
     nets = {"G": Net(lambda x: x.repeat(1, 2, 1, 1)), "D": Net(lambda pair: pair[:, 2:])}
-    of = SimpleNamespace(get_networks=lambda: nets, device=torch.device("cpu"), real_A=image(0)[:, :1], real_B=image(1)[:, :2])
+    of = SimpleNamespace(
+        get_networks=lambda: nets,
+        device=torch.device("cpu"),
+        real_A=image(0)[:, :1],
+        real_B=image(1)[:, :2],
+    )
     found = measure(*sides(of), (0.0, 0.0))
     assert found.keys() == {"output_varies", "variety", "accuracy_real", "accuracy_fake"}
     assert found["accuracy_fake"] == pytest.approx(1 - (of.real_A > 0).float().mean().item())
     of.real_A, nets["G"] = image(0), Net(lambda x: image(7))
-    assert [w[:15] for w in watch(Health(opt()), of, {"D_real": 0.2, "D_fake": 0.3})] == ["G has collapsed"]
+    assert [w[:15] for w in watch(Health(opt()), of, {"D_real": 0.2, "D_fake": 0.3})] == [
+        "G has collapsed"
+    ]
 
 
 def test_correlation() -> None:
@@ -143,14 +173,18 @@ def test_correlation() -> None:
 
 def test_how_often() -> None:
     watched = Health(opt())
-    assert [bool(watched.check(model(), UNDECIDED, total)[0]) for total in (1, 2, EVERY, EVERY + 1, 2 * EVERY, 2 * EVERY + 1)] \
-        == [True, False, False, True, False, True]
+    assert [
+        bool(watched.check(model(), UNDECIDED, total)[0])
+        for total in (1, 2, EVERY, EVERY + 1, 2 * EVERY, 2 * EVERY + 1)
+    ] == [True, False, False, True, False, True]
     assert Health(opt(no_health=True)).check(model(), UNDECIDED, 100) == ({}, [])
 
 
 def test_other_models(capsys: pytest.CaptureFixture[str]) -> None:
     """Other names: nothing is said. Official names for something else: one line, and nothing more."""
-    other = SimpleNamespace(get_networks=lambda: {"Enhancer": Net(brighter)}, device=torch.device("cpu"))
+    other = SimpleNamespace(
+        get_networks=lambda: {"Enhancer": Net(brighter)}, device=torch.device("cpu")
+    )
     watched = Health(opt())
     assert watched.check(other, {"x": 1.0}, 100) == ({}, []) and watched.active
     assert watch(watched, model(lambda x: x[0, 0, 0, 0].item())) == []
@@ -165,33 +199,62 @@ def test_every_warning_is_documented() -> None:
 
 # In trainings
 
+
 @pytest.fixture
 def always(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
     """Check after each step; collects what was found."""
     found, check = [], Health.check
     monkeypatch.setattr(health, "EVERY", 1)
-    monkeypatch.setattr(Health, "check", lambda *args: found.append(check(*args)[0]) or (found[-1], []))
+    monkeypatch.setattr(
+        Health, "check", lambda *args: found.append(check(*args)[0]) or (found[-1], [])
+    )
     return found
 
 
-@pytest.mark.parametrize("model_flags", [("pix2pix", "--norm", "batch"), ("cycle_gan", "--norm", "batch", "--no_dropout")])
-def test_training_is_not_disturbed(run: Programs, aligned: Path, unaligned: Path, always: list, model_flags: tuple) -> None:
+@pytest.mark.parametrize(
+    "model_flags",
+    [("pix2pix", "--norm", "batch"), ("cycle_gan", "--norm", "batch", "--no_dropout")],
+)
+def test_training_is_not_disturbed(
+    run: Programs, aligned: Path, unaligned: Path, always: list, model_flags: tuple
+) -> None:
     """Dropout draws random numbers and batch norm keeps statistics: both as without a monitor, to the last bit."""
     data = aligned if model_flags[0] == "pix2pix" else unaligned
     for name, more in {"with": (), "without": ("--no_health",)}.items():
-        run.train("--dataroot", data, "--name", name, "--model", *model_flags, *TINY, *ONE_EPOCH, "--print_freq", "1", *more).ok()
+        run.train(
+            "--dataroot",
+            data,
+            "--name",
+            name,
+            "--model",
+            *model_flags,
+            *TINY,
+            *ONE_EPOCH,
+            "--print_freq",
+            "1",
+            *more,
+        ).ok()
     assert sum(map(bool, always)) == len(always) / 2 > 2  # it was really there
     one, other = (state(run.runs / name) for name in ("with", "without"))
     for net, weights in one["model"]["networks"].items():
-        assert all(torch.equal(value, other["model"]["networks"][net][key]) for key, value in weights.items())
+        assert all(
+            torch.equal(value, other["model"]["networks"][net][key])
+            for key, value in weights.items()
+        )
     assert torch.equal(one["random"]["torch"], other["random"]["torch"])
-    assert one["random"]["numpy"] == other["random"]["numpy"] and one["random"]["python"] == other["random"]["python"]
+    assert (
+        one["random"]["numpy"] == other["random"]["numpy"]
+        and one["random"]["python"] == other["random"]["python"]
+    )
 
 
 def test_as_before() -> None:
     norm = nn.BatchNorm2d(3)
     before = torch.get_rng_state()
-    with pytest.raises(KeyError), as_before([norm], torch.device("cpu")):  # also where it goes wrong inside
+    with (
+        pytest.raises(KeyError),
+        as_before([norm], torch.device("cpu")),
+    ):  # also where it goes wrong inside
         norm(torch.randn(1, 3, 4, 4))
         assert norm.num_batches_tracked == 1
         raise KeyError
@@ -209,15 +272,25 @@ def test_resume(run: Programs, data: Path, after_step: Callable, always: list) -
     assert memories[0] == memories[1] and memories[0]["averages"]["change_A"][1] == 10
 
 
-def test_warnings_are_shown(run: Programs, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warnings_are_shown(
+    run: Programs, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A generator that gives back its input, in a real training: one line for each direction."""
     monkeypatch.setattr(health, "EVERY", 1)
     monkeypatch.setattr(health, "REACH", 3)
-    lines = "def __init__(self, opt):", "    super().__init__(opt)", *(
-        f"    self.netG_{x}.forward = lambda image, net=self.netG_{x}: image + 0 * net.model(image)" for x in "AB")
+    lines = (
+        "def __init__(self, opt):",
+        "    super().__init__(opt)",
+        *(
+            f"    self.netG_{x}.forward = lambda image, net=self.netG_{x}: image + 0 * net.model(image)"
+            for x in "AB"
+        ),
+    )
     result = train(run, data, "--model", subclass(tmp_path / "lazy_model.py", *lines)).ok()
     warnings = [line for line in result.err.splitlines() if "gives back its input" in line]
     assert [line.split()[1] for line in warnings] == ["G_A", "G_B"]
-    entries = [json.loads(line) for line in (run.runs / "x" / "metrics.jsonl").read_text().splitlines()]
+    entries = [
+        json.loads(line) for line in (run.runs / "x" / "metrics.jsonl").read_text().splitlines()
+    ]
     assert sum("gives back its input" in entry.get("note", "") for entry in entries) == 2
     assert sum("change_G_A" in entry and "accuracy_fake_D_B" in entry for entry in entries) == 10

@@ -1,4 +1,5 @@
 """Files that would run code, damaged states and markers, half-written files."""
+
 from __future__ import annotations
 
 import json
@@ -24,9 +25,13 @@ class Evil:
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-@pytest.mark.parametrize("save", [lambda value, file: pickle.dump(value, file), torch.save], ids=["pickle", "torch"])
+@pytest.mark.parametrize(
+    "save", [lambda value, file: pickle.dump(value, file), torch.save], ids=["pickle", "torch"]
+)
 @pytest.mark.parametrize("name", ["state.pth", "latest_net_G_A.pth"])
-def test_code_is_refused(run: Programs, data: Path, tmp_path: Path, name: str, save: Callable) -> None:
+def test_code_is_refused(
+    run: Programs, data: Path, tmp_path: Path, name: str, save: Callable
+) -> None:
     """It would make a folder."""
     train(run, data, *ONE_EPOCH).ok()
     folder = run.runs / "x"
@@ -35,7 +40,9 @@ def test_code_is_refused(run: Programs, data: Path, tmp_path: Path, name: str, s
     with (folder / name).open("wb") as file:
         save({"number": Evil(tmp_path / "created")}, file)
     go_on(run).refused(1, name, "holds code")
-    (folder / ".saving.json").write_text('{"number": "1", "names": ["latest"]}')  # as if a save had been cut off
+    (folder / ".saving.json").write_text(
+        '{"number": "1", "names": ["latest"]}'
+    )  # as if a save had been cut off
     go_on(run).refused(1, name, "holds code")
     assert not (tmp_path / "created").exists()
 
@@ -43,7 +50,9 @@ def test_code_is_refused(run: Programs, data: Path, tmp_path: Path, name: str, s
 def test_hostile_marker(run: Programs, data: Path) -> None:
     train(run, data, *ONE_EPOCH).ok()
     number = state(run.runs / "x")["number"]
-    (run.runs / "x" / ".saving.json").write_text(json.dumps({"number": number, "names": ["../../elsewhere"]}))
+    (run.runs / "x" / ".saving.json").write_text(
+        json.dumps({"number": number, "names": ["../../elsewhere"]})
+    )
     go_on(run).refused(1, "outside")
     assert not list(run.folder.glob("*.pth"))
 
@@ -53,7 +62,13 @@ def test_other_states(run: Programs, data: Path) -> None:
     train(run, data, *ONE_EPOCH).ok()
     folder = run.runs / "x"
     log = (folder / "loss_log.txt").read_bytes()
-    for value in ([], {}, {"position": 3}, {"position": {"epoch": "x"}}, {"number": "", "model": {}}):
+    for value in (
+        [],
+        {},
+        {"position": 3},
+        {"position": {"epoch": "x"}},
+        {"number": "", "model": {}},
+    ):
         torch.save(value, folder / "state.pth")
         go_on(run).refused(1, "state.pth")
         assert (folder / "loss_log.txt").read_bytes() == log
@@ -63,7 +78,12 @@ def test_other_states(run: Programs, data: Path) -> None:
 
 def test_half_written_files_are_removed(run: Programs, data: Path, after_step: Callable) -> None:
     break_off(run, data, after_step)
-    for name in (".state.pth.abcd_123", ".latest_net_G_A.pth.abcd1234", ".train_opt.txt.a2345678", "web/.index.html.x2345678"):
+    for name in (
+        ".state.pth.abcd_123",
+        ".latest_net_G_A.pth.abcd1234",
+        ".train_opt.txt.a2345678",
+        "web/.index.html.x2345678",
+    ):
         (run.runs / "x" / name).write_bytes(b"half")
     (run.runs / "x" / ".mine").write_bytes(b"stays")
     go_on(run).ok()

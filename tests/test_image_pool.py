@@ -1,4 +1,5 @@
 """The history of generated images."""
+
 import math
 import random
 
@@ -65,7 +66,7 @@ def test_afterwards_half_are_old_ones_and_the_new_takes_their_place():
         olds += 1
         slot = before.index(shown)
         slots[slot] += 1
-        assert after == before[:slot] + [n] + before[slot + 1:]
+        assert after == before[:slot] + [n] + before[slot + 1 :]
     assert within(olds, trials, 0.5)
     assert all(within(count, olds, 1 / SIZE) for count in slots)
     expected = olds / SIZE
@@ -83,7 +84,9 @@ def test_choices_of_successive_images_are_independent():
 def test_each_image_of_a_batch_has_its_own_chance():
     pool = ImagePool(3)
     assert numbers(pool.query(numbered(0, 1))) == [0, 1]
-    first, *rest = numbers(pool.query(numbered(2, 3, 4)))  # the pool is full after the first of these
+    first, *rest = numbers(
+        pool.query(numbered(2, 3, 4))
+    )  # the pool is full after the first of these
     assert first == 2 and len(rest) == 2
     assert set(numbers(pool.images)) | {first, *rest} >= {0, 1, 2}
     pool, batches = filled(), 1500
@@ -101,7 +104,9 @@ def test_a_batch_larger_than_the_pool():
     shown = numbers(pool.query(numbered(*range(20))))
     assert shown[:2] == [0, 1] and len(shown) == 20
     assert all(s <= n for n, s in enumerate(shown))  # nothing from the future
-    assert sorted(shown + numbers(pool.images)) == sorted([*range(20), *shown[:2]])  # nothing lost, nothing twice but those
+    assert sorted(shown + numbers(pool.images)) == sorted(
+        [*range(20), *shown[:2]]
+    )  # nothing lost, nothing twice but those
 
 
 def test_what_is_kept_and_shown_hangs_on_no_graph_and_shares_no_memory():
@@ -121,4 +126,5 @@ def test_the_seed_decides():
         pool = filled(5)
         random.seed(seed)
         return [numbers(pool.query(numbered(n)))[0] for n in range(5, 60)]
+
     assert shown(1) == shown(1) != shown(2)

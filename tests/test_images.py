@@ -1,4 +1,5 @@
 """Which files a folder holds, and reading images of every kind."""
+
 import itertools
 import os
 import struct
@@ -27,6 +28,7 @@ def read(path, *args, **options):
 
 # Kinds of images
 
+
 @pytest.mark.parametrize("extension", ["png", "bmp", "ppm", "tif", "TIFF", "webp"])
 def test_lossless_formats(extension, pixels, tmp_path):
     path = tmp_path / f"x.{extension}"
@@ -50,19 +52,28 @@ def test_gray_is_repeated(pixels, tmp_path):
 
 @pytest.mark.parametrize("transparency", [None, 3, b"\0\x80\xff"])
 def test_palette(transparency, tmp_path):
-    indices, colours = np.arange(60, dtype=np.uint8).reshape(6, 10) % 8, np.arange(24, dtype=np.uint8).reshape(8, 3) * 10
+    indices, colours = (
+        np.arange(60, dtype=np.uint8).reshape(6, 10) % 8,
+        np.arange(24, dtype=np.uint8).reshape(8, 3) * 10,
+    )
     image = Image.fromarray(indices).convert("P")
     image.putpalette(colours.tobytes())
     image.putdata(indices.flatten().tolist())
-    image.save(tmp_path / "x.png", **({} if transparency is None else {"transparency": transparency}))
+    image.save(
+        tmp_path / "x.png", **({} if transparency is None else {"transparency": transparency})
+    )
     assert Image.open(tmp_path / "x.png").mode == "P"
     assert (read(tmp_path / "x.png") == colours[indices]).all()
 
 
 @pytest.mark.parametrize("extension", ["tif", "jpg"])
 def test_cmyk(extension, tmp_path):
-    for ink, colour in (((0, 255, 255, 0), (255, 0, 0)), ((255, 0, 0, 0), (0, 255, 255)), ((0, 0, 0, 0), (255, 255, 255)),
-                        ((0, 0, 0, 255), (0, 0, 0))):
+    for ink, colour in (
+        ((0, 255, 255, 0), (255, 0, 0)),
+        ((255, 0, 0, 0), (0, 255, 255)),
+        ((0, 0, 0, 0), (255, 255, 255)),
+        ((0, 0, 0, 255), (0, 0, 0)),
+    ):
         Image.new("CMYK", (8, 8), ink).save(tmp_path / f"x.{extension}")
         assert np.abs(read(tmp_path / f"x.{extension}").astype(int) - colour).max() <= 3
 
@@ -85,7 +96,9 @@ def test_alpha_is_dropped_or_kept(pixels, tmp_path):
         read_image(str(tmp_path / "rgb.png"), 5)
 
 
-@pytest.mark.parametrize(("name", "channels"), [("x.jpg", 3), ("x.JPEG", 3), ("x.png", 4), ("x.webp", 4)])
+@pytest.mark.parametrize(
+    ("name", "channels"), [("x.jpg", 3), ("x.JPEG", 3), ("x.png", 4), ("x.webp", 4)]
+)
 def test_saving_alpha(name, channels, tmp_path):
     """JPEG has none."""
     save_image(np.full((6, 10, 4), 200, np.uint8), tmp_path / name)
@@ -107,15 +120,30 @@ def test_sixteen_bit_colour(tmp_path):
     deep = np.random.default_rng(0).integers(0, 65536, (4, 5, 3)).astype(">u2")
 
     def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
     rows = b"".join(b"\0" + row.tobytes() for row in deep)
-    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 5, 4, 16, 2, 0, 0, 0))
-                                     + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    (tmp_path / "x.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 5, 4, 16, 2, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
     assert np.abs(read(tmp_path / "x.png") - deep / 257).max() <= 1
 
 
-TURNS = {1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: lambda a: np.rot90(np.fliplr(a)),
-         6: lambda a: np.rot90(a, -1), 7: lambda a: np.rot90(np.flipud(a)), 8: np.rot90}
+TURNS = {
+    1: lambda a: a,
+    2: np.fliplr,
+    3: lambda a: np.rot90(a, 2),
+    4: np.flipud,
+    5: lambda a: np.rot90(np.fliplr(a)),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(np.flipud(a)),
+    8: np.rot90,
+}
 
 
 @pytest.mark.parametrize("orientation", TURNS)
@@ -129,7 +157,9 @@ def test_exif_orientation(orientation, pixels, tmp_path):
         assert (read(tmp_path / f"x.{extension}") == TURNS[orientation](plain)).all()
 
 
-@pytest.mark.parametrize("note", [b"Exif\0\0garbage", b"Exif\0\0MM\0*\0\0\0\x08\0\x05", b"Exif\0\0"])
+@pytest.mark.parametrize(
+    "note", [b"Exif\0\0garbage", b"Exif\0\0MM\0*\0\0\0\x08\0\x05", b"Exif\0\0"]
+)
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_a_broken_exif_note_does_not_matter(note, pixels, tmp_path):
     Image.fromarray(pixels).save(tmp_path / "x.jpg", exif=note)
@@ -137,6 +167,7 @@ def test_a_broken_exif_note_does_not_matter(note, pixels, tmp_path):
 
 
 # Files that cannot be read
+
 
 def test_what_is_wrong_with_a_file_is_one_line_that_names_it(tmp_path):
     whole = picture(tmp_path / "whole.png", size=(200, 200)).read_bytes()
@@ -150,9 +181,21 @@ def test_what_is_wrong_with_a_file_is_one_line_that_names_it(tmp_path):
     (tmp_path / "link.png").symlink_to("nowhere.png")
     (tmp_path / "loop.png").symlink_to("loop.png")
     header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
-    (tmp_path / "bomb.png").write_bytes(whole[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + whole[33:])
-    for name in ("half.png", "head.png", "half.jpg", "text.png", "empty.png", "folder.jpg", "link.png", "loop.png", "bomb.png",
-                 "none.png"):
+    (tmp_path / "bomb.png").write_bytes(
+        whole[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + whole[33:]
+    )
+    for name in (
+        "half.png",
+        "head.png",
+        "half.jpg",
+        "text.png",
+        "empty.png",
+        "folder.jpg",
+        "link.png",
+        "loop.png",
+        "bomb.png",
+        "none.png",
+    ):
         with pytest.raises(UserError) as error:
             read_image(str(tmp_path / name))
         message = str(error.value)
@@ -162,8 +205,20 @@ def test_what_is_wrong_with_a_file_is_one_line_that_names_it(tmp_path):
 
 # Folders
 
+
 def test_which_files_are_images():
-    for name in ("a.jpg", "a.JPG", "a.Jpeg", "a.png", "a.ppm", "a.bmp", "a.tif", "a.tiff", "a.webp", "a.b.PNG"):
+    for name in (
+        "a.jpg",
+        "a.JPG",
+        "a.Jpeg",
+        "a.png",
+        "a.ppm",
+        "a.bmp",
+        "a.tif",
+        "a.tiff",
+        "a.webp",
+        "a.b.PNG",
+    ):
         assert is_image_file(name)
     for name in ("a.txt", "png", "a.png.part", "a.gif", "a.npy", "Thumbs.db"):
         assert not is_image_file(name)
@@ -179,7 +234,9 @@ def test_all_images_of_a_folder_sorted(tmp_path):
     (tmp_path / "x" / "linked").symlink_to(tmp_path / "elsewhere")
     wanted = sorted(str(tmp_path / "x" / name) for name in (*names, "linked/f.png"))
     assert make_dataset(str(tmp_path / "x")) == wanted
-    for limit, length in itertools.chain(((n, n) for n in range(1, 9)), ((100, 8), (float("inf"), 8))):
+    for limit, length in itertools.chain(
+        ((n, n) for n in range(1, 9)), ((100, 8), (float("inf"), 8))
+    ):
         assert make_dataset(str(tmp_path / "x"), limit) == wanted[:length]
 
 
@@ -191,7 +248,14 @@ def message(folder):
 
 
 def test_missing_and_empty_folders(tmp_path):
-    for name in ("one/trainA", "one/testA", "upper/TrainA", "trainB/x", "empty/trainA", "outer/horses/trainA"):
+    for name in (
+        "one/trainA",
+        "one/testA",
+        "upper/TrainA",
+        "trainB/x",
+        "empty/trainA",
+        "outer/horses/trainA",
+    ):
         (tmp_path / name).mkdir(parents=True)
     assert "has no folder trainB; it has testA/, trainA/" in message(tmp_path / "one" / "trainB")
     assert "trainA" in message(tmp_path / "nowhere" / "trainA")

@@ -1,4 +1,5 @@
 """Colours in Lab space, scaled to [-1, 1]: L/50 - 1 and ab/110."""
+
 import itertools
 from argparse import Namespace
 
@@ -17,13 +18,28 @@ def cube(steps):
     return torch.tensor(list(itertools.product(np.linspace(0, 1, steps), repeat=3))).T.unsqueeze(2)
 
 
-@pytest.mark.parametrize(("rgb", "lab"), [
-    ((1, 1, 1), (100, 0, 0)), ((0, 0, 0), (0, 0, 0)), ((1, 0, 0), (53.24, 80.09, 67.20)), ((0, 1, 0), (87.73, -86.18, 83.18)),
-    ((0, 0, 1), (32.30, 79.19, -107.86)), ((1, 1, 0), (97.14, -21.55, 94.48)), ((0, 1, 1), (91.11, -48.09, -14.13)),
-    ((1, 0, 1), (60.32, 98.23, -60.82)), ((0.5, 0.5, 0.5), (53.39, 0, 0))])
+@pytest.mark.parametrize(
+    ("rgb", "lab"),
+    [
+        ((1, 1, 1), (100, 0, 0)),
+        ((0, 0, 0), (0, 0, 0)),
+        ((1, 0, 0), (53.24, 80.09, 67.20)),
+        ((0, 1, 0), (87.73, -86.18, 83.18)),
+        ((0, 0, 1), (32.30, 79.19, -107.86)),
+        ((1, 1, 0), (97.14, -21.55, 94.48)),
+        ((0, 1, 1), (91.11, -48.09, -14.13)),
+        ((1, 0, 1), (60.32, 98.23, -60.82)),
+        ((0.5, 0.5, 0.5), (53.39, 0, 0)),
+    ],
+)
 def test_known_colours(rgb, lab):
     lightness, ab = rgb_to_lab(torch.tensor(rgb, dtype=torch.float).view(3, 1, 1))
-    assert (lightness.shape, ab.shape, lightness.dtype, ab.dtype) == ((1, 1, 1), (2, 1, 1), torch.float32, torch.float32)
+    assert (lightness.shape, ab.shape, lightness.dtype, ab.dtype) == (
+        (1, 1, 1),
+        (2, 1, 1),
+        torch.float32,
+        torch.float32,
+    )
     assert (lightness.item() + 1) * 50 == pytest.approx(lab[0], abs=0.02)
     assert (ab.flatten() * 110).tolist() == pytest.approx(lab[1:], abs=0.02)
     back = lab_to_rgb(lightness, ab)
@@ -48,7 +64,13 @@ def test_as_scikit_image():
 @pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 def test_colours_outside_the_cube_as_scikit_image():
     color = pytest.importorskip("skimage.color")
-    lab = torch.tensor(list(itertools.product(np.linspace(0, 100, 7), np.linspace(-110, 110, 9), np.linspace(-110, 110, 9))))
+    lab = torch.tensor(
+        list(
+            itertools.product(
+                np.linspace(0, 100, 7), np.linspace(-110, 110, 9), np.linspace(-110, 110, 9)
+            )
+        )
+    )
     wanted = color.lab2rgb(lab.unsqueeze(1).numpy())
     made = lab_to_rgb((lab[:, :1] / 50 - 1).T.unsqueeze(2), (lab[:, 1:] / 110).T.unsqueeze(2))
     assert made.isfinite().all() and made.abs().max() <= 1
@@ -60,7 +82,9 @@ def test_batches_and_gradients():
     lightness, ab = rgb_to_lab(rgb)
     assert lightness.shape == (4, 1, 5, 6) and ab.shape == (4, 2, 5, 6)
     for i in range(4):
-        assert all(torch.equal(a[i], b) for a, b in zip((lightness, ab), rgb_to_lab(rgb[i]), strict=True))
+        assert all(
+            torch.equal(a[i], b) for a, b in zip((lightness, ab), rgb_to_lab(rgb[i]), strict=True)
+        )
     shown = lab_to_rgb(lightness, ab.requires_grad_())
     assert shown.shape == rgb.shape and not shown.requires_grad
     assert torch.allclose(shown[2], lab_to_rgb(lightness[2], ab[2]))
@@ -70,10 +94,27 @@ def test_colorization_dataset(tmp_path):
     (tmp_path / "train").mkdir()
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8))
     image.save(tmp_path / "train" / "x.png")
-    opt = Namespace(isTrain=True, phase="train", preprocess="none", load_size=9, crop_size=8, no_flip=True, no_exif=False, seed=1,
-                    input_nc=1, output_nc=2, direction="AtoB", serial_batches=False, max_dataset_size=float("inf"),
-                    num_threads=0, batch_size=1, device="cpu", dataroot=str(tmp_path), dataset_mode="colorization")
-    batch, = create_dataset(opt)
+    opt = Namespace(
+        isTrain=True,
+        phase="train",
+        preprocess="none",
+        load_size=9,
+        crop_size=8,
+        no_flip=True,
+        no_exif=False,
+        seed=1,
+        input_nc=1,
+        output_nc=2,
+        direction="AtoB",
+        serial_batches=False,
+        max_dataset_size=float("inf"),
+        num_threads=0,
+        batch_size=1,
+        device="cpu",
+        dataroot=str(tmp_path),
+        dataset_mode="colorization",
+    )
+    (batch,) = create_dataset(opt)
     assert batch["A"].shape == (1, 1, 6, 8) and batch["B"].shape == (1, 2, 6, 8)
     shown = lab_to_rgb(batch["A"], batch["B"])[0].permute(1, 2, 0).numpy()
     assert np.abs((shown + 1) * 127.5 - np.asarray(image)).max() < 0.05

@@ -1,4 +1,5 @@
 """Layers with gradients of our own: the bits of PyTorch's, for less memory and fewer operations."""
+
 from __future__ import annotations
 
 import warnings
@@ -19,12 +20,14 @@ def same(ours: Callable, theirs: Callable, x: torch.Tensor) -> torch.Tensor:
     for layer in (ours, theirs):
         x = x.detach().requires_grad_()
         y = layer(x)
-        (first,) = torch.autograd.grad((y ** 3).sum(), x, retain_graph=True)
-        (graph,) = torch.autograd.grad((y ** 3).sum(), x, create_graph=True)
-        (second,) = torch.autograd.grad((graph ** 2).sum(), x)
+        (first,) = torch.autograd.grad((y**3).sum(), x, retain_graph=True)
+        (graph,) = torch.autograd.grad((y**3).sum(), x, create_graph=True)
+        (second,) = torch.autograd.grad((graph**2).sum(), x)
         found.append((y, first, second))
     (y, first, second), expected = found
-    assert torch.equal(y, expected[0]) and torch.equal(first, expected[1]) and second.abs().sum() > 0
+    assert (
+        torch.equal(y, expected[0]) and torch.equal(first, expected[1]) and second.abs().sum() > 0
+    )
     torch.testing.assert_close(second, expected[2])
     return y
 
@@ -47,7 +50,9 @@ def test_padding(width: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("large", "kept"), [(0, []), (1 << 60, [(1, 3, 5, 7)])])
-def test_padding_of_large_features_keeps_nothing(large: int, kept: list, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_padding_of_large_features_keeps_nothing(
+    large: int, kept: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(layers, "LARGE", large)
     found = []
 
@@ -83,15 +88,22 @@ def test_tracing_sees_operations_of_pytorch(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("lean", [False, True])
 def test_recomputed_generators(lean: bool) -> None:
     """For models that may do anything also gradients of gradients; frozen ones have none."""
-    net, x = define_G(3, 3, 2, "resnet_6blocks", "instance").double(), torch.randn(1, 3, 16, 16, dtype=torch.double)
+    net, x = (
+        define_G(3, 3, 2, "resnet_6blocks", "instance").double(),
+        torch.randn(1, 3, 16, 16, dtype=torch.double),
+    )
     net(x).square().mean().backward()
     wanted = [p.grad for p in net.parameters()]
     net.zero_grad()
     net.recompute, net.lean = True, lean
     net(x).square().mean().backward()
-    assert all(torch.allclose(p.grad, value) for p, value in zip(net.parameters(), wanted, strict=True))  # type: ignore[arg-type]
+    assert all(
+        torch.allclose(p.grad, value) for p, value in zip(net.parameters(), wanted, strict=True)
+    )  # type: ignore[arg-type]
     if not lean:
-        (first,) = torch.autograd.grad(net(x.requires_grad_()).square().mean(), x, create_graph=True)
+        (first,) = torch.autograd.grad(
+            net(x.requires_grad_()).square().mean(), x, create_graph=True
+        )
         assert torch.autograd.grad(first.square().sum(), x)[0].any()
     net.requires_grad_(False)
     assert not net(x.detach()).requires_grad
@@ -108,6 +120,7 @@ def test_hooks_see_what_a_layer_gave() -> None:
     net, seen = define_G(3, 3, 2, "resnet_6blocks", "instance"), []
     for block in (net.model[10], net.model[11].conv_block):
         (block.conv_block[-1] if hasattr(block, "conv_block") else block).register_forward_hook(
-            lambda module, inputs, output: seen.append(output))
+            lambda module, inputs, output: seen.append(output)
+        )
     (net(torch.randn(1, 3, 16, 16)).mean() + sum(value.pow(2).mean() for value in seen)).backward()
     assert len(seen) == 2 and all(value._version == 0 for value in seen)

@@ -1,4 +1,5 @@
 """Order and augmentation as a function of (seed, epoch, index) alone, and errors out of worker processes."""
+
 import itertools
 import random
 from argparse import Namespace
@@ -15,10 +16,26 @@ from util.console import UserError
 
 
 def options(**changes):
-    defaults = {"isTrain": True, "phase": "train", "preprocess": "resize_and_crop", "load_size": 24, "crop_size": 16,
-                "no_flip": False, "no_exif": False, "input_nc": 3, "output_nc": 3, "direction": "AtoB", "serial_batches": False,
-                "max_dataset_size": float("inf"), "num_threads": 0, "batch_size": 1, "seed": 1, "device": "cpu",
-                "epoch_count": 1, "dataset_mode": "unaligned"}
+    defaults = {
+        "isTrain": True,
+        "phase": "train",
+        "preprocess": "resize_and_crop",
+        "load_size": 24,
+        "crop_size": 16,
+        "no_flip": False,
+        "no_exif": False,
+        "input_nc": 3,
+        "output_nc": 3,
+        "direction": "AtoB",
+        "serial_batches": False,
+        "max_dataset_size": float("inf"),
+        "num_threads": 0,
+        "batch_size": 1,
+        "seed": 1,
+        "device": "cpu",
+        "epoch_count": 1,
+        "dataset_mode": "unaligned",
+    }
     return Namespace(**defaults | changes)
 
 
@@ -26,12 +43,16 @@ def options(**changes):
 def load(unaligned):
     def make(**changes):
         return create_dataset(options(dataroot=str(unaligned), **changes))
+
     return make
 
 
 def epoch(loader):
     """All that a pass gives, as plain values."""
-    return [(batch["A_paths"], batch["B_paths"], batch["A"].tolist(), batch["B"].tolist()) for batch in loader]
+    return [
+        (batch["A_paths"], batch["B_paths"], batch["A"].tolist(), batch["B"].tolist())
+        for batch in loader
+    ]
 
 
 def test_workers_change_nothing_and_epochs_differ(load):
@@ -42,11 +63,24 @@ def test_workers_change_nothing_and_epochs_differ(load):
     assert found[0, 1] == found[2, 1] and found[0, 2] == found[2, 2]
     for size in (1, 2):
         for one, other in itertools.combinations(found[0, size], 2):
-            assert [b[0] for b in one] != [b[0] for b in other] or [b[1] for b in one] != [b[1] for b in other]
-    by_path = [{path: image for paths, _, images, _ in passed for path, image in zip(paths, images, strict=True)}
-               for passed in found[0, 1]]
-    assert all(by_path[0][path] != by_path[1][path] for path in by_path[0])  # another crop or flip of each image
-    flat = [[image for _, _, images, _ in passed for image in images] for passed in (found[0, 1][0], found[0, 2][0])]
+            assert [b[0] for b in one] != [b[0] for b in other] or [b[1] for b in one] != [
+                b[1] for b in other
+            ]
+    by_path = [
+        {
+            path: image
+            for paths, _, images, _ in passed
+            for path, image in zip(paths, images, strict=True)
+        }
+        for passed in found[0, 1]
+    ]
+    assert all(
+        by_path[0][path] != by_path[1][path] for path in by_path[0]
+    )  # another crop or flip of each image
+    flat = [
+        [image for _, _, images, _ in passed for image in images]
+        for passed in (found[0, 1][0], found[0, 2][0])
+    ]
     assert flat[0] == flat[1]  # batches only group
 
 
@@ -105,10 +139,18 @@ def test_loading_leaves_the_generators_of_the_model_alone(load, threads):
     """Else dropout would depend on --num_threads, and a resumed training on how often it was resumed."""
     loader = load(num_threads=threads)
     for _ in range(3):
-        before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+        before = (
+            random.getstate(),
+            np.random.get_state()[1].tolist(),
+            torch.get_rng_state().tolist(),
+        )
         for _ in loader:
             pass
-        assert (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before
+        assert (
+            random.getstate(),
+            np.random.get_state()[1].tolist(),
+            torch.get_rng_state().tolist(),
+        ) == before
 
 
 class Drawing(BaseDataset):
@@ -118,7 +160,10 @@ class Drawing(BaseDataset):
         return 4
 
     def __getitem__(self, index):
-        return {"A": torch.tensor([random.random(), np.random.rand(), torch.rand(1).item()]), "A_paths": str(index)}
+        return {
+            "A": torch.tensor([random.random(), np.random.rand(), torch.rand(1).item()]),
+            "A_paths": str(index),
+        }
 
 
 def test_custom_datasets_draw_repeatably():
@@ -126,6 +171,7 @@ def test_custom_datasets_draw_repeatably():
         opt = options(dataroot="", **changes)
         loader = Loader(Drawing(opt), opt)
         return [[batch["A"].tolist() for batch in loader] for _ in range(2)]
+
     once = draws()
     assert once == draws(num_threads=2)
     flat = [value for passed in once for image in passed for value in image[0]]
@@ -144,6 +190,7 @@ def test_a_pass_can_be_left_and_the_next_one_is_whole(load):
 
 # Errors
 
+
 @pytest.mark.parametrize("threads", [0, 2])
 def test_a_damaged_image_is_one_line_that_names_it(tmp_path, threads):
     pictures(tmp_path / "trainA", ["a.png", "b.png"])
@@ -159,7 +206,12 @@ def test_images_of_several_sizes_in_a_batch(tmp_path, threads):
     for domain in "AB":
         picture(tmp_path / f"train{domain}" / "x.png", size=(10, 20))
         picture(tmp_path / f"train{domain}" / "y.png", size=(30, 20))
-    changes = {"dataroot": str(tmp_path), "preprocess": "none", "serial_batches": True, "num_threads": threads}
+    changes = {
+        "dataroot": str(tmp_path),
+        "preprocess": "none",
+        "serial_batches": True,
+        "num_threads": threads,
+    }
     with pytest.raises(UserError, match=r"--batch_size 2 .*10x20, 30x20"):
         list(create_dataset(options(**changes, batch_size=2)))
     assert [batch["A"].shape[3] for batch in create_dataset(options(**changes))] == [10, 30]

@@ -1,4 +1,5 @@
 """Losses by hand, and training steps against a straightforward computation with the same weights."""
+
 import copy
 import math
 
@@ -26,11 +27,17 @@ def repeatable():
 LOGITS = torch.tensor([[1.0, -2.0], [0.5, 0.0]])
 
 
-@pytest.mark.parametrize(("mode", "real", "wanted"), [
-    ("lsgan", True, (0 + 9 + 0.25 + 1) / 4), ("lsgan", False, (1 + 4 + 0.25 + 0) / 4),
-    ("vanilla", True, sum(math.log1p(math.exp(-x)) for x in (1, -2, 0.5, 0)) / 4),
-    ("vanilla", False, sum(math.log1p(math.exp(x)) for x in (1, -2, 0.5, 0)) / 4),
-    ("wgangp", True, 0.125), ("wgangp", False, -0.125)])
+@pytest.mark.parametrize(
+    ("mode", "real", "wanted"),
+    [
+        ("lsgan", True, (0 + 9 + 0.25 + 1) / 4),
+        ("lsgan", False, (1 + 4 + 0.25 + 0) / 4),
+        ("vanilla", True, sum(math.log1p(math.exp(-x)) for x in (1, -2, 0.5, 0)) / 4),
+        ("vanilla", False, sum(math.log1p(math.exp(x)) for x in (1, -2, 0.5, 0)) / 4),
+        ("wgangp", True, 0.125),
+        ("wgangp", False, -0.125),
+    ],
+)
 def test_gan_loss(mode, real, wanted):
     for shape in ((2, 2), (1, 1, 2, 2), (4,)):
         loss = GANLoss(mode)(LOGITS.view(shape), real)
@@ -38,11 +45,16 @@ def test_gan_loss(mode, real, wanted):
 
 
 def test_gan_loss_with_other_labels():
-    assert GANLoss("lsgan", target_real_label=0.9)(torch.ones(3), True).item() == pytest.approx(0.01)
-    assert GANLoss("lsgan", target_fake_label=0.1)(torch.ones(3), False).item() == pytest.approx(0.81)
+    assert GANLoss("lsgan", target_real_label=0.9)(torch.ones(3), True).item() == pytest.approx(
+        0.01
+    )
+    assert GANLoss("lsgan", target_fake_label=0.1)(torch.ones(3), False).item() == pytest.approx(
+        0.81
+    )
 
 
 # The gradient penalty
+
 
 class Linear(torch.nn.Module):
     """D(x) = w.x, whose gradient is w everywhere."""
@@ -60,7 +72,9 @@ class Linear(torch.nn.Module):
 def test_gradient_penalty_of_a_linear_critic(kind, constant, weight):
     critic = Linear(3.0, 0.0, -4.0, 0.0)  # of norm 5
     real, fake = torch.rand(3, 1, 2, 2), torch.rand(3, 1, 2, 2)
-    penalty, gradients = cal_gradient_penalty(critic, real, fake, torch.device("cpu"), kind, constant, weight)
+    penalty, gradients = cal_gradient_penalty(
+        critic, real, fake, torch.device("cpu"), kind, constant, weight
+    )
     assert penalty.item() == pytest.approx(weight * (5 - constant) ** 2)
     assert torch.allclose(gradients, critic.w.expand(3, 4))
     penalty.backward()  # it trains the critic: d/dw = 2 weight (|w| - c) w / |w|
@@ -70,26 +84,52 @@ def test_gradient_penalty_of_a_linear_critic(kind, constant, weight):
 def test_where_the_gradient_penalty_looks():
     def critic(x):
         return x.flatten(1).square().sum(1) / 2  # its gradient is the point itself
+
     real, fake = torch.rand(200, 1, 2, 2), torch.rand(200, 1, 2, 2) - 3
-    points = {kind: cal_gradient_penalty(critic, real, fake, None, kind)[1] for kind in ("real", "fake", "mixed")}
+    points = {
+        kind: cal_gradient_penalty(critic, real, fake, None, kind)[1]
+        for kind in ("real", "fake", "mixed")
+    }
     assert torch.allclose(points["real"], real.flatten(1))
     assert torch.allclose(points["fake"], fake.flatten(1))
     shares = (points["mixed"] - fake.flatten(1)) / (real - fake).flatten(1)
-    assert torch.allclose(shares, shares[:, :1].expand(-1, 4), atol=1e-4)  # one point of each line, uniform on it
+    assert torch.allclose(
+        shares, shares[:, :1].expand(-1, 4), atol=1e-4
+    )  # one point of each line, uniform on it
     assert 0 <= shares.min() < 0.05 and 0.95 < shares.max() <= 1
     assert shares[:, 0].mean().item() == pytest.approx(0.5, abs=4.5 * math.sqrt(1 / 12 / 200))
 
 
 def test_gradient_penalty_off_and_misnamed():
-    assert cal_gradient_penalty(Linear(1.0), torch.rand(1, 1, 1, 1), torch.rand(1, 1, 1, 1), lambda_gp=0) == (0.0, None)
+    assert cal_gradient_penalty(
+        Linear(1.0), torch.rand(1, 1, 1, 1), torch.rand(1, 1, 1, 1), lambda_gp=0
+    ) == (0.0, None)
     with pytest.raises(ValueError, match="between"):
-        cal_gradient_penalty(Linear(1.0), torch.rand(1, 1, 1, 1), torch.rand(1, 1, 1, 1), type="between")
+        cal_gradient_penalty(
+            Linear(1.0), torch.rand(1, 1, 1, 1), torch.rand(1, 1, 1, 1), type="between"
+        )
 
 
 # Training steps
 
-TINY = ["--dataroot", ".", "--ngf", "2", "--ndf", "2", "--netG", "resnet_6blocks", "--netD", "n_layers", "--n_layers_D", "1",
-        "--init_gain", "0.2", "--lr", "0.01"]
+TINY = [
+    "--dataroot",
+    ".",
+    "--ngf",
+    "2",
+    "--ndf",
+    "2",
+    "--netG",
+    "resnet_6blocks",
+    "--netD",
+    "n_layers",
+    "--n_layers_D",
+    "1",
+    "--init_gain",
+    "0.2",
+    "--lr",
+    "0.01",
+]
 
 
 def build(*args):
@@ -103,7 +143,10 @@ def build(*args):
 
 
 def batch(channels_A=3, channels_B=3, n=2):
-    A, B = (torch.rand(n, channels, 16, 12, dtype=torch.float64) * 2 - 1 for channels in (channels_A, channels_B))
+    A, B = (
+        torch.rand(n, channels, 16, 12, dtype=torch.float64) * 2 - 1
+        for channels in (channels_A, channels_B)
+    )
     return {"A": A, "B": B, "A_paths": ["a"] * n, "B_paths": ["b"] * n}
 
 
@@ -126,7 +169,9 @@ def penalty(mode, net, real, fake):
 
 
 def adam(*nets):
-    return torch.optim.Adam([p for net in nets for p in net.parameters()], lr=0.01, betas=(0.5, 0.999))
+    return torch.optim.Adam(
+        [p for net in nets for p in net.parameters()], lr=0.01, betas=(0.5, 0.999)
+    )
 
 
 def agree(nets, expected):
@@ -152,10 +197,24 @@ def check(model, **wanted):
 @pytest.mark.parametrize("mode", ["lsgan", "vanilla", "wgangp"])
 @pytest.mark.parametrize(("direction", "identity", "pool"), [("AtoB", 0.5, 50), ("BtoA", 0.0, 0)])
 def test_cycle_gan_step(mode, direction, identity, pool):
-    model = build("--gan_mode", mode, "--direction", direction, "--lambda_identity", str(identity), "--lambda_A", "7",
-                  "--lambda_B", "3", "--pool_size", str(pool))
+    model = build(
+        "--gan_mode",
+        mode,
+        "--direction",
+        direction,
+        "--lambda_identity",
+        str(identity),
+        "--lambda_A",
+        "7",
+        "--lambda_B",
+        "3",
+        "--pool_size",
+        str(pool),
+    )
     data = batch()
-    G, H, D_A, D_B = (copy.deepcopy(net) for net in (model.netG_A, model.netG_B, model.netD_A, model.netD_B))
+    G, H, D_A, D_B = (
+        copy.deepcopy(net) for net in (model.netG_A, model.netG_B, model.netD_A, model.netD_B)
+    )
     torch.manual_seed(5)
     model.set_input(data)
     model.optimizer_G.register_step_pre_hook(lambda *_: untouched(model.netD_A, model.netD_B))
@@ -172,20 +231,50 @@ def test_cycle_gan_step(mode, direction, identity, pool):
     step_G.step()
     step_D.zero_grad()
     loss = {}
-    for name, net, real, fake in (("A", D_A, y, fake_y.detach()), ("B", D_B, x, fake_x.detach())):  # made before G's step
-        loss[name] = adversarial(mode, net(real), True) / 2 + adversarial(mode, net(fake), False) / 2
+    for name, net, real, fake in (
+        ("A", D_A, y, fake_y.detach()),
+        ("B", D_B, x, fake_x.detach()),
+    ):  # made before G's step
+        loss[name] = (
+            adversarial(mode, net(real), True) / 2 + adversarial(mode, net(fake), False) / 2
+        )
         loss[name] = loss[name] + penalty(mode, net, real, fake)
         loss[name].backward()
     step_D.step()
 
-    check(model, D_A=loss["A"], G_A=gan_A, cycle_A=cycle_A, idt_A=idt_A, D_B=loss["B"], G_B=gan_B, cycle_B=cycle_B, idt_B=idt_B)
-    agree([model.netG_A, model.netG_B, model.netD_A, model.netD_B], [G, H, D_A, D_B])  # so nothing leaks from one to the other
+    check(
+        model,
+        D_A=loss["A"],
+        G_A=gan_A,
+        cycle_A=cycle_A,
+        idt_A=idt_A,
+        D_B=loss["B"],
+        G_B=gan_B,
+        cycle_B=cycle_B,
+        idt_B=idt_B,
+    )
+    agree(
+        [model.netG_A, model.netG_B, model.netD_A, model.netD_B], [G, H, D_A, D_B]
+    )  # so nothing leaks from one to the other
 
 
 @pytest.mark.parametrize("mode", ["lsgan", "vanilla", "wgangp"])
 def test_pix2pix_step(mode):
-    model = build("--model", "pix2pix", "--netG", "resnet_6blocks", "--gan_mode", mode, "--no_dropout", "--input_nc", "1",
-                  "--lambda_L1", "9", "--direction", "BtoA")
+    model = build(
+        "--model",
+        "pix2pix",
+        "--netG",
+        "resnet_6blocks",
+        "--gan_mode",
+        mode,
+        "--no_dropout",
+        "--input_nc",
+        "1",
+        "--lambda_L1",
+        "9",
+        "--direction",
+        "BtoA",
+    )
     data = batch(channels_A=3, channels_B=1)
     G, D = copy.deepcopy(model.netG), copy.deepcopy(model.netD)
     torch.manual_seed(5)
@@ -197,7 +286,10 @@ def test_pix2pix_step(mode):
     step_G, step_D = adam(G), adam(D)
     fake = G(x)
     pair, fake_pair = torch.cat([x, y], 1), torch.cat([x, fake], 1)
-    seen_fake, seen_real = adversarial(mode, D(fake_pair.detach()), False), adversarial(mode, D(pair), True)
+    seen_fake, seen_real = (
+        adversarial(mode, D(fake_pair.detach()), False),
+        adversarial(mode, D(pair), True),
+    )
     ((seen_fake + seen_real) / 2 + penalty(mode, D, pair, fake_pair.detach())).backward()
     step_D.step()
     trained = copy.deepcopy(D)  # G meets D after its step
@@ -218,16 +310,30 @@ def test_a_second_step_starts_from_clean_gradients_and_shows_old_fakes(monkeypat
     before = copy.deepcopy(model.netD_A)
     model.set_input(batch(n=1))
     model.optimize_parameters()
-    wanted = (adversarial("lsgan", before(model.real_B), True) + adversarial("lsgan", before(first), False)) / 2
+    wanted = (
+        adversarial("lsgan", before(model.real_B), True)
+        + adversarial("lsgan", before(first), False)
+    ) / 2
     assert model.loss_D_A.item() == pytest.approx(wanted.item())
     wanted.backward()
-    assert all(torch.allclose(p.grad, q.grad)
-               for p, q in zip(model.netD_A.parameters(), before.parameters(), strict=True))
+    assert all(
+        torch.allclose(p.grad, q.grad)
+        for p, q in zip(model.netD_A.parameters(), before.parameters(), strict=True)
+    )
 
 
 def test_identity_needs_equal_channels_and_shows_its_images():
     plain = ["real_A", "fake_B", "rec_A", "real_B", "fake_A", "rec_B"]
-    assert build().visual_names == ["real_A", "fake_B", "rec_A", "idt_B", "real_B", "fake_A", "rec_B", "idt_A"]
+    assert build().visual_names == [
+        "real_A",
+        "fake_B",
+        "rec_A",
+        "idt_B",
+        "real_B",
+        "fake_A",
+        "rec_B",
+        "idt_A",
+    ]
     for model, channels in ((build("--lambda_identity", "0"), 3), (build("--output_nc", "1"), 1)):
         model.set_input(batch(channels_B=channels))
         model.optimize_parameters()
@@ -239,10 +345,18 @@ def test_identity_needs_equal_channels_and_shows_its_images():
 
 def test_optimizers():
     model = build("--beta1", "0.3", "--lr", "0.005")
-    for optimizer, nets in ((model.optimizer_G, (model.netG_A, model.netG_B)), (model.optimizer_D, (model.netD_A, model.netD_B))):
-        group, = optimizer.param_groups
+    for optimizer, nets in (
+        (model.optimizer_G, (model.netG_A, model.netG_B)),
+        (model.optimizer_D, (model.netD_A, model.netD_B)),
+    ):
+        (group,) = optimizer.param_groups
         assert isinstance(optimizer, torch.optim.Adam)
-        assert (group["lr"], group["betas"], group["weight_decay"], group["eps"]) == (0.005, (0.3, 0.999), 0, 1e-8)
+        assert (group["lr"], group["betas"], group["weight_decay"], group["eps"]) == (
+            0.005,
+            (0.3, 0.999),
+            0,
+            1e-8,
+        )
         assert [id(p) for p in group["params"]] == [id(p) for net in nets for p in net.parameters()]
     assert build().optimizer_G.param_groups[0]["betas"] == (0.5, 0.999)
     assert build("--model", "pix2pix").optimizer_D.param_groups[0]["betas"] == (0.5, 0.999)

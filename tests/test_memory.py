@@ -1,4 +1,5 @@
 """What a training does not load."""
+
 from __future__ import annotations
 
 import subprocess
@@ -16,8 +17,26 @@ from models.step import Step
 
 def test_no_compiler_is_imported(unaligned: Path, tmp_path: Path) -> None:
     """It would take 150 MB and 1.6 s. A process of its own, for tests compile too."""
-    arguments = ["--dataroot", str(unaligned), "--checkpoints_dir", str(tmp_path), *TINY, *ONE_EPOCH, *CPU, "--num_threads", "0",
-                 "--checkpoint_activations", "--ema", "0.9", "--val_freq", "1", "--val_share", "0.3", "--save_latest_freq", "1"]
+    arguments = [
+        "--dataroot",
+        str(unaligned),
+        "--checkpoints_dir",
+        str(tmp_path),
+        *TINY,
+        *ONE_EPOCH,
+        *CPU,
+        "--num_threads",
+        "0",
+        "--checkpoint_activations",
+        "--ema",
+        "0.9",
+        "--val_freq",
+        "1",
+        "--val_share",
+        "0.3",
+        "--save_latest_freq",
+        "1",
+    ]
     program = f"import sys, train; sys.argv = ['train.py', *{arguments}]; train.main(); print('torch._dynamo' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.endswith("\nFalse\n"), done.stdout + done.stderr
@@ -34,13 +53,18 @@ def stepped(kind: type[torch.optim.Adam], changed: bool) -> tuple:
 
     def closure() -> torch.Tensor:
         seen.append("closure")
-        loss = (p ** 2).sum()
+        loss = (p**2).sum()
         loss.backward()
         return loss
 
     with torch.profiler.profile() as profile:
         loss = optimizer.step(closure)
-    return loss.item(), p.tolist(), seen, any(f"step#{kind.__name__}" in event.name for event in profile.events())
+    return (
+        loss.item(),
+        p.tolist(),
+        seen,
+        any(f"step#{kind.__name__}" in event.name for event in profile.events()),
+    )
 
 
 @pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW])

@@ -1,4 +1,5 @@
 """The metrics against scikit-image and by hand."""
+
 from __future__ import annotations
 
 import math
@@ -27,8 +28,15 @@ def test_psnr_and_ssim_agree_with_scikit_image(height: int, width: int) -> None:
     reference = pytest.importorskip("skimage.metrics")
     noise = np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
     for image, target in (noisy_pair(0, height, width), (noise, noise[::-1]), (noise, 255 - noise)):
-        ssim = reference.structural_similarity(image, target, gaussian_weights=True, sigma=1.5, data_range=255,
-                                               use_sample_covariance=False, channel_axis=2)
+        ssim = reference.structural_similarity(
+            image,
+            target,
+            gaussian_weights=True,
+            sigma=1.5,
+            data_range=255,
+            use_sample_covariance=False,
+            channel_axis=2,
+        )
         assert metrics.ssim(image, target) == pytest.approx(ssim, abs=1e-6)
         psnr = reference.peak_signal_noise_ratio(target, image, data_range=255)
         assert metrics.psnr(image, target) == pytest.approx(psnr, abs=1e-9)
@@ -39,7 +47,9 @@ def test_values_by_hand() -> None:
     assert metrics.psnr(gray, black) == pytest.approx(10 * math.log10(25))  # 51 is a fifth of 255
     assert metrics.l1(gray, black) == metrics.l1(black, gray) == 51  # and not 256 - 51
     c1 = 2.55**2
-    assert metrics.ssim(gray, black) == pytest.approx(c1 / (51**2 + c1))  # flat: only luminance differs
+    assert metrics.ssim(gray, black) == pytest.approx(
+        c1 / (51**2 + c1)
+    )  # flat: only luminance differs
     assert metrics.ssim(gray, gray) == pytest.approx(1)
     assert metrics.psnr(gray, gray) == math.inf
     one_channel = black.copy()
@@ -61,7 +71,9 @@ def test_metrics_refuse_what_they_cannot_compare() -> None:
 
 def test_palette_accuracy_by_hand() -> None:
     target = np.array([[WATER, WATER], [LAND, ICE]], np.uint8)
-    image = np.array([[(150, 190, 240), (243, 240, 234)], [(240, 238, 230), (250, 252, 251)]], np.uint8)
+    image = np.array(
+        [[(150, 190, 240), (243, 240, 234)], [(240, 238, 230), (250, 252, 251)]], np.uint8
+    )
     assert metrics.palette_labels(image, PALETTE).tolist() == [[0, 1], [1, 2]]
     assert metrics.palette_accuracy(image, target, PALETTE) == 0.75
 
@@ -71,4 +83,7 @@ def test_palette_labels_are_the_nearest_colours() -> None:
     palette = np.random.default_rng(1).integers(0, 256, (35, 3))
     distances = ((image[:, :, None].astype(int) - palette) ** 2).sum(-1)
     assert np.array_equal(metrics.palette_labels(image, palette), distances.argmin(-1))
-    assert metrics.palette_labels(np.full((1, 1, 3), 10, np.uint8), [(0, 10, 10), (20, 10, 10)]).item() == 0  # a tie
+    assert (
+        metrics.palette_labels(np.full((1, 1, 3), 10, np.uint8), [(0, 10, 10), (20, 10, 10)]).item()
+        == 0
+    )  # a tie

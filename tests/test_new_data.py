@@ -1,4 +1,5 @@
 """A run that is continued does not change its data unnoticed."""
+
 from __future__ import annotations
 
 import shutil
@@ -12,8 +13,15 @@ from survival import break_off, equal, go_on, state
 pytest_plugins = ["survival"]
 CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "added": (lambda data: picture(data / "trainA" / "a9.png"), "A_paths: 4 -> 5"),
-    "removed": (lambda data: (data / "trainB" / "b0.png").unlink(), "items: 5 -> 4, B_paths: 5 -> 4"),
-    "renamed": (lambda data: (data / "trainB" / "b0.png").rename(data / "trainB" / "c.png"), "B_paths: other names")}
+    "removed": (
+        lambda data: (data / "trainB" / "b0.png").unlink(),
+        "items: 5 -> 4, B_paths: 5 -> 4",
+    ),
+    "renamed": (
+        lambda data: (data / "trainB" / "b0.png").rename(data / "trainB" / "c.png"),
+        "B_paths: other names",
+    ),
+}
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -24,7 +32,9 @@ def test_changed(run: Programs, data: Path, after_step: Callable, change: str) -
     what, words = CHANGES[change]
     what(data)
     go_on(run, "--print_freq", "2").refused(1, words, data, "--accept_new_data")
-    assert {path: path.read_bytes() for path in (run.runs / "x").rglob("*") if path.is_file()} == files
+    assert {
+        path: path.read_bytes() for path in (run.runs / "x").rglob("*") if path.is_file()
+    } == files
     assert f"The data are new from here on: {words}" in go_on(run, "--accept_new_data").ok().out
     assert state(run.runs / "x")["position"]["epoch"] == 3
     assert "new" not in go_on(run, "--n_epochs", "3").ok().out
@@ -39,9 +49,14 @@ def test_fewer_than_seen(run: Programs, data: Path, after_step: Callable) -> Non
     assert "End of epoch 2 / 2" in go_on(run, "--accept_new_data").ok().out
 
 
-def test_moved(run: Programs, data: Path, whole: Path, after_step: Callable, tmp_path: Path) -> None:
+def test_moved(
+    run: Programs, data: Path, whole: Path, after_step: Callable, tmp_path: Path
+) -> None:
     """The same files in another place are the same."""
     break_off(run, data, after_step)
     shutil.move(data, tmp_path / "elsewhere")
-    assert "Changed for the rest of the run: --dataroot" in go_on(run, "--dataroot", tmp_path / "elsewhere").ok().out
+    assert (
+        "Changed for the rest of the run: --dataroot"
+        in go_on(run, "--dataroot", tmp_path / "elsewhere").ok().out
+    )
     assert equal(run)

@@ -1,4 +1,5 @@
 """Curves and sheets for papers: what they read, what they draw, and what they say if they cannot."""
+
 from __future__ import annotations
 
 import json
@@ -30,10 +31,21 @@ def two(run: Programs) -> Programs:
         (run.runs / name).mkdir(parents=True)
     start = {"epoch": 1, "note": "the run starts"}
     entries: list[dict] = [start, {"epoch": 1, "losses": {"old": 1}}, start]
-    entries += [{"epoch": 1, "iters": i, "share": i / 4, "total": i, "losses": {"G": 2 / i, "D": None}, "lr": 0.1}
-                for i in range(1, 5)]
+    entries += [
+        {
+            "epoch": 1,
+            "iters": i,
+            "share": i / 4,
+            "total": i,
+            "losses": {"G": 2 / i, "D": None},
+            "lr": 0.1,
+        }
+        for i in range(1, 5)
+    ]
     entries.insert(5, {"epoch": 1, "note": "a warning"})
-    (run.runs / "new" / "metrics.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries) + '{"epoch": 1, "it')
+    (run.runs / "new" / "metrics.jsonl").write_text(
+        "".join(json.dumps(entry) + "\n" for entry in entries) + '{"epoch": 1, "it'
+    )
     (run.runs / "official" / "loss_log.txt").write_text(LOG)
     return run
 
@@ -41,7 +53,10 @@ def two(run: Programs) -> Programs:
 def test_runs_are_read(two: Programs) -> None:
     new = plot.read("new", two.runs)
     assert [(entry["epoch"], entry["total"]) for entry in new] == [(i / 4, i) for i in range(1, 5)]
-    assert new[1]["values"] == {"G": 1.0, "D": None, "lr": 0.1} and new[1]["losses"] == {"G": 1.0, "D": None}
+    assert new[1]["values"] == {"G": 1.0, "D": None, "lr": 0.1} and new[1]["losses"] == {
+        "G": 1.0,
+        "D": None,
+    }
     official = plot.read(str(two.runs / "official"), Path("elsewhere"))
     assert [(entry["epoch"], entry["total"]) for entry in official] == [(0.5, 100), (2, 400)]
     assert official[1]["values"] == {"G": 0.5, "D_real": 0.25, "time": 0.2, "data": 0.01}
@@ -63,19 +78,27 @@ def test_plot(two: Programs, ending: str) -> None:
         for colour in (31, 119, 180), (255, 127, 14):  # one for each run
             assert (abs(image.astype(int) - colour).max(1) < 3).sum() > 50
     else:
-        assert output.read_text().count("<g id=\"axes_") == 3  # G, D, D_real
+        assert output.read_text().count('<g id="axes_') == 3  # G, D, D_real
 
 
-@pytest.mark.parametrize(("args", "status", "words"), [
-    ("--runs none", 1, "--runs none"), ("--runs new --keys G x", 1, "--keys x: the runs have G, D, lr"),
-    ("--runs new --smooth 1", 2, "--smooth 1"), ("--runs new --output curves.gif", 2, ".svg")])
+@pytest.mark.parametrize(
+    ("args", "status", "words"),
+    [
+        ("--runs none", 1, "--runs none"),
+        ("--runs new --keys G x", 1, "--keys x: the runs have G, D, lr"),
+        ("--runs new --smooth 1", 2, "--smooth 1"),
+        ("--runs new --output curves.gif", 2, ".svg"),
+    ],
+)
 def test_plot_refuses(two: Programs, args: str, status: int, words: str) -> None:
     two.call(plot.main, "plot.py", "--output", "c.png", *args.split()).refused(status, words)
 
 
 def test_plot_without_matplotlib(two: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    two.call(plot.main, "plot.py", "--runs", "new", "--output", "c.png").refused(1, "matplotlib", "pip install")
+    two.call(plot.main, "plot.py", "--runs", "new", "--output", "c.png").refused(
+        1, "matplotlib", "pip install"
+    )
 
 
 def paint(path: Path, colour: str, size: tuple[int, int] = (8, 8)) -> None:
@@ -89,14 +112,19 @@ def draw(run: Programs, *args: str) -> list[list[str]]:
     done = run.call(sheet.main, "sheet.py", *args, "--size", "10", "--output", "s.png").ok()
     image = np.asarray(Image.open(run.folder / "s.png"))
     rows = [image.shape[0] - 5 - 14 * row for row in range(int(done.out.split(" x ")[0]))]
-    return [[names[tuple(map(int, image[y, x]))] for x in range(5, image.shape[1], 14)] for y in rows][::-1]
+    return [
+        [names[tuple(map(int, image[y, x]))] for x in range(5, image.shape[1], 14)] for y in rows
+    ][::-1]
 
 
 def test_sheet_of_labels_and_models(run: Programs) -> None:
     for model, colour in ("a", "green"), ("b", "blue"):
         for stem in "1", "sub/2":
             paint(run.folder / model / "images" / f"{stem}_real_A.png", "red")
-            paint(run.folder / model / "images" / f"{stem}_fake_B.png", colour if stem == "1" else "black")
+            paint(
+                run.folder / model / "images" / f"{stem}_fake_B.png",
+                colour if stem == "1" else "black",
+            )
     labels = ("--labels", "real_A", "fake_B")
     assert draw(run, "--images", "a/images", *labels) == [["red", "green"], ["red", "black"]]
     models = ("--images", "a/images", "b/images", "--rows", "1", "--titles", "x", "y", "z")
@@ -106,8 +134,13 @@ def test_sheet_of_labels_and_models(run: Programs) -> None:
 
 def test_sheet_of_epochs(run: Programs) -> None:
     """The panel's image of an epoch that did not write it is that of the epoch before."""
-    for name, colour in {"epoch001_panel0_real_A": "red", "epoch001_panel0_fake_B": "green", "epoch003_panel0_fake_B": "blue",
-                         "epoch001_fake_B": "black", "epoch001_real_A": "black"}.items():
+    for name, colour in {
+        "epoch001_panel0_real_A": "red",
+        "epoch001_panel0_fake_B": "green",
+        "epoch003_panel0_fake_B": "blue",
+        "epoch001_fake_B": "black",
+        "epoch001_real_A": "black",
+    }.items():
         paint(run.folder / "web" / f"{name}.png", colour)
     labels = ("--images", "web", "--labels", "real_A", "fake_B", "--epochs")
     assert draw(run, *labels) == [["red", "green", "blue"]]
@@ -117,11 +150,19 @@ def test_sheet_of_epochs(run: Programs) -> None:
     assert draw(run, *labels) == [["black", "black"]]
 
 
-@pytest.mark.parametrize(("args", "status", "words"), [
-    ("--labels fake_C", 1, "no image with label fake_C"),
-    ("--labels fake_B --rows 7", 1, "column fake_B has no image '7'; it has 1"),
-    ("--labels fake_B --size 0", 2, "--size"), ("--labels fake_B --titles a b", 2, "--titles: 2 for 1"),
-    ("--labels fake_B --epochs", 1, "epochNNN_fake_B.png"), ("--labels fake_B --output x.txt", 2, "--output x.txt")])
+@pytest.mark.parametrize(
+    ("args", "status", "words"),
+    [
+        ("--labels fake_C", 1, "no image with label fake_C"),
+        ("--labels fake_B --rows 7", 1, "column fake_B has no image '7'; it has 1"),
+        ("--labels fake_B --size 0", 2, "--size"),
+        ("--labels fake_B --titles a b", 2, "--titles: 2 for 1"),
+        ("--labels fake_B --epochs", 1, "epochNNN_fake_B.png"),
+        ("--labels fake_B --output x.txt", 2, "--output x.txt"),
+    ],
+)
 def test_sheet_refuses(run: Programs, args: str, status: int, words: str) -> None:
     picture(run.folder / "images" / "1_fake_B.png")
-    run.call(sheet.main, "sheet.py", "--images", "images", "--output", "s.png", *args.split()).refused(status, words)
+    run.call(
+        sheet.main, "sheet.py", "--images", "images", "--output", "s.png", *args.split()
+    ).refused(status, words)

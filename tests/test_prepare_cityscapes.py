@@ -1,4 +1,5 @@
 """``datasets/prepare_cityscapes_dataset.py`` on a small synthetic Cityscapes."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,12 +10,22 @@ from conftest import Result
 from PIL import Image
 from test_prepare_tools import contents, fails, paint, pixels, succeeds, tool
 
-PALETTE = np.array([(128, 64, 128), (244, 35, 232), (70, 70, 70), (107, 142, 35), (0, 0, 142), (0, 0, 0)], np.uint8)
+PALETTE = np.array(
+    [(128, 64, 128), (244, 35, 232), (70, 70, 70), (107, 142, 35), (0, 0, 142), (0, 0, 0)], np.uint8
+)
 
 
 def cityscapes(root: Path, *more: object) -> Result:
-    return tool("prepare_cityscapes_dataset", "--gtFine_dir", root / "gtFine", "--leftImg8bit_dir",
-                root / "leftImg8bit", "--output_dir", root / "out", *more)
+    return tool(
+        "prepare_cityscapes_dataset",
+        "--gtFine_dir",
+        root / "gtFine",
+        "--leftImg8bit_dir",
+        root / "leftImg8bit",
+        "--output_dir",
+        root / "out",
+        *more,
+    )
 
 
 @pytest.fixture
@@ -31,7 +42,8 @@ def raw(tmp_path: Path) -> Path:
             label = Image.fromarray(PALETTE[classes]).convert("RGBA")
             label.save(root / f"gtFine/{stem}_gtFine_color.png")
             Image.fromarray(rng.integers(0, 256, (300, 600, 3), np.uint8)).save(
-                root / f"leftImg8bit/{stem}_leftImg8bit.png")
+                root / f"leftImg8bit/{stem}_leftImg8bit.png"
+            )
             paint(root / f"gtFine/{stem}_gtFine_labelIds.png")
     return root
 
@@ -45,8 +57,13 @@ def test_cityscapes(raw: Path) -> None:
     out = raw / "out"
     first = contents(out)
     assert sorted(first) == sorted(
-        [f"train{side}/{n}{end}.jpg" for n in range(3) for side, end in (("", ""), ("A", "_A"), ("B", "_B"))]
-        + ["test/0.jpg", "testA/0_A.jpg", "testB/0_B.jpg", "testB_ids/0_gtFine_labelIds.png"])
+        [
+            f"train{side}/{n}{end}.jpg"
+            for n in range(3)
+            for side, end in (("", ""), ("A", "_A"), ("B", "_B"))
+        ]
+        + ["test/0.jpg", "testA/0_A.jpg", "testB/0_B.jpg", "testB_ids/0_gtFine_labelIds.png"]
+    )
     ids = raw / "gtFine/val/lindau/lindau_000000_000019_gtFine_labelIds.png"
     assert (out / "testB_ids/0_gtFine_labelIds.png").read_bytes() == ids.read_bytes()
     assert "train: 3 pairs" in result.out and "warning" not in result.err
@@ -56,7 +73,9 @@ def test_cityscapes(raw: Path) -> None:
     result = succeeds(cityscapes(raw, "--png"))
     assert "also holds" in result.err
     for n, stem in enumerate(("aachen_000000", "aachen_000001", "ulm_000000")):
-        photo, label, both = (pixels(out / p) for p in (f"trainA/{n}_A.png", f"trainB/{n}_B.png", f"train/{n}.png"))
+        photo, label, both = (
+            pixels(out / p) for p in (f"trainA/{n}_A.png", f"trainB/{n}_B.png", f"train/{n}.png")
+        )
         assert photo.shape == label.shape == (256, 256, 3)
         assert (both == np.concatenate([photo, label], axis=1)).all()
         assert (label[:, :, None] == PALETTE).all(-1).any(-1).all(), "a colour outside the palette"
@@ -81,7 +100,29 @@ def test_cityscapes_missing_and_broken(raw: Path) -> None:
 
 
 def test_cityscapes_wrong_folders(raw: Path) -> None:
-    fails(tool("prepare_cityscapes_dataset", "--gtFine_dir", raw, "--leftImg8bit_dir", raw, "--output_dir", raw / "o"),
-          "no pairs", "_gtFine_color.png")
-    fails(tool("prepare_cityscapes_dataset", "--gtFine_dir", raw / "no", "--leftImg8bit_dir", raw, "--output_dir", raw),
-          "--gtFine_dir", raw / "no")
+    fails(
+        tool(
+            "prepare_cityscapes_dataset",
+            "--gtFine_dir",
+            raw,
+            "--leftImg8bit_dir",
+            raw,
+            "--output_dir",
+            raw / "o",
+        ),
+        "no pairs",
+        "_gtFine_color.png",
+    )
+    fails(
+        tool(
+            "prepare_cityscapes_dataset",
+            "--gtFine_dir",
+            raw / "no",
+            "--leftImg8bit_dir",
+            raw,
+            "--output_dir",
+            raw,
+        ),
+        "--gtFine_dir",
+        raw / "no",
+    )

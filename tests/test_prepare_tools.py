@@ -1,4 +1,5 @@
 """The preparation tools in ``datasets/``, run as a user runs them, on small synthetic images."""
+
 from __future__ import annotations
 
 import runpy
@@ -46,18 +47,33 @@ def pixels(path: Path) -> np.ndarray:
         return np.asarray(image.convert("RGB")).astype(int)
 
 
-def is_pair(path: Path, left: tuple[int, int, int] = RED, right: tuple[int, int, int] = BLUE) -> bool:
+def is_pair(
+    path: Path, left: tuple[int, int, int] = RED, right: tuple[int, int, int] = BLUE
+) -> bool:
     image = pixels(path)
     half = image.shape[1] // 2
-    return bool(np.abs(image[:, :half] - left).max() <= 3 and np.abs(image[:, half:] - right).max() <= 3)
+    return bool(
+        np.abs(image[:, :half] - left).max() <= 3 and np.abs(image[:, half:] - right).max() <= 3
+    )
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
 
 
 def combine(root: Path, *more: object) -> Result:
-    return tool("combine_A_and_B", "--fold_A", root / "A", "--fold_B", root / "B", "--fold_AB", root / "AB", *more)
+    return tool(
+        "combine_A_and_B",
+        "--fold_A",
+        root / "A",
+        "--fold_B",
+        root / "B",
+        "--fold_AB",
+        root / "AB",
+        *more,
+    )
 
 
 def align(root: Path) -> Result:
@@ -65,6 +81,7 @@ def align(root: Path) -> Result:
 
 
 # combine_A_and_B
+
 
 def test_combine_joins_by_name_and_says_what_is_alone(tmp_path: Path) -> None:
     for name in ("2.jpg", "naïve 猫.PNG", "1.png"):
@@ -90,8 +107,21 @@ def test_combine_use_ab_in_one_folder_and_the_limit(tmp_path: Path) -> None:
     for n in range(3):
         paint(tmp_path / f"both/test/{n}_A.png")
         paint(tmp_path / f"both/test/{n}_B.png", BLUE)
-    result = succeeds(tool("combine_A_and_B", "--fold_A", "both", "--fold_B", "both", "--fold_AB", "AB", "--use_AB",
-                           "--num_imgs", 2, cwd=tmp_path))
+    result = succeeds(
+        tool(
+            "combine_A_and_B",
+            "--fold_A",
+            "both",
+            "--fold_B",
+            "both",
+            "--fold_AB",
+            "AB",
+            "--use_AB",
+            "--num_imgs",
+            2,
+            cwd=tmp_path,
+        )
+    )
     assert sorted(contents(tmp_path / "AB")) == ["test/0.png", "test/1.png"]
     assert is_pair(tmp_path / "AB/test/0.png")
     assert "warning" not in result.err
@@ -103,29 +133,52 @@ def test_combine_reports_every_bad_pair_and_does_the_rest(tmp_path: Path) -> Non
         paint(tmp_path / "B/train" / name, BLUE)
     (tmp_path / "B/train/broken.png").write_bytes(b"not an image")
     for flags in ([], ["--no_multiprocessing"]):
-        fails(combine(tmp_path, *flags), "2 of 3 failed", tmp_path / "A/train/big.png", "is 20x8",
-              tmp_path / "B/train/big.png", "is 12x8", f"cannot read image {tmp_path / 'B/train/broken.png'}")
+        fails(
+            combine(tmp_path, *flags),
+            "2 of 3 failed",
+            tmp_path / "A/train/big.png",
+            "is 20x8",
+            tmp_path / "B/train/big.png",
+            "is 12x8",
+            f"cannot read image {tmp_path / 'B/train/broken.png'}",
+        )
     assert list(contents(tmp_path / "AB")) == ["train/good.png"]
 
 
 def test_combine_truncated_image_is_named_in_one_line(tmp_path: Path) -> None:
     paint(tmp_path / "A/train/1.png")
     whole = paint(tmp_path / "B/train/1.png", size=(64, 64)).read_bytes()
-    (tmp_path / "B/train/1.png").write_bytes(whole[:len(whole) // 2])
+    (tmp_path / "B/train/1.png").write_bytes(whole[: len(whole) // 2])
     result = combine(tmp_path)
     fails(result, tmp_path / "B/train/1.png")
     assert len(result.err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("flags, words", [
-    (["--fold_A", "nowhere"], ["--fold_A", "nowhere"]),
-    (["--fold_AB", "A"], ["--fold_AB", "--fold_A", "same folder"]),
-    ([], ["no pairs"]),
-])
+@pytest.mark.parametrize(
+    "flags, words",
+    [
+        (["--fold_A", "nowhere"], ["--fold_A", "nowhere"]),
+        (["--fold_AB", "A"], ["--fold_AB", "--fold_A", "same folder"]),
+        ([], ["no pairs"]),
+    ],
+)
 def test_combine_wrong_folders(tmp_path: Path, flags: list[str], words: list[str]) -> None:
     (tmp_path / "A").mkdir()
     (tmp_path / "B").mkdir()
-    fails(tool("combine_A_and_B", "--fold_A", "A", "--fold_B", "B", "--fold_AB", "AB", *flags, cwd=tmp_path), *words)
+    fails(
+        tool(
+            "combine_A_and_B",
+            "--fold_A",
+            "A",
+            "--fold_B",
+            "B",
+            "--fold_AB",
+            "AB",
+            *flags,
+            cwd=tmp_path,
+        ),
+        *words,
+    )
 
 
 def test_combine_output_that_cannot_be_written(tmp_path: Path) -> None:
@@ -138,7 +191,9 @@ def test_combine_output_that_cannot_be_written(tmp_path: Path) -> None:
 def test_combine_keeps_16_bits_visible_and_photos_upright(tmp_path: Path) -> None:
     for folder in ("A", "B"):
         (tmp_path / folder / "train").mkdir(parents=True)
-        Image.fromarray(np.full((8, 12), 0x8040, np.uint16)).save(tmp_path / folder / "train/deep.png")
+        Image.fromarray(np.full((8, 12), 0x8040, np.uint16)).save(
+            tmp_path / folder / "train/deep.png"
+        )
         turned = Image.Exif()
         turned[0x0112] = 6
         Image.new("RGB", (8, 12), BLUE).save(tmp_path / folder / "train/turned.jpg", exif=turned)
@@ -148,6 +203,7 @@ def test_combine_keeps_16_bits_visible_and_photos_upright(tmp_path: Path) -> Non
 
 
 # make_dataset_aligned
+
 
 def test_aligned_pairs_by_name_not_by_index(tmp_path: Path) -> None:
     root = tmp_path / "ein Datensatz"
@@ -165,12 +221,17 @@ def test_aligned_pairs_by_name_not_by_index(tmp_path: Path) -> None:
     assert all(is_pair(root / f"test/{n:04d}.jpg") for n in range(2))
     assert "aa.png" in result.err and "0.png" in result.err
     with Image.open(root / "train/0000.jpg") as image:
-        assert image.format == "JPEG" and image.layer[0][1:3] == image.layer[1][1:3]  # full colour resolution
+        assert (
+            image.format == "JPEG" and image.layer[0][1:3] == image.layer[1][1:3]
+        )  # full colour resolution
     first = contents(root)
     succeeds(align(root))
     assert contents(root) == first
     (root / "testA/2_A.jpg").unlink()
-    assert f"{root / 'test'} also holds 1 not made by this run, such as 0001.jpg" in succeeds(align(root)).err
+    assert (
+        f"{root / 'test'} also holds 1 not made by this run, such as 0001.jpg"
+        in succeeds(align(root)).err
+    )
 
 
 def test_aligned_errors(tmp_path: Path) -> None:
@@ -186,9 +247,14 @@ def test_aligned_errors(tmp_path: Path) -> None:
     fails(align(tmp_path), f"cannot read image {tmp_path / 'trainA/1.jpg'}")
 
 
-@pytest.mark.parametrize("name, flags", [
-    ("prepare_cityscapes_dataset", []), ("make_dataset_aligned", []), ("combine_A_and_B", ["--num_imgs", "0"]),
-])
+@pytest.mark.parametrize(
+    "name, flags",
+    [
+        ("prepare_cityscapes_dataset", []),
+        ("make_dataset_aligned", []),
+        ("combine_A_and_B", ["--num_imgs", "0"]),
+    ],
+)
 def test_usage(name: str, flags: list[str]) -> None:
     assert tool(name, *flags).status == 2
     assert "--" in succeeds(tool(name, "--help")).out

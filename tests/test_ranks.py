@@ -1,4 +1,5 @@
 """Several processes train one model as one process trains it on their batches together."""
+
 from __future__ import annotations
 
 import multiprocessing
@@ -17,24 +18,43 @@ from survival import OFTEN, TWO_EPOCHS, equal, state, subclass
 from test_rank_options import BY_RANK
 
 # In double precision; and one image has no finite gradients.
-EXACT = ("def __init__(self, opt):", "    super().__init__(opt)",
-         "    for net in (*self.get_networks().values(), self.criterionGAN):", "        net.double()",
-         "def set_input(self, data):", "    super().set_input(data)",
-         "    bad = torch.tensor([torch.nan if 'a3' in path else 1 for path in data['A_paths']]).view(-1, 1, 1, 1)",
-         "    self.real_A, self.real_B = self.real_A.double() * bad, self.real_B.double()")
+EXACT = (
+    "def __init__(self, opt):",
+    "    super().__init__(opt)",
+    "    for net in (*self.get_networks().values(), self.criterionGAN):",
+    "        net.double()",
+    "def set_input(self, data):",
+    "    super().set_input(data)",
+    "    bad = torch.tensor([torch.nan if 'a3' in path else 1 for path in data['A_paths']]).view(-1, 1, 1, 1)",
+    "    self.real_A, self.real_B = self.real_A.double() * bad, self.real_B.double()",
+)
 
 
 def arguments(data: Path, runs: Path, name: str, *more: object) -> list[str]:
-    given = ("--dataroot", data, "--checkpoints_dir", runs, "--name", name, *TINY, *TWO_EPOCHS, *OFTEN, *more)
+    given = (
+        "--dataroot",
+        data,
+        "--checkpoints_dir",
+        runs,
+        "--name",
+        name,
+        *TINY,
+        *TWO_EPOCHS,
+        *OFTEN,
+        *more,
+    )
     return [str(each) for each in given]
 
 
 def work(rank: int, port: int, args: list[str], output: Path) -> None:
     """The process of one rank, with what torchrun would tell it."""
-    os.environ.update({key: str(value) for key, value in BY_RANK.items()} | {"RANK": str(rank), "LOCAL_RANK": str(rank),
-                                                                           "MASTER_PORT": str(port)})
+    os.environ.update(
+        {key: str(value) for key, value in BY_RANK.items()}
+        | {"RANK": str(rank), "LOCAL_RANK": str(rank), "MASTER_PORT": str(port)}
+    )
     import train
     from util.console import run_main
+
     torch.set_num_threads(1)
     sys.argv = ["train.py", *args]
     with output.open("w", buffering=1) as file:
@@ -48,6 +68,7 @@ def torchrun(args: list[str], output: Path) -> None:
     os.dup2(file, 1)
     os.dup2(file, 2)
     from torch.distributed.run import main
+
     main(args)
 
 
@@ -58,7 +79,10 @@ class Ranks:
         port = free_port()
         self.files = [folder / f"rank{rank}.txt" for rank in (0, 1)]
         context = multiprocessing.get_context("fork")
-        self.processes = [context.Process(target=work, args=(rank, port, list(args), self.files[rank])) for rank in (0, 1)]
+        self.processes = [
+            context.Process(target=work, args=(rank, port, list(args), self.files[rank]))
+            for rank in (0, 1)
+        ]
         for process in self.processes:
             process.start()
 
@@ -78,7 +102,9 @@ class Ranks:
     def wait_for(self, file: Path, words: str) -> None:
         until = time.monotonic() + 60
         while not (file.exists() and words in file.read_text()):
-            assert time.monotonic() < until and all(process.is_alive() for process in self.processes), self.out
+            assert time.monotonic() < until and all(
+                process.is_alive() for process in self.processes
+            ), self.out
             time.sleep(0.005)
 
 
@@ -88,7 +114,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Programs:
     folder = tmp_path_factory.mktemp("ranks")
     for seed, (name, count) in enumerate({"trainA": 5, "trainB": 7, "valA": 1, "valB": 1}.items()):
         pictures(folder / "data" / name, [f"{name[-1].lower()}{i}.png" for i in range(count)], seed)
-        pictures(folder / "broken" / name, [f"{name[-1].lower()}{i}.png" for i in range(count)], seed)
+        pictures(
+            folder / "broken" / name, [f"{name[-1].lower()}{i}.png" for i in range(count)], seed
+        )
     (folder / "broken" / "trainA" / "a0.png").write_bytes(b"")
     subclass(folder / "exact_model.py", *EXACT)
     return Programs(folder)
@@ -101,20 +129,43 @@ def ranks(place: Programs) -> Iterator[Callable[..., Ranks]]:
     def start(*args: str) -> Ranks:
         started.append(Ranks(place.folder, *args))
         return started[-1]
+
     yield start
     for process in (process for each in started for process in each.processes):
         process.kill()
 
 
-@pytest.mark.parametrize(("data", "one", "two"), [
-    ("data", ("--batch_size", "2", "--on_nonfinite", "skip"), ("--batch_size", "1")),
-    ("broken", ("--batch_size", "8", "--on_bad_image", "skip", "--ema", "0.9"),
-     ("--batch_size", "2", "--accumulate", "2", "--num_threads", "1"))])
-def test_ranks_equal_the_large_batch(place: Programs, ranks: Callable, data: str, one: tuple, two: tuple) -> None:
+@pytest.mark.parametrize(
+    ("data", "one", "two"),
+    [
+        ("data", ("--batch_size", "2", "--on_nonfinite", "skip"), ("--batch_size", "1")),
+        (
+            "broken",
+            ("--batch_size", "8", "--on_bad_image", "skip", "--ema", "0.9"),
+            ("--batch_size", "2", "--accumulate", "2", "--num_threads", "1"),
+        ),
+    ],
+)
+def test_ranks_equal_the_large_batch(
+    place: Programs, ranks: Callable, data: str, one: tuple, two: tuple
+) -> None:
     """The last step has one image for two ranks, and gradients are not finite for one of them in another; or one of them has a
     single image in a step, which cannot be read."""
-    more = ("--model", place.folder / "exact_model.py", "--pool_size", "0", "--serial_batches", *one)
-    args = arguments(place.folder / data, place.runs, f"one_{data}", *more, *(["--max_dataset_size", "3"] * (data == "broken")))
+    more = (
+        "--model",
+        place.folder / "exact_model.py",
+        "--pool_size",
+        "0",
+        "--serial_batches",
+        *one,
+    )
+    args = arguments(
+        place.folder / data,
+        place.runs,
+        f"one_{data}",
+        *more,
+        *(["--max_dataset_size", "3"] * (data == "broken")),
+    )
     place.train(*args).ok()
     started = ranks(*args, "--name", f"two_{data}", *two)
     assert started.end() == [0, 0], started.out
@@ -124,47 +175,88 @@ def test_ranks_equal_the_large_batch(place: Programs, ranks: Callable, data: str
     moved = 0.0
     for name, weights in wanted["model"]["networks"].items():
         for key, value in weights.items():
-            assert torch.allclose(value, found["model"]["networks"][name][key], rtol=0, atol=1e-9), (name, key)
+            assert torch.allclose(
+                value, found["model"]["networks"][name][key], rtol=0, atol=1e-9
+            ), (name, key)
             moved = max(moved, float(value.abs().max()))
     assert moved > 0.01 and wanted["position"]["total"] == found["position"]["total"] > 0
     assert wanted["skipped"] == found["skipped"] == (2 if data == "broken" else 0)
     files = [{path.name for path in folder.rglob("*")} for folder in folders]
     assert files[0] == files[1]  # one writer
     logs = [(folder / "loss_log.txt").read_text().splitlines() for folder in folders]
-    assert [line.split(", time")[0] for line in logs[0][1:]] == [line.split(", time")[0] for line in logs[1][1:]]
+    assert [line.split(", time")[0] for line in logs[0][1:]] == [
+        line.split(", time")[0] for line in logs[1][1:]
+    ]
     assert ("not finite" in started.out[0]) == ("not finite" in started.out[1]) == (data == "data")
 
 
 def test_a_signal_to_one_and_the_way_back(place: Programs, ranks: Callable) -> None:
     """Both leave after the same step, what is saved is saved once, and the run goes on exactly: dropout, histories, averages, the
     scale of fp16 and all."""
-    dropout = subclass(place.folder / "dropout_model.py", "@staticmethod", "def modify_commandline_options(parser, is_train):",
-                       "    CycleGANModel.modify_commandline_options(parser, is_train)",
-                       "    parser.set_defaults(no_dropout=False)", "    return parser")
-    args = arguments(place.folder / "data", place.runs, "whole", "--model", dropout, "--pool_size", "2", "--n_epochs", "3",
-                     "--save_latest_freq", "5000", "--panel_size", "1", "--val_freq", "1",
-                     "--accumulate", "2", "--ema", "0.9", "--amp", "fp16")
+    dropout = subclass(
+        place.folder / "dropout_model.py",
+        "@staticmethod",
+        "def modify_commandline_options(parser, is_train):",
+        "    CycleGANModel.modify_commandline_options(parser, is_train)",
+        "    parser.set_defaults(no_dropout=False)",
+        "    return parser",
+    )
+    args = arguments(
+        place.folder / "data",
+        place.runs,
+        "whole",
+        "--model",
+        dropout,
+        "--pool_size",
+        "2",
+        "--n_epochs",
+        "3",
+        "--save_latest_freq",
+        "5000",
+        "--panel_size",
+        "1",
+        "--val_freq",
+        "1",
+        "--accumulate",
+        "2",
+        "--ema",
+        "0.9",
+        "--amp",
+        "fp16",
+    )
     assert ranks(*args).end() == [0, 0]
     broken = ranks(*args, "--name", "x")
     broken.wait_for(place.runs / "x" / "loss_log.txt", "epoch: 1, iters: 4")
     os.kill(broken.processes[1].pid, signal.SIGTERM)
     assert broken.end() == [-signal.SIGTERM] * 2, broken.out
-    assert "Go on with: torchrun --nproc_per_node 2 train.py --continue_train --name x" in broken.out[0]
+    assert (
+        "Go on with: torchrun --nproc_per_node 2 train.py --continue_train --name x"
+        in broken.out[0]
+    )
     assert broken.out[0].count("Saved in epoch") == 1 and "Saved" not in broken.out[1]
     saved = state(place.runs / "x")
     assert 4 <= saved["position"]["total"] < 24 and len(saved["ranks"]) == 1
     histories = [part["model"]["pools"]["fake_A_pool"] for part in (saved, saved["ranks"][0])]
-    assert len(histories[0]) == len(histories[1]) == 2 and not torch.equal(histories[0][0], histories[1][0])
+    assert len(histories[0]) == len(histories[1]) == 2 and not torch.equal(
+        histories[0][0], histories[1][0]
+    )
     assert not torch.equal(saved["random"]["torch"], saved["ranks"][0]["random"]["torch"])
     again = ranks("--continue_train", "--name", "x", "--checkpoints_dir", str(place.runs))
     assert again.end() == [0, 0], again.out
     assert "processes and goes on" not in again.out[0] and equal(place)
     assert (place.runs / "x" / "best_net_G_A_ema.pth").is_file() and "Validation (" in again.out[0]
-    alone = place.train("--continue_train", "--name", "x", "--checkpoints_dir", place.runs, "--n_epochs", "4").ok()
+    alone = place.train(
+        "--continue_train", "--name", "x", "--checkpoints_dir", place.runs, "--n_epochs", "4"
+    ).ok()
     assert "was saved by 2 processes and goes on in 1, so not exactly" in alone.out
     assert state(place.runs / "x")["ranks"] == []
-    more_again = ranks("--continue_train", "--name", "x", "--checkpoints_dir", str(place.runs), "--n_epochs", "5")
-    assert more_again.end() == [0, 0] and "was saved by 1 processes and goes on in 2" in more_again.out[0]
+    more_again = ranks(
+        "--continue_train", "--name", "x", "--checkpoints_dir", str(place.runs), "--n_epochs", "5"
+    )
+    assert (
+        more_again.end() == [0, 0]
+        and "was saved by 1 processes and goes on in 2" in more_again.out[0]
+    )
 
 
 def test_an_unreadable_image_ends_all(place: Programs, ranks: Callable) -> None:
@@ -173,22 +265,50 @@ def test_an_unreadable_image_ends_all(place: Programs, ranks: Callable) -> None:
     for name in ("trainA", "trainB"):
         pictures(place.folder / "late" / name, [f"{i}.png" for i in range(4)])
     (place.folder / "late" / "trainA" / "3.png").write_bytes(b"")
-    started = ranks(*arguments(place.folder / "late", place.runs, "late", "--serial_batches", "--n_epochs", "1"))
+    started = ranks(
+        *arguments(place.folder / "late", place.runs, "late", "--serial_batches", "--n_epochs", "1")
+    )
     assert started.end() == [1, 1]
     assert "error (rank 1): " in started.out[1] and "3.png" in started.out[1]
     assert "error (rank 0): another process cannot read an image" in started.out[0]
-    assert state(place.runs / "late")["position"]["seen"] == 2 and "Traceback" not in "".join(started.out)
+    assert state(place.runs / "late")["position"]["seen"] == 2 and "Traceback" not in "".join(
+        started.out
+    )
 
 
 def test_a_dead_rank_ends_all(place: Programs) -> None:
     """Under torchrun itself. The other one neither hangs nor saves."""
-    model = subclass(place.folder / "dying_model.py", "def optimize_parameters(self):", "    super().optimize_parameters()",
-                     "    if os.environ['RANK'] == '1' and 'a2' in self.image_paths[0] + self.image_paths[-1]:",
-                     "        raise ValueError('this is why')")
-    command = ["--nproc_per_node", "2", "--master_port", "0", "--rdzv_endpoint", "localhost:0", "--rdzv_backend", "c10d",
-               str(ROOT / "train.py"), *arguments(place.folder / "data", place.runs, "dying", "--model", model,
-                                                  "--save_latest_freq", "5000", "--no_html")]
-    agent = multiprocessing.get_context("fork").Process(target=torchrun, args=(command, output := place.folder / "torchrun.txt"))
+    model = subclass(
+        place.folder / "dying_model.py",
+        "def optimize_parameters(self):",
+        "    super().optimize_parameters()",
+        "    if os.environ['RANK'] == '1' and 'a2' in self.image_paths[0] + self.image_paths[-1]:",
+        "        raise ValueError('this is why')",
+    )
+    command = [
+        "--nproc_per_node",
+        "2",
+        "--master_port",
+        "0",
+        "--rdzv_endpoint",
+        "localhost:0",
+        "--rdzv_backend",
+        "c10d",
+        str(ROOT / "train.py"),
+        *arguments(
+            place.folder / "data",
+            place.runs,
+            "dying",
+            "--model",
+            model,
+            "--save_latest_freq",
+            "5000",
+            "--no_html",
+        ),
+    ]
+    agent = multiprocessing.get_context("fork").Process(
+        target=torchrun, args=(command, output := place.folder / "torchrun.txt")
+    )
     agent.start()
     agent.join(90)
     assert agent.exitcode and "ValueError: this is why" in output.read_text()

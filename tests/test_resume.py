@@ -1,4 +1,5 @@
 """A training that ends before its time, in whatever way, goes on exactly."""
+
 from __future__ import annotations
 
 import json
@@ -17,6 +18,7 @@ pytest_plugins = ["survival"]
 
 # What is taken up again
 
+
 def test_log_lines(run: Programs, data: Path, whole: Path, after_step: Callable) -> None:
     """Those from after the save are dropped, and written again; those from before it stay."""
     break_off(run, data, after_step, step=4)
@@ -28,7 +30,8 @@ def test_log_lines(run: Programs, data: Path, whole: Path, after_step: Callable)
     assert equal(run)
     lines = (run.runs / "x" / "loss_log.txt").read_text().splitlines()[1:]
     assert [re.findall(r"epoch: (\d), iters: (\d)", line)[0] for line in lines] == [
-        (epoch, seen) for epoch in "12" for seen in "12345"]
+        (epoch, seen) for epoch in "12" for seen in "12345"
+    ]
 
 
 def test_changed_options(run: Programs, data: Path, after_step: Callable) -> None:
@@ -36,33 +39,69 @@ def test_changed_options(run: Programs, data: Path, after_step: Callable) -> Non
     break_off(run, data, after_step)
     options = run.runs / "x" / "train_opt.json"
     before = options.read_bytes()
-    for misfit, old in {"--ngf 8": "4", "--netG unet_128": "resnet_6blocks", "--norm batch": "instance", "--seed 2": "1",
-                        "--lr_policy step": "linear", "--pool_size 1": "50", "--direction BtoA": "AtoB"}.items():
+    for misfit, old in {
+        "--ngf 8": "4",
+        "--netG unet_128": "resnet_6blocks",
+        "--norm batch": "instance",
+        "--seed 2": "1",
+        "--lr_policy step": "linear",
+        "--pool_size 1": "50",
+        "--direction BtoA": "AtoB",
+    }.items():
         result = go_on(run, *misfit.split())
         assert result.status and result.err.count("\n") == 1, result.err
-        assert misfit in result.err and f"the run has {old}" in result.err and options.read_bytes() == before
+        assert (
+            misfit in result.err
+            and f"the run has {old}" in result.err
+            and options.read_bytes() == before
+        )
     result = go_on(run, "--print_freq", "3", "--lr", "0.0001", "--lambda_A", "5").ok()
     [line] = [line for line in result.out.splitlines() if line.startswith("Changed")]
-    assert all(words in line for words in ("--print_freq 1 -> 3", "--lr 0.0002 -> 0.0001", "--lambda_A 10.0 -> 5.0"))
+    assert all(
+        words in line
+        for words in ("--print_freq 1 -> 3", "--lr 0.0002 -> 0.0001", "--lambda_A 10.0 -> 5.0")
+    )
     assert state(run.runs / "x")["model"]["optimizers"][0]["param_groups"][0]["lr"] == 0.0001
     assert json.loads(options.read_text())["print_freq"] == 3
 
 
-def test_the_rate_is_equal_to_the_last_bit(run: Programs, data: Path, whole: Path, after_step: Callable) -> None:
+def test_the_rate_is_equal_to_the_last_bit(
+    run: Programs, data: Path, whole: Path, after_step: Callable
+) -> None:
     """0.0002 * 0.0002 / 0.0002 is not 0.0002. And it does not matter how many processes load the images."""
     break_off(run, data, after_step)
     go_on(run, "--num_threads", "2").ok()
     assert equal(run)
-    groups = [state(run.runs / name)["model"]["optimizers"][0]["param_groups"][0] for name in ("x", "whole")]
+    groups = [
+        state(run.runs / name)["model"]["optimizers"][0]["param_groups"][0]
+        for name in ("x", "whole")
+    ]
     assert groups[0] == groups[1] and groups[0]["lr"] == groups[0]["initial_lr"] == 0.0002
 
 
 @pytest.mark.parametrize("step", [3, 7])
-def test_plateau(run: Programs, data: Path, after_step: Callable, tmp_path: Path, step: int) -> None:
+def test_plateau(
+    run: Programs, data: Path, after_step: Callable, tmp_path: Path, step: int
+) -> None:
     """Its scheduler has a memory, and steps once an epoch even where a run is continued in the middle of one."""
-    model = subclass(tmp_path / "metric_model.py", "metric = 1.0", "def __init__(self, opt):", "    super().__init__(opt)",
-                     "    self.metric = 1.0")
-    more = ("--model", model, "--lr_policy", "plateau", "--n_epochs", "9", "--no_html", "--max_dataset_size", "1")
+    model = subclass(
+        tmp_path / "metric_model.py",
+        "metric = 1.0",
+        "def __init__(self, opt):",
+        "    super().__init__(opt)",
+        "    self.metric = 1.0",
+    )
+    more = (
+        "--model",
+        model,
+        "--lr_policy",
+        "plateau",
+        "--n_epochs",
+        "9",
+        "--no_html",
+        "--max_dataset_size",
+        "1",
+    )
     train(run, data, *more, "--save_latest_freq", "1", name="whole").ok()
     break_off(run, data, after_step, *more, "--save_latest_freq", "1", step=step)
     result = go_on(run).ok()
@@ -96,7 +135,7 @@ def test_killed_between_the_last_save_and_the_end(run: Programs, data: Path) -> 
     assert not (folder / "stall.log").exists()
     assert (folder / "web" / "index.html").read_text() == page
     again = told.read_text().splitlines()
-    assert again[:len(lines) - 1] == lines[:-1] and again[-1].startswith('run("end", "finished"')
+    assert again[: len(lines) - 1] == lines[:-1] and again[-1].startswith('run("end", "finished"')
 
 
 def test_weights_alone(run: Programs, data: Path) -> None:
@@ -105,7 +144,10 @@ def test_weights_alone(run: Programs, data: Path) -> None:
     for name in ("state.pth", "train_opt.json"):
         (run.runs / "x" / name).unlink()
     result = train(run, data, *ONE_EPOCH, "--continue_train").ok()
-    assert "Starting from the weights alone: optimizers, schedule and image history are fresh" in result.out
+    assert (
+        "Starting from the weights alone: optimizers, schedule and image history are fresh"
+        in result.out
+    )
 
 
 def test_weights_saved_by_iteration(run: Programs, data: Path, after_step: Callable) -> None:
@@ -129,7 +171,17 @@ def test_epochs_end_with_a_step(run: Programs, data: Path, after_step: Callable,
     """What is due at the end of an epoch is done after its last good image, whatever follows that."""
     for i in bad:
         (data / "trainB" / f"b{i}.png").write_bytes(b"")
-    more = ("--on_bad_image", "skip", "--serial_batches", "--print_freq", "99", "--display_freq", "99", "--save_latest_freq", "1")
+    more = (
+        "--on_bad_image",
+        "skip",
+        "--serial_batches",
+        "--print_freq",
+        "99",
+        "--display_freq",
+        "99",
+        "--save_latest_freq",
+        "1",
+    )
     train(run, data, *more, name="whole").ok()
     for step in (1, 2):
         after_step(step, crash)
@@ -137,7 +189,10 @@ def test_epochs_end_with_a_step(run: Programs, data: Path, after_step: Callable,
             (train if step == 1 else go_on)(run, *[data, *more] * (step == 1))
     go_on(run).ok()
     lines = (run.runs / "x" / "loss_log.txt").read_text().splitlines()[1:]
-    assert [line.partition(", time")[0] for line in lines] == ["(epoch: 1, iters: 5", "(epoch: 2, iters: 5"] and equal(run)
+    assert [line.partition(", time")[0] for line in lines] == [
+        "(epoch: 1, iters: 5",
+        "(epoch: 2, iters: 5",
+    ] and equal(run)
 
 
 def test_old_states(run: Programs, data: Path, whole: Path) -> None:
@@ -154,10 +209,14 @@ def test_old_states(run: Programs, data: Path, whole: Path) -> None:
 
 # Seeds
 
+
 def test_seed_is_recorded(run: Programs, data: Path) -> None:
     def free(name: str, *more: str) -> int:
-        run.train("--dataroot", data, "--name", name, *TINY, *ONE_EPOCH[:4], "--no_html", *more).ok()
+        run.train(
+            "--dataroot", data, "--name", name, *TINY, *ONE_EPOCH[:4], "--no_html", *more
+        ).ok()
         return json.loads((run.runs / name / "train_opt.json").read_text())["seed"]
+
     seeds = free("x"), free("y")
     assert seeds[0] != seeds[1] == free("whole", "--seed", str(seeds[1]))
     assert equal(run, "y")

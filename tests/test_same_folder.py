@@ -1,4 +1,5 @@
 """Two runs in one folder, at the same time and one after the other."""
+
 from __future__ import annotations
 
 import os
@@ -28,7 +29,9 @@ def test_a_killed_process_leaves_no_lock(run: Programs, data: Path, running: Run
     assert "Continuing in epoch" in go_on(run, "--n_epochs", "1", "--num_threads", "0").ok().out
 
 
-def test_a_new_run_keeps_the_state_of_the_old(run: Programs, data: Path, after_step: Callable) -> None:
+def test_a_new_run_keeps_the_state_of_the_old(
+    run: Programs, data: Path, after_step: Callable
+) -> None:
     """Someone forgot --continue_train."""
     train(run, data).ok()
     number = state(run.runs / "x")["number"]

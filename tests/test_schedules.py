@@ -1,4 +1,5 @@
 """The learning rate of every epoch."""
+
 import math
 from argparse import Namespace
 
@@ -12,9 +13,22 @@ from util.schedules import describe, last_epoch, lr_factor
 
 
 def options(**changes):
-    defaults = {"lr_policy": "linear", "n_epochs": 100, "n_epochs_decay": 100, "lr_decay_iters": 50, "epoch_count": 1, "lr": 0.1,
-                "isTrain": True, "continue_train": False, "gpu_ids": [], "device": "cpu", "checkpoints_dir": "none", "name": "x",
-                "preprocess": "none", "verbose": False}
+    defaults = {
+        "lr_policy": "linear",
+        "n_epochs": 100,
+        "n_epochs_decay": 100,
+        "lr_decay_iters": 50,
+        "epoch_count": 1,
+        "lr": 0.1,
+        "isTrain": True,
+        "continue_train": False,
+        "gpu_ids": [],
+        "device": "cpu",
+        "checkpoints_dir": "none",
+        "name": "x",
+        "preprocess": "none",
+        "verbose": False,
+    }
     return Namespace(**defaults | changes)
 
 
@@ -23,7 +37,10 @@ class Small(BaseModel):
 
     def __init__(self, opt, metric=None):
         super().__init__(opt)
-        self.optimizers = [torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=scale * opt.lr) for scale in (1, 4)]
+        self.optimizers = [
+            torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=scale * opt.lr)
+            for scale in (1, 4)
+        ]
         self.metric = metric
 
     def set_input(self, input):
@@ -52,8 +69,16 @@ def test_linear_as_in_the_paper():
     assert found[-1] == pytest.approx(1 / 101)
 
 
-@pytest.mark.parametrize(("full", "decay", "wanted"), [
-    (5, 0, [1] * 5), (1, 0, [1]), (0, 5, [5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6]), (1, 1, [1, 0.5]), (0, 1, [0.5])])
+@pytest.mark.parametrize(
+    ("full", "decay", "wanted"),
+    [
+        (5, 0, [1] * 5),
+        (1, 0, [1]),
+        (0, 5, [5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6]),
+        (1, 1, [1, 0.5]),
+        (0, 1, [0.5]),
+    ],
+)
 def test_short_linear_schedules(full, decay, wanted):
     assert factors(options(n_epochs=full, n_epochs_decay=decay)) == pytest.approx(wanted)
 
@@ -97,6 +122,7 @@ def test_unknown_policies_raise():
 
 # In a model
 
+
 @pytest.mark.parametrize("policy", ["linear", "step", "cosine"])
 def test_update_with_and_without_an_epoch(policy):
     opt = options(lr_policy=policy, n_epochs=3, n_epochs_decay=4, lr_decay_iters=2)
@@ -123,7 +149,9 @@ def test_a_later_first_epoch_joins_the_same_schedule():
 @pytest.mark.parametrize("policy", ["linear", "step", "cosine"])
 @pytest.mark.parametrize("first", [1, 3])
 def test_get_scheduler_stepped_after_each_epoch(policy, first):
-    opt = options(lr_policy=policy, n_epochs=3, n_epochs_decay=4, lr_decay_iters=2, epoch_count=first)
+    opt = options(
+        lr_policy=policy, n_epochs=3, n_epochs_decay=4, lr_decay_iters=2, epoch_count=first
+    )
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
     scheduler = get_scheduler(optimizer, opt)
     for epoch in range(first, 8):
@@ -166,14 +194,19 @@ def test_a_model_may_own_the_usual_names():
 
 # The line that is printed
 
-@pytest.mark.parametrize(("changes", "words"), [
-    ({"lr": 0.0002}, ["epochs 1-100 at 0.0002", "falling to 1.98e-06 in epoch 200"]),
-    ({"n_epochs": 5, "n_epochs_decay": 0}, ["epochs 1-5 at 0.1"]),
-    ({"n_epochs": 0, "n_epochs_decay": 5}, ["epochs 1-5", "falling to 0.0167 in epoch 5"]),
-    ({"epoch_count": 150}, ["epochs 150-200", "falling to 0.00099 in epoch 200"]),
-    ({"lr_policy": "cosine"}, ["epochs 1-200 from 0.1"]),
-    ({"lr_policy": "step", "epoch_count": 51}, ["epochs 51-200 from 0.01 to 0.0001"]),
-    ({"lr_policy": "plateau"}, ["epochs 1-200 from 0.1", "0.2"])])
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"lr": 0.0002}, ["epochs 1-100 at 0.0002", "falling to 1.98e-06 in epoch 200"]),
+        ({"n_epochs": 5, "n_epochs_decay": 0}, ["epochs 1-5 at 0.1"]),
+        ({"n_epochs": 0, "n_epochs_decay": 5}, ["epochs 1-5", "falling to 0.0167 in epoch 5"]),
+        ({"epoch_count": 150}, ["epochs 150-200", "falling to 0.00099 in epoch 200"]),
+        ({"lr_policy": "cosine"}, ["epochs 1-200 from 0.1"]),
+        ({"lr_policy": "step", "epoch_count": 51}, ["epochs 51-200 from 0.01 to 0.0001"]),
+        ({"lr_policy": "plateau"}, ["epochs 1-200 from 0.1", "0.2"]),
+    ],
+)
 def test_the_plan_in_words(changes, words):
     said = describe(options(**changes))
     assert "\n" not in said

@@ -1,4 +1,5 @@
 """Kills and signals at any instant: the training goes on to the same end."""
+
 from __future__ import annotations
 
 import os
@@ -45,9 +46,14 @@ def test_signals(run: Programs, data: Path, running: Running, number: signal.Sig
 
 def test_second_signal(run: Programs, data: Path, running: Running, tmp_path: Path) -> None:
     """It does not wait for the end of a step, here a slow one; the state from before is there."""
-    model = subclass(tmp_path / "slow_model.py", "def optimize_parameters(self):", "    super().optimize_parameters()",
-                     "    if self.image_paths[0].endswith('a3.png'):", f"        open('{tmp_path}/slow', 'w')",
-                     "        time.sleep(30)")
+    model = subclass(
+        tmp_path / "slow_model.py",
+        "def optimize_parameters(self):",
+        "    super().optimize_parameters()",
+        "    if self.image_paths[0].endswith('a3.png'):",
+        f"        open('{tmp_path}/slow', 'w')",
+        "        time.sleep(30)",
+    )
     process = running(data, "--model", model, "--serial_batches", "--save_latest_freq", "1")
     running.wait_for(tmp_path / "slow")
     os.kill(process.pid, signal.SIGINT)
@@ -58,10 +64,17 @@ def test_second_signal(run: Programs, data: Path, running: Running, tmp_path: Pa
     assert state(run.runs / "x")["position"]["seen"] == 3
 
 
-def test_signal_to_all_processes(run: Programs, data: Path, running: Running, tmp_path: Path) -> None:
+def test_signal_to_all_processes(
+    run: Programs, data: Path, running: Running, tmp_path: Path
+) -> None:
     """As systemd and Slurm send it: the processes that load images do not die before the training has saved."""
-    model = subclass(tmp_path / "slow_model.py", "def optimize_parameters(self):", "    super().optimize_parameters()",
-                     f"    open('{tmp_path}/slow', 'w')", "    time.sleep(1)")
+    model = subclass(
+        tmp_path / "slow_model.py",
+        "def optimize_parameters(self):",
+        "    super().optimize_parameters()",
+        f"    open('{tmp_path}/slow', 'w')",
+        "    time.sleep(1)",
+    )
     process = running(data, "--num_threads", "2", "--model", model)
     running.wait_for(tmp_path / "slow")
     os.killpg(process.pid, signal.SIGTERM)
@@ -71,9 +84,16 @@ def test_signal_to_all_processes(run: Programs, data: Path, running: Running, tm
     assert state(run.runs / "x")["position"]["total"] > 0
 
 
-def test_signal_before_the_first_step(run: Programs, data: Path, running: Running, tmp_path: Path) -> None:
-    model = subclass(tmp_path / "early_model.py", "def setup(self, opt):", "    super().setup(opt)",
-                     "    if not opt.continue_train:", "        signal.raise_signal(signal.SIGTERM)")
+def test_signal_before_the_first_step(
+    run: Programs, data: Path, running: Running, tmp_path: Path
+) -> None:
+    model = subclass(
+        tmp_path / "early_model.py",
+        "def setup(self, opt):",
+        "    super().setup(opt)",
+        "    if not opt.continue_train:",
+        "        signal.raise_signal(signal.SIGTERM)",
+    )
     process = running(data, "--model", model)
     process.join(60)
     assert process.exitcode == -signal.SIGTERM
@@ -81,7 +101,9 @@ def test_signal_before_the_first_step(run: Programs, data: Path, running: Runnin
     go_on(run).ok()
 
 
-def test_before_the_first_save(run: Programs, data: Path, whole: Path, after_step: Callable) -> None:
+def test_before_the_first_save(
+    run: Programs, data: Path, whole: Path, after_step: Callable
+) -> None:
     """A run that was broken off before anything was due to be saved can be continued, too."""
     break_off(run, data, after_step, step=1)
     go_on(run).ok()

@@ -1,4 +1,5 @@
 """A step of training costs what it must, and what it saves changes no gradient."""
+
 from __future__ import annotations
 
 import copy
@@ -29,7 +30,9 @@ def test_operations_of_the_default_step(default: Step, size: int, passes: int) -
     with Ops() as ops:
         default(images)
     assert len(ops.names) <= 2300
-    assert sum("convolution.default" in name for name in ops.names) == passes * 24 + 4 * 5  # of generators, discriminators
+    assert (
+        sum("convolution.default" in name for name in ops.names) == passes * 24 + 4 * 5
+    )  # of generators, discriminators
     assert ops.names.count("aten._fused_adam_.default") == 2
 
 
@@ -70,13 +73,18 @@ def test_parts_equal_the_whole(norm: str, identity: str, other: int | None) -> N
             torch.manual_seed(1)
             each.set_input(data)
             each.optimize_parameters()
-    passes = [model.overrides(CycleGANModel, "forward", "backward_G"), plain.overrides(CycleGANModel, "forward", "backward_G")]
+    passes = [
+        model.overrides(CycleGANModel, "forward", "backward_G"),
+        plain.overrides(CycleGANModel, "forward", "backward_G"),
+    ]
     assert passes == [False, True]
     for name, net in model.get_networks().items():
         wanted = plain.get_networks()[name]
         for (key, p), q in zip(net.named_parameters(), wanted.parameters(), strict=True):
             assert torch.allclose(p.grad, q.grad, rtol=1e-6, atol=1e-10), (name, key)
-        for (key, value), other_value in zip(net.state_dict().items(), wanted.state_dict().values(), strict=True):
+        for (key, value), other_value in zip(
+            net.state_dict().items(), wanted.state_dict().values(), strict=True
+        ):
             assert torch.allclose(value, other_value, rtol=1e-5, atol=1e-6), (name, key)
     assert model.get_current_losses() == pytest.approx(plain.get_current_losses(), rel=1e-6)
     assert float(model.loss_G.detach()) == pytest.approx(float(plain.loss_G.detach()), rel=1e-6)
@@ -86,7 +94,9 @@ def test_parts_equal_the_whole(norm: str, identity: str, other: int | None) -> N
         assert torch.allclose(shown[label], image, atol=1e-6), label
 
 
-@pytest.mark.parametrize("hook", ["forward", "backward_G", "backward_D_A", "backward_D_B", "backward_D_basic"])
+@pytest.mark.parametrize(
+    "hook", ["forward", "backward_G", "backward_D_A", "backward_D_B", "backward_D_basic"]
+)
 def test_official_hooks_are_called(hook: str) -> None:
     """Of subclasses, and of functions put on the model itself."""
     model = build(*SMALL)
@@ -104,7 +114,9 @@ def test_bad_gradients_reach_no_weight(fused: bool) -> None:
     opt = options(*SMALL)
     model = create_model(opt)
     if not fused:
-        model.optimizers[0] = model.optimizer_G = torch.optim.RMSprop(model.optimizer_G.param_groups[0]["params"], lr=0.01)
+        model.optimizers[0] = model.optimizer_G = torch.optim.RMSprop(
+            model.optimizer_G.param_groups[0]["params"], lr=0.01
+        )
     step = Step(opt, model)
     step(batch(dtype=torch.float32))
     weights = {name: copy.deepcopy(net.state_dict()) for name, net in model.get_networks().items()}
@@ -114,12 +126,16 @@ def test_bad_gradients_reach_no_weight(fused: bool) -> None:
     with pytest.raises(NonFinite, match=r"a\.png"):
         step(bad)
     for name, net in model.get_networks().items():
-        assert all(torch.equal(value, weights[name][key]) for key, value in net.state_dict().items())
+        assert all(
+            torch.equal(value, weights[name][key]) for key, value in net.state_dict().items()
+        )
     for optimizer, before in zip(model.optimizers, moments, strict=True):
         for key, values in optimizer.state_dict()["state"].items():
             assert all(torch.equal(value, before[key][name]) for name, value in values.items())
     step(batch(dtype=torch.float32))
-    assert not torch.equal(model.netG_A.state_dict()["model.1.weight"], weights["G_A"]["model.1.weight"])
+    assert not torch.equal(
+        model.netG_A.state_dict()["model.1.weight"], weights["G_A"]["model.1.weight"]
+    )
 
 
 def gradients(*args: str) -> list[torch.Tensor]:
@@ -133,7 +149,9 @@ def gradients(*args: str) -> list[torch.Tensor]:
 
 def test_lambda_GAN() -> None:
     """1 changes no bit; 0 leaves the cycle alone; the gradient is linear in it."""
-    assert all(torch.equal(a, b) for a, b in zip(gradients(), gradients("--lambda_GAN", "1"), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(gradients(), gradients("--lambda_GAN", "1"), strict=True)
+    )
     alone, cycle = gradients("--lambda_A", "0", "--lambda_B", "0"), gradients("--lambda_GAN", "0")
     both = gradients("--lambda_GAN", "0.5")
     assert any(g.abs().max() > 1e-6 for g in alone) and any(g.abs().max() > 1e-6 for g in cycle)

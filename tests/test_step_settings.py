@@ -1,4 +1,5 @@
 """What options add to a step: accumulation, precision, layout, compilation, averages; compared with the plain step."""
+
 from __future__ import annotations
 
 import platform
@@ -19,7 +20,14 @@ from util.guard import NonFinite
 from util.seeds import as_before
 
 
-def train(*args: str, steps: int = 3, n: int = 1, model: str = "cycle_gan", double: bool = True, scale: float = 256) -> Step:
+def train(
+    *args: str,
+    steps: int = 3,
+    n: int = 1,
+    model: str = "cycle_gan",
+    double: bool = True,
+    scale: float = 256,
+) -> Step:
     """So many steps on the same images, in parts of ``n``; the same weights for the same architecture."""
     torch.manual_seed(3)
     opt = options(*SMALL, "--pool_size", "0", "--model", model, "--norm", "instance", *args)
@@ -37,17 +45,26 @@ def train(*args: str, steps: int = 3, n: int = 1, model: str = "cycle_gan", doub
 
 def distance(a: Step, b: Step) -> float:
     """Of the weights, at most."""
-    return max(float((p - q).abs().max()) for name, net in a.model.get_networks().items()
-               for p, q in zip(net.parameters(), b.model.get_networks()[name].parameters(), strict=True))
+    return max(
+        float((p - q).abs().max())
+        for name, net in a.model.get_networks().items()
+        for p, q in zip(net.parameters(), b.model.get_networks()[name].parameters(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
 def test_accumulated_parts_equal_the_large_batch(model: str) -> None:
     """Also where D's step lies between G's two passes, and where the last part is smaller."""
     more = ("--netG", "resnet_6blocks", "--lr", "0.0002")
-    large, parts = train(*more, "--batch_size", "5", n=5, model=model), \
-        train(*more, "--batch_size", "2", "--accumulate", "3", n=5, model=model)
-    assert distance(large, parts) < 1e-9 < distance(large, train(*more, "--batch_size", "5", n=5, model=model, steps=2))
+    large, parts = (
+        train(*more, "--batch_size", "5", n=5, model=model),
+        train(*more, "--batch_size", "2", "--accumulate", "3", n=5, model=model),
+    )
+    assert (
+        distance(large, parts)
+        < 1e-9
+        < distance(large, train(*more, "--batch_size", "5", n=5, model=model, steps=2))
+    )
     assert parts.model.get_current_losses() == pytest.approx(large.model.get_current_losses())
     assert len(parts.model.get_image_paths()) == 5
 
@@ -69,6 +86,7 @@ def test_recomputed_activations() -> None:
 def test_a_step_takes_no_memory_from_the_system() -> None:
     """What a step has freed serves the next one: no page has to be cleared anew (before, thousands in each step)."""
     from resource import RUSAGE_SELF, getrusage
+
     step = train("--ngf", "16", double=False)
     images = batch(size=64, dtype=torch.float32)
     faults = []
@@ -92,7 +110,9 @@ def test_low_precision(amp: str) -> None:
             assert 0.8 < a.grad.norm() / b.grad.norm() < 1.25
     kinds = []
     for module in narrow.model.netG_A.modules():
-        module.register_forward_hook(lambda module, args, result: kinds.append((type(module).__name__, result.dtype)))
+        module.register_forward_hook(
+            lambda module, args, result: kinds.append((type(module).__name__, result.dtype))
+        )
     assert narrow.model.netG_A(batch(dtype=torch.float32)["A"]).dtype == torch.float32
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}[amp]
     assert ("Conv2d", half) in kinds and ("Conv2d", torch.float32) not in kinds
@@ -104,7 +124,9 @@ def test_the_scale_of_fp16_finds_itself_and_goes_with_the_state() -> None:
     step = train("--amp", "fp16", "--lr", "0.0002", double=False, scale=2.0**60, steps=2)
     saved = step.model.training_state()
     assert saved["scaler"]["scale"] == 2.0**58
-    assert all(value.isfinite().all() for net in saved["networks"].values() for value in net.values())
+    assert all(
+        value.isfinite().all() for net in saved["networks"].values() for value in net.values()
+    )
     other = train("--amp", "fp16", double=False, steps=0)
     other(batch(dtype=torch.float32))
     other.model.load_training_state(saved)
@@ -118,7 +140,10 @@ def test_the_scale_of_fp16_finds_itself_and_goes_with_the_state() -> None:
 def test_all_that_a_model_may_do_with_fp16() -> None:
     """Several losses at once, layers that are recomputed in the midst of a backward pass, steps without an optimizer."""
     weight, scaler = torch.nn.Parameter(torch.ones(2)), torch.amp.GradScaler("cpu", init_scale=8.0)
-    for losses in (lambda w: [w.sum(), 2 * w.sum()], lambda w: 3 * checkpoint(torch.sum, w, use_reentrant=True)):
+    for losses in (
+        lambda w: [w.sum(), 2 * w.sum()],
+        lambda w: 3 * checkpoint(torch.sum, w, use_reentrant=True),
+    ):
         weight.grad = None
         with scaled(scaler):
             torch.autograd.backward(losses(weight))
@@ -138,9 +163,19 @@ def test_moments_lie_as_their_weights() -> None:
     model = train(steps=0).model
     model.load_training_state(saved)
     Step(model.opt, model)
-    moments = [(p, value) for p, state in model.optimizer_G.state.items() for value in state.values() if p.shape == value.shape]
+    moments = [
+        (p, value)
+        for p, state in model.optimizer_G.state.items()
+        for value in state.values()
+        if p.shape == value.shape
+    ]
     assert len(moments) > 50 and all(p.stride() == value.stride() for p, value in moments)
-    wanted = [value for state in saved["optimizers"][0]["state"].values() for value in state.values() if value.dim()]
+    wanted = [
+        value
+        for state in saved["optimizers"][0]["state"].values()
+        for value in state.values()
+        if value.dim()
+    ]
     assert all(torch.equal(value, other) for (_, value), other in zip(moments, wanted, strict=True))
 
 
@@ -152,7 +187,9 @@ def test_channels_last_and_deterministic_padding() -> None:
 
 
 @pytest.mark.parametrize("more", [(), ("--amp", "bf16", "--checkpoint_activations")])
-def test_compiled(more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_compiled(
+    more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     """Whole networks: fullgraph refuses anything else. The names of the weights stay."""
     monkeypatch.setattr("models.step.BACKEND", "eager")
     torch._dynamo.reset()
@@ -160,7 +197,9 @@ def test_compiled(more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys
     whole = train(*more, "--n_layers_D", "1", "--compile", double=not more)
     assert distance(plain, whole) < 1e-6
     assert list(whole.model.netG_A.state_dict()) == list(plain.model.netG_A.state_dict())
-    assert re.fullmatch(r"--compile: \d+ graphs so far, .*\n", capsys.readouterr().out)  # all of them in the first step
+    assert re.fullmatch(
+        r"--compile: \d+ graphs so far, .*\n", capsys.readouterr().out
+    )  # all of them in the first step
 
 
 def test_compiled_at_odd_sizes() -> None:
@@ -185,7 +224,9 @@ def test_what_is_not_compiled() -> None:
         penalty, _ = cal_gradient_penalty(net, torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16))
         penalty.backward()
         penalties.append((penalty.item(), [p.grad for p in net.parameters() if p.grad is not None]))
-    assert penalties[0][0] == penalties[1][0] and all(map(torch.equal, penalties[0][1], penalties[1][1]))
+    assert penalties[0][0] == penalties[1][0] and all(
+        map(torch.equal, penalties[0][1], penalties[1][1])
+    )
     with as_before([net], torch.device("cpu")):
         net(torch.rand(1, 3, 16, 16))
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 0
@@ -207,18 +248,34 @@ def test_averaged_generators() -> None:
     wanted = {key: value.clone() for key, value in step.model.netG_A.state_dict().items()}
     for _ in range(3):
         step(batch(dtype=torch.float32))
-        wanted = {key: 0.9 * value + 0.1 * step.model.netG_A.state_dict()[key] for key, value in wanted.items()}
+        wanted = {
+            key: 0.9 * value + 0.1 * step.model.netG_A.state_dict()[key]
+            for key, value in wanted.items()
+        }
     assert set(step.model.ema) == {"G_A_ema", "G_B_ema"}
-    assert all(torch.allclose(value, wanted[key], atol=1e-7) for key, value in step.model.ema["G_A_ema"].items())
+    assert all(
+        torch.allclose(value, wanted[key], atol=1e-7)
+        for key, value in step.model.ema["G_A_ema"].items()
+    )
 
 
 def test_out_of_memory() -> None:
     opt = options("--batch_size", "4")
     shown = str(out_of_memory(MemoryError(), opt, torch.device("cpu")))
-    assert all(word in shown for word in ("out of memory on cpu at a peak of", "GB", "--batch_size 1 --accumulate 4",
-                                          "--crop_size 128", "--checkpoint_activations"))
+    assert all(
+        word in shown
+        for word in (
+            "out of memory on cpu at a peak of",
+            "GB",
+            "--batch_size 1 --accumulate 4",
+            "--crop_size 128",
+            "--checkpoint_activations",
+        )
+    )
     assert out_of_memory(RuntimeError("sizes do not match"), opt, torch.device("cpu")) is None
-    assert out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), opt, torch.device("cpu"))
+    assert out_of_memory(
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), opt, torch.device("cpu")
+    )
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 60)
     assert out_of_memory(caught.value, opt, torch.device("cpu"))

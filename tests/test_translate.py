@@ -1,4 +1,5 @@
 """One image from Python or the shell gives the pixels that test.py saves."""
+
 from __future__ import annotations
 
 import random
@@ -19,13 +20,33 @@ from util.console import UserError
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Programs:
     """A folder with data, a CycleGAN and a pix2pix with dropout, each trained for a step and tested."""
     run = Programs(tmp_path_factory.mktemp("translate"))
-    sizes = {"trainA": (40, 40), "trainB": (40, 40), "testA": (37, 40), "testB": (40, 40), "train": (80, 40), "test": (80, 40)}
+    sizes = {
+        "trainA": (40, 40),
+        "trainB": (40, 40),
+        "testA": (37, 40),
+        "testB": (40, 40),
+        "train": (80, 40),
+        "test": (80, 40),
+    }
     for i, (folder, size) in enumerate(sizes.items()):
         for j, name in enumerate("ab"):
             picture(run.folder / "data" / folder / f"{name}.png", 2 * i + j, size)
     shared = ("--dataroot", run.folder / "data")
-    for name, flags in ("cycle", ()), ("pix", ("--model", "pix2pix", "--netG", "unet_128", "--ngf", "2")):
-        run.train(*shared, "--name", name, *TINY, *ONE_EPOCH, "--no_html", "--max_dataset_size", "1", *flags).ok()
+    for name, flags in (
+        ("cycle", ()),
+        ("pix", ("--model", "pix2pix", "--netG", "unet_128", "--ngf", "2")),
+    ):
+        run.train(
+            *shared,
+            "--name",
+            name,
+            *TINY,
+            *ONE_EPOCH,
+            "--no_html",
+            "--max_dataset_size",
+            "1",
+            *flags,
+        ).ok()
         run.test(*shared, "--name", name, *CPU, "--preprocess", "none").ok()
     return run
 
@@ -34,9 +55,13 @@ def saved(trained: Programs, name: str, file: str) -> np.ndarray:
     return np.asarray(Image.open(trained.results / name / "test_latest" / "images" / file))
 
 
-@pytest.mark.parametrize(("direction", "folder", "label"), [("AtoB", "testA", "fake_B"), ("BtoA", "testB", "fake_A")])
+@pytest.mark.parametrize(
+    ("direction", "folder", "label"), [("AtoB", "testA", "fake_B"), ("BtoA", "testB", "fake_A")]
+)
 def test_every_kind_of_image_gives_the_pixels_of_test_py(trained, direction, folder, label):
-    translate = load_generator(trained.runs / "cycle", direction=direction, preprocess="none", gpu_ids="-1")
+    translate = load_generator(
+        trained.runs / "cycle", direction=direction, preprocess="none", gpu_ids="-1"
+    )
     image = Image.open(trained.folder / "data" / folder / "a.png")
     wanted = saved(trained, "cycle", f"a_{label}.png")
     assert wanted.shape == (image.height, image.width, 3)
@@ -67,16 +92,33 @@ def test_dropout_depends_on_the_seed_alone(trained):
     assert not np.array_equal(np.asarray(other(image)), np.asarray(translate(image)))
 
 
-@pytest.mark.parametrize("image", [
-    np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), np.float32), np.zeros((4, 4, 7), np.uint8), np.zeros((0, 3, 3), np.uint8),
-    "a.png", torch.zeros(1, 4, 4), torch.zeros(4, 4), torch.zeros(3, 4, 4, dtype=torch.uint8)], ids=lambda x: type(x).__name__)
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((4, 4), np.float32),
+        np.zeros((4, 4, 7), np.uint8),
+        np.zeros((0, 3, 3), np.uint8),
+        "a.png",
+        torch.zeros(1, 4, 4),
+        torch.zeros(4, 4),
+        torch.zeros(3, 4, 4, dtype=torch.uint8),
+    ],
+    ids=lambda x: type(x).__name__,
+)
 def test_other_things_are_no_images(trained, image):
     with pytest.raises(UserError, match="should be"):
         load_generator(trained.runs / "cycle", preprocess="none", gpu_ids="-1")(image)
 
 
 def test_mistakes_are_user_errors(trained):
-    for options in ({"direction": "up"}, {"no_such_option": 1}, {"epoch": 99}, {"netG": "unet_128"}, {"model": "cycle_gan"}):
+    for options in (
+        {"direction": "up"},
+        {"no_such_option": 1},
+        {"epoch": 99},
+        {"netG": "unet_128"},
+        {"model": "cycle_gan"},
+    ):
         with pytest.raises(UserError):
             load_generator(trained.runs / "cycle", **options)
     with pytest.raises(UserError, match="nowhere"):
@@ -88,26 +130,67 @@ def test_the_shell_command(trained):
 
     flags = ("--name", "cycle", *CPU, "--preprocess", "none")
     data = trained.folder / "data"
-    trained.call(translate.main, "translate.py", *flags, "--input", data / "testA" / "a.png", "--output", "one.png").ok()
+    trained.call(
+        translate.main,
+        "translate.py",
+        *flags,
+        "--input",
+        data / "testA" / "a.png",
+        "--output",
+        "one.png",
+    ).ok()
     wanted = saved(trained, "cycle", "a_fake_B.png")
     assert np.array_equal(np.asarray(Image.open(trained.folder / "one.png")), wanted)
     trained.call(translate.main, "translate.py", *flags, "--input", data, "--output", "all").ok()
-    assert np.array_equal(np.asarray(Image.open(trained.folder / "all" / "testA" / "a.png")), wanted)
+    assert np.array_equal(
+        np.asarray(Image.open(trained.folder / "all" / "testA" / "a.png")), wanted
+    )
     assert len(list((trained.folder / "all").rglob("*.png"))) == 12
     for name in ("twin.png", "twin.bmp"):
         picture(trained.folder / "twins" / name, len(name))
-    trained.call(translate.main, "translate.py", *flags, "--input", "twins", "--output", "each").ok()
-    assert {path.name for path in (trained.folder / "each").iterdir()} == {"twin.png", "twin_png.png"}
-    again = trained.call(translate.main, "translate.py", *flags, "--input", "twins", "--output", "twins")
+    trained.call(
+        translate.main, "translate.py", *flags, "--input", "twins", "--output", "each"
+    ).ok()
+    assert {path.name for path in (trained.folder / "each").iterdir()} == {
+        "twin.png",
+        "twin_png.png",
+    }
+    again = trained.call(
+        translate.main, "translate.py", *flags, "--input", "twins", "--output", "twins"
+    )
     again.refused(1, "--output twins would replace", "twins/twin.png")
     (trained.folder / "there").mkdir()
     for output in "there", "there/one.JPEG":
-        trained.call(translate.main, "translate.py", *flags, "--input", data / "testA" / "a.png", "--output", output).ok()
+        trained.call(
+            translate.main,
+            "translate.py",
+            *flags,
+            "--input",
+            data / "testA" / "a.png",
+            "--output",
+            output,
+        ).ok()
     assert {path.name for path in (trained.folder / "there").iterdir()} == {"a.png", "one.JPEG"}
     for output in "there/one", "there/one.xyz":
-        refused = trained.call(translate.main, "translate.py", *flags, "--input", data / "testA" / "a.png", "--output", output)
+        refused = trained.call(
+            translate.main,
+            "translate.py",
+            *flags,
+            "--input",
+            data / "testA" / "a.png",
+            "--output",
+            output,
+        )
         refused.refused(1, f"--output {output}", ".png, .jpg or .webp")
-    command = [sys.executable, ROOT / "scripts" / "translate.py", *flags, "--input", "no.jpg", "--output", "x.png"]
+    command = [
+        sys.executable,
+        ROOT / "scripts" / "translate.py",
+        *flags,
+        "--input",
+        "no.jpg",
+        "--output",
+        "x.png",
+    ]
     done = subprocess.run(command, cwd=trained.folder, capture_output=True, text=True)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "no.jpg" in done.stderr

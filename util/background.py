@@ -1,4 +1,5 @@
 """One job at a time beside the training, such as writing a checkpoint."""
+
 from __future__ import annotations
 
 import copy
@@ -67,7 +68,9 @@ class Lending:
 
     def __init__(self) -> None:
         self.optimizers: dict[int, torch.optim.Optimizer] = {}
-        self.stepped = self.step = 0.0  # when an optimizer last stepped; how long a step of the training takes, in seconds
+        self.stepped = self.step = (
+            0.0  # when an optimizer last stepped; how long a step of the training takes, in seconds
+        )
 
     def begin(self, model: BaseModel, job: float) -> list[torch.Tensor]:
         """What is lent: on GPUs, and of models that may change their weights anywhere, nothing.
@@ -75,13 +78,24 @@ class Lending:
         Args: job: how long it takes, in seconds.
         """
         from models.base_model import is_stock
+
         self.optimizers = {}
         if model.device.type != "cpu" or self.step <= 2 * job or not is_stock(model):
             return []
         self.optimizers = {id(optimizer): optimizer for optimizer in model.optimizers}
-        histories = [image for pool in vars(model).values() if type(pool) is ImagePool for image in pool.images]  # never changed
-        return histories + [tensor for optimizer in model.optimizers for p in weights_of(optimizer)
-                            for tensor in (p, *optimizer.state.get(p, {}).values()) if isinstance(tensor, torch.Tensor)]
+        histories = [
+            image
+            for pool in vars(model).values()
+            if type(pool) is ImagePool
+            for image in pool.images
+        ]  # never changed
+        return histories + [
+            tensor
+            for optimizer in model.optimizers
+            for p in weights_of(optimizer)
+            for tensor in (p, *optimizer.state.get(p, {}).values())
+            if isinstance(tensor, torch.Tensor)
+        ]
 
     def end(self, optimizer: torch.optim.Optimizer, busy: bool) -> None:
         """To be called before ``optimizer`` steps. Args: busy: whether what is lent is still needed."""
@@ -93,7 +107,13 @@ class Lending:
             for p in weights_of(optimizer):
                 p.data = p.data.clone()
                 state = optimizer.state.get(p, {})
-                state.update({key: value.clone() for key, value in state.items() if isinstance(value, torch.Tensor)})
+                state.update(
+                    {
+                        key: value.clone()
+                        for key, value in state.items()
+                        if isinstance(value, torch.Tensor)
+                    }
+                )
 
 
 def snapshot(values: Any, lent: Iterable[torch.Tensor] = ()) -> Any:

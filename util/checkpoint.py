@@ -1,4 +1,5 @@
 """Files that must never be half written or run code: network weights, options; and reading an architecture off weights."""
+
 from __future__ import annotations
 
 import json
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 STATE = "state.pth"  # everything that a training needs to go on, beside its weights
 
 
-def write_atomically(path: Path, data: bytes | Callable[[IO[bytes]], object], flag: str = "") -> None:
+def write_atomically(
+    path: Path, data: bytes | Callable[[IO[bytes]], object], flag: str = ""
+) -> None:
     """Write a file so that at any instant it holds all of the old or all of the new content.
 
     Args:
@@ -41,8 +44,12 @@ def write_atomically(path: Path, data: bytes | Callable[[IO[bytes]], object], fl
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:
-        cause = error if isinstance(error, OSError) else error.__context__  # torch.save hides that the disk is full
-        reason = getattr(cause, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
+        cause = (
+            error if isinstance(error, OSError) else error.__context__
+        )  # torch.save hides that the disk is full
+        reason = (
+            getattr(cause, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
+        )
         if temporary:
             Path(temporary).unlink(missing_ok=True)
         raise UserError(f"{flag + ': ' if flag else ''}cannot write {path}: {reason}") from None
@@ -78,13 +85,24 @@ def load(path: Path) -> Any:
 
     if not path.is_file():
         there = sorted(p.name for p in path.parent.glob("*.pth")) if path.parent.is_dir() else []
-        raise UserError(f"no file {path}; " + (f"the folder has {', '.join(there)}" if there else
-                        "the folder has no .pth files" if path.parent.is_dir() else "there is no such folder"))
+        raise UserError(
+            f"no file {path}; "
+            + (
+                f"the folder has {', '.join(there)}"
+                if there
+                else "the folder has no .pth files"
+                if path.parent.is_dir()
+                else "there is no such folder"
+            )
+        )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file raises almost anything
-        reason = "it is damaged, or holds code instead of tensors and plain values" \
-            if isinstance(error, (pickle.UnpicklingError, EOFError)) else (str(error) or type(error).__name__).splitlines()[0]
+        reason = (
+            "it is damaged, or holds code instead of tensors and plain values"
+            if isinstance(error, (pickle.UnpicklingError, EOFError))
+            else (str(error) or type(error).__name__).splitlines()[0]
+        )
         raise UserError(f"cannot load {path}: {reason[:200]}") from None
 
 
@@ -93,7 +111,9 @@ def saved_options(folder: Path) -> dict[str, Any]:
     path = folder / "train_opt.json"
     try:
         options = json.loads(path.read_text()) if path.is_file() else {}
-        if not isinstance(options, dict) or not all(isinstance(options.get(k, ""), str) for k in ("model", "dataset_mode")):
+        if not isinstance(options, dict) or not all(
+            isinstance(options.get(k, ""), str) for k in ("model", "dataset_mode")
+        ):
             raise ValueError("these are no options")
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path}: {error}") from None
@@ -102,13 +122,20 @@ def saved_options(folder: Path) -> dict[str, Any]:
 
 def resumable(opt: Namespace) -> bool:
     """Whether a training state is there to go on from: not where older weights are asked for with --epoch or --load_iter."""
-    return getattr(opt, "continue_train", False) and opt.epoch == "latest" and opt.load_iter == 0 and \
-        (Path(opt.checkpoints_dir) / opt.name / STATE).is_file()
+    return (
+        getattr(opt, "continue_train", False)
+        and opt.epoch == "latest"
+        and opt.load_iter == 0
+        and (Path(opt.checkpoints_dir) / opt.name / STATE).is_file()
+    )
 
 
 def weights_path(opt: Namespace, net: str) -> Path:
     """Where ``--name``, ``--epoch``, ``--load_iter`` and the ``--ema`` of tests say that a network's weights are."""
-    when, kind = f"iter_{opt.load_iter}" if opt.load_iter > 0 else opt.epoch, "_ema" * (getattr(opt, "ema", None) is True)
+    when, kind = (
+        f"iter_{opt.load_iter}" if opt.load_iter > 0 else opt.epoch,
+        "_ema" * (getattr(opt, "ema", None) is True),
+    )
     return Path(opt.checkpoints_dir) / opt.name / f"{when}_net_{net}{kind}.pth"
 
 
@@ -122,21 +149,32 @@ def fit_state_dict(net: torch.nn.Module, state: dict[str, torch.Tensor], source:
     """
     import torch
 
-    norms = {name for name, module in net.named_modules() if isinstance(module, torch.nn.InstanceNorm2d)}
+    norms = {
+        name for name, module in net.named_modules() if isinstance(module, torch.nn.InstanceNorm2d)
+    }
     stale = ("running_mean", "running_var", "num_batches_tracked")
     own = net.state_dict()
     if not state.keys() & own.keys():
         state = {k.removeprefix("module."): v for k, v in state.items()}
     state = {k: v for k, v in own.items() if k.endswith(".num_batches_tracked")} | state
-    state = {k: v for k, v in state.items()
-             if k in own or not (k.rpartition(".")[0] in norms and k.rpartition(".")[2] in stale)}
+    state = {
+        k: v
+        for k, v in state.items()
+        if k in own or not (k.rpartition(".")[0] in norms and k.rpartition(".")[2] in stale)
+    }
     if state.keys() == own.keys() and all(state[k].shape == own[k].shape for k in own):
         net.load_state_dict(state)
         return
     found, built = describe(state), describe(own)
-    differ = [f"--{flag} is {built[flag]}, found {found[flag]}" for flag in built if flag in found and found[flag] != built[flag]]
+    differ = [
+        f"--{flag} is {built[flag]}, found {found[flag]}"
+        for flag in built
+        if flag in found and found[flag] != built[flag]
+    ]
     if not differ:
-        odd = next((k for k in own if k not in state or state[k].shape != own[k].shape), None) or min(state.keys() - own.keys())
+        odd = next(
+            (k for k in own if k not in state or state[k].shape != own[k].shape), None
+        ) or min(state.keys() - own.keys())
         shape = [str(tuple(d[odd].shape)) if odd in d else "nothing" for d in (own, state)]
         differ = [f"{odd} should be {shape[0]}, found {shape[1]}"]
     raise UserError(f"the weights in {source} do not fit the network: {'; '.join(differ)}")
@@ -154,7 +192,14 @@ def describe(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
 
 
 def _describe(shape: dict[str, tuple[int, ...]]) -> dict[str, Any]:
-    first = next((w for w in ("model.1.weight", "model.model.0.weight", "model.0.weight", "net.0.weight") if w in shape), None)
+    first = next(
+        (
+            w
+            for w in ("model.1.weight", "model.model.0.weight", "model.0.weight", "net.0.weight")
+            if w in shape
+        ),
+        None,
+    )
     if first is None or len(shape[first]) != 4:
         return {}
     affine = any(len(s) == 1 and k.endswith(".weight") for k, s in shape.items())
@@ -164,18 +209,37 @@ def _describe(shape: dict[str, tuple[int, ...]]) -> dict[str, Any]:
         if not blocks:
             return {}
         second = any(".conv_block.5.weight" in k and len(s) == 4 for k, s in shape.items())
-        last = max((k for k, s in shape.items() if k.endswith("weight") and len(s) == 4), key=lambda k: int(k.split(".")[1]))
-        return {"netG": f"resnet_{len(blocks)}blocks", "no_dropout": second, "norm": _norm(affine, "model.1.bias" in shape),
-                "ngf": width, "input_nc": shape[first][1], "output_nc": shape[last][0]}
+        last = max(
+            (k for k, s in shape.items() if k.endswith("weight") and len(s) == 4),
+            key=lambda k: int(k.split(".")[1]),
+        )
+        return {
+            "netG": f"resnet_{len(blocks)}blocks",
+            "no_dropout": second,
+            "norm": _norm(affine, "model.1.bias" in shape),
+            "ngf": width,
+            "input_nc": shape[first][1],
+            "output_nc": shape[last][0],
+        }
     if first == "model.model.0.weight":  # U-Net: one 4x4 down convolution per level
         levels = sum(len(s) == 4 for s in shape.values()) // 2
-        return {"netG": f"unet_{2 ** levels}", "norm": _norm(affine, "model.model.0.bias" in shape), "ngf": width,
-                "input_nc": shape[first][1], "output_nc": shape["model.model.3.weight"][1]}
+        return {
+            "netG": f"unet_{2**levels}",
+            "norm": _norm(affine, "model.model.0.bias" in shape),
+            "ngf": width,
+            "input_nc": shape[first][1],
+            "output_nc": shape["model.model.3.weight"][1],
+        }
     if first == "model.0.weight":
         layers = sum(len(s) == 4 for s in shape.values()) - 2
         if layers < 1 or f"model.{2 + 3 * layers}.weight" not in shape:
             return {}
-        return {"netD": "n_layers", "n_layers_D": layers, "norm": _norm(affine, "model.2.bias" in shape), "ndf": width}
+        return {
+            "netD": "n_layers",
+            "n_layers_D": layers,
+            "norm": _norm(affine, "model.2.bias" in shape),
+            "ndf": width,
+        }
     return {"netD": "pixel", "norm": _norm(affine, "net.2.bias" in shape), "ndf": width}
 
 

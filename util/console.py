@@ -1,4 +1,5 @@
 """What the user reads in the terminal: messages, one-line errors, a progress bar."""
+
 from __future__ import annotations
 
 import sys
@@ -59,7 +60,11 @@ def duration(seconds: float) -> str:
         return f"{s} s"
     if s < 3600:
         return f"{s // 60}:{s % 60:02d}"
-    return f"{s // 3600}:{s // 60 % 60:02d}:{s % 60:02d}" if s < 86400 else f"{s // 86400} d {s % 86400 // 3600} h"
+    return (
+        f"{s // 3600}:{s // 60 % 60:02d}:{s % 60:02d}"
+        if s < 86400
+        else f"{s // 86400} d {s % 86400 // 3600} h"
+    )
 
 
 class Progress:

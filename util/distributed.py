@@ -1,4 +1,5 @@
 """Several processes ("ranks") that train one model, started by torchrun: docs/several_gpus.md. Alone, this does nothing."""
+
 from __future__ import annotations
 
 import contextlib
@@ -57,11 +58,14 @@ def alone() -> Iterator[None]:
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
     from util.console import UserError
+
     try:
         yield
     except RuntimeError as error:
-        raise UserError("another process of this training has ended or does not answer; its own error tells why "
-                        f"({str(error).splitlines()[0][:120]})") from None
+        raise UserError(
+            "another process of this training has ended or does not answer; its own error tells why "
+            f"({str(error).splitlines()[0][:120]})"
+        ) from None
 
 
 def start(device: str) -> None:
@@ -70,6 +74,7 @@ def start(device: str) -> None:
         return
     import torch
     import torch.distributed.nn  # its functions keep the group that there is when they are imported, see stop
+
     backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
     with _explained():
         torch.distributed.init_process_group(backend, timeout=PATIENCE)
@@ -82,6 +87,7 @@ def stop() -> None:
     """
     if world() > 1:
         import torch
+
         combine(0)
         torch.distributed.destroy_process_group()
 
@@ -91,6 +97,7 @@ def combine(*values: float, op: str = "SUM") -> list[float]:
     if world() == 1:
         return list(values)
     import torch
+
     result = torch.tensor(values, dtype=torch.float64)
     with _explained():
         torch.distributed.all_reduce(result, getattr(torch.distributed.ReduceOp, op))
@@ -102,6 +109,7 @@ def same(value: Any) -> Any:
     if world() == 1:
         return value
     import torch
+
     box = [value]
     with _explained():
         torch.distributed.broadcast_object_list(box, 0)
@@ -113,6 +121,7 @@ def gather(value: Any) -> list:
     if world() == 1:
         return [value]
     import torch
+
     values = [None] * world() if is_main() else None
     with _explained():
         torch.distributed.gather_object(value, values)
@@ -122,6 +131,7 @@ def gather(value: Any) -> list:
 def spread(tensors: Iterable[torch.Tensor]) -> None:
     """Make them equal to those of rank 0, in place."""
     import torch
+
     for tensor in tensors if world() > 1 else ():
         with _explained():
             torch.distributed.broadcast(tensor.detach(), 0)
@@ -134,7 +144,9 @@ class Mean:
     """
 
     def __init__(self) -> None:
-        self.sums: dict[tuple[int, ...], tuple[Sum, list[torch.nn.Parameter]]] = {}  # by the ids of parameters that live
+        self.sums: dict[
+            tuple[int, ...], tuple[Sum, list[torch.nn.Parameter]]
+        ] = {}  # by the ids of parameters that live
 
     def __call__(self, params: list[torch.nn.Parameter], share: float) -> None:
         """A parameter that has no gradient on a rank counts as 0 there."""
@@ -142,6 +154,7 @@ class Mean:
         if world() == 1 or not params:
             return
         import torch
+
         for dtype in dict.fromkeys(p.dtype for p in params):
             some = [p for p in params if p.dtype == dtype]
             key = tuple(map(id, some))
@@ -161,11 +174,17 @@ class Mean:
 
 def _views(flat: torch.Tensor, params: list[torch.nn.Parameter]) -> list[torch.Tensor]:
     """Parts of ``flat`` that are laid out as the parameters are, where these have no gaps."""
-    def dense(p: torch.nn.Parameter) -> bool:
-        return sum((size - 1) * stride for size, stride in zip(p.shape, p.stride(), strict=True)) + 1 == p.numel()
 
-    return [part.as_strided(p.shape, p.stride()) if dense(p) else part.view(p.shape)
-            for p, part in zip(params, flat.split([p.numel() for p in params]), strict=True)]
+    def dense(p: torch.nn.Parameter) -> bool:
+        return (
+            sum((size - 1) * stride for size, stride in zip(p.shape, p.stride(), strict=True)) + 1
+            == p.numel()
+        )
+
+    return [
+        part.as_strided(p.shape, p.stride()) if dense(p) else part.view(p.shape)
+        for p, part in zip(params, flat.split([p.numel() for p in params]), strict=True)
+    ]
 
 
 class Sum:
@@ -178,6 +197,7 @@ class Sum:
     def __init__(self, like: torch.Tensor) -> None:
         """Args: like: as many numbers as there are (1-D)."""
         import torch
+
         self.turn, self.total = 0, torch.empty_like(like)
         near = like.device.type == "cpu" and world() == local_world()
         shared = _shared(2 * world() * like.numel(), like.dtype) if near else None
@@ -189,11 +209,14 @@ class Sum:
 
     def __call__(self) -> None:
         import torch
+
         if self.places is None:
             with _explained():
                 torch.distributed.all_reduce(self.total)
             return
-        combine(0)  # all are there. Who is early writes to the other places next, which all have read before they came here
+        combine(
+            0
+        )  # all are there. Who is early writes to the other places next, which all have read before they came here
         torch.add(*self.places[self.turn, :2], out=self.total)
         for part in self.places[self.turn, 2:]:
             self.total.add_(part)
@@ -203,6 +226,7 @@ class Sum:
 def _shared(size: int, dtype: torch.dtype) -> torch.Tensor | None:
     """So many numbers in memory that all ranks see; None where the system has no such thing."""
     import torch
+
     file = -1
     with contextlib.suppress(OSError, AttributeError):  # AttributeError: not on this system
         file = os.memfd_create("gradients") if is_main() else -1

@@ -1,4 +1,5 @@
 """Keeps a training safe: one process per folder, leaving on a signal, stalls, numbers that are not finite."""
+
 from __future__ import annotations
 
 import faulthandler
@@ -41,7 +42,9 @@ class Lock:
             self.file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
             self.file.flush()
         except OSError as error:
-            raise UserError(f"--checkpoints_dir: cannot write {self.path}: {error.strerror}") from None
+            raise UserError(
+                f"--checkpoints_dir: cannot write {self.path}: {error.strerror}"
+            ) from None
 
     def _take(self) -> None:
         try:
@@ -50,10 +53,14 @@ class Lock:
         except (BlockingIOError, PermissionError):
             self.file.seek(0)
             owner = json.loads(self.file.read() or "{}")
-            raise UserError(f"another training runs in {self.path.parent}: process {owner.get('pid')} on {owner.get('host')}; "
-                            "choose another --name, or stop that one") from None
+            raise UserError(
+                f"another training runs in {self.path.parent}: process {owner.get('pid')} on {owner.get('host')}; "
+                "choose another --name, or stop that one"
+            ) from None
         except OSError:  # a file system without locks
-            warn(f"{self.path.parent} cannot be locked; make sure that no other training writes there")
+            warn(
+                f"{self.path.parent} cannot be locked; make sure that no other training writes there"
+            )
 
     def close(self) -> None:
         self.file.close()
@@ -72,11 +79,18 @@ class Leaving:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.noted = number
-        for each in (signal.SIGINT, signal.SIGTERM):  # torchrun hands on what the ranks may have got already
+        for each in (
+            signal.SIGINT,
+            signal.SIGTERM,
+        ):  # torchrun hands on what the ranks may have got already
             signal.signal(each, signal.SIG_DFL if self.ranks == 1 else signal.SIG_IGN)
-        if os.getpid() == self.process:  # not in those that load images, which get the signal too and are to go on
-            say(f"{signal.Signals(number).name}: finishing this step and saving"
-                f"{'; once more to leave at once' * (self.ranks == 1)}")
+        if (
+            os.getpid() == self.process
+        ):  # not in those that load images, which get the signal too and are to go on
+            say(
+                f"{signal.Signals(number).name}: finishing this step and saving"
+                f"{'; once more to leave at once' * (self.ranks == 1)}"
+            )
 
     def poll(self) -> int:
         """Look whether any rank has noted a signal. To be called by all of them."""
@@ -97,7 +111,9 @@ class Watchdog:
 
     def __init__(self, folder: Path, timeout: float) -> None:
         self.timeout = timeout
-        folder.mkdir(parents=True, exist_ok=True)  # on the machines of other ranks it may be missing
+        folder.mkdir(
+            parents=True, exist_ok=True
+        )  # on the machines of other ranks it may be missing
         name = "stall.log" if distributed.is_main() else f"stall_rank{distributed.rank()}.log"
         self.file = (folder / name).open("a") if timeout > 0 else None
         self.step()
@@ -134,7 +150,9 @@ class Guard:
         """With ``patience`` so many bad steps of an optimizer in a row are passed over in silence."""
         self.skip, self.patience = skip, patience
         self.ones: dict[torch.device, torch.Tensor] = {}
-        self.found: list[tuple[torch.Tensor, int, list[str]]] = []  # (1 if not finite, optimizer, paths of the images)
+        self.found: list[
+            tuple[torch.Tensor, int, list[str]]
+        ] = []  # (1 if not finite, optimizer, paths of the images)
         self.in_a_row: dict[int, int] = {}
 
     def watch(self, optimizer: torch.optim.Optimizer, images: list[str]) -> None:
@@ -147,8 +165,9 @@ class Guard:
             self.ones[device] = torch.ones((), device=device)
         bad = torch.zeros((), device=device)
         for dtype in {p.dtype for p in params}:  # one pass over all of them
-            torch._amp_foreach_non_finite_check_and_unscale_([p.grad for p in params if p.dtype == dtype], bad,
-                                                             self.ones[device])
+            torch._amp_foreach_non_finite_check_and_unscale_(
+                [p.grad for p in params if p.dtype == dtype], bad, self.ones[device]
+            )
         self.found.append((bad, id(optimizer), images))
         if fused(optimizer):
             optimizer.found_inf = bad  # type: ignore[attr-defined]  # as torch.amp.GradScaler hands it over
@@ -177,7 +196,8 @@ def fuse(optimizer: torch.optim.Optimizer) -> None:
     """Let an Adam of PyTorch step all its weights in one operation, where it can and nothing else was asked for."""
     params = weights_of(optimizer)
     able = type(optimizer) in (torch.optim.Adam, torch.optim.AdamW) and all(
-        p.is_floating_point() and p.device.type in ("cpu", "cuda", "mps") for p in params)
+        p.is_floating_point() and p.device.type in ("cpu", "cuda", "mps") for p in params
+    )
     for group in optimizer.param_groups if able else ():
         if not (group["foreach"] or group["capturable"] or group["differentiable"]):
             group["fused"] = True

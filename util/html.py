@@ -1,4 +1,5 @@
 """Pages of images that need no server and no network: styles and scripts from ``util/pages`` are written into them."""
+
 from __future__ import annotations
 
 import functools
@@ -38,14 +39,27 @@ def row(header: str, images: dict[str, str], size: tuple[int, int] | None = None
     """
     columns = len(images) if len(images) <= 8 else (len(images) + 1) // 2
     shape = f' width="{size[0]}" height="{size[1]}"' if size else ""
-    figures = "".join(f'<figure><a href="{link(file)}"><img src="{link(file)}" alt="{escape(label)}" loading="lazy"{shape}></a>'
-                      f"<figcaption>{escape(label)}</figcaption></figure>" for label, file in images.items())
-    return (f'<section class="row"><h2>{" ".join(escape(header).splitlines())}</h2><div class="images" '
-            f'style="--n:{columns};--m:{3 if len(images) % 3 == 0 else 2}">{figures}</div></section>\n')
+    figures = "".join(
+        f'<figure><a href="{link(file)}"><img src="{link(file)}" alt="{escape(label)}" loading="lazy"{shape}></a>'
+        f"<figcaption>{escape(label)}</figcaption></figure>"
+        for label, file in images.items()
+    )
+    return (
+        f'<section class="row"><h2>{" ".join(escape(header).splitlines())}</h2><div class="images" '
+        f'style="--n:{columns};--m:{3 if len(images) % 3 == 0 else 2}">{figures}</div></section>\n'
+    )
 
 
-def write_page(folder: Path, title: str, notes: Iterable[str], rows: Iterable[str], width: int, assets: Iterable[str], data: str,
-               after: str = "") -> None:
+def write_page(
+    folder: Path,
+    title: str,
+    notes: Iterable[str],
+    rows: Iterable[str],
+    width: int,
+    assets: Iterable[str],
+    data: str,
+    after: str = "",
+) -> None:
     """Write ``index.html``: title, notes, rows (for scripts to take up; readers without any see them as they are), ``after``.
 
     Args:

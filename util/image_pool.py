@@ -1,4 +1,5 @@
 """The history of generated images (Shrivastava et al. 2017; CycleGAN paper, section 4)."""
+
 from __future__ import annotations
 
 import random

@@ -1,4 +1,5 @@
 """From network output to image files."""
+
 from __future__ import annotations
 
 import os
@@ -30,7 +31,11 @@ def tensor2im(image: torch.Tensor | np.ndarray, index: int = 0) -> np.ndarray:
 def stretched(size: tuple[int, int], aspect_ratio: float) -> tuple[int, int]:
     """(width, height) of which one side is enlarged so that height over width is ``aspect_ratio`` times what it was."""
     width, height = size
-    return (width, int(height * aspect_ratio)) if aspect_ratio >= 1 else (int(width / aspect_ratio), height)
+    return (
+        (width, int(height * aspect_ratio))
+        if aspect_ratio >= 1
+        else (int(width / aspect_ratio), height)
+    )
 
 
 def save_image(image: np.ndarray | Image.Image, path: Path, aspect_ratio: float = 1.0) -> None:
@@ -41,7 +46,9 @@ def save_image(image: np.ndarray | Image.Image, path: Path, aspect_ratio: float 
     size = stretched(picture.size, aspect_ratio)
     picture = picture if size == picture.size else picture.resize(size, Image.Resampling.BICUBIC)
     path.parent.mkdir(parents=True, exist_ok=True)
-    options: dict[str, Any] = {"compress_type": PNG_RLE} if path.suffix == ".png" else {"quality": 95}
+    options: dict[str, Any] = (
+        {"compress_type": PNG_RLE} if path.suffix == ".png" else {"quality": 95}
+    )
     picture.save(path, **options)
 
 
@@ -70,4 +77,6 @@ def _save(image: np.ndarray, path: Path, aspect_ratio: float) -> None:
     try:
         save_image(image, path, aspect_ratio)
     except OSError as error:
-        raise UserError(f"cannot write {error.filename or path}: {error.strerror or error}") from None
+        raise UserError(
+            f"cannot write {error.filename or path}: {error.strerror or error}"
+        ) from None

@@ -3,6 +3,7 @@
 Images are uint8 arrays (H, W, 3) with levels 0 to 255; image and target have one shape. The mean over a test set is
 the caller's; ``scripts/evaluate.py`` makes a table with a column for each entry of ``METRICS``.
 """
+
 from __future__ import annotations
 
 import math
@@ -45,7 +46,9 @@ def ssim(image: Array, target: Array) -> float:
     a, b = _as_floats(image, target)
     height, width = a.shape[:2]
     if min(height, width) < WINDOW:
-        raise UserError(f"SSIM needs images of at least {WINDOW}x{WINDOW} pixels, this one is {width}x{height}")
+        raise UserError(
+            f"SSIM needs images of at least {WINDOW}x{WINDOW} pixels, this one is {width}x{height}"
+        )
     mean_a, mean_b, square_a, square_b, product = _blur(np.stack([a, b, a * a, b * b, a * b]))
     var_a, var_b, covariance = square_a - mean_a**2, square_b - mean_b**2, product - mean_a * mean_b
     c1, c2 = (K1 * DATA_RANGE) ** 2, (K2 * DATA_RANGE) ** 2
@@ -74,11 +77,16 @@ def palette_accuracy(image: Array, target: Array, palette: ArrayLike) -> float:
 
 
 PSNR_CAP = 100.0  # dB, counted for identical images, so that a mean over images stays finite
-METRICS: dict[str, tuple[str, Callable[..., float]]] = {  # key: heading, function of image, target, palette
+METRICS: dict[
+    str, tuple[str, Callable[..., float]]
+] = {  # key: heading, function of image, target, palette
     "psnr": ("PSNR (dB)", lambda image, target, _: min(PSNR_CAP, psnr(image, target))),
     "ssim": ("SSIM", lambda image, target, _: ssim(image, target)),
     "l1": ("L1", lambda image, target, _: l1(image, target)),
-    "palette": ("palette (%)", lambda image, target, palette: 100 * palette_accuracy(image, target, palette)),
+    "palette": (
+        "palette (%)",
+        lambda image, target, palette: 100 * palette_accuracy(image, target, palette),
+    ),
 }
 
 
@@ -87,7 +95,10 @@ def _blur(maps: Array) -> Array:
     offsets = np.arange(WINDOW) - WINDOW // 2
     kernel = np.exp(-(offsets**2) / (2 * SIGMA**2))
     kernel /= kernel.sum()
-    return sliding_window_view(sliding_window_view(maps, WINDOW, axis=1) @ kernel, WINDOW, axis=2) @ kernel
+    return (
+        sliding_window_view(sliding_window_view(maps, WINDOW, axis=1) @ kernel, WINDOW, axis=2)
+        @ kernel
+    )
 
 
 def _as_floats(image: Array, target: Array) -> tuple[Array, Array]:
@@ -98,7 +109,9 @@ def _as_floats(image: Array, target: Array) -> tuple[Array, Array]:
 def _check(image: Array, target: Array) -> None:
     for array in (image, target):
         if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-            raise ValueError(f"metrics want uint8 images (H, W, 3), not {array.dtype} {array.shape}")
+            raise ValueError(
+                f"metrics want uint8 images (H, W, 3), not {array.dtype} {array.shape}"
+            )
     if image.shape != target.shape:
         sizes = " and ".join(f"{array.shape[1]}x{array.shape[0]}" for array in (image, target))
         raise UserError(f"image and target must have one size, these are {sizes}")

@@ -1,4 +1,5 @@
 """The same few validation images, translated at the end of each epoch: how the training moves on."""
+
 from __future__ import annotations
 
 import contextlib
@@ -45,7 +46,9 @@ class Panel:
     def _load(self) -> list[dict]:
         for phase in dict.fromkeys(("val", "test", self.opt.phase)):
             try:
-                dataset = find_dataset_using_name(self.opt.dataset_mode)(as_in_tests(self.opt, phase))
+                dataset = find_dataset_using_name(self.opt.dataset_mode)(
+                    as_in_tests(self.opt, phase)
+                )
                 break
             except Exception:
                 if phase == self.opt.phase:  # which tells what is wrong with the training images
@@ -53,10 +56,16 @@ class Panel:
         if self.opt.panel:
             return [self._item(dataset, index) for index in range(_replace(dataset, self.opt))]
         items: dict[int, dict] = {}
-        for index in random.Random(self.opt.seed).sample(range(len(dataset)), len(dataset))[: 4 * self.opt.panel_size]:
+        for index in random.Random(self.opt.seed).sample(range(len(dataset)), len(dataset))[
+            : 4 * self.opt.panel_size
+        ]:
             try:
                 items[index] = self._item(dataset, index)
-            except (UserError, OSError, SyntaxError):  # an image that cannot be read: the training tells of it
+            except (
+                UserError,
+                OSError,
+                SyntaxError,
+            ):  # an image that cannot be read: the training tells of it
                 continue
             if len(items) == self.opt.panel_size:
                 break
@@ -93,8 +102,19 @@ def as_in_tests(opt: Namespace, phase: str) -> Namespace:
     Of the training images only the share that ``--val_share`` holds out, if it does.
     """
     size = opt.crop_size if opt.preprocess == "resize_and_crop" else opt.load_size
-    changed = {"phase": phase, "isTrain": False, "no_flip": True, "serial_batches": True, "load_size": size, "jpeg_draft": False}
-    return Namespace(**vars(opt) | changed | ({} if phase == opt.phase else {"max_dataset_size": float("inf"), "val_share": 0}))
+    changed = {
+        "phase": phase,
+        "isTrain": False,
+        "no_flip": True,
+        "serial_batches": True,
+        "load_size": size,
+        "jpeg_draft": False,
+    }
+    return Namespace(
+        **vars(opt)
+        | changed
+        | ({} if phase == opt.phase else {"max_dataset_size": float("inf"), "val_share": 0})
+    )
 
 
 def _replace(dataset: BaseDataset, opt: Namespace) -> int:
@@ -117,7 +137,11 @@ def _replace(dataset: BaseDataset, opt: Namespace) -> int:
     count = max(map(len, given.values()))
     for domain, paths in given.items():
         own = getattr(dataset, f"{domain}_paths")
-        setattr(dataset, f"{domain}_paths", paths or random.Random(opt.seed).sample(own, min(count, len(own))))
+        setattr(
+            dataset,
+            f"{domain}_paths",
+            paths or random.Random(opt.seed).sample(own, min(count, len(own))),
+        )
     return count
 
 
@@ -127,15 +151,21 @@ def translated(model: BaseModel, item: dict, seed: int) -> dict[str, np.ndarray]
     seed_everything(seed)
     feed(model, item)
     model.test()
-    return {label: tensor2im(image) for label, image in model.get_current_visuals().items()
-            if image is not before.get(label)}  # the others belong to the last training step
+    return {
+        label: tensor2im(image)
+        for label, image in model.get_current_visuals().items()
+        if image is not before.get(label)
+    }  # the others belong to the last training step
 
 
 @contextlib.contextmanager
 def untouched(model: BaseModel) -> Iterator[None]:
     """Afterwards the model's attributes, its networks' buffers (batch statistics) and all generators are as before."""
     attributes = dict(vars(model))
-    modules = [*model.get_networks().values(), *(v for v in attributes.values() if isinstance(v, torch.nn.Module))]
+    modules = [
+        *model.get_networks().values(),
+        *(v for v in attributes.values() if isinstance(v, torch.nn.Module)),
+    ]
     with as_before(modules, model.device):
         model.preset_visuals()
         try:

@@ -3,6 +3,7 @@
 The sliced Wasserstein distance of small patches at two scales, after Karras et al., "Progressive Growing of GANs", ICLR 2018,
 with plain pixels instead of a Laplacian pyramid. Images are uint8 (H, W, C); distances are in levels, 0 to 255.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -18,9 +19,18 @@ def cut(image: Array, rng: np.random.Generator) -> list[Array]:
     found = []
     for shrunk in (image[::step, ::step] for step in STEPS):
         height, width = shrunk.shape[:2]
-        wide = np.pad(shrunk, ((0, max(0, PATCH - height)), (0, max(0, PATCH - width)), (0, 0)), mode="edge")
+        wide = np.pad(
+            shrunk, ((0, max(0, PATCH - height)), (0, max(0, PATCH - width)), (0, 0)), mode="edge"
+        )
         rows, columns = (rng.integers(side - PATCH + 1, size=PER_IMAGE) for side in wide.shape[:2])
-        found.append(np.stack([wide[y:y + PATCH, x:x + PATCH].ravel() for y, x in zip(rows, columns, strict=True)]))
+        found.append(
+            np.stack(
+                [
+                    wide[y : y + PATCH, x : x + PATCH].ravel()
+                    for y, x in zip(rows, columns, strict=True)
+                ]
+            )
+        )
     return found
 
 
@@ -28,7 +38,10 @@ def distance(fakes: list[list[Array]], reals: list[list[Array]], rng: np.random.
     """Between two sets of equally many images, as :func:`cut` gives them: the mean over the scales."""
     found = []
     for scale in range(len(STEPS)):
-        fake, real = (np.concatenate([cuts[scale] for cuts in images]).astype(np.float32) for images in (fakes, reals))
+        fake, real = (
+            np.concatenate([cuts[scale] for cuts in images]).astype(np.float32)
+            for images in (fakes, reals)
+        )
         found.append(sliced_wasserstein(fake, real, rng))
     return float(np.mean(found))
 

@@ -1,4 +1,5 @@
 """Finding models and datasets by name: ``--model X`` is class ``XModel`` in ``models/X_model.py``, likewise for data."""
+
 from __future__ import annotations
 
 import difflib
@@ -35,9 +36,15 @@ def find_class(kind: str, name: str, base: type) -> type:
     module, stem = _load(kind, name)
     wanted = stem.replace("_", "") + kind
     for attribute, value in vars(module).items():
-        if attribute.lower() == wanted.lower() and isinstance(value, type) and issubclass(value, base):
+        if (
+            attribute.lower() == wanted.lower()
+            and isinstance(value, type)
+            and issubclass(value, base)
+        ):
             return value
-    raise UsageError(f"{module.__file__} should hold a class {wanted} (any case) derived from {base.__name__}")
+    raise UsageError(
+        f"{module.__file__} should hold a class {wanted} (any case) derived from {base.__name__}"
+    )
 
 
 def _load(kind: str, name: str) -> tuple[ModuleType, str]:
@@ -57,6 +64,8 @@ def _load(kind: str, name: str) -> tuple[ModuleType, str]:
         return module, path.stem.removesuffix(f"_{kind}")
     known = available(kind)
     if name not in known:
-        raise UsageError(f"{FLAG[kind]} {name}: there is no {folder}/{name}_{kind}.py; there are: "
-                        f"{', '.join(known)}{did_you_mean(name, known)}")
+        raise UsageError(
+            f"{FLAG[kind]} {name}: there is no {folder}/{name}_{kind}.py; there are: "
+            f"{', '.join(known)}{did_you_mean(name, known)}"
+        )
     return importlib.import_module(f"{folder}.{name}_{kind}"), name

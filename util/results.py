@@ -1,4 +1,5 @@
 """The images that test.py saves, and their page."""
+
 from __future__ import annotations
 
 import os
@@ -20,16 +21,25 @@ class Results:
     def __init__(self, opt: Namespace) -> None:
         self.opt = opt
         iteration = f"_iter{opt.load_iter}" if opt.load_iter > 0 else ""
-        self.folder = folder = Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.epoch}{iteration}"
+        self.folder = folder = (
+            Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.epoch}{iteration}"
+        )
         try:
             (folder / "images").mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"--results_dir {opt.results_dir}: cannot make {folder}: {error.strerror}") from None
-        self.notes = [f"{opt.model}, {opt.netG}, {opt.direction}, epoch {opt.epoch}, images of {opt.dataroot}, "
-                 f"preprocess {opt.preprocess}" + (f" {opt.load_size}" if opt.preprocess != "none" else "")]
+            raise UserError(
+                f"--results_dir {opt.results_dir}: cannot make {folder}: {error.strerror}"
+            ) from None
+        self.notes = [
+            f"{opt.model}, {opt.netG}, {opt.direction}, epoch {opt.epoch}, images of {opt.dataroot}, "
+            f"preprocess {opt.preprocess}"
+            + (f" {opt.load_size}" if opt.preprocess != "none" else "")
+        ]
         if not opt.eval and ("batch" in opt.norm or not opt.no_dropout):
-            self.notes.append("Dropout and batch statistics are active, as in the pix2pix paper "
-                         f"(seed {opt.seed}; --eval turns them off)")
+            self.notes.append(
+                "Dropout and batch statistics are active, as in the pix2pix paper "
+                f"(seed {opt.seed}; --eval turns them off)"
+            )
         self.writer = ImageWriter()
         self.stems: dict[tuple[str, str], str] = {}
         self.rows: list[str] = []
@@ -42,7 +52,10 @@ class Results:
             raise UserError(f"--save {' '.join(unknown)}: this model gives {', '.join(visuals)}")
         labels = [label for label in visuals if not self.opt.save or label in self.opt.save]
         for i, path in enumerate(paths[:limit]):
-            files = {label: f"{self.stem(others.get(label, paths)[i])}_{label}.{self.opt.format}" for label in labels}
+            files = {
+                label: f"{self.stem(others.get(label, paths)[i])}_{label}.{self.opt.format}"
+                for label in labels
+            }
             for label, file in files.items():
                 image = tensor2im(visuals[label], i)
                 self.writer.save(image, self.folder / "images" / file, self.opt.aspect_ratio)
@@ -56,9 +69,15 @@ class Results:
         except ValueError:  # a custom dataset may look elsewhere
             inner = Path(Path(path).name)
         parts = inner.with_suffix("").parts
-        folder = parts[0] if len(parts) > 1 and parts[0] in (self.opt.phase + d for d in ("", "A", "B")) else ""
+        folder = (
+            parts[0]
+            if len(parts) > 1 and parts[0] in (self.opt.phase + d for d in ("", "A", "B"))
+            else ""
+        )
         stem = "/".join(parts[1:] if folder else parts)
-        if self.stems.setdefault((folder, stem), path) != path:  # the folder also holds that stem with another extension
+        if (
+            self.stems.setdefault((folder, stem), path) != path
+        ):  # the folder also holds that stem with another extension
             stem += inner.suffix.replace(".", "_")
         return stem
 
@@ -66,5 +85,12 @@ class Results:
         """Raises UserError: an image was not written."""
         self.writer.close()
         write_metrics(self.folder, {})
-        write_page(self.folder, f"Results of {self.opt.name}", self.notes, self.rows, self.opt.display_winsize,
-                   ("page.js", "results.js"), data="metrics.js")
+        write_page(
+            self.folder,
+            f"Results of {self.opt.name}",
+            self.notes,
+            self.rows,
+            self.opt.display_winsize,
+            ("page.js", "results.js"),
+            data="metrics.js",
+        )

@@ -3,6 +3,7 @@
 The official weight files are written from it. A marker tells whether a kill fell between the two; :func:`recover` then
 finishes the writing. So the folder always holds the previous or the new state, and weight files that belong together.
 """
+
 from __future__ import annotations
 
 import json
@@ -56,12 +57,16 @@ class Position:
 class RunState:
     """Saves and restores one training. All ranks take part, rank 0 alone writes."""
 
-    def __init__(self, opt: Namespace, model: BaseModel, dataset: Loader, visualizer: Visualizer) -> None:
+    def __init__(
+        self, opt: Namespace, model: BaseModel, dataset: Loader, visualizer: Visualizer
+    ) -> None:
         self.opt, self.model, self.dataset, self.visualizer = opt, model, dataset, visualizer
         self.folder = Path(opt.checkpoints_dir) / opt.name
         self.data = dataset.contents()
         if differ := _differences(distributed.same(self.data), self.data):
-            raise UserError(f"--dataroot {opt.dataroot} holds other files here than for rank 0 ({differ})")
+            raise UserError(
+                f"--dataroot {opt.dataroot} holds other files here than for rank 0 ({differ})"
+            )
         self.at = Position(opt.epoch_count)
         self.before_save: Callable[[], None] = lambda: None  # which may refuse to go on
         self.since = time.monotonic()
@@ -76,7 +81,9 @@ class RunState:
         if distributed.is_main() and (self.folder / STATE).is_file():
             kept = self.folder / f"earlier_{time.strftime('%Y%m%d_%H%M%S')}.pth"
             os.replace(self.folder / STATE, kept)
-            say(f"{self.folder} holds an earlier run; its state is kept as {kept.name} (to go on with it, rename it to {STATE})")
+            say(
+                f"{self.folder} holds an earlier run; its state is kept as {kept.name} (to go on with it, rename it to {STATE})"
+            )
         self.save()
         self.background.wait()
 
@@ -105,8 +112,15 @@ class RunState:
             "ranks": ranks,
         }
         from models.base_model import BaseModel
-        own = type(self.model).save_networks is not BaseModel.save_networks  # of a custom model, which looks at its networks
-        state = state if own else snapshot(state, self.lending.begin(self.model, self.background.seconds))
+
+        own = (
+            type(self.model).save_networks is not BaseModel.save_networks
+        )  # of a custom model, which looks at its networks
+        state = (
+            state
+            if own
+            else snapshot(state, self.lending.begin(self.model, self.background.seconds))
+        )
         self.background.start(lambda: self._write(state, names, own))
         if own:
             self.background.wait()
@@ -119,14 +133,24 @@ class RunState:
         """What ranks 1, 2, ... have of their own: image histories, generators; [] on any but rank 0."""
         if distributed.world() == 1:
             return []
-        return distributed.gather({} if distributed.is_main() else snapshot({
-            "model": {key: value for key, value in model.items() if key not in SHARED},
-            "random": _generators(self.model.device), "skipped": self.dataset.skipped}))[1:]
+        return distributed.gather(
+            {}
+            if distributed.is_main()
+            else snapshot(
+                {
+                    "model": {key: value for key, value in model.items() if key not in SHARED},
+                    "random": _generators(self.model.device),
+                    "skipped": self.dataset.skipped,
+                }
+            )
+        )[1:]
 
     def _write(self, state: dict, names: tuple[int | str, ...], own: bool) -> None:
         """In this order, so that a kill at any instant leaves the old state or the new one; see :func:`recover`."""
         marker = self.folder / MARKER
-        checkpoint.write_atomically(marker, json.dumps({"number": state["number"], "names": names}).encode())
+        checkpoint.write_atomically(
+            marker, json.dumps({"number": state["number"], "names": names}).encode()
+        )
         self._keep_old()
         checkpoint.write_atomically(self.folder / STATE, lambda file: torch.save(state, file))
         state["model"] = {"networks": state["model"]["networks"]}  # frees most of a copy
@@ -150,7 +174,9 @@ class RunState:
             return
         for path in old[: max(0, len(old) - self.opt.keep + 1)]:
             path.unlink()
-        kept = self.folder / f"state_{time.strftime('%Y%m%d_%H%M%S')}_{time.time_ns() % 10**9:09d}.pth"
+        kept = (
+            self.folder / f"state_{time.strftime('%Y%m%d_%H%M%S')}_{time.time_ns() % 10**9:09d}.pth"
+        )
         try:
             os.link(current, kept)
         except OSError:  # no hard links on this file system
@@ -169,7 +195,10 @@ class RunState:
             own = dict(enumerate(ranks)).get(distributed.rank(), {"model": {"pools": {}}})
             self.model.load_training_state(state["model"] | own["model"])
             self._change_learning_rate(json.loads(state["options"])["lr"])
-            self.dataset.start, self.dataset.skipped = self.at.seen, state["skipped"] * distributed.is_main()
+            self.dataset.start, self.dataset.skipped = (
+                self.at.seen,
+                state["skipped"] * distributed.is_main(),
+            )
             if "random" in own:
                 _restore_generators(own["random"], self.model.device)
             if distributed.is_main() and (not changed or self.opt.accept_new_data):
@@ -178,19 +207,31 @@ class RunState:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise UserError(f"{self.folder / STATE} does not fit this run: {reason}") from None
         if changed and not self.opt.accept_new_data:
-            raise UserError(f"--dataroot {self.opt.dataroot} does not hold the files that this run was trained on ({changed}); "
-                            "put them back, or go on with what is there now, in a new order: --accept_new_data")
+            raise UserError(
+                f"--dataroot {self.opt.dataroot} does not hold the files that this run was trained on ({changed}); "
+                "put them back, or go on with what is there now, in a new order: --accept_new_data"
+            )
         if len(ranks) != distributed.world():
-            say(f"This run was saved by {len(ranks)} processes and goes on in {distributed.world()}, so not exactly: image "
-                "histories of those that are gone are dropped, new ones start without, and a step takes other images together")
+            say(
+                f"This run was saved by {len(ranks)} processes and goes on in {distributed.world()}, so not exactly: image "
+                "histories of those that are gone are dropped, new ones start without, and a step takes other images together"
+            )
         if changed:
             say(f"The data are new from here on: {changed}")
-        say(f"Continuing in epoch {self.at.epoch} after {self.at.seen} images ({self.at.total} in all)")
+        say(
+            f"Continuing in epoch {self.at.epoch} after {self.at.seen} images ({self.at.total} in all)"
+        )
 
     def _change_learning_rate(self, saved: float) -> None:
         """Scale the rates by ``--lr`` over what it was; where that is the same, they stay equal to the last bit."""
-        for group in (group for optimizer in self.model.optimizers for group in optimizer.param_groups):
-            group["initial_lr"] = group.get("initial_lr", group["lr"]) * (self.opt.lr / saved) if saved else self.opt.lr
+        for group in (
+            group for optimizer in self.model.optimizers for group in optimizer.param_groups
+        ):
+            group["initial_lr"] = (
+                group.get("initial_lr", group["lr"]) * (self.opt.lr / saved)
+                if saved
+                else self.opt.lr
+            )
             if self.opt.lr_policy == "plateau":  # whose rate is no function of the epoch
                 group["lr"] = group["lr"] * (self.opt.lr / saved) if saved else self.opt.lr
 
@@ -198,7 +239,9 @@ class RunState:
 def recover(folder: Path) -> None:
     """Finish a save that a kill cut off: write the weight files again that belong to the state; drop half-written files."""
     for path in [*folder.glob(".*"), *folder.glob("web/.*")]:
-        if re.fullmatch(r"\.(?!test_).+\.(pth|json|html|txt)\.\w{8}", path.name):  # as write_atomically names them
+        if re.fullmatch(
+            r"\.(?!test_).+\.(pth|json|html|txt)\.\w{8}", path.name
+        ):  # as write_atomically names them
             path.unlink()
     marker = folder / MARKER
     if not marker.is_file():
@@ -206,10 +249,19 @@ def recover(folder: Path) -> None:
     try:
         cut = json.loads(marker.read_text())
         state = checkpoint.load(folder / STATE) if (folder / STATE).is_file() else {}
-        files = {folder / f"{name}_net_{net}.pth": weights for name in cut["names"]
-                 for net, weights in state["model"]["networks"].items()} if state.get("number") == cut["number"] else {}
+        files = (
+            {
+                folder / f"{name}_net_{net}.pth": weights
+                for name in cut["names"]
+                for net, weights in state["model"]["networks"].items()
+            }
+            if state.get("number") == cut["number"]
+            else {}
+        )
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise UserError(f"{folder / STATE} or {marker} is damaged; remove the second to go on from the first") from None
+        raise UserError(
+            f"{folder / STATE} or {marker} is damaged; remove the second to go on from the first"
+        ) from None
     if any(path.parent != folder for path in files):  # names out of a hostile file
         raise UserError(f"{marker} names files outside of its folder; remove it to go on")
     if files:
@@ -222,21 +274,33 @@ def recover(folder: Path) -> None:
 
 
 def _write_best(folder: Path, state: dict) -> None:
-    checkpoint.write_atomically(folder / "best.json", json.dumps(state["position"].get("best", {})).encode())
+    checkpoint.write_atomically(
+        folder / "best.json", json.dumps(state["position"].get("best", {})).encode()
+    )
 
 
 def _differences(before: dict[str, list], now: dict[str, list]) -> str:
     """Between what :meth:`Loader.contents` gave for a run and gives now; empty if there are none."""
-    sizes = {name: (before.get(name, [0])[0], now.get(name, [0])[0]) for name in {**before, **now}
-             if before.get(name) != now.get(name)}
-    return ", ".join(f"{name}: {old} -> {new}" if old != new else f"{name}: other names" for name, (old, new) in sizes.items())
+    sizes = {
+        name: (before.get(name, [0])[0], now.get(name, [0])[0])
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    }
+    return ", ".join(
+        f"{name}: {old} -> {new}" if old != new else f"{name}: other names"
+        for name, (old, new) in sizes.items()
+    )
 
 
 def _generators(device: torch.device) -> dict:
     kind, keys, *rest = np.random.get_state()
     own = device_generator(device)
-    return {"python": random.getstate(), "numpy": [kind, np.asarray(keys).tolist(), *rest], "torch": torch.get_rng_state(),
-            "device": [device.type, own.get_rng_state() if own else None]}
+    return {
+        "python": random.getstate(),
+        "numpy": [kind, np.asarray(keys).tolist(), *rest],
+        "torch": torch.get_rng_state(),
+        "device": [device.type, own.get_rng_state() if own else None],
+    }
 
 
 def _restore_generators(state: dict, device: torch.device) -> None:
@@ -244,7 +308,9 @@ def _restore_generators(state: dict, device: torch.device) -> None:
     kind, keys, *rest = state["numpy"]
     np.random.set_state((kind, np.array(keys, np.uint32), *rest))
     torch.set_rng_state(state["torch"])
-    kind, value = state.get("device", ("", None))  # of the GPU's kind alone, for its number may change
+    kind, value = state.get(
+        "device", ("", None)
+    )  # of the GPU's kind alone, for its number may change
     own = device_generator(device)
     if own and kind == device.type:
         own.set_rng_state(value)

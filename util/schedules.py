@@ -1,4 +1,5 @@
 """The learning rate as a pure function of the epoch."""
+
 from __future__ import annotations
 
 import math
@@ -29,7 +30,11 @@ def describe(opt: Namespace) -> str:
     """The planned schedule in one line."""
     last = last_epoch(opt)
     if opt.lr_policy == "linear":
-        plan = f"epochs {opt.epoch_count}-{min(opt.n_epochs, last)} at {opt.lr:g}" if opt.epoch_count <= opt.n_epochs else ""
+        plan = (
+            f"epochs {opt.epoch_count}-{min(opt.n_epochs, last)} at {opt.lr:g}"
+            if opt.epoch_count <= opt.n_epochs
+            else ""
+        )
         if opt.n_epochs_decay:
             fall = f"falling to {opt.lr * lr_factor(opt, last):.3g} in epoch {last}"
             plan = f"{plan}, then {fall}" if plan else f"epochs {opt.epoch_count}-{last}, {fall}"

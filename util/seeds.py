@@ -1,4 +1,5 @@
 """Seeding the generators that models and datasets draw from."""
+
 from __future__ import annotations
 
 import contextlib

@@ -1,4 +1,5 @@
 """Where a training shows and logs what it does: one small interface, the two log files, and a thread for what may be slow."""
+
 from __future__ import annotations
 
 import contextlib

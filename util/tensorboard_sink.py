@@ -1,4 +1,5 @@
 """TensorBoard (``--use_tensorboard``): ``tensorboard --logdir checkpoints/NAME/tensorboard``."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -18,7 +19,9 @@ class TensorBoardSink:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise UserError("--use_tensorboard needs the package tensorboard: pip install tensorboard") from None
+            raise UserError(
+                "--use_tensorboard needs the package tensorboard: pip install tensorboard"
+            ) from None
         self.make, self.folder = SummaryWriter, folder
         self.writer: Any = None
         self.memory: dict = {}

@@ -1,4 +1,5 @@
 """``web/index.html``: what a training does, to look at while it runs and afterwards."""
+
 from __future__ import annotations
 
 import hashlib
@@ -30,8 +31,16 @@ class TrainingPage:
     def __init__(self, opt: Namespace, folder: Path) -> None:
         self.opt, self.folder, self.begun = opt, folder, False
         self.options = options_table(opt).render(pretty=False)
-        self.memory: dict = {"size": 0, "keys": [], "points": [], "bin": [], "at": 0.0, "last": "", "shown": {},
-                             "panel": {}}  # the last three: losses in words, epoch -> label -> file, "0 fake_B" -> [digest, file]
+        self.memory: dict = {
+            "size": 0,
+            "keys": [],
+            "points": [],
+            "bin": [],
+            "at": 0.0,
+            "last": "",
+            "shown": {},
+            "panel": {},
+        }  # the last three: losses in words, epoch -> label -> file, "0 fake_B" -> [digest, file]
 
     def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
         """Points are joined to their mean until ``share`` enters the next part of the epoch."""
@@ -46,18 +55,31 @@ class TrainingPage:
         memory["points"].append([epoch, share, total, time.time(), *map(float, values.values())])
         memory["bin"], memory["at"] = place, epoch - 1 + share
         memory["last"] = f"Epoch {epoch}: " + ", ".join(
-            f"{name} {value:.3g}" for name, value in values.items() if name not in ("time", "data", "logging"))
+            f"{name} {value:.3g}"
+            for name, value in values.items()
+            if name not in ("time", "data", "logging")
+        )
         if abs(share * points - round(share * points)) < 1e-6:  # the part has ended
             self._flush()
 
     def _flush(self) -> None:
         if points := self.memory["points"]:
             place = [*points[-1][:3], round(points[-1][3], 2)]
-            means = dict(zip(self.memory["keys"], np.mean(points, axis=0)[4:].tolist(), strict=True))
+            means = dict(
+                zip(self.memory["keys"], np.mean(points, axis=0)[4:].tolist(), strict=True)
+            )
             if "logging" in means:  # seconds since the point before
                 means["logging"] *= len(points)
             self.memory["points"] = []
-            self._add("point", [place[0], round(place[1], 5), *place[2:], *(float(f"{value:.5g}") for value in means.values())])
+            self._add(
+                "point",
+                [
+                    place[0],
+                    round(place[1], 5),
+                    *place[2:],
+                    *(float(f"{value:.5g}") for value in means.values()),
+                ],
+            )
 
     def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
         shown = self.memory["shown"]
@@ -78,7 +100,9 @@ class TrainingPage:
         for i, (name, images) in enumerate(rows):
             files = {}
             for label, image in images.items():
-                digest = hashlib.blake2b(image.tobytes() + str(image.shape).encode(), digest_size=16).hexdigest()
+                digest = hashlib.blake2b(
+                    image.tobytes() + str(image.shape).encode(), digest_size=16
+                ).hexdigest()
                 before, files[label] = self.memory["panel"].get(f"{i} {label}", ("", ""))
                 if before != digest:
                     files[label] = f"epoch{epoch:03d}_panel{i}_{label}.png"
@@ -101,7 +125,11 @@ class TrainingPage:
 
     def close(self) -> None:
         self._flush()
-        self._add("end", "finished" if self.memory["at"] >= last_epoch(self.opt) else "stopped", round(time.time(), 2))
+        self._add(
+            "end",
+            "finished" if self.memory["at"] >= last_epoch(self.opt) else "stopped",
+            round(time.time(), 2),
+        )
         self._write_shell()
 
     def _add(self, kind: str, *values: Any) -> None:
@@ -123,17 +151,39 @@ class TrainingPage:
         (self.folder / "images").mkdir(parents=True, exist_ok=True)
         with (self.folder / "data.js").open("ab") as file:
             file.truncate(min(self.memory["size"], file.tell()))
-        self._add("begin", {"epochs": last_epoch(self.opt), "batch": self.opt.batch_size, "time": round(time.time(), 2),
-                            "metric": self.opt.val_metric, "at": self.memory["at"]})
+        self._add(
+            "begin",
+            {
+                "epochs": last_epoch(self.opt),
+                "batch": self.opt.batch_size,
+                "time": round(time.time(), 2),
+                "metric": self.opt.val_metric,
+                "at": self.memory["at"],
+            },
+        )
         self._write_shell()
 
     def _write_shell(self) -> None:
         """What does not grow. It is all there is where scripts do not run."""
         opt = self.opt
-        notes = [f"{opt.model} on {opt.dataroot}, {opt.n_epochs} + {opt.n_epochs_decay} epochs", self.memory["last"]]
-        rows = [row(f"Epoch {epoch}", files) for epoch, files in sorted(self.memory["shown"].items(), reverse=True)]
-        write_page(self.folder, f"Training {opt.name}", notes, rows, opt.display_winsize,
-                   ("page.js", "chart.js", "training.js"), "data.js", self.options)
+        notes = [
+            f"{opt.model} on {opt.dataroot}, {opt.n_epochs} + {opt.n_epochs_decay} epochs",
+            self.memory["last"],
+        ]
+        rows = [
+            row(f"Epoch {epoch}", files)
+            for epoch, files in sorted(self.memory["shown"].items(), reverse=True)
+        ]
+        write_page(
+            self.folder,
+            f"Training {opt.name}",
+            notes,
+            rows,
+            opt.display_winsize,
+            ("page.js", "chart.js", "training.js"),
+            "data.js",
+            self.options,
+        )
 
 
 def options_table(opt: Namespace) -> tags.section:

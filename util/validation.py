@@ -9,6 +9,7 @@ patches: how far colours and textures of the translations are from those of the 
     blind to whether a translation fits its input.
 cycle: L1 between an image and its reconstruction, in levels. No proof of quality: it is 0 where nothing is translated.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -32,13 +33,15 @@ from util.panel import as_in_tests, translated, untouched
 from util.patches import cut, distance
 
 PAIRED = {"l1": metrics.l1, "psnr": metrics.psnr, "ssim": metrics.ssim}
-LOSS = {"psnr": lambda db: 255 * 10 ** (-db / 20), "ssim": lambda value: 1 - value}  # for a plateau: positive, less is better
+LOSS = {
+    "psnr": lambda db: 255 * 10 ** (-db / 20),
+    "ssim": lambda value: 1 - value,
+}  # for a plateau: positive, less is better
 SIGN = {"psnr": -1, "ssim": -1}  # of metrics of which more is better
 
 
 class Validation:
-    """``validation(at, visualizer)`` at the end of an epoch: rank 0 measures, if it is due, and tells all whether it is the best.
-    """
+    """``validation(at, visualizer)`` at the end of an epoch: rank 0 measures if due; True if this epoch is the best."""
 
     def __init__(self, opt: Namespace, model: BaseModel, training: Loader) -> None:
         """Raises UserError: there are no images to validate on, or ``--val_metric`` cannot be measured with them."""
@@ -51,18 +54,26 @@ class Validation:
             self.images = Loader(find_dataset_using_name(opt.dataset_mode)(mine), mine)
             self.images.device = opt.device
         except UserError as error:
-            hint = "" if opt.val_share else ". Or hold out some of the training images: --val_share 0.1"
+            hint = (
+                ""
+                if opt.val_share
+                else ". Or hold out some of the training images: --val_share 0.1"
+            )
             raise UserError(f"--val_freq: {error}{hint}") from None
         used, held = files(training.dataset), files(self.images.dataset)
         if opt.val_share and (not held or used & held):
-            raise UserError(f"--val_share: --dataset_mode {opt.dataset_mode} does not leave images out (by find_images in "
-                            "data/image_folder.py); give a folder of validation images instead")
+            raise UserError(
+                f"--val_share: --dataset_mode {opt.dataset_mode} does not leave images out (by find_images in "
+                "data/image_folder.py); give a folder of validation images instead"
+            )
         self.paired = pairs(self.images.dataset)
         there = self.measure(limit=1)
         self.metric = {"auto": "l1" if "l1" in there else "patches"}.get(self.metric, self.metric)
         if self.metric not in there:
-            raise UserError(f"--val_metric {self.metric} cannot be measured here, but {', '.join(there)} can (l1, psnr and ssim "
-                            "need pairs, cycle a model that reconstructs its input)")
+            raise UserError(
+                f"--val_metric {self.metric} cannot be measured here, but {', '.join(there)} can (l1, psnr and ssim "
+                "need pairs, cycle a model that reconstructs its input)"
+            )
 
     def __call__(self, at, visualizer) -> bool:
         """``at``: the :class:`util.run_state.Position`, whose ``validated`` is brought up to date on rank 0."""
@@ -84,8 +95,17 @@ class Validation:
             return False
         start = time.time()
         values = {f"val_{name}": value for name, value in self.measure().items()}
-        lr = next((group["lr"] for optimizer in self.model.optimizers for group in optimizer.param_groups), 0.0)
-        visualizer.measures(at.epoch, at.seen, at.total, values, lr, (time.time() - start) / len(self.images))
+        lr = next(
+            (
+                group["lr"]
+                for optimizer in self.model.optimizers
+                for group in optimizer.param_groups
+            ),
+            0.0,
+        )
+        visualizer.measures(
+            at.epoch, at.seen, at.total, values, lr, (time.time() - start) / len(self.images)
+        )
         value, sign = values[f"val_{self.metric}"], SIGN.get(self.metric, 1)
         best = at.validated[1] if at.validated else (0, math.nan)
         improved = math.isnan(best[1]) or sign * value < sign * best[1]
@@ -100,8 +120,10 @@ class Validation:
         """Say how the last epoch and the best one did."""
         if self.opt.val_freq and at.validated:
             (last, value), (best, least) = at.validated
-            say(f"Validation ({self.metric}): epoch {last} has {value:.4g}; the best is epoch {best} with {least:.4g}, kept as "
-                f"best_net_*.pth (test.py --epoch best{' --ema' if self.opt.ema else ''})")
+            say(
+                f"Validation ({self.metric}): epoch {last} has {value:.4g}; the best is epoch {best} with {least:.4g}, kept as "
+                f"best_net_*.pth (test.py --epoch best{' --ema' if self.opt.ema else ''})"
+            )
 
     def measure(self, limit: int | None = None) -> dict[str, float]:
         """The mean of each metric over all images (or the first ``limit``) and directions."""
@@ -111,15 +133,24 @@ class Validation:
         self.images.epoch = 1
         with untouched(self.model), averaged(self.model):
             for data in islice(self.images, limit):
-                visuals = {label: image for label, image in translated(self.model, data, self.opt.seed).items()
-                           if label.startswith(("real_", "fake_", "rec_"))}
+                visuals = {
+                    label: image
+                    for label, image in translated(self.model, data, self.opt.seed).items()
+                    if label.startswith(("real_", "fake_", "rec_"))
+                }
                 self._compare(visuals, found)
                 for label, image in visuals.items():
                     patches[label].append(cut(image, rng))
-        targets = {label: label.replace("fake_", "real_") for label in patches if label.startswith("fake_")}
+        targets = {
+            label: label.replace("fake_", "real_") for label in patches if label.startswith("fake_")
+        }
         if not targets or not patches.keys() >= set(targets.values()):
-            raise UserError(f"--val_freq: --model {self.opt.model} has no images named fake_X and real_X to compare")
-        found["patches"] = [distance(patches[fake], patches[real], rng) for fake, real in targets.items()]
+            raise UserError(
+                f"--val_freq: --model {self.opt.model} has no images named fake_X and real_X to compare"
+            )
+        found["patches"] = [
+            distance(patches[fake], patches[real], rng) for fake, real in targets.items()
+        ]
         return {name: float(np.mean(values)) for name, values in found.items()}
 
     def _compare(self, visuals: dict[str, metrics.Array], found: dict[str, list[float]]) -> None:
@@ -127,7 +158,12 @@ class Validation:
         for label, image in visuals.items():
             kind, _, domain = label.partition("_")
             real = visuals.get(f"real_{domain}")
-            if kind not in ("fake", "rec") or real is None or real.shape != image.shape or image.shape[2] != 3:
+            if (
+                kind not in ("fake", "rec")
+                or real is None
+                or real.shape != image.shape
+                or image.shape[2] != 3
+            ):
                 continue
             if kind == "rec":
                 found["cycle"].append(metrics.l1(image, real))
@@ -140,7 +176,10 @@ class Validation:
 def averaged(model: BaseModel) -> Iterator[None]:
     """The generators with the weights that ``--ema`` has averaged so far, where there are any; afterwards with their own."""
     nets = {name: model.get_networks()[name.removesuffix("_ema")] for name in model.ema}
-    own = {name: {key: value.clone() for key, value in net.state_dict().items()} for name, net in nets.items()}
+    own = {
+        name: {key: value.clone() for key, value in net.state_dict().items()}
+        for name, net in nets.items()
+    }
     try:
         for name, net in nets.items():
             net.load_state_dict(model.ema[name])
@@ -151,7 +190,13 @@ def averaged(model: BaseModel) -> Iterator[None]:
 
 
 def files(dataset: BaseDataset) -> set[str]:
-    return {path for paths in vars(dataset).values() if isinstance(paths, list) for path in paths if isinstance(path, str)}
+    return {
+        path
+        for paths in vars(dataset).values()
+        if isinstance(paths, list)
+        for path in paths
+        if isinstance(path, str)
+    }
 
 
 def pairs(dataset: BaseDataset) -> bool:

@@ -1,4 +1,5 @@
 """Live display in a visdom server: the official windows, drawn again whenever a server that was away answers."""
+
 from __future__ import annotations
 
 import contextlib
@@ -32,19 +33,25 @@ def answers(opt: Namespace) -> bool:
 
     def ask() -> None:
         with contextlib.suppress(Exception):  # nobody there, no such host, no HTTP
-            with contextlib.suppress(urllib.error.HTTPError):  # it wants a login, say; that is an answer
+            with contextlib.suppress(
+                urllib.error.HTTPError
+            ):  # it wants a login, say; that is an answer
                 urllib.request.urlopen(address, timeout=1).close()
             found.append(True)
 
     missing = importlib.util.find_spec("visdom") is None
-    thread = threading.Thread(target=ask, daemon=True)  # for looking up a name may take longer than any time limit
+    thread = threading.Thread(
+        target=ask, daemon=True
+    )  # for looking up a name may take longer than any time limit
     if not missing:
         thread.start()
         thread.join(1)
     if not found:
         shown = "see metrics.jsonl" if opt.no_html else "the page web/index.html shows the run"
-        say(f"{'visdom is not installed' if missing else f'No visdom server answers at {address}'}; {shown} "
-            "(--display_id 0 silences this)")
+        say(
+            f"{'visdom is not installed' if missing else f'No visdom server answers at {address}'}; {shown} "
+            "(--display_id 0 silences this)"
+        )
     return bool(found)
 
 
@@ -55,7 +62,10 @@ class VisdomSink:
         self.opt, self.folder = opt, folder
         self.memory: dict = {}  # the curve is in metrics.jsonl
         self.server: Any = None
-        self.again, self.told = 0.0, False  # when to try again; whether it was said that there is no answer
+        self.again, self.told = (
+            0.0,
+            False,
+        )  # when to try again; whether it was said that there is no answer
         self.points: list[tuple[float, dict[str, float]]] = []
         self.pictures: dict[str, np.ndarray] = {}
         self.notes: list[str] = []
@@ -65,8 +75,11 @@ class VisdomSink:
         if not losses:  # other measures
             return
         if not self.points and total:
-            self.points = [(entry["epoch"] - 1 + entry["share"], entry["losses"])
-                           for entry in read_metrics(self.folder) if entry.get("total", total) < total]
+            self.points = [
+                (entry["epoch"] - 1 + entry["share"], entry["losses"])
+                for entry in read_metrics(self.folder)
+                if entry.get("total", total) < total
+            ]
         self.points.append((epoch - 1 + share, losses))
         self._show(self._draw_curves)
 
@@ -96,7 +109,9 @@ class VisdomSink:
         except OSError as error:
             self.server, self.again = None, time.monotonic() + PAUSE
             if not self.told:
-                warn(f"visdom does not answer any more ({error}); the run goes on, and shows there again when it does")
+                warn(
+                    f"visdom does not answer any more ({error}); the run goes on, and shows there again when it does"
+                )
             self.told = True
 
     def _draw_curves(self) -> None:
@@ -107,28 +122,52 @@ class VisdomSink:
         names = list(points[-1][1])
         x = np.array([point[0] for point in points])
         y = np.array([[losses.get(name, np.nan) for name in names] for _, losses in points], float)
-        opts = {"title": f"{self.opt.name} loss over time", "legend": names, "xlabel": "epoch", "ylabel": "loss"}
+        opts = {
+            "title": f"{self.opt.name} loss over time",
+            "legend": names,
+            "xlabel": "epoch",
+            "ylabel": "loss",
+        }
         if len(names) == 1:
             self.server.line(X=x, Y=y[:, 0], opts=opts, win=self.opt.display_id)
         elif names:
-            self.server.line(X=np.stack([x] * len(names), 1), Y=y, opts=opts, win=self.opt.display_id)
+            self.server.line(
+                X=np.stack([x] * len(names), 1), Y=y, opts=opts, win=self.opt.display_id
+            )
 
     def _draw_images(self) -> None:
         first, name = self.opt.display_id, self.opt.name
-        arrays = [np.asarray(Image.fromarray(image).convert("RGB")).transpose(2, 0, 1) for image in self.pictures.values()]
+        arrays = [
+            np.asarray(Image.fromarray(image).convert("RGB")).transpose(2, 0, 1)
+            for image in self.pictures.values()
+        ]
         if self.opt.display_ncols == 0 or len({array.shape for array in arrays}) > 1:
             for i, (label, array) in enumerate(zip(self.pictures, arrays, strict=True), 1):
                 self.server.image(array, opts={"title": f"{name} {label}"}, win=first + i)
         elif arrays:
             columns = min(self.opt.display_ncols, len(arrays))
-            labels = "".join(f"{'<tr>' if i % columns == 0 else ''}<td>{html.escape(label)}</td>"
-                             for i, label in enumerate(self.pictures))
-            self.server.images(np.stack(arrays), nrow=columns, padding=2, win=first + 1, opts={"title": f"{name} images"})
-            self.server.text(f"<table>{labels}</table>", win=first + 2, opts={"title": f"{name} labels"})
+            labels = "".join(
+                f"{'<tr>' if i % columns == 0 else ''}<td>{html.escape(label)}</td>"
+                for i, label in enumerate(self.pictures)
+            )
+            self.server.images(
+                np.stack(arrays),
+                nrow=columns,
+                padding=2,
+                win=first + 1,
+                opts={"title": f"{name} images"},
+            )
+            self.server.text(
+                f"<table>{labels}</table>", win=first + 2, opts={"title": f"{name} labels"}
+            )
 
     def _draw_notes(self) -> None:
         if self.notes:
-            self.server.text("".join(self.notes), win=f"{self.opt.display_id}_notes", opts={"title": f"{self.opt.name} notes"})
+            self.server.text(
+                "".join(self.notes),
+                win=f"{self.opt.display_id}_notes",
+                opts={"title": f"{self.opt.name} notes"},
+            )
 
 
 def connect(opt: Namespace) -> Any:
@@ -143,5 +182,10 @@ def connect(opt: Namespace) -> Any:
             return answer.text
 
     # the incoming socket would only tell of clicks, and its thread can hang
-    return Client(server=opt.display_server, port=opt.display_port, env=opt.display_env, raise_exceptions=True,
-                  use_incoming_socket=False)
+    return Client(
+        server=opt.display_server,
+        port=opt.display_port,
+        env=opt.display_env,
+        raise_exceptions=True,
+        use_incoming_socket=False,
+    )
