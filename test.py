@@ -13,8 +13,8 @@ def main() -> None:
     opt = options.parse(record=False)
     from data import create_dataset
     from models import create_model
-    from util.batching import translate
-    from util.results import Results
+    from models.translation.batching import translate
+    from models.translation.results import Results
 
     dataset = create_dataset(opt)
     dataset.device = opt.device

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from options.train_options import TrainOptions
 from util import checkpoint, distributed
-from util.console import Progress, UserError, duration, run_main, say
+from util.console import Progress, duration, run_main, say
+from util.errors import UserError
 from util.schedules import describe, last_epoch
 
 
@@ -18,7 +19,7 @@ def main() -> None:
     options = TrainOptions()
     opt = options.parse(record=False)
     if opt.dry_run:
-        from scripts.check_data import report
+        from models.training.check_data import report
 
         sys.exit(report(opt))
     training = Training(opt)
@@ -34,11 +35,11 @@ class Training:
     def __init__(self, opt: Namespace) -> None:
         from data import create_dataset
         from models import create_model
-        from util.guard import Leaving, Lock
-        from util.panel import Panel
-        from util.run_state import RunState, recover
+        from models.training.panel import Panel
+        from models.training.run_state import RunState, recover
+        from models.training.validation import Validation
+        from util.process import Leaving, Lock
         from util.seeds import seed_everything
-        from util.validation import Validation
         from util.visualizer import Visualizer
 
         self.opt, self.folder = opt, Path(opt.checkpoints_dir) / opt.name
@@ -82,8 +83,9 @@ class Training:
 
     def run(self) -> None:
         """Train up to the last epoch or a signal. Afterwards nothing runs any more, whatever has happened."""
-        from models.step import Step
-        from util.guard import NonFinite, Watchdog
+        from models.training.gradients import NonFinite
+        from models.training.step import Step
+        from util.process import Watchdog
 
         try:
             with Watchdog(self.folder, self.opt.stall_timeout) as self.watchdog:
@@ -116,7 +118,7 @@ class Training:
 
     def epoch(self) -> None:
         """All that is left of an epoch, with what is due at its end; or up to a signal, with a save."""
-        from data.loader import Unreadable
+        from data.pipeline.loader import Unreadable
 
         at, model, start = self.at, self.model, time.time()
         model.epoch, model.metric = at.epoch - 1, distributed.same(model.metric)

@@ -9,7 +9,7 @@ from util.plugins import find_class
 
 if TYPE_CHECKING:
     from data.base_dataset import BaseDataset
-    from data.loader import Loader
+    from data.pipeline.loader import Loader
 
 
 def find_dataset_using_name(dataset_name: str) -> type[BaseDataset]:
@@ -25,6 +25,6 @@ def get_option_setter(dataset_name: str):
 
 def create_dataset(opt: Namespace) -> Loader:
     """Batches of the dataset that ``opt`` describes; each pass over it is one epoch."""
-    from data.loader import Loader
+    from data.pipeline.loader import Loader
 
     return Loader(find_dataset_using_name(opt.dataset_mode)(opt), opt)

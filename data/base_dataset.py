@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from data.cache import Cache
 from data.image_folder import as_mode, lies, read_image
-from util.console import UserError
+from util.errors import UserError
 
 BICUBIC = Image.Resampling.BICUBIC
 

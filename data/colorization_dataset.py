@@ -6,8 +6,8 @@ from argparse import ArgumentParser, Namespace
 
 from data.base_dataset import BaseDataset, check_sizes
 from data.image_folder import find_images
-from util.console import UserError
-from util.lab import rgb_to_lab
+from util.errors import UserError
+from util.image.lab import rgb_to_lab
 
 
 class ColorizationDataset(BaseDataset):

@@ -17,7 +17,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from prepare import Pair, by_name, join_files, list_images, run_jobs, warn_leftovers, warn_unpaired
 
-from util.console import UserError, run_main, say, warn
+from util.console import run_main, say, warn
+from util.errors import UserError
 
 
 def parse() -> argparse.Namespace:

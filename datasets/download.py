@@ -19,10 +19,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.image_folder import is_image_file
-from scripts.catalogue import ALL_DATASETS, DATASETS, SPLITS, Item, find, table
-from scripts.transfer import WriteError, add_options, fetch, known_checksum, mirrors, note_checksum
-from scripts.unpack import unpack
-from util.console import UsageError, UserError, run_main, say
+from util.console import run_main, say
+from util.download.catalogue import ALL_DATASETS, DATASETS, SPLITS, Item, find, table
+from util.download.transfer import (
+    WriteError,
+    add_options,
+    fetch,
+    known_checksum,
+    mirrors,
+    note_checksum,
+)
+from util.download.unpack import unpack
+from util.errors import UsageError, UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 CITYSCAPES = (

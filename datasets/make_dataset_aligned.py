@@ -16,7 +16,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from prepare import Pair, by_name, join_files, list_images, run_jobs, warn_leftovers, warn_unpaired
 
-from util.console import UserError, run_main, say
+from util.console import run_main, say
+from util.errors import UserError
 
 
 def find_pairs(folder_a: Path, folder_b: Path, out: Path) -> list[Pair]:

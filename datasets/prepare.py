@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image, ImageOps
 
-from util.console import Progress, UserError, warn
+from util.console import Progress, warn
+from util.errors import UserError
 
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp"}
 Job = TypeVar("Job")

@@ -28,7 +28,8 @@ from prepare import (
     write_image,
 )
 
-from util.console import UserError, run_main, say
+from util.console import run_main, say
+from util.errors import UserError
 
 SIZE = (256, 256)
 PHOTO, LABEL, IDS = "_leftImg8bit.png", "_gtFine_color.png", "_gtFine_labelIds.png"

@@ -6,12 +6,12 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from util.console import UserError
+from util.errors import UserError
 from util.plugins import find_class
 
 if TYPE_CHECKING:
     from models.base_model import BaseModel
-    from models.translator import Translator
+    from models.translation.translator import Translator
 
 
 def load_generator(run: str | Path, **options) -> Translator:
@@ -24,7 +24,7 @@ def load_generator(run: str | Path, **options) -> Translator:
 
     Raises UserError: there are no such weights, or an option does not fit them.
     """
-    from models.translator import Translator
+    from models.translation.translator import Translator
     from options.test_options import TestOptions
 
     folder = Path(run)
@@ -71,7 +71,7 @@ def get_option_setter(model_name: str):
 
 def create_model(opt: Namespace) -> BaseModel:
     """The model that ``opt`` describes; call ``model.setup(opt)`` before using it."""
-    from models.memory import without_compiler
+    from models.training.memory import without_compiler
 
     if not getattr(opt, "compile", False):
         without_compiler()

@@ -14,7 +14,8 @@ from torch import nn
 
 from models.networks import get_scheduler
 from util import checkpoint, schedules
-from util.console import UserError, say
+from util.console import say
+from util.errors import UserError
 from util.image_pool import ImagePool
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from models.pix2pix_model import Pix2PixModel
-from util.lab import lab_to_rgb
+from util.image.lab import lab_to_rgb
 
 
 class ColorizationModel(Pix2PixModel):

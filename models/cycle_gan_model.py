@@ -12,7 +12,8 @@ import torch
 from models import networks
 from models.base_model import BaseModel
 from util import checkpoint
-from util.console import UserError, say
+from util.console import say
+from util.errors import UserError
 from util.image_pool import ImagePool
 
 

@@ -14,10 +14,10 @@ from torch.nn import init
 from torch.optim import Optimizer, lr_scheduler
 from torch.utils.checkpoint import checkpoint
 
-from models.layers import InstanceNorm, ReflectionPad, SyncBatchNorm, apart, both, reflect
-from models.losses import GANLoss, cal_gradient_penalty
+from models.adversarial_loss import GANLoss, cal_gradient_penalty
+from models.network_parts import InstanceNorm, ReflectionPad, SyncBatchNorm, apart, both, reflect
 from util import schedules
-from util.console import UserError
+from util.errors import UserError
 
 __all__ = [
     "GANLoss",

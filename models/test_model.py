@@ -8,7 +8,8 @@ from pathlib import Path
 from models import networks
 from models.base_model import BaseModel
 from util import checkpoint
-from util.console import UsageError, UserError, say
+from util.console import say
+from util.errors import UsageError, UserError
 
 
 class TestModel(BaseModel):

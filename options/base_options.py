@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from options.parser import Parser, absolute, choose_device, dump, full_name
 from util import plugins
 from util.checkpoint import write_atomically
-from util.console import UsageError, say
+from util.console import say
 from util.distributed import is_main
+from util.errors import UsageError
 
 if TYPE_CHECKING:
     from models.base_model import BaseModel

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from util import distributed
-from util.console import UsageError
+from util.errors import UsageError
 
 
 class Parser(ArgumentParser):

@@ -11,7 +11,8 @@ from data.image_folder import is_image_file
 from options.base_options import BaseOptions
 from options.parser import Parser
 from util import checkpoint, distributed
-from util.console import UsageError, say, warn
+from util.console import say, warn
+from util.errors import UsageError
 
 if TYPE_CHECKING:
     from models.base_model import BaseModel

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from options.base_options import BaseOptions
 from options.parser import Parser, choose_device
 from util import checkpoint, distributed
-from util.console import UsageError, UserError, say
+from util.console import say
+from util.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     from models.base_model import BaseModel
@@ -108,7 +109,7 @@ class TrainOptions(BaseOptions):
         add(
             "--no_health",
             action="store_true",
-            help="no warnings of collapse, inverted colours and the like (util/health.py)",
+            help="no warnings of collapse, inverted colours and the like (models/training/health.py)",
         )
         add("--no_html", action="store_true", help="write no page")
         add(
@@ -252,7 +253,7 @@ class TrainOptions(BaseOptions):
             action="store_true",
             help="with --compile, and images of one size: launch each network as one",
         )
-        # validation (util/validation.py)
+        # validation (models/training/validation.py)
         add(
             "--val_freq",
             type=int,

@@ -15,9 +15,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts.catalogue import ALL_MODELS, Item, find, table
-from scripts.transfer import add_options, fetch, known_checksum, mirrors, note_checksum, sha256_of
-from util.console import UsageError, UserError, run_main, say
+from util.console import run_main, say
+from util.download.catalogue import ALL_MODELS, Item, find, table
+from util.download.transfer import (
+    add_options,
+    fetch,
+    known_checksum,
+    mirrors,
+    note_checksum,
+    sha256_of,
+)
+from util.errors import UsageError, UserError
 
 
 def check_weights(path: Path) -> None:

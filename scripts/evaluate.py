@@ -29,14 +29,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data.image_folder import make_dataset, read_image
-from scripts.distances import fid, kid, warn_small
-from scripts.page_metrics import add_metrics, page_of
-from scripts.ranges import RANGES
-from util.console import Progress, UserError, run_main, say, warn
-from util.metrics import METRICS, PSNR_CAP, Array
+from scripts.evaluation.distances import fid, kid, warn_small
+from scripts.evaluation.page_metrics import add_metrics, page_of
+from scripts.evaluation.ranges import RANGES
+from util.console import Progress, run_main, say, warn
+from util.errors import UserError
+from util.image.metrics import METRICS, PSNR_CAP, Array
 
 if TYPE_CHECKING:
-    from scripts.external import Features
+    from scripts.evaluation.external import Features
 
 Pairs = dict[str, tuple[str, str]]  # stem: image, target
 HEADINGS = {key: heading for key, (heading, _) in METRICS.items()} | {"lpips": "LPIPS"}
@@ -103,7 +104,7 @@ def find_pairs(job: argparse.Namespace) -> dict[str, Pairs]:
 
 @cache
 def load_lpips(backbone: str, weights: str | None) -> Callable[[Array, Array], float]:
-    from scripts import external
+    from scripts.evaluation import external
 
     return external.load_lpips(backbone, weights)
 
@@ -142,7 +143,7 @@ def mean(values: dict[str, dict[str, float]]) -> dict[str, float]:
 
 @cache
 def load_features(name: str, weights: str | None, size: int, levels: str) -> Features:
-    from scripts import external
+    from scripts.evaluation import external
 
     return external.load_features(name, weights, size, levels)
 

@@ -7,7 +7,7 @@
     python scripts/paper.py run maps -- --batch_size 4   # with other options of train.py
     python scripts/paper.py table                   # our numbers so far, beside the paper's
 
-Tables 4 and 5, on any set of images (see scripts/ablation.py):
+Tables 4 and 5, on any set of images (see scripts/paper_tools/ablation.py):
 
     python scripts/paper.py ablate --dataroot datasets/atlas --seeds 1 2 3 -- --netG resnet_6blocks ...
     python scripts/paper.py results                 # write docs/results.md again, from what the runs left in docs/results
@@ -27,10 +27,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from scripts import ablation, scoring
-from scripts.scoring import ROOT, SIDES, Scores
+from scripts.paper_tools import ablation, scoring
+from scripts.paper_tools.scoring import ROOT, SIDES, Scores
 from util.checkpoint import STATE, load, saved_options, write_atomically
-from util.console import UsageError, run_main, say
+from util.console import run_main, say
+from util.errors import UsageError
 
 FINISHED = "paper.json"  # in the folder of a run: its numbers
 DOWNLOAD = "datasets/download.py"

@@ -18,8 +18,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from util.console import UsageError, UserError, run_main, say
-from util.sinks import read_metrics
+from util.console import run_main, say
+from util.errors import UsageError, UserError
+from util.sinks.base import read_metrics
 
 LINE = re.compile(r"\(epoch: (\d+), iters: (\d+), time: ([\d.]+), data: ([\d.]+)\) (.*)")
 NOT_PLOTTED = {"epoch", "iters", "share", "total", "losses", "note"}  # of an entry

@@ -27,11 +27,12 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data.image_folder import read_image
-from scripts.classes import CITYSCAPES, LABEL_IDS, Classes
 from scripts.evaluate import colour, find_images, warn_missing
-from scripts.ranges import RANGES
-from util.console import Progress, UserError, run_main, say, warn
-from util.metrics import Array, palette_labels
+from scripts.evaluation.classes import CITYSCAPES, LABEL_IDS, Classes
+from scripts.evaluation.ranges import RANGES
+from util.console import Progress, run_main, say, warn
+from util.errors import UserError
+from util.image.metrics import Array, palette_labels
 
 SCORES = {"pixel": "per-pixel acc.", "class": "per-class acc.", "iou": "class IOU"}
 Labeller = Callable[
@@ -97,7 +98,7 @@ def by_colour(palette: Array) -> Labeller:
 
 def by_network(file: str, levels: str) -> Labeller:
     """Photos through a segmentation network, enlarged to the label map's size before, as officially."""
-    from scripts.external import load_network, run, to_batch
+    from scripts.evaluation.external import load_network, run, to_batch
 
     network = load_network(file, "--network")
 

@@ -24,7 +24,8 @@ from PIL import Image, ImageDraw
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data.image_folder import make_dataset, read_image
-from util.console import UsageError, UserError, run_main, say
+from util.console import run_main, say
+from util.errors import UsageError, UserError
 from util.images import save_image
 
 GAP, LINE = 4, 14  # pixels between images; height of a line of a title

@@ -14,7 +14,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from util.console import Progress, UserError, run_main, say
+from util.console import Progress, run_main, say
+from util.errors import UserError
 
 
 def plan(source: Path, target: Path, extension: str, limit: float) -> dict[Path, Path]:
@@ -63,7 +64,7 @@ def main() -> None:
         )
 
     from data.image_folder import read_image
-    from models.translator import Translator
+    from models.translation.translator import Translator
     from options.test_options import TestOptions
     from util.images import save_image
 

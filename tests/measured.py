@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from util.console import UserError
+from util.errors import UserError
 
 
 def noted(log: Path, name: str, seconds: float = 0.25):

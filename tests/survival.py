@@ -17,8 +17,8 @@ import torch
 from conftest import FSYNC, TINY, Programs, Result, pictures
 
 from models.cycle_gan_model import CycleGANModel
-from scripts import check_resume
-from scripts.check_resume import differences, kill, start
+from scripts.maintenance import check_resume
+from scripts.maintenance.check_resume import differences, kill, start
 
 TWO_EPOCHS = ("--n_epochs", "2", "--n_epochs_decay", "0", "--seed", "1")  # of five steps
 OFTEN = (

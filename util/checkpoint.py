@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from util.console import UserError
+from util.errors import UserError
 
 if TYPE_CHECKING:
     import torch

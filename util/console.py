@@ -7,18 +7,7 @@ import time
 from collections.abc import Callable
 
 from util import distributed
-
-
-class UserError(Exception):
-    """A mistake the user can mend: one line that names the flag or file and what would be accepted. Ends with status 1."""
-
-    status = 1
-
-
-class UsageError(UserError):
-    """A command line that makes no sense. Ends with status 2."""
-
-    status = 2
+from util.errors import UserError
 
 
 def say(message: str = "") -> None:

@@ -57,7 +57,7 @@ def alone() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
-    from util.console import UserError
+    from util.errors import UserError
 
     try:
         yield
@@ -135,105 +135,3 @@ def spread(tensors: Iterable[torch.Tensor]) -> None:
     for tensor in tensors if world() > 1 else ():
         with _explained():
             torch.distributed.broadcast(tensor.detach(), 0)
-
-
-class Mean:
-    """``mean(parameters, share)`` gives them the mean gradients of all images, of which this rank had ``share``.
-
-    One flat sum over the ranks for each type of numbers, in memory that is kept and that the gradients lie in afterwards.
-    """
-
-    def __init__(self) -> None:
-        self.sums: dict[
-            tuple[int, ...], tuple[Sum, list[torch.nn.Parameter]]
-        ] = {}  # by the ids of parameters that live
-
-    def __call__(self, params: list[torch.nn.Parameter], share: float) -> None:
-        """A parameter that has no gradient on a rank counts as 0 there."""
-        params = [p for p in params if p.requires_grad or p.grad is not None]
-        if world() == 1 or not params:
-            return
-        import torch
-
-        for dtype in dict.fromkeys(p.dtype for p in params):
-            some = [p for p in params if p.dtype == dtype]
-            key = tuple(map(id, some))
-            if key not in self.sums:
-                self.sums[key] = Sum(torch.cat([p.detach().flatten() for p in some])), some
-            whole = self.sums[key][0]
-            if share:
-                for p, view in zip(some, _views(whole.own, some), strict=True):
-                    view.zero_() if p.grad is None else view.copy_(p.grad)
-                whole.own.mul_(share)
-            else:  # without an image even what is not finite counts for nothing
-                whole.own.zero_()
-            whole()
-            for p, view in zip(some, _views(whole.total, some), strict=True):
-                p.grad = view
-
-
-def _views(flat: torch.Tensor, params: list[torch.nn.Parameter]) -> list[torch.Tensor]:
-    """Parts of ``flat`` that are laid out as the parameters are, where these have no gaps."""
-
-    def dense(p: torch.nn.Parameter) -> bool:
-        return (
-            sum((size - 1) * stride for size, stride in zip(p.shape, p.stride(), strict=True)) + 1
-            == p.numel()
-        )
-
-    return [
-        part.as_strided(p.shape, p.stride()) if dense(p) else part.view(p.shape)
-        for p, part in zip(params, flat.split([p.numel() for p in params]), strict=True)
-    ]
-
-
-class Sum:
-    """Called when all ranks have put numbers into ``own``, gives their sum in ``total``; then ``own`` may be another place.
-
-    Processes of one machine without GPUs add in memory that they share. gloo would send it through sockets, which takes a
-    sixth of a small step.
-    """
-
-    def __init__(self, like: torch.Tensor) -> None:
-        """Args: like: as many numbers as there are (1-D)."""
-        import torch
-
-        self.turn, self.total = 0, torch.empty_like(like)
-        near = like.device.type == "cpu" and world() == local_world()
-        shared = _shared(2 * world() * like.numel(), like.dtype) if near else None
-        self.places = None if shared is None else shared.view(2, world(), -1)
-
-    @property
-    def own(self) -> torch.Tensor:
-        return self.total if self.places is None else self.places[self.turn, rank()]
-
-    def __call__(self) -> None:
-        import torch
-
-        if self.places is None:
-            with _explained():
-                torch.distributed.all_reduce(self.total)
-            return
-        combine(
-            0
-        )  # all are there. Who is early writes to the other places next, which all have read before they came here
-        torch.add(*self.places[self.turn, :2], out=self.total)
-        for part in self.places[self.turn, 2:]:
-            self.total.add_(part)
-        self.turn ^= 1
-
-
-def _shared(size: int, dtype: torch.dtype) -> torch.Tensor | None:
-    """So many numbers in memory that all ranks see; None where the system has no such thing."""
-    import torch
-
-    file = -1
-    with contextlib.suppress(OSError, AttributeError):  # AttributeError: not on this system
-        file = os.memfd_create("gradients") if is_main() else -1
-    path, found = same(f"/proc/{os.getpid()}/fd/{file}"), None
-    with contextlib.suppress(RuntimeError):
-        found = torch.from_file(path, shared=True, size=size, dtype=dtype)
-    (known,) = combine(found is not None, op="MIN")
-    if file >= 0:
-        os.close(file)
-    return found if known else None

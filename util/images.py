@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from util.console import UserError
+from util.errors import UserError
 
 PNG_RLE = 3  # of zlib's strategies: six times as fast as Pillow's default, with files 2 % larger and the same pixels
 

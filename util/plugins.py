@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from util.console import UsageError
+from util.errors import UsageError
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = {"model": "models", "dataset": "data"}

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from models.training.health import Health
 from util import checkpoint
 from util.console import say, warn
 from util.distributed import is_main
-from util.health import Health
 from util.images import tensor2im
-from util.sinks import START, Background, Log, Sink
-from util.training_page import TrainingPage
+from util.sinks.base import START, Background, Log, Sink
+from util.sinks.training_page import TrainingPage
 
 
 class Visualizer:
@@ -145,7 +145,7 @@ class Visualizer:
     def report(self, at, model, dataset, start: float, waited: float) -> None:
         """Show and log what is due after a step, at least once an epoch.
 
-        ``at``: the :class:`util.run_state.Position` after it; ``start``: when it began; ``waited``: seconds for its data.
+        ``at``: the ``Position`` after it; ``start``: when it began; ``waited``: seconds for its data.
         """
         passed, ends = dataset.passed, at.seen >= len(dataset)
         if at.crosses(self.opt.print_freq, passed) or (ends and not at.printed):
@@ -201,16 +201,16 @@ def make_sinks(opt: Namespace, folder: Path) -> dict[str, Sink]:
         (folder / "web" / "images").mkdir(parents=True, exist_ok=True)
         sinks["the page"] = TrainingPage(opt, folder / "web")
     if opt.display_id > 0:
-        from util.visdom_sink import VisdomSink, answers
+        from util.sinks.visdom_sink import VisdomSink, answers
 
         if answers(opt):
             sinks["visdom"] = Background(VisdomSink(opt, folder))
     if opt.use_tensorboard:
-        from util.tensorboard_sink import TensorBoardSink
+        from util.sinks.tensorboard_sink import TensorBoardSink
 
         sinks["TensorBoard"] = Background(TensorBoardSink(folder / "tensorboard"))
     if opt.use_wandb:
-        from util.wandb_sink import WandbSink
+        from util.sinks.wandb_sink import WandbSink
 
         sinks["Weights & Biases"] = Background(WandbSink(opt))
     return sinks

@@ -1,0 +1,1 @@
+"""Everything around a model's step while it trains."""

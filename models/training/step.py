@@ -1,0 +1,215 @@
+"""One training step of any model, with what the options add to it; a model knows nothing of it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+
+from models import feed
+from models.base_model import BaseModel, is_stock
+from models.networks import ResnetGenerator
+from models.training.accumulation import Accumulation
+from models.training.gradients import Guard, Mean, fuse, weights_of
+from models.training.memory import keep_memory, out_of_memory, step_without_compiler
+from util import distributed
+from util.console import say
+from util.errors import UsageError, UserError
+
+BACKEND = "inductor"  # of --compile
+OVERFLOWS = 40  # in a row that --amp fp16 may have while it looks for a scale
+PRECISION = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Step:
+    """``step(batch)`` trains ``model`` on one batch of the dataset."""
+
+    def __init__(self, opt: Namespace, model: BaseModel) -> None:
+        """Make the networks and optimizers of ``model`` what the options say; to be called after resuming."""
+        self.opt, self.model = opt, model
+        self.guard = Guard(opt.on_nonfinite == "skip", OVERFLOWS if model.scaler else 0)
+        self.at_once = model.device.type == "cpu"  # where there is nothing to wait for
+        self.graphs, self.share, self.mean = 0, 1.0, Mean()
+        self.before_change: Callable[[torch.optim.Optimizer], None] = lambda optimizer: (
+            None
+        )  # to be told of each step of one
+        self.accumulation = Accumulation(model) if opt.accumulate > 1 else None
+        for optimizer in model.optimizers:
+            fuse(optimizer)
+            if not opt.compile:
+                step_without_compiler(optimizer)
+            optimizer.register_step_pre_hook(self._before)
+            distributed.spread(weights_of(optimizer))
+        distributed.spread(
+            value for net in model.get_networks().values() for value in net.state_dict().values()
+        )
+        self._settle()
+        for net in model.get_networks().values():
+            self._prepare(net)
+        for optimizer in model.optimizers:
+            align(optimizer)
+        generators = {
+            name: net.state_dict()
+            for name, net in model.get_networks().items()
+            if name.startswith("G")
+        }
+        if opt.ema and not generators:
+            raise UserError(
+                f"--ema averages networks whose names begin with G; this model has {', '.join(model.get_networks())}"
+            )
+        model.ema = (
+            {
+                f"{name}_ema": model.ema.get(f"{name}_ema")
+                or {key: value.clone() for key, value in weights.items()}
+                for name, weights in generators.items()
+            }
+            if opt.ema
+            else {}
+        )
+
+    def _settle(self) -> None:
+        """What holds for the whole process."""
+        generators = [
+            part
+            for net in self.model.get_networks().values()
+            for part in net.modules()
+            if isinstance(part, ResnetGenerator)
+        ]
+        if self.opt.checkpoint_activations and not generators:
+            raise UserError(
+                "--checkpoint_activations: this model has no ResNet generator of models/networks.py to recompute"
+            )
+        for net in generators:
+            net.recompute = self.opt.checkpoint_activations
+            net.lean = is_stock(self.model)
+        if self.at_once:
+            keep_memory(16 << 20)
+        torch.backends.cudnn.allow_tf32 = (
+            torch.backends.cuda.matmul.allow_tf32
+        ) = not self.opt.no_tf32
+        if self.opt.cuda_graphs and self.model.device.type != "cuda":
+            raise UsageError(f"--cuda_graphs needs a CUDA GPU, and this is {self.model.device}")
+
+    def _prepare(self, net: nn.Module) -> None:
+        if self.opt.channels_last:
+            net.to(memory_format=torch.channels_last)
+        if self.opt.amp != "none":  # networks alone, so that all losses get and are float32
+            net.forward = functools.partial(
+                _narrow, net.forward, self.model.device.type, PRECISION[self.opt.amp]
+            )
+        if self.opt.compile:
+            net.compile(
+                backend=BACKEND,
+                fullgraph=True,
+                mode="reduce-overhead" if self.opt.cuda_graphs else None,
+                dynamic=None if self.opt.preprocess in ("none", "scale_width") else False,
+            )
+
+    def __call__(self, batch: dict, share: float = 1.0) -> None:
+        """Train on ``batch``, which holds ``share`` of the images of all ranks.
+
+        Raises NonFinite, on a GPU only in :meth:`check`; the weights are then as before this step.
+        """
+        self.share = share
+        if self.opt.cuda_graphs:
+            torch.compiler.cudagraph_mark_step_begin()
+        try:
+            with scaled(self.model.scaler):
+                if self.accumulation:
+                    self.accumulation.step(batch, self.opt.batch_size)
+                else:
+                    feed(self.model, batch)
+                    self.model.optimize_parameters()
+        except (RuntimeError, MemoryError) as error:
+            raise out_of_memory(error, self.opt, self.model.device) or error from None
+        if self.model.scaler and any(
+            each["found_inf_per_device"]
+            for each in self.model.scaler._per_optimizer_states.values()
+        ):
+            self.model.scaler.update()  # not in a step without one of an optimizer
+        for name, average in self.model.ema.items():
+            blend(
+                average,
+                self.model.get_networks()[name.removesuffix("_ema")].state_dict(),
+                1 - self.opt.ema,
+            )
+        if self.opt.compile:
+            self._count_graphs()
+        if self.at_once:
+            self.check()
+
+    def _before(self, optimizer: torch.optim.Optimizer, *unused: object) -> None:
+        """What happens to the gradients between the model's backward pass and the optimizer."""
+        self.mean(weights_of(optimizer), self.share)
+        if self.model.scaler:
+            self.model.scaler._per_optimizer_states.pop(
+                id(optimizer), None
+            )  # a model may take several steps with it
+            self.model.scaler.unscale_(optimizer)
+        self.guard.watch(optimizer, self.model.get_batch_paths())
+        self.before_change(optimizer)
+
+    def _count_graphs(self) -> None:
+        graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+        if graphs > self.graphs:
+            say(
+                f"--compile: {graphs} graphs so far, one for each network, way of use and size of images"
+            )
+        self.graphs = graphs
+
+    def check(self) -> None:
+        """Wait for the device, and make sure that all steps so far were sound. Raises NonFinite."""
+        self.guard.check()
+
+
+def _narrow(forward, device: str, dtype: torch.dtype, *args, **kwargs):
+    with torch.autocast(device, dtype):
+        result = forward(*args, **kwargs)
+    return result.float() if isinstance(result, torch.Tensor) else result
+
+
+@contextlib.contextmanager
+def scaled(scaler: torch.amp.GradScaler | None) -> Iterator[None]:
+    """Inside, ``loss.backward()`` of any model gives gradients times the scaler's factor, which fp16 does not round to 0."""
+    plain = torch.autograd.backward
+
+    def backward(losses, *args, **kwargs) -> None:
+        torch.autograd.backward = plain  # which recomputed layers call in the middle of it
+        try:
+            plain(scaler.scale(losses), *args, **kwargs)  # type: ignore[union-attr]
+        finally:
+            torch.autograd.backward = backward  # type: ignore[assignment]
+
+    if scaler:
+        torch.autograd.backward = backward  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        torch.autograd.backward = plain
+
+
+def align(optimizer: torch.optim.Optimizer) -> None:
+    """Give moments the memory layout of their weights, which a saved state need not have: a fused step pairs them by address."""
+    for p, state in optimizer.state.items():
+        for key, value in state.items():
+            if (
+                isinstance(value, torch.Tensor)
+                and value.shape == p.shape
+                and value.stride() != p.stride()
+            ):
+                state[key] = torch.empty_like(p, dtype=value.dtype, requires_grad=False).copy_(
+                    value
+                )
+
+
+@torch.no_grad()
+def blend(average: dict[str, torch.Tensor], weights: dict[str, torch.Tensor], share: float) -> None:
+    """Move the averages by ``share`` of the way to the weights; counters are copied."""
+    keys = [key for key, value in weights.items() if value.is_floating_point()]
+    torch._foreach_lerp_([average[key] for key in keys], [weights[key] for key in keys], share)
+    for key in weights.keys() - set(keys):
+        average[key].copy_(weights[key])

@@ -1,0 +1,99 @@
+"""FID and KID: distances between two sets of images, given as features (n, d) of each, on numpy alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from util.console import warn
+from util.errors import UserError
+
+Array = NDArray[Any]
+KID_IMAGES = 5000  # of each set at most: three matrices of this size squared
+KID_BOOTSTRAPS = 1000
+TOO_FEW = 50
+
+
+def fid(a: Array, b: Array) -> float:
+    """Fréchet distance of two normal distributions with the means and (unbiased) covariances of ``a`` (n, d) and ``b`` (m, d).
+
+    Heusel et al., "GANs trained by a two time-scale update rule", 2017, equation 6. The trace of the root of the product of the
+    covariances is the sum of the singular values of the product of the centred sets' triangular factors: no matrix root.
+    """
+    _check(a, b)
+    x, y = (s.astype(np.float64) for s in (a, b))
+    apart = float(np.sum((x.mean(0) - y.mean(0)) ** 2))
+    x, y = ((s - s.mean(0)) / np.sqrt(len(s) - 1) for s in (x, y))
+    factor_x, factor_y = (np.asarray(np.linalg.qr(s, mode="r")) for s in (x, y))
+    root = np.linalg.norm(factor_x @ factor_y.T, "nuc")
+    return max(0.0, apart + float(np.sum(x * x) + np.sum(y * y) - 2 * root))
+
+
+def kid(a: Array, b: Array, seed: int = 0) -> tuple[float, float, float]:
+    """The kernel distance of ``a`` (n, d) and ``b`` (m, d), and its 95 % interval under resampling of the images.
+
+    Bińkowski et al., "Demystifying MMD GANs", 2018: unbiased squared MMD of the kernel (x·y/d + 1)³; may be below 0. A resampled
+    set has images several times; pairs of an image with itself are left out, as they would make the distance too large.
+    Of more than ``KID_IMAGES`` images so many are drawn.
+    """
+    _check(a, b)
+    rng = np.random.default_rng(seed)
+    x, y = (
+        s[rng.choice(len(s), KID_IMAGES, replace=False)] if len(s) > KID_IMAGES else s
+        for s in (a, b)
+    )
+    xx, yy, xy = (_kernel(s, t) for s, t in ((x, x), (y, y), (x, y)))
+    np.fill_diagonal(xx, 0)
+    np.fill_diagonal(yy, 0)
+    once = _mmd(xx, yy, xy, np.ones((len(x), 1)), np.ones((len(y), 1)))[0]
+    weights = [
+        rng.multinomial(len(s), np.full(len(s), 1 / len(s)), KID_BOOTSTRAPS).T.astype(np.float64)
+        for s in (x, y)
+    ]
+    with np.errstate(
+        invalid="ignore"
+    ):  # of very few images some resampled sets hold only one: no pairs, no distance
+        low, high = np.nanpercentile(_mmd(xx, yy, xy, *weights), (2.5, 97.5))
+    return float(once), float(low), float(high)
+
+
+def _kernel(x: Array, y: Array) -> Array:
+    return (x.astype(np.float64) @ y.T.astype(np.float64) / x.shape[1] + 1) ** 3
+
+
+def _mmd(xx: Array, yy: Array, xy: Array, w: Array, v: Array) -> Array:
+    """Squared MMD (B,) where image i counts ``w[i, b]`` times; ``xx`` and ``yy`` have a diagonal of 0."""
+    within = [
+        np.sum(u * (k @ u), 0) / (np.sum(u, 0) ** 2 - np.sum(u * u, 0))
+        for k, u in ((xx, w), (yy, v))
+    ]
+    return within[0] + within[1] - 2 * np.sum(w * (xy @ v), 0) / (np.sum(w, 0) * np.sum(v, 0))
+
+
+def warn_small(n: int, m: int, dimension: int) -> None:
+    """Say where so few images mean little."""
+    few = min(n, m)
+    if few < TOO_FEW:
+        warn(
+            f"{few} images are too few for FID or KID to mean anything; take at least {TOO_FEW}, better thousands"
+        )
+    elif few <= dimension:
+        warn(
+            f"FID of {few} images with {dimension} features is far too high (a covariance needs more images than features): "
+            "compare it only with FID of as many images; KID has no such bias"
+        )
+
+
+def _check(a: Array, b: Array) -> None:
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
+        raise ValueError(f"features are (n, d) and (m, d), not {a.shape} and {b.shape}")
+    if min(len(a), len(b)) < 2:
+        raise UserError(
+            f"FID and KID need at least 2 images on each side, here are {len(a)} and {len(b)}"
+        )
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise UserError(
+            "the feature network gives values that are not finite; look at --features_range"
+        )

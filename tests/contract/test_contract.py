@@ -1,0 +1,244 @@
+"""What people script against and no other test holds: names and signatures, models other than CycleGAN from end to end."""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import CPU, ONE_EPOCH, ROOT, TINY, Programs, pictures
+from PIL import Image
+
+from options.parser import choose_device
+from options.test_options import TestOptions
+from options.train_options import TrainOptions
+from util.errors import UsageError
+
+# Officially; our own parameters may only come behind.
+INIT = "init_type='normal' init_gain=0.02"
+SIGNATURES = {
+    "models.networks.define_G": f"input_nc output_nc ngf netG norm='batch' use_dropout=False {INIT} gpu_ids",
+    "models.networks.define_D": f"input_nc ndf netD n_layers_D=3 norm='batch' {INIT} gpu_ids",
+    "models.networks.GANLoss": "gan_mode target_real_label=1.0 target_fake_label=0.0",
+    "models.networks.get_scheduler": "optimizer opt",
+    "models.networks.get_norm_layer": "norm_type='instance'",
+    "models.networks.init_weights": f"net {INIT}",
+    "models.networks.init_net": f"net {INIT} gpu_ids",
+    "models.networks.cal_gradient_penalty": "netD real_data fake_data device type='mixed' constant=1.0 lambda_gp=10.0",
+    "models.base_model.BaseModel": "opt",
+    "models.base_model.BaseModel.set_requires_grad": "self nets requires_grad=False",
+    "models.base_model.BaseModel.modify_commandline_options": "parser is_train",
+    "models.base_model.BaseModel.set_input": "self input",
+    "models.base_model.BaseModel.setup": "self opt",
+    "models.base_model.BaseModel.save_networks": "self epoch",
+    "models.base_model.BaseModel.load_networks": "self epoch",
+    "models.base_model.BaseModel.print_networks": "self verbose",
+    **{
+        f"models.base_model.BaseModel.{name}": "self"
+        for name in (
+            "forward",
+            "optimize_parameters",
+            "compute_visuals",
+            "test",
+            "eval",
+            "update_learning_rate",
+            "get_current_visuals",
+            "get_current_losses",
+            "get_image_paths",
+        )
+    },
+    "models.create_model": "opt",
+    "data.create_dataset": "opt",
+    "data.base_dataset.BaseDataset": "opt",
+    "data.base_dataset.BaseDataset.modify_commandline_options": "parser is_train",
+    "data.base_dataset.get_params": "opt size",
+    "data.base_dataset.get_transform": "opt params=None grayscale=False method convert=True",
+    "data.image_folder.make_dataset": "dir max_dataset_size=inf",
+    "util.image_pool.ImagePool": "pool_size",
+    "util.image_pool.ImagePool.query": "self images",
+    "util.visualizer.Visualizer": "opt",
+}
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_signatures(name: str) -> None:
+    """Names, order and defaults (of gpu_ids and method any)."""
+    found: object = pkgutil.resolve_name(name)
+    official = SIGNATURES[name].split()
+    parameters = list(inspect.signature(found).parameters.values())  # type: ignore[arg-type]
+    for wanted, parameter in zip(official, parameters, strict=False):
+        assert wanted in (f"{parameter.name}={parameter.default!r}", parameter.name)
+    assert len(parameters) >= len(official)
+    assert all(p.default is not p.empty for p in parameters[len(official) :])
+
+
+def test_the_rest_of_the_program_gets_plain_dicts(
+    aligned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lists of names are looked up in BaseModel alone; the attributes are those that custom files rely on."""
+    from models import create_model
+
+    monkeypatch.chdir(tmp_path)
+    model = create_model(
+        TrainOptions().parse(
+            ["--dataroot", str(aligned), "--model", "pix2pix", *TINY], record=False
+        )
+    )
+    model.loss_D_real, model.loss_D_fake, model.loss_G_GAN, model.loss_G_L1 = (
+        torch.ones(()),
+        2,
+        3.0,
+        torch.zeros(1),
+    )
+    assert model.get_networks() == {"G": model.netG, "D": model.netD}
+    assert list(model.get_current_losses().items()) == [
+        ("G_GAN", 3.0),
+        ("G_L1", 0.0),
+        ("D_real", 1.0),
+        ("D_fake", 2.0),
+    ]
+    assert (model.isTrain, model.gpu_ids, model.device, model.opt.name) == (
+        True,
+        [],
+        torch.device("cpu"),
+        "experiment_name",
+    )
+    assert Path(model.save_dir) == Path("checkpoints/experiment_name")
+    assert (model.optimizers, model.image_paths) == ([model.optimizer_G, model.optimizer_D], [])
+    users = [
+        path.name
+        for folder in (".", "models", "data", "util", "options")
+        for path in (ROOT / folder).glob("*.py")
+        if re.search(
+            r"getattr\([^)]*\b(loss_names|model_names|visual_names)|for \w+ in \w+\.(loss|model|visual)_names",
+            path.read_text(),
+        )
+    ]
+    assert users == ["base_model.py"]
+
+
+PIX2PIX = "G_GAN G_L1 D_real D_fake"
+RUNS = {
+    "--model pix2pix": ("real_A fake_B real_B", PIX2PIX, "G D"),
+    "--model colorization": ("real_A real_B_rgb fake_B_rgb", PIX2PIX, "G D"),
+    "--model template": ("data_A data_B output", "G", "G"),
+    "--model template --dataset_mode template": ("data_A data_B output", "G", "G"),
+}
+
+
+@pytest.mark.parametrize("flags", RUNS)
+def test_other_models(run: Programs, tmp_path: Path, flags: str) -> None:
+    """Train, continue, test with --name alone: files, labels and losses are the official ones."""
+    labels, losses, nets = (words.split() for words in RUNS[flags])
+    plain = "--dataset_mode" in flags  # the template's dataset takes a plain folder
+    for phase in ("train", "val"):
+        pictures(tmp_path / "data" / ("" if plain else phase), ["1.png", "2.jpg"], size=(80, 40))
+    run.train(
+        "--dataroot",
+        tmp_path / "data",
+        "--name",
+        "x",
+        *TINY,
+        *ONE_EPOCH,
+        "--ngf",
+        "2",
+        "--save_epoch_freq",
+        "1",
+        *flags.split(),
+    ).ok()
+    run.train("--name", "x", "--continue_train", "--n_epochs", "2").ok()
+    folder = run.runs / "x"
+    assert {p.name for p in folder.glob("*_net_*.pth")} == {
+        f"{e}_net_{n}.pth" for e in (1, 2, "latest") for n in nets
+    }
+    lines = (folder / "loss_log.txt").read_text().splitlines()[1:]
+    assert [re.findall(r"(\w+): -?\d+\.\d{3} ", line.partition(") ")[2]) for line in lines] == [
+        losses
+    ] * 2
+    shown = {p.name for p in (folder / "web" / "images").iterdir() if "panel" not in p.name}
+    assert shown == {f"epoch00{e}_{label}.png" for e in (1, 2) for label in labels}
+    run.test("--dataroot", tmp_path / "data", "--name", "x", *CPU, "--phase", "val").ok()
+    images = run.results / "x" / "val_latest" / "images"
+    assert {p.name for p in images.iterdir()} == {
+        f"{stem}_{label}.png" for stem in "12" for label in labels
+    }
+    assert {Image.open(p).mode for p in images.iterdir()} == {"RGB"}
+
+
+def test_colorization_needs_its_own_test(run: Programs, aligned: Path) -> None:
+    """Its generator takes lightness and gives two channels of colour: as an image of any folder that would be garbage."""
+    run.train(
+        "--dataroot", aligned, *TINY, *ONE_EPOCH, "--model", "colorization", "--name", "x"
+    ).ok()
+    test = ("--dataroot", aligned / "test", "--name", "x", *CPU)
+    run.test(*test, "--model", "test").refused(2, "--model test", "--model colorization")
+    run.test(*test).refused(1, "has no folder test")
+
+
+OFFICIAL_COMMANDS = {  # of the official README and scripts
+    "train --dataroot ./maps --name maps_cyclegan --model cycle_gan --pool_size 50 --no_dropout": {
+        "netG": "resnet_9blocks"
+    },
+    "train --dataroot ./facades --name facades_pix2pix --model pix2pix --netG unet_256 --direction BtoA --lambda_L1 100 "
+    "--dataset_mode aligned --norm batch --pool_size 0": {
+        "gan_mode": "vanilla",
+        "lambda_L1": 100.0,
+        "no_dropout": False,
+    },
+    "train --dataroot ./colors --name color_pix2pix --model colorization": {
+        "input_nc": 1,
+        "output_nc": 2,
+        "norm": "batch",
+    },
+    "test --dataroot ./maps --name maps_cyclegan --model cycle_gan --phase test --no_dropout": {
+        "dataset_mode": "unaligned"
+    },
+    "test --dataroot ./facades --name f --model pix2pix --netG unet_256 --direction BtoA --dataset_mode aligned --norm batch": {
+        "load_size": 256,
+        "crop_size": 256,
+    },
+    "test --dataroot ./facades/testB --name f --model test --netG unet_256 --direction BtoA --dataset_mode single --norm batch": {
+        "no_dropout": False
+    },
+    "test --dataroot ./h2z/testA --name horse2zebra_pretrained --model test --no_dropout": {
+        "dataset_mode": "single"
+    },
+}
+
+
+@pytest.mark.parametrize("command", OFFICIAL_COMMANDS)
+def test_official_commands(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    program, *args = command.split()
+    Path(args[1]).mkdir(parents=True)
+    opt = {"train": TrainOptions, "test": TestOptions}[program]().parse([*args, *CPU], record=False)
+    assert {k: getattr(opt, k) for k in OFFICIAL_COMMANDS[command]} == OFFICIAL_COMMANDS[command]
+
+
+@pytest.mark.parametrize(
+    ("there", "given", "wanted"),
+    [
+        (("cuda", "mps"), "auto", ([0], "cuda:0")),
+        (("mps",), "auto", ([], "mps")),
+        ((), "auto", ([], "cpu")),
+        (("cuda",), "-1", ([], "cpu")),
+        (("cuda",), "1", ([1], "cuda:1")),
+        (("cuda",), "2", "--gpu_ids 2: 2 CUDA GPUs"),
+        (("cuda",), "0,1", "--gpu_ids 0,1"),
+        ((), "x", "--gpu_ids x"),
+    ],
+)
+def test_devices(
+    there: tuple[str, ...], given: str, wanted: tuple | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in there)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 * ("cuda" in there))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in there)
+    if isinstance(wanted, tuple):
+        assert choose_device(given) == wanted
+    else:
+        with pytest.raises(UsageError, match=wanted):
+            choose_device(given)

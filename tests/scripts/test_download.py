@@ -1,0 +1,313 @@
+"""Downloads from a local server that is slow, breaks off, lies or is hostile: nothing half-done, and the next call completes."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import io
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT, Programs
+from flaky_server import Server
+
+from scripts import download_model
+from util.download import catalogue, transfer
+from util.errors import UserError
+
+spec = importlib.util.spec_from_file_location("download", ROOT / "datasets/download.py")
+assert spec and spec.loader
+download = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(download)
+
+COUNTS = (3, 2, 1, 1)
+PATH = "/cyclegan/datasets/horse2zebra.zip"
+
+
+@functools.cache  # the time is written into it
+def zipped(counts: tuple[int, ...] = COUNTS, top: str = "horse2zebra/") -> bytes:
+    """A dataset's archive; the images are noise, so that it is some 70 kB."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as bundle:
+        for split, count in zip(("trainA", "trainB", "testA", "testB"), counts, strict=True):
+            for i in range(count):
+                bundle.writestr(
+                    f"{top}{split}/{i}.jpg",
+                    hashlib.shake_128(f"{split}{i}".encode()).digest(10_000),
+                )
+        bundle.writestr("__MACOSX/._x", b"litter")
+    return out.getvalue()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server that has the archive; the official host is a port where nobody answers."""
+    monkeypatch.setattr(catalogue, "OFFICIAL", "127.0.0.1:1")
+    monkeypatch.setattr(transfer, "PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(transfer, "TIMEOUT", 0.4)
+    monkeypatch.delenv("CYCLEGAN_MIRROR", raising=False)
+    with Server() as made:
+        made.files[PATH] = zipped()
+        thread = threading.Thread(target=made.serve_forever, args=(0.01,))
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
+
+
+def item(**known: object) -> catalogue.Item:
+    """horse2zebra with the small archive's figures; no older host."""
+    return replace(
+        catalogue.find(catalogue.ALL_DATASETS, "horse2zebra", None),
+        place=("cyclegan/datasets", ".zip", ()),
+        **(
+            {
+                "counts": COUNTS,
+                "size": len(zipped()),
+                "sha256": hashlib.sha256(zipped()).hexdigest(),
+            }
+            | known
+        ),
+    )
+
+
+def get(server: Server, folder: Path, **known: object) -> None:
+    download.download(item(**known), folder / "horse2zebra", [server.url])
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+def complete(folder: Path) -> bool:
+    return [
+        len(list((folder / "horse2zebra" / s).iterdir()))
+        for s in ("trainA", "trainB", "testA", "testB")
+    ] == list(COUNTS)
+
+
+def test_a_dataset_arrives_whole_and_only_once(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    get(server, tmp_path)
+    assert complete(tmp_path) and files(tmp_path) == ["horse2zebra"]
+    assert (tmp_path / "horse2zebra/trainA/2.jpg").read_bytes() == hashlib.shake_128(
+        b"trainA2"
+    ).digest(10_000)
+    get(server, tmp_path)
+    assert len(server.ranges) == 1
+    assert "is there already: testA 1, testB 1, trainA 3, trainB 2" in capsys.readouterr().out
+    (tmp_path / "horse2zebra/trainA/2.jpg").unlink()
+    with pytest.raises(UserError, match="trainA has 2 images instead of 3"):
+        get(server, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("faults", "ranges"),
+    [
+        (["slow"], 1),
+        (["cut"], 2),
+        (["cut", "cut", "cut", "cut"], 5),
+        (["cut", "no ranges"], 2),
+        (["stall", "stall"], 3),
+        (["503"], 2),
+    ],
+)
+def test_a_broken_transfer_goes_on_by_itself(
+    server: Server, tmp_path: Path, faults: list[str], ranges: int
+) -> None:
+    server.faults = list(faults)
+    get(server, tmp_path)
+    assert complete(tmp_path) and files(tmp_path) == ["horse2zebra"]
+    assert len(server.ranges) == ranges
+    if "cut" in faults:
+        assert server.ranges[1] == f"bytes={len(zipped()) // 2}-"
+
+
+def test_the_next_call_goes_on_where_the_last_gave_up(server: Server, tmp_path: Path) -> None:
+    server.faults = ["cut", "404"]
+    with pytest.raises(
+        UserError,
+        match=r"(?s)could not download cyclegan-horse2zebra.zip.*HTTP 404 Not Found.*--mirror",
+    ):
+        get(server, tmp_path)
+    assert files(tmp_path) == [".cyclegan-horse2zebra.zip.part"]
+    (tmp_path / ".horse2zebra.unpacking/trainA").mkdir(parents=True)  # as of a call that was killed
+    get(server, tmp_path)
+    assert complete(tmp_path) and files(tmp_path) == ["horse2zebra"]
+    assert server.ranges[-1] == f"bytes={len(zipped()) // 2}-"
+
+
+WRONG: dict[
+    str, tuple[dict[str, object], bytes, str]
+] = {  # what is known, what comes, what is said
+    "checksum": (
+        {"sha256": "0" * 64},
+        zipped(),
+        f"SHA-256 is {hashlib.sha256(zipped()).hexdigest()}, recorded is 0000",
+    ),
+    "size": ({}, zipped() + b"more", "recorded are"),
+    "no archive": ({"sha256": "", "size": 0}, b"sorry" * 1000, "no archive"),
+    "half an archive": ({"sha256": "", "size": 0}, zipped()[:50_000], "no archive"),
+    "damaged": (
+        {"sha256": "", "size": 0},
+        zipped().replace(hashlib.shake_128(b"testA0").digest(100), b"x" * 100),
+        "damaged",
+    ),
+    "counts": ({"sha256": "", "size": 0}, zipped((3, 2, 1, 0)), "testB has 0 images instead of 1"),
+    "hostile": ({"sha256": "", "size": 0}, zipped(top="../"), "outside of its folder"),
+    "no images": (
+        {"sha256": "", "size": 0, "counts": ()},
+        zipped((0, 0, 0, 0)),
+        "no folders of images",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", list(WRONG))
+def test_wrong_content_leaves_nothing(server: Server, tmp_path: Path, case: str) -> None:
+    known, body, words = WRONG[case]
+    server.files[PATH] = body
+    with pytest.raises(UserError, match=words):
+        get(server, tmp_path, **known)
+    assert files(tmp_path) == []
+    server.files[PATH] = zipped()
+    get(server, tmp_path)
+    assert complete(tmp_path)
+
+
+def test_a_web_page_is_no_dataset_and_the_next_place_is_tried(
+    server: Server, tmp_path: Path
+) -> None:
+    server.faults = ["page", "404", ""]
+    download.download(item(), tmp_path / "horse2zebra", [server.url, server.url, server.url])
+    assert complete(tmp_path) and len(server.ranges) == 3
+
+
+def test_a_part_of_another_file_is_begun_anew(server: Server, tmp_path: Path) -> None:
+    for part in (b"x" * 1000, b"x" * 200_000):  # shorter and longer than the file
+        (tmp_path / ".cyclegan-horse2zebra.zip.part").write_bytes(part)
+        get(server, tmp_path)
+        assert complete(tmp_path)
+        (tmp_path / "horse2zebra").rename(tmp_path / f"done{len(part)}")
+
+
+def test_a_part_of_another_file_without_a_checksum(server: Server, tmp_path: Path) -> None:
+    """Only the whole archive, or file of weights, shows that the two halves do not belong together."""
+    (tmp_path / ".cyclegan-horse2zebra.zip.part").write_bytes(b"x" * 1000)
+    get(server, tmp_path, sha256="", size=0)
+    assert complete(tmp_path) and server.ranges == ["bytes=1000-", None]
+    buffer = io.BytesIO()
+    torch.save({"model.1.weight": torch.zeros(3)}, buffer)
+    server.files["/cyclegan/pretrained_models/sat2map.pth"] = buffer.getvalue()
+    (tmp_path / ".cyclegan-sat2map.pth.part").write_bytes(b"x" * 100)
+    out = download_model.download(
+        catalogue.find(catalogue.ALL_MODELS, "sat2map", None), tmp_path, [server.url]
+    )
+    assert out.read_bytes() == buffer.getvalue() and server.ranges[2:] == ["bytes=100-", None]
+
+
+def test_an_unknown_checksum_is_noted_and_then_held_to(server: Server, tmp_path: Path) -> None:
+    unknown: dict[str, object] = {"sha256": "", "size": 0}
+    get(server, tmp_path, **unknown)
+    (tmp_path / "horse2zebra").rename(tmp_path / "old")
+    server.files[PATH] = zipped(top="")  # without a top folder
+    with pytest.raises(UserError, match="recorded is"):
+        get(server, tmp_path, **unknown)
+    assert files(tmp_path) == [".checksums.json", "old"]
+    download.download(item(**unknown), tmp_path / "horse2zebra", [server.url], checked=False)
+    assert complete(tmp_path)
+
+
+def test_a_full_disk(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before loading, while loading and while unpacking: an error of the system, here a limit of the file size."""
+    resource = pytest.importorskip("resource")
+    with monkeypatch.context() as small:
+        small.setattr(transfer.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+        with pytest.raises(UserError, match="0.1 MiB are to come, 0.0 MiB are free"):
+            get(server, tmp_path)
+    assert files(tmp_path) == []
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for limit, left in (
+        (50_000, 50_000),
+        (9_000, len(zipped())),
+    ):  # of the archive; of an image in it
+        if limit == 9_000:
+            (tmp_path / ".cyclegan-horse2zebra.zip.part").write_bytes(zipped())
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
+            with pytest.raises(UserError, match="cannot (write|unpack).* make room"):
+                get(server, tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert files(tmp_path) == [".cyclegan-horse2zebra.zip.part"]
+        assert (tmp_path / ".cyclegan-horse2zebra.zip.part").stat().st_size == left
+    get(server, tmp_path)
+    assert complete(tmp_path) and files(tmp_path) == ["horse2zebra"]
+
+
+def test_another_dataset_in_the_same_place_is_not_touched(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "horse2zebra/train").mkdir(parents=True)
+    (tmp_path / "horse2zebra/train/1.jpg").write_bytes(b"mine")
+    with pytest.raises(
+        UserError, match="is not horse2zebra of --kind cyclegan: it has train; give another"
+    ):
+        get(server, tmp_path)
+    assert not server.ranges
+
+
+def test_models(server: Server, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    torch.save({"model.1.weight": torch.zeros(3)}, buffer)
+    model = catalogue.find(catalogue.ALL_MODELS, "sat2map", "pix2pix")
+    path, checkpoints = "/pix2pix/models-pytorch/sat2map.pth", tmp_path / "checkpoints"
+    for wrong in (b"no weights", zipped()):
+        server.files[path] = wrong
+        with pytest.raises(UserError, match="no file of weights"):
+            download_model.download(model, checkpoints, [server.url])
+        assert files(checkpoints) == []
+    server.files[path], server.faults = buffer.getvalue(), ["cut"]
+    out = download_model.download(model, checkpoints, [server.url])
+    assert (
+        out == checkpoints / "sat2map_pretrained/latest_net_G.pth"
+        and out.read_bytes() == buffer.getvalue()
+    )
+    assert files(checkpoints) == [".checksums.json", "sat2map_pretrained"]
+    asked = len(server.ranges)
+    download_model.download(model, checkpoints, [server.url])
+    assert len(server.ranges) == asked  # it is there
+    with pytest.raises(
+        UserError, match="is not sat2map of --kind pix2pix as first downloaded|could not"
+    ):
+        out.write_bytes(b"other")
+        download_model.download(model, checkpoints, [server.url])
+
+
+def test_the_command_lines(server: Server, run: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "ALL_DATASETS", [item()])
+    monkeypatch.setenv("CYCLEGAN_MIRROR", f"{server.url}/nothing {server.url}/")
+    assert (
+        "trainA 3"
+        in run.call(download.main, "download.py", "horse2zebra", "--out", "here").ok().out
+    )
+    assert (run.folder / "here/testB/0.jpg").exists()
+    run.call(download.main, "download.py", "cityscapes").refused(
+        1, "licence", "prepare_cityscapes_dataset.py --gtFine_dir"
+    )
+    run.call(download.main, "download.py", "horse2zebr").refused(
+        2, "did you mean horse2zebra?", "--list"
+    )
+    run.call(download.main, "download.py").refused(2, "--list")
+    assert "Cityscapes" in run.call(download.main, "download.py", "--list").ok().out.replace(
+        "cityscapes", "Cityscapes"
+    )
+    run.call(download_model.main, "download_model.py", "day2night", "--kind", "cyclegan").refused(
+        2, "it is of --kind pix2pix"
+    )
+    assert "style_ukiyoe" in run.call(download_model.main, "download_model.py", "--list").ok().out

@@ -1,0 +1,89 @@
+"""The metrics against scikit-image and by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from util.errors import UserError
+from util.image import metrics
+
+WATER, LAND, ICE = PALETTE = [(144, 202, 228), (242, 239, 233), (255, 255, 255)]
+PALETTE_FLAG = ["--palette", *(",".join(map(str, colour)) for colour in PALETTE)]
+
+
+def noisy_pair(seed: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """A smooth image and a noisy copy of it."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (4, 5, 3), dtype=np.uint8))
+    image = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))
+    return image, (image + rng.normal(0, 20, image.shape)).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("height", "width"), [(11, 11), (11, 30), (64, 64), (57, 80)])
+def test_psnr_and_ssim_agree_with_scikit_image(height: int, width: int) -> None:
+    reference = pytest.importorskip("skimage.metrics")
+    noise = np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    for image, target in (noisy_pair(0, height, width), (noise, noise[::-1]), (noise, 255 - noise)):
+        ssim = reference.structural_similarity(
+            image,
+            target,
+            gaussian_weights=True,
+            sigma=1.5,
+            data_range=255,
+            use_sample_covariance=False,
+            channel_axis=2,
+        )
+        assert metrics.ssim(image, target) == pytest.approx(ssim, abs=1e-6)
+        psnr = reference.peak_signal_noise_ratio(target, image, data_range=255)
+        assert metrics.psnr(image, target) == pytest.approx(psnr, abs=1e-9)
+
+
+def test_values_by_hand() -> None:
+    black, gray = np.zeros((12, 12, 3), np.uint8), np.full((12, 12, 3), 51, np.uint8)
+    assert metrics.psnr(gray, black) == pytest.approx(10 * math.log10(25))  # 51 is a fifth of 255
+    assert metrics.l1(gray, black) == metrics.l1(black, gray) == 51  # and not 256 - 51
+    c1 = 2.55**2
+    assert metrics.ssim(gray, black) == pytest.approx(
+        c1 / (51**2 + c1)
+    )  # flat: only luminance differs
+    assert metrics.ssim(gray, gray) == pytest.approx(1)
+    assert metrics.psnr(gray, gray) == math.inf
+    one_channel = black.copy()
+    one_channel[..., 1] = 255
+    assert metrics.psnr(one_channel, black) == pytest.approx(10 * math.log10(3))
+
+
+def test_metrics_refuse_what_they_cannot_compare() -> None:
+    image = np.zeros((16, 16, 3), np.uint8)
+    with pytest.raises(UserError, match="at least 11x11 pixels, this one is 16x10"):
+        metrics.ssim(image[:10], image[:10])
+    with pytest.raises(UserError, match="16x16 and 8x16"):
+        metrics.psnr(image, image[:, :8])
+    with pytest.raises(ValueError, match="uint8"):
+        metrics.l1(image / 255, image / 255)
+    with pytest.raises(ValueError, match=r"\(P, 3\)"):
+        metrics.palette_labels(image, [1, 2, 3])
+
+
+def test_palette_accuracy_by_hand() -> None:
+    target = np.array([[WATER, WATER], [LAND, ICE]], np.uint8)
+    image = np.array(
+        [[(150, 190, 240), (243, 240, 234)], [(240, 238, 230), (250, 252, 251)]], np.uint8
+    )
+    assert metrics.palette_labels(image, PALETTE).tolist() == [[0, 1], [1, 2]]
+    assert metrics.palette_accuracy(image, target, PALETTE) == 0.75
+
+
+def test_palette_labels_are_the_nearest_colours() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    palette = np.random.default_rng(1).integers(0, 256, (35, 3))
+    distances = ((image[:, :, None].astype(int) - palette) ** 2).sum(-1)
+    assert np.array_equal(metrics.palette_labels(image, palette), distances.argmin(-1))
+    assert (
+        metrics.palette_labels(np.full((1, 1, 3), 10, np.uint8), [(0, 10, 10), (20, 10, 10)]).item()
+        == 0
+    )  # a tie

@@ -1,0 +1,196 @@
+"""One image from Python or the shell gives the pixels that test.py saves."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from conftest import CPU, ONE_EPOCH, ROOT, TINY, Programs, picture
+from PIL import Image
+
+from models import load_generator
+from util.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Programs:
+    """A folder with data, a CycleGAN and a pix2pix with dropout, each trained for a step and tested."""
+    run = Programs(tmp_path_factory.mktemp("translate"))
+    sizes = {
+        "trainA": (40, 40),
+        "trainB": (40, 40),
+        "testA": (37, 40),
+        "testB": (40, 40),
+        "train": (80, 40),
+        "test": (80, 40),
+    }
+    for i, (folder, size) in enumerate(sizes.items()):
+        for j, name in enumerate("ab"):
+            picture(run.folder / "data" / folder / f"{name}.png", 2 * i + j, size)
+    shared = ("--dataroot", run.folder / "data")
+    for name, flags in (
+        ("cycle", ()),
+        ("pix", ("--model", "pix2pix", "--netG", "unet_128", "--ngf", "2")),
+    ):
+        run.train(
+            *shared,
+            "--name",
+            name,
+            *TINY,
+            *ONE_EPOCH,
+            "--no_html",
+            "--max_dataset_size",
+            "1",
+            *flags,
+        ).ok()
+        run.test(*shared, "--name", name, *CPU, "--preprocess", "none").ok()
+    return run
+
+
+def saved(trained: Programs, name: str, file: str) -> np.ndarray:
+    return np.asarray(Image.open(trained.results / name / "test_latest" / "images" / file))
+
+
+@pytest.mark.parametrize(
+    ("direction", "folder", "label"), [("AtoB", "testA", "fake_B"), ("BtoA", "testB", "fake_A")]
+)
+def test_every_kind_of_image_gives_the_pixels_of_test_py(trained, direction, folder, label):
+    translate = load_generator(
+        trained.runs / "cycle", direction=direction, preprocess="none", gpu_ids="-1"
+    )
+    image = Image.open(trained.folder / "data" / folder / "a.png")
+    wanted = saved(trained, "cycle", f"a_{label}.png")
+    assert wanted.shape == (image.height, image.width, 3)
+    from_picture = translate(image)
+    assert isinstance(from_picture, Image.Image)
+    assert np.array_equal(np.asarray(from_picture), wanted)
+    from_array = translate(np.asarray(image))
+    assert isinstance(from_array, np.ndarray)
+    assert np.array_equal(from_array, wanted)
+    tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1) / 127.5 - 1
+    from_tensor = translate(tensor)
+    assert from_tensor.shape == tensor.shape
+    assert np.abs((from_tensor.permute(1, 2, 0).numpy() + 1) * 127.5 - wanted).max() <= 0.51
+    assert translate(torch.stack([tensor, tensor])).shape == (2, *tensor.shape)
+
+
+def test_dropout_depends_on_the_seed_alone(trained):
+    """The second image of the test has the noise that it has alone, and the caller's generators are left as they were."""
+    translate = load_generator(trained.runs / "pix", preprocess="none", gpu_ids="-1")
+    image = Image.open(trained.folder / "data" / "test" / "b.png").crop((0, 0, 40, 40))
+    torch.manual_seed(5)
+    random.seed(5)
+    before = torch.get_rng_state(), random.getstate()
+    assert np.array_equal(np.asarray(translate(image)), saved(trained, "pix", "b_fake_B.png"))
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert before[1] == random.getstate()
+    other = load_generator(trained.runs / "pix", preprocess="none", gpu_ids="-1", seed=1)
+    assert not np.array_equal(np.asarray(other(image)), np.asarray(translate(image)))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((4, 4), np.float32),
+        np.zeros((4, 4, 7), np.uint8),
+        np.zeros((0, 3, 3), np.uint8),
+        "a.png",
+        torch.zeros(1, 4, 4),
+        torch.zeros(4, 4),
+        torch.zeros(3, 4, 4, dtype=torch.uint8),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+def test_other_things_are_no_images(trained, image):
+    with pytest.raises(UserError, match="should be"):
+        load_generator(trained.runs / "cycle", preprocess="none", gpu_ids="-1")(image)
+
+
+def test_mistakes_are_user_errors(trained):
+    for options in (
+        {"direction": "up"},
+        {"no_such_option": 1},
+        {"epoch": 99},
+        {"netG": "unet_128"},
+        {"model": "cycle_gan"},
+    ):
+        with pytest.raises(UserError):
+            load_generator(trained.runs / "cycle", **options)
+    with pytest.raises(UserError, match="nowhere"):
+        load_generator(trained.runs / "nowhere")
+
+
+def test_the_shell_command(trained):
+    from scripts import translate
+
+    flags = ("--name", "cycle", *CPU, "--preprocess", "none")
+    data = trained.folder / "data"
+    trained.call(
+        translate.main,
+        "translate.py",
+        *flags,
+        "--input",
+        data / "testA" / "a.png",
+        "--output",
+        "one.png",
+    ).ok()
+    wanted = saved(trained, "cycle", "a_fake_B.png")
+    assert np.array_equal(np.asarray(Image.open(trained.folder / "one.png")), wanted)
+    trained.call(translate.main, "translate.py", *flags, "--input", data, "--output", "all").ok()
+    assert np.array_equal(
+        np.asarray(Image.open(trained.folder / "all" / "testA" / "a.png")), wanted
+    )
+    assert len(list((trained.folder / "all").rglob("*.png"))) == 12
+    for name in ("twin.png", "twin.bmp"):
+        picture(trained.folder / "twins" / name, len(name))
+    trained.call(
+        translate.main, "translate.py", *flags, "--input", "twins", "--output", "each"
+    ).ok()
+    assert {path.name for path in (trained.folder / "each").iterdir()} == {
+        "twin.png",
+        "twin_png.png",
+    }
+    again = trained.call(
+        translate.main, "translate.py", *flags, "--input", "twins", "--output", "twins"
+    )
+    again.refused(1, "--output twins would replace", "twins/twin.png")
+    (trained.folder / "there").mkdir()
+    for output in "there", "there/one.JPEG":
+        trained.call(
+            translate.main,
+            "translate.py",
+            *flags,
+            "--input",
+            data / "testA" / "a.png",
+            "--output",
+            output,
+        ).ok()
+    assert {path.name for path in (trained.folder / "there").iterdir()} == {"a.png", "one.JPEG"}
+    for output in "there/one", "there/one.xyz":
+        refused = trained.call(
+            translate.main,
+            "translate.py",
+            *flags,
+            "--input",
+            data / "testA" / "a.png",
+            "--output",
+            output,
+        )
+        refused.refused(1, f"--output {output}", ".png, .jpg or .webp")
+    command = [
+        sys.executable,
+        ROOT / "scripts" / "translate.py",
+        *flags,
+        "--input",
+        "no.jpg",
+        "--output",
+        "x.png",
+    ]
+    done = subprocess.run(command, cwd=trained.folder, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "no.jpg" in done.stderr

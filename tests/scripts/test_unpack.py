@@ -1,0 +1,113 @@
+"""Archives of strangers: what leaves the folder, is no plain file or too large is refused, and nothing stays behind."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from util.download import unpack
+from util.errors import UserError
+
+
+def tar_with(name: str, kind: bytes, link: str = "") -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as bundle:
+        good, bad = tarfile.TarInfo("set/train/1.jpg"), tarfile.TarInfo(name)
+        good.size, bad.type, bad.linkname = 4, kind, link
+        bundle.addfile(good, io.BytesIO(b"good"))
+        bundle.addfile(bad)
+    return out.getvalue()
+
+
+def zip_with(name: str, mode: int = 0, body: bytes = b"evil") -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bundle:
+        info = zipfile.ZipInfo("x")
+        info.filename, info.external_attr, info.compress_type = (
+            name,
+            mode << 16,
+            zipfile.ZIP_DEFLATED,
+        )
+        bundle.writestr("set/train/1.jpg", b"good")
+        bundle.writestr(info, body)
+    return out.getvalue()
+
+
+HOSTILE: dict[str, Callable[[], bytes]] = {
+    "zip upwards": lambda: zip_with("set/../../evil.jpg"),
+    "zip absolute": lambda: zip_with("/tmp/evil.jpg"),
+    "zip backslash": lambda: zip_with("..\\evil.jpg"),
+    "zip link": lambda: zip_with("set/link", 0o120777),
+    "zip pipe": lambda: zip_with("set/pipe", 0o010666),
+    "zip name": lambda: zip_with(f"set/{'x' * 300}.jpg"),
+    "zip into": lambda: zip_with("set/train/1.jpg/x/2.jpg"),
+    "zip bomb": lambda: zip_with("set/bomb.jpg", body=bytes(2 << 20)),
+    "zip twice": lambda: zip_with("set/train/1.jpg"),
+    "tar upwards": lambda: tar_with("../evil.jpg", tarfile.REGTYPE),
+    "tar absolute": lambda: tar_with("/evil.jpg", tarfile.REGTYPE),
+    "tar link": lambda: tar_with("set/link", tarfile.SYMTYPE, "/etc/passwd"),
+    "tar hard link": lambda: tar_with("set/link", tarfile.LNKTYPE, "/etc/passwd"),
+    "tar device": lambda: tar_with("set/zero", tarfile.CHRTYPE),
+    "tar pipe": lambda: tar_with("set/pipe", tarfile.FIFOTYPE),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("case", list(HOSTILE))
+def test_a_hostile_archive_leaves_nothing(
+    tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpack, "SLACK", 1 << 20)
+    words = (
+        "damaged"
+        if case in ("zip name", "zip into")
+        else "link or a device"
+        if case.split()[1] in ("link", "hard", "device", "pipe")
+        else "larger"
+        if "bomb" in case
+        else "twice"
+        if "twice" in case
+        else "outside of its folder"
+    )
+    archive, home = tmp_path / "archive", tmp_path / "home"
+    home.mkdir()
+    archive.write_bytes(HOSTILE[case]())
+    with pytest.raises(UserError, match=words) as told:
+        unpack.unpack(archive, home / "new")
+    assert type(told.value) is UserError  # not a WriteError, after which the archive would be kept
+    assert list(home.iterdir()) == [] and sorted(p.name for p in tmp_path.iterdir()) == [
+        "archive",
+        "home",
+    ]
+
+
+def test_a_tar_is_unpacked_too_and_the_limit_is_exact(tmp_path: Path) -> None:
+    archive = tmp_path / "set.tar.gz"
+    archive.write_bytes(tar_with("set/val", tarfile.DIRTYPE))
+    unpack.unpack(archive, tmp_path / "out", limit=4)
+    assert (tmp_path / "out/set/train/1.jpg").read_bytes() == b"good" and (
+        tmp_path / "out/set/val"
+    ).is_dir()
+    with pytest.raises(UserError, match="larger than"):
+        unpack.unpack(archive, tmp_path / "again", limit=3)
+    assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the names of this system cannot hold a colon")
+def test_names_with_colons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Photos may be named after the time they were taken; Windows gets names that it can hold, none of them a drive."""
+    archive = tmp_path / "archive"
+    archive.write_bytes(zip_with("set/train/2010-09-07 12:01:26.jpg"))
+    unpack.unpack(archive, tmp_path / "here")
+    assert (tmp_path / "here/set/train/2010-09-07 12:01:26.jpg").is_file()
+    archive.write_bytes(zip_with("C:evil.jpg"))
+    with monkeypatch.context() as windows:
+        windows.setattr(unpack, "WINDOWS", True)
+        unpack.unpack(archive, tmp_path / "there")
+    assert (tmp_path / "there/C_evil.jpg").is_file()

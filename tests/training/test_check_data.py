@@ -1,0 +1,180 @@
+"""What ``scripts/check_data.py`` and ``train.py --dry_run`` say of sets that can be trained on, and of odd ones."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ONE_EPOCH, TINY, Programs, Result, picture, pictures
+from PIL import Image
+
+
+def check(run: Programs, data: Path, *more: object) -> Result:
+    return run.check("--dataroot", data, *TINY, *ONE_EPOCH, *more)
+
+
+def test_healthy(run: Programs, unaligned: Path) -> None:
+    before = run.files()
+    found = check(run, unaligned, "--n_epochs_decay", "3", "--save_epoch_freq", "2").ok()
+    assert run.files() == before and found.err == ""
+    lines = found.out.splitlines()
+    assert lines[:4] == [
+        "trainA: 4 images, all 40x40",
+        "trainB: 5 images, all 40x40",
+        "testA: 2 images, all 40x40",
+        "testB: 3 images, all 40x40",
+    ]
+    assert "Learning rate: epochs 1-1 at 0.0002, then falling to 5e-05 in epoch 4" in lines
+    assert "  epoch 1: 0.0002, epoch 2: 0.00015, epoch 3: 0.0001, epoch 4: 5e-05" in lines
+    assert "Steps: 5 per epoch of 5 images, 20 in all" in lines
+    assert lines[-1] == "Nothing would stop the training" and not re.search(
+        "problem|note", found.out
+    )
+    more = (*TINY, *ONE_EPOCH, "--n_epochs_decay", "3", "--save_epoch_freq", "2")
+    dry = run.train("--dry_run", "--dataroot", unaligned, *more).ok()
+    free = re.compile(r"[\d.]+ \wB are free")  # which other programs change
+    assert free.sub("", dry.out) == free.sub("", found.out) and free.search(dry.out)
+    assert run.files() == before
+
+
+def test_estimates(run: Programs, unaligned: Path) -> None:
+    """Within a few percent of the bytes on disk; memory is more than the weights, gradients and Adam's two moments."""
+    more = (
+        "--n_epochs_decay",
+        "3",
+        "--save_epoch_freq",
+        "2",
+        "--pool_size",
+        "4",
+        "--ngf",
+        "8",
+        "--ndf",
+        "8",
+    )
+    found = check(run, unaligned, *more).ok()
+    total, state, memory = (
+        float(number)
+        for number in re.findall(
+            r"Disk: about ([\d.]+) MB for 3 sets .* state of ([\d.]+) MB.*\nMemory: about ([\d.]+) MB",
+            found.out,
+        )[0]
+    )
+    run.train("--dataroot", unaligned, "--name", "x", *TINY, *ONE_EPOCH, *more).ok()
+    files = {p.name: p.stat().st_size / 1e6 for p in (run.runs / "x").glob("*.pth")}
+    assert state == pytest.approx(files["state.pth"], rel=0.1)
+    assert total == pytest.approx(sum(files.values()), rel=0.1)
+    weights = sum(size for name, size in files.items() if name.startswith("latest"))
+    assert 3 * weights < memory < 20 * weights
+
+
+def test_unbalanced_and_duplicated(run: Programs, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    pictures(data / "trainA", [f"{i}.png" for i in range(2)], 1)
+    pictures(data / "trainB", [f"{i}.png" for i in range(6)], 2)
+    pictures(data / "testA", ["0.png"], 3)
+    Image.open(data / "trainA" / "1.png").save(
+        data / "testA" / "other_name.tif"
+    )  # the same pixels in other bytes
+    shutil.copy(data / "trainB" / "3.png", data / "trainB" / "copy.png")
+    found = check(run, data).ok()
+    notes = [line for line in found.out.splitlines() if line.startswith("note: ")]
+    assert notes == [
+        "note: 1 image more than once, equal in every pixel, in testA and trainA: trainA/1.png = testA/other_name.tif",
+        "note: 1 image more than once, equal in every pixel, in trainB: trainB/3.png = trainB/copy.png",
+        "note: trainB has 7 images, trainA 2: an epoch shows each image of trainA about 4 times",
+    ]
+
+
+def test_modes(run: Programs, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    pictures(data / "trainB", ["b.png"])
+    modes = {
+        "l.png": "L",
+        "rgba.png": "RGBA",
+        "la.png": "LA",
+        "cmyk.jpg": "CMYK",
+        "p.png": "P",
+        "bit.png": "1",
+    }
+    for name, mode in modes.items():
+        picture(data / "trainA" / name, mode=mode)
+    picture(data / "trainA" / "deep.png", mode="L")
+    Image.open(data / "trainA" / "deep.png").convert("I;16").save(data / "trainA" / "deep.png")
+    found = check(run, data).ok()
+    for kind, name in {
+        "grayscale": "l",
+        "alpha": "rgba",
+        "gray with alpha": "la",
+        "palette": "p",
+        "black and white": "bit",
+        "CMYK": "cmyk",
+        "16 bits per channel": "deep",
+    }.items():
+        assert re.search(
+            rf"note: 1 image, {kind}, converted by training: trainA/{name}\.", found.out
+        ), kind
+    run.train("--dataroot", data, "--name", "x", *TINY, *ONE_EPOCH).ok()
+
+
+def test_too_small(run: Programs, unaligned: Path, aligned: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(unaligned, tmp_path / "copy"))
+    picture(data / "trainB" / "small.png", size=(90, 20))
+    found = check(run, data, "--preprocess", "crop")
+    assert (
+        found.status,
+        "problem: trainB: 1 image of 6 too small for --crop_size 32: trainB/small.png (90x20)"
+        in found.out,
+    ) == (1, True)
+    assert (
+        "widths 40 to 90 (median 40), heights 20 to 40 (median 40), 2 sizes, most often 40x40 (5)"
+        in found.out
+    )
+    assert check(run, data, "--preprocess", "none", "--batch_size", "2").status == 1
+    check(run, data, "--preprocess", "none").ok()
+    check(run, data).ok()
+    found = check(run, data, "--load_size", "16", "--crop_size", "8")
+    assert (
+        found.status == 1
+        and "problem: images of 8x8 are too small for this discriminator" in found.out
+    )
+    pairs = ("--model", "pix2pix", "--netG", "resnet_6blocks", "--preprocess", "crop")
+    check(run, aligned, *pairs).ok()  # halves of 40x40
+    assert check(run, aligned, *pairs, "--crop_size", "41").status == 1
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        "--model pix2pix --netG unet_128",
+        "--model colorization --netG resnet_6blocks",
+        "--model template",
+        "--model template --dataset_mode template",
+    ],
+)
+def test_other_layouts(run: Programs, aligned: Path, args: str) -> None:
+    found = check(run, aligned, *args.split()).ok()
+    first = (
+        ".: 5 images"
+        if args.endswith("_mode template")
+        else "train: 3 images, all 80x40\ntest: 2 images, all 80x40"
+    )
+    assert (
+        found.out.startswith(first) and "Disk: about" in found.out and "Memory: about" in found.out
+    )
+
+
+def test_missing_folder(run: Programs, tmp_path: Path) -> None:
+    pictures(tmp_path / "data" / "trainA", ["a.png"])
+    check(run, tmp_path / "data").refused(1, "has no folder trainB")
+
+
+def test_as_a_program() -> None:
+    script = Path(__file__).parents[2] / "scripts" / "check_data.py"
+    done = subprocess.run(
+        [sys.executable, script, "--help"], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "") and "--crop_size" in done.stdout

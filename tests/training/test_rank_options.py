@@ -1,0 +1,224 @@
+"""What each of several processes takes: images, devices, norms; and what they are refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import CPU, ONE_EPOCH, ROOT, TINY, Programs
+from displays import free_port
+
+from data.pipeline.sampler import Order
+from models import networks
+from models.training.run_state import _generators, _restore_generators
+from options.parser import choose_device
+from options.train_options import TrainOptions
+from util import distributed
+from util.errors import UsageError
+from util.process import Leaving
+from util.seeds import as_before
+
+BY_RANK = {
+    "RANK": 0,
+    "LOCAL_RANK": 0,
+    "WORLD_SIZE": 2,
+    "LOCAL_WORLD_SIZE": 2,
+    "TORCHELASTIC_RUN_ID": "x",
+    "MASTER_ADDR": "127.0.0.1",
+}
+
+
+@pytest.mark.parametrize(
+    ("size", "batch", "count", "start"),
+    [(7, 1, 2, 0), (8, 2, 2, 0), (5, 2, 4, 0), (1, 1, 3, 0), (11, 3, 3, 2), (6, 1, 2, 6)],
+)
+def test_every_image_once(
+    size: int, batch: int, count: int, start: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All ranks make the same number of steps, in the order of one process with the large batch."""
+
+    def parts(rank: int, world: int, batch: int) -> list[list[tuple]]:
+        monkeypatch.setattr("util.distributed.rank", lambda: rank)
+        monkeypatch.setattr("util.distributed.world", lambda: world)
+        order = Order(size, 1, True, batch)
+        order.epoch, order.start = 3, start
+        keys = iter(order)
+        return [[next(keys) for _ in range(n)] for n in order.sizes()]
+
+    whole, of_ranks = (
+        parts(0, 1, batch * count),
+        [parts(rank, count, batch) for rank in range(count)],
+    )
+    assert {len(part) for part in of_ranks} == {len(whole)}
+    assert [sum(together, []) for together in zip(*of_ranks, strict=True)] == whole
+    assert len({key for step in whole for key in step}) == size - start
+
+
+@pytest.fixture
+def as_rank(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """As the first or second of two."""
+
+    def be(rank: int) -> None:
+        for key, value in (BY_RANK | {"RANK": rank, "LOCAL_RANK": rank}).items():
+            monkeypatch.setenv(key, str(value))
+
+    return be
+
+
+def test_devices_of_ranks(as_rank: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    with pytest.raises(UsageError, match=r"torchrun --nproc_per_node 2 train.py --gpu_ids 2,3"):
+        choose_device("2,3")
+    as_rank(1)
+    assert [choose_device(each) for each in ("auto", "2,3", "-1")] == [
+        ([1], "cuda:1"),
+        ([3], "cuda:3"),
+        ([], "cpu"),
+    ]
+    with pytest.raises(UsageError, match=r"torchrun --nproc_per_node 1 "):
+        choose_device("0")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UsageError, match="1 CUDA GPUs are visible"):
+        choose_device("auto")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device("auto") == ([], "cpu")  # gloo knows no MPS
+
+
+def test_the_gpu_without_a_number(
+    run: Programs, unaligned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a model of a user's own calls "cuda" is the GPU of --gpu_ids, also without torchrun."""
+    chosen: list[int] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    opt = TrainOptions().parse(["--dataroot", str(unaligned), "--gpu_ids", "2"], record=False)
+    assert (chosen, opt.device) == ([2], "cuda:2")
+
+
+@pytest.mark.parametrize("kind", ["cuda", "mps"])
+def test_the_gpus_generator(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is saved, and left as it was by what looks at a training; that of another kind of device is not taken."""
+
+    class Module:
+        state = torch.tensor([1])
+
+        def get_rng_state(self) -> torch.Tensor:
+            return self.state
+
+        def set_rng_state(self, state: torch.Tensor) -> None:
+            self.state = state
+
+    own, gpu, other = Module(), torch.device(kind, 0), torch.device("xpu", 0)
+    monkeypatch.setattr(torch, "get_device_module", lambda device: own)
+    with as_before([], gpu):
+        own.state = torch.tensor([2])
+    assert own.state.item() == 1
+    saved, on_cpu = _generators(gpu), _generators(torch.device("cpu"))
+    for state, device, expected in ((saved, gpu, 1), (saved, other, 3), (on_cpu, gpu, 3)):
+        own.state = torch.tensor([3])
+        _restore_generators(state, device)
+        assert own.state.item() == expected
+
+
+def test_a_signal_while_one_rank_works_alone(as_rank: Callable) -> None:
+    """torchrun hands on what the terminal has sent already, and a validation takes its time: the second must not kill."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    as_rank(0)
+    try:
+        leaving = Leaving()
+        with distributed.alone():
+            leaving._note(signal.SIGINT, None)
+        assert [signal.getsignal(number) for number in before] == [signal.SIG_IGN] * 2
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_what_ranks_cannot_do(
+    run: Programs, unaligned: Path, as_rank: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_rank(0)
+    result = run.train("--dataroot", unaligned, *CPU, "--norm", "sync_batch")
+    assert result.status == 2 and "--norm sync_batch" in result.err and result.err.count("\n") == 1
+    monkeypatch.setattr("options.train_options.choose_device", lambda ids: ([0], "cuda:0"))
+    result = run.train("--dataroot", unaligned, "--norm", "sync_batch", "--compile")
+    assert (
+        result.status == 2
+        and "--compile takes whole networks" in result.err
+        and result.err.count("\n") == 1
+    )
+    monkeypatch.undo()
+    as_rank(0)
+    result = run.test("--dataroot", unaligned, *CPU)
+    assert result.status == 2 and "not with torchrun" in result.err
+
+
+def test_torchs_numbers_count_under_torchrun_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")  # as clusters tell the number of machines
+    monkeypatch.setenv("RANK", "1")
+    assert (distributed.rank(), distributed.world(), distributed.is_main()) == (0, 1, True)
+
+
+def test_norms_of_ranks(run: Programs, unaligned: Path) -> None:
+    """sync_batch alone is batch norm, with the same names of weights; a run may change from one to the other."""
+    x = torch.rand(2, 3, 32, 32)
+    for synchronised, plain in (("sync_batch", "batch"), ("sync_instance", "instance")):
+        results = []
+        for norm in (synchronised, plain):
+            torch.manual_seed(0)
+            net = networks.define_G(3, 3, 2, "resnet_6blocks", norm)
+            results.append((net(x), net.state_dict(), networks.apart(net)))
+        (a, weights, apart), (b, wanted, wanted_apart) = results
+        assert torch.equal(a, b) and apart == wanted_apart == (plain == "instance")
+        assert (
+            all(torch.equal(value, weights[key]) for key, value in wanted.items())
+            and weights.keys() == wanted.keys()
+        )
+    run.train(
+        "--dataroot", unaligned, "--name", "norm", *TINY, *ONE_EPOCH, "--norm", "batch", "--no_html"
+    ).ok()
+    result = run.train(
+        "--continue_train", "--name", "norm", "--norm", "sync_batch", "--n_epochs", "2"
+    ).ok()
+    assert "--norm batch -> sync_batch" in result.out
+    assert json.loads((run.runs / "norm" / "train_opt.json").read_text())["norm"] == "sync_batch"
+    run.test("--dataroot", unaligned, "--name", "norm", *CPU).ok()
+
+
+def test_nothing_of_a_group_is_left() -> None:
+    """Where a thread of gloo outlived it, one of some ten trainings was aborted at its end, after everything was done."""
+    program = """if True:
+        import os
+        from pathlib import Path
+        from util import distributed
+        distributed.start("cpu")
+        import torch.distributed.nn  # as parts of PyTorch do later
+        distributed.combine(1)
+        distributed.stop()
+        print([name for file in Path("/proc/self/task").glob("*/comm") if "gloo" in (name := file.read_text())])"""
+    port = free_port()
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={
+                **os.environ,
+                **{key: str(value) for key, value in BY_RANK.items()},
+                "RANK": str(rank),
+                "MASTER_PORT": str(port),
+            },
+        )
+        for rank in (0, 1)
+    ]
+    assert [rank.communicate(timeout=60)[0] for rank in ranks] == ["[]\n"] * 2

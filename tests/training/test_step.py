@@ -1,0 +1,161 @@
+"""A step of training costs what it must, and what it saves changes no gradient."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from steps import SMALL, Ops, batch, build, options, repeatable  # noqa: F401
+
+from models import create_model
+from models.cycle_gan_model import CycleGANModel
+from models.training.gradients import NonFinite
+from models.training.step import Step
+
+
+@pytest.fixture(scope="module")
+def default() -> Step:
+    """The default architecture, though thinner, after a first step."""
+    opt = options("--ngf", "8", "--ndf", "8")
+    step = Step(opt, create_model(opt))
+    step(batch(dtype=torch.float32))
+    return step
+
+
+@pytest.mark.parametrize(("size", "passes"), [(32, 4), (136, 6)])
+def test_operations_of_the_default_step(default: Step, size: int, passes: int) -> None:
+    """The official code dispatches 4,622. On a CPU images above 128x128 do not share passes of generators."""
+    images = batch(size=size, dtype=torch.float32)
+    with Ops() as ops:
+        default(images)
+    assert len(ops.names) <= 2300
+    assert (
+        sum("convolution.default" in name for name in ops.names) == passes * 24 + 4 * 5
+    )  # of generators, discriminators
+    assert ops.names.count("aten._fused_adam_.default") == 2
+
+
+def test_a_step_does_not_wait(default: Step) -> None:
+    """Nothing is read off a tensor until the losses are asked for."""
+    default.at_once = False  # as on a GPU
+    with Ops(("_local_scalar_dense", "nonzero", "_to_copy")):
+        default(batch(dtype=torch.float32))
+        default(batch(dtype=torch.float32))
+    assert len(default.guard.found) == 4
+    default.check()
+    assert not default.guard.found
+    assert all(type(value) is float for value in default.model.get_current_losses().values())
+
+
+class Plain(CycleGANModel):
+    """Computes all images first, then all losses, and each network sees its images one after the other."""
+
+    def backward_G(self) -> None:
+        super().backward_G()
+
+    def backward_D_basic(self, netD, real, fake):
+        netD.apart = False
+        return super().backward_D_basic(netD, real, fake)
+
+
+@pytest.mark.parametrize("other", [None, 48])
+@pytest.mark.parametrize("identity", ["0.5", "0"])
+@pytest.mark.parametrize("norm", ["instance", "none", "batch"])
+def test_parts_equal_the_whole(norm: str, identity: str, other: int | None) -> None:
+    """Gradients, weights, running statistics and what is shown, with B of A's size and of another."""
+    model = build(*SMALL, "--norm", norm, "--lambda_identity", identity)
+    plain = copy.deepcopy(model)
+    plain.__class__ = Plain
+    for _ in range(2):
+        data = batch(other=other)
+        for each in (model, plain):
+            torch.manual_seed(1)
+            each.set_input(data)
+            each.optimize_parameters()
+    passes = [
+        model.overrides(CycleGANModel, "forward", "backward_G"),
+        plain.overrides(CycleGANModel, "forward", "backward_G"),
+    ]
+    assert passes == [False, True]
+    for name, net in model.get_networks().items():
+        wanted = plain.get_networks()[name]
+        for (key, p), q in zip(net.named_parameters(), wanted.parameters(), strict=True):
+            assert torch.allclose(p.grad, q.grad, rtol=1e-6, atol=1e-10), (name, key)
+        for (key, value), other_value in zip(
+            net.state_dict().items(), wanted.state_dict().values(), strict=True
+        ):
+            assert torch.allclose(value, other_value, rtol=1e-5, atol=1e-6), (name, key)
+    assert model.get_current_losses() == pytest.approx(plain.get_current_losses(), rel=1e-6)
+    assert float(model.loss_G.detach()) == pytest.approx(float(plain.loss_G.detach()), rel=1e-6)
+    shown = model.get_current_visuals()
+    assert ("idt_A" in shown) == (identity != "0")
+    for label, image in plain.get_current_visuals().items():
+        assert torch.allclose(shown[label], image, atol=1e-6), label
+
+
+@pytest.mark.parametrize(
+    "hook", ["forward", "backward_G", "backward_D_A", "backward_D_B", "backward_D_basic"]
+)
+def test_official_hooks_are_called(hook: str) -> None:
+    """Of subclasses, and of functions put on the model itself."""
+    model = build(*SMALL)
+    called, official = [], getattr(model, hook)
+    setattr(model, hook, lambda *args: called.append(hook) or official(*args))
+    model.set_input(batch())
+    model.optimize_parameters()
+    assert called == [hook] * (2 if hook == "backward_D_basic" else 1)
+    assert all(value > 0 for value in model.get_current_losses().values())
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_bad_gradients_reach_no_weight(fused: bool) -> None:
+    """Adam in one operation is told by a tensor, any other optimizer in time."""
+    opt = options(*SMALL)
+    model = create_model(opt)
+    if not fused:
+        model.optimizers[0] = model.optimizer_G = torch.optim.RMSprop(
+            model.optimizer_G.param_groups[0]["params"], lr=0.01
+        )
+    step = Step(opt, model)
+    step(batch(dtype=torch.float32))
+    weights = {name: copy.deepcopy(net.state_dict()) for name, net in model.get_networks().items()}
+    moments = copy.deepcopy([optimizer.state_dict()["state"] for optimizer in model.optimizers])
+    bad = batch(dtype=torch.float32)
+    bad["A"][0, 0, 5, 5] = torch.nan
+    with pytest.raises(NonFinite, match=r"a\.png"):
+        step(bad)
+    for name, net in model.get_networks().items():
+        assert all(
+            torch.equal(value, weights[name][key]) for key, value in net.state_dict().items()
+        )
+    for optimizer, before in zip(model.optimizers, moments, strict=True):
+        for key, values in optimizer.state_dict()["state"].items():
+            assert all(torch.equal(value, before[key][name]) for name, value in values.items())
+    step(batch(dtype=torch.float32))
+    assert not torch.equal(
+        model.netG_A.state_dict()["model.1.weight"], weights["G_A"]["model.1.weight"]
+    )
+
+
+def gradients(*args: str) -> list[torch.Tensor]:
+    """Of both generators after a step at learning rate 0, from the same weights and images."""
+    torch.manual_seed(1)
+    model = build(*SMALL, *args, "--lr", "0", "--lambda_identity", "0")
+    model.set_input(batch())
+    model.optimize_parameters()
+    return [p.grad.clone() for net in (model.netG_A, model.netG_B) for p in net.parameters()]
+
+
+def test_lambda_GAN() -> None:
+    """1 changes no bit; 0 leaves the cycle alone; the gradient is linear in it."""
+    assert all(
+        torch.equal(a, b) for a, b in zip(gradients(), gradients("--lambda_GAN", "1"), strict=True)
+    )
+    alone, cycle = gradients("--lambda_A", "0", "--lambda_B", "0"), gradients("--lambda_GAN", "0")
+    both = gradients("--lambda_GAN", "0.5")
+    assert any(g.abs().max() > 1e-6 for g in alone) and any(g.abs().max() > 1e-6 for g in cycle)
+    for a, c, b in zip(alone, cycle, both, strict=True):
+        torch.testing.assert_close(0.5 * a + c, b)
+    none = gradients("--lambda_GAN", "0", "--lambda_A", "0", "--lambda_B", "0")
+    assert all(not g.any() for g in none)

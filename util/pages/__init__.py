@@ -1,0 +1,1 @@
+"""HTML pages: what writes them, and their styles and scripts."""

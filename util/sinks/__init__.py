@@ -1,0 +1,1 @@
+"""Where a training shows and logs what it does."""

@@ -1,0 +1,52 @@
+"""TensorBoard (``--use_tensorboard``): ``tensorboard --logdir checkpoints/NAME/tensorboard``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from util.errors import UserError
+from util.sinks.base import losses_of
+
+
+class TensorBoardSink:
+    """Everything over the images seen; losses under ``loss/``."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises UserError: the package is missing."""
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise UserError(
+                "--use_tensorboard needs the package tensorboard: pip install tensorboard"
+            ) from None
+        self.make, self.folder = SummaryWriter, folder
+        self.writer: Any = None
+        self.memory: dict = {}
+        self.total = 0
+
+    def _writer(self) -> Any:
+        """Opened at the first report, from which on TensorBoard drops what a run that was cut off had logged beyond it."""
+        if self.writer is None:
+            self.writer = self.make(str(self.folder), purge_step=self.total or None)
+        return self.writer
+
+    def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
+        self.total = total
+        losses = losses_of(values)
+        for name, value in values.items():
+            self._writer().add_scalar(f"loss/{name}" if name in losses else name, value, total)
+        self._writer().flush()
+
+    def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
+        for label, image in images.items():
+            self._writer().add_image(label, image, self.total, dataformats="HWC")
+
+    def text(self, epoch: int, message: str) -> None:
+        self._writer().add_text("notes", message, self.total)
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()

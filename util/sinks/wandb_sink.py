@@ -1,0 +1,55 @@
+"""Weights & Biases (``--use_wandb``); without a network too, with ``WANDB_MODE=offline``."""
+
+from __future__ import annotations
+
+import uuid
+from argparse import Namespace
+from typing import Any
+
+import numpy as np
+
+from util.errors import UserError
+
+
+class WandbSink:
+    def __init__(self, opt: Namespace) -> None:
+        """Raises UserError: the package is missing."""
+        try:
+            import wandb
+        except ImportError:
+            raise UserError("--use_wandb needs the package wandb: pip install wandb") from None
+        self.wandb: Any = wandb
+        self.opt, self.run = opt, wandb.run
+        self.memory: dict = {
+            "id": uuid.uuid4().hex[:12]
+        }  # a resumed training goes on in the same run
+
+    def _log(self, epoch: float, entry: dict[str, Any]) -> None:
+        if self.run is None:  # not sooner, for a resume may change the id
+            self.run = self.wandb.init(
+                project=self.opt.wandb_project_name,
+                name=self.opt.name,
+                config=vars(self.opt),
+                id=self.memory["id"],
+                resume="allow",
+            )
+        self.run.log({**entry, "epoch": epoch})
+
+    def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
+        self._log(epoch - 1 + share, {**values, "images": total})
+
+    def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
+        self._log(
+            epoch,
+            {
+                label: self.wandb.Image(image, caption=f"epoch {epoch}")
+                for label, image in images.items()
+            },
+        )
+
+    def text(self, epoch: int, message: str) -> None:
+        self._log(epoch, {"note": message})
+
+    def close(self) -> None:
+        if self.run is not None:
+            self.run.finish()
