@@ -38,7 +38,7 @@ class Training:
         from models.training.panel import Panel
         from models.training.run_state import RunState, recover
         from models.training.validation import Validation
-        from util.process import Leaving, Lock
+        from util.process import Lock, SignalHandler
         from util.seeds import seed_everything
         from util.visualizer import Visualizer
 
@@ -47,14 +47,14 @@ class Training:
         if distributed.is_main():
             recover(self.folder)
         distributed.start(opt.device)
-        opt.seed = distributed.same(opt.seed)  # which may have been drawn
-        self.leaving = Leaving()
+        opt.seed = distributed.broadcast_object(opt.seed)  # which may have been drawn
+        self.leaving = SignalHandler()
         seed_everything(opt.seed, deterministic=opt.deterministic)
         self.dataset = create_dataset(opt)
         self.dataset.device = opt.device
         self.model = create_model(opt)
         self.model.setup(opt)
-        with distributed.alone():
+        with distributed.single_rank():
             self.validation = Validation(opt, self.model, self.dataset)
         if distributed.rank():  # the networks are alike, what they draw from now on is not
             seed_everything(opt.seed + distributed.rank())
@@ -68,7 +68,11 @@ class Training:
     def begin(self) -> None:
         """Say what will be done, and save a first state."""
         opt = self.opt
-        ranks = f" in each of {distributed.world()} processes" if distributed.world() > 1 else ""
+        ranks = (
+            f" in each of {distributed.world_size()} processes"
+            if distributed.world_size() > 1
+            else ""
+        )
         say(
             f"Training {opt.name} ({opt.model}) on {self.dataset.dataset}: {self.size} images per epoch, "
             f"batches of {opt.batch_size}, on {opt.device}{ranks}, seed {opt.seed}"
@@ -121,7 +125,7 @@ class Training:
         from data.pipeline.loader import Unreadable
 
         at, model, start = self.at, self.model, time.time()
-        model.epoch, model.metric = at.epoch - 1, distributed.same(model.metric)
+        model.epoch, model.metric = at.epoch - 1, distributed.broadcast_object(model.metric)
         model.update_learning_rate()
         self.visualizer.reset()
         self.dataset.epoch = at.epoch
@@ -147,7 +151,7 @@ class Training:
             f"End of epoch {at.epoch} / {self.last}, {duration(time.time() - start)}; "
             f"learning rate {', '.join(dict.fromkeys(rates))}"
         )
-        with distributed.alone():
+        with distributed.single_rank():
             self.panel.show(model, at.epoch)
         if at.epoch % self.opt.save_epoch_freq == 0:
             names.append(at.epoch)
@@ -161,18 +165,18 @@ class Training:
         names: list[int | str] = []
         for data in dataset:
             start = time.time()
-            self.step(data, dataset.share)
-            at.seen += dataset.passed
-            at.total += dataset.passed
+            self.step(data, dataset.batch_weight)
+            at.seen += dataset.last_batch_images
+            at.total += dataset.last_batch_images
             self.watchdog.step()
             self.state.background.check()  # whether the last save was written
-            if at.crosses(self.opt.print_freq, dataset.passed):
+            if at.crosses(self.opt.print_freq, dataset.last_batch_images):
                 self.step.check()  # printing waits for the device anyway
-            self.progress.update(dataset.passed, f"epoch {at.epoch}/{self.last}")
+            self.progress.update(dataset.last_batch_images, f"epoch {at.epoch}/{self.last}")
             if distributed.is_main():
-                with distributed.alone():
+                with distributed.single_rank():
                     self.visualizer.report(at, self.model, dataset, start, start - idle_since)
-            due = at.crosses(self.opt.save_latest_freq, dataset.passed)
+            due = at.crosses(self.opt.save_latest_freq, dataset.last_batch_images)
             names = [f"iter_{at.total}" if self.opt.save_by_iter else "latest"] if due else []
             if names and at.seen < self.size:
                 self.state.save(*names)
@@ -203,8 +207,8 @@ def command(opt: Namespace) -> str:
     )
     program = (
         "python"
-        if distributed.world() == 1
-        else f"torchrun --nproc_per_node {distributed.local_world()}"
+        if distributed.world_size() == 1
+        else f"torchrun --nproc_per_node {distributed.local_world_size()}"
     )
     return f"{program} train.py --continue_train --name {shlex.quote(opt.name)}{where}"
 

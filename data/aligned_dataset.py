@@ -14,7 +14,7 @@ class AlignedDataset(BaseDataset):
     def __init__(self, opt: Namespace) -> None:
         super().__init__(opt)
         self.AB_paths = find_images(opt, opt.phase)
-        check_sizes(opt, self.AB_paths, across=2)
+        check_sizes(opt, self.AB_paths, n_side_by_side=2)
         self.nc_A, self.nc_B = (
             (opt.input_nc, opt.output_nc)
             if opt.direction == "AtoB"
@@ -24,8 +24,8 @@ class AlignedDataset(BaseDataset):
     def pixels(self, index: int) -> dict:
         """{"A": uint8 (C, H, W), "B": (C, H, W), "A_paths": str, "B_paths": str}; both paths name the pair's file."""
         path = self.AB_paths[index]
-        both = self.fitted(path, self.nc_A, self.nc_B)
-        A, B = self.placed(both, get_params(self.opt, (both.shape[1], both.shape[0]))).split(
+        both = self.load_resized(path, self.nc_A, self.nc_B)
+        A, B = self.crop_and_flip(both, get_params(self.opt, (both.shape[1], both.shape[0]))).split(
             [self.nc_A, self.nc_B]
         )
         return {"A": A, "B": B, "A_paths": path, "B_paths": path}

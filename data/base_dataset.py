@@ -1,4 +1,4 @@
-"""What every dataset shares: its options, and how images are fitted and turned into tensors."""
+"""What every dataset shares: its options, and how images are load_resized and turned into tensors."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ class BaseDataset(Dataset, ABC):
 
     def image(self, path: str, channels: int, transform: Callable) -> Any:
         """``transform`` of the image; as bytes, which are faster, if it is just what ``get_transform(opt)`` gave."""
-        if isinstance(transform, Steps) and transform.are_those_for(self.opt, channels == 1):
-            return self.placed(self.fitted(path, channels))
+        if isinstance(transform, Compose) and transform.are_those_for(self.opt, channels == 1):
+            return self.crop_and_flip(self.load_resized(path, channels))
         return transform(self.read(path, channels))
 
-    def fitted(self, path: str, *channels: int) -> np.ndarray:
+    def load_resized(self, path: str, *channels: int) -> np.ndarray:
         """The image (or the images side by side in the file), resized as ``--preprocess`` says; cached if asked for.
 
         Args:
@@ -88,18 +88,20 @@ class BaseDataset(Dataset, ABC):
         """
 
         def make() -> np.ndarray:
-            opt, across = self.opt, len(channels)
+            opt, n_side_by_side = self.opt, len(channels)
             draft = (
-                (opt.load_size * across, opt.load_size if "resize" in opt.preprocess else 1)
+                (opt.load_size * n_side_by_side, opt.load_size if "resize" in opt.preprocess else 1)
                 if getattr(opt, "jpeg_draft", False) and opt.preprocess not in ("crop", "none")
                 else None
             )
-            most = channels[0] if across == 1 else 4 if {2, 4} & {*channels} else 3
-            image = read_image(path, most, exif=not opt.no_exif, draft=draft, across=across)
-            width = image.width // across
+            most = channels[0] if n_side_by_side == 1 else 4 if {2, 4} & {*channels} else 3
+            image = read_image(
+                path, most, exif=not opt.no_exif, draft=draft, n_side_by_side=n_side_by_side
+            )
+            width = image.width // n_side_by_side
             parts = (
                 [image]
-                if across == 1
+                if n_side_by_side == 1
                 else [
                     as_mode(image.crop((i * width, 0, (i + 1) * width, image.height)), nc)
                     for i, nc in enumerate(channels)
@@ -108,11 +110,11 @@ class BaseDataset(Dataset, ABC):
             arrays = [
                 _array(fit(part, opt, nc == 1)) for part, nc in zip(parts, channels, strict=True)
             ]
-            return arrays[0] if across == 1 else np.concatenate(arrays, axis=2)
+            return arrays[0] if n_side_by_side == 1 else np.concatenate(arrays, axis=2)
 
         return self.cache.get(path, channels, make) if self.cache else make()
 
-    def placed(self, image: np.ndarray, params: dict | None = None) -> torch.Tensor:
+    def crop_and_flip(self, image: np.ndarray, params: dict | None = None) -> torch.Tensor:
         """Crop and flip uint8 (H, W, C) as :func:`get_transform` does, into a tensor (C, h, w)."""
         left, top, right, bottom = _box(self.opt, (image.shape[1], image.shape[0]), params)
         image = image[top:bottom, left:right]
@@ -131,11 +133,11 @@ def get_params(opt: Namespace, size: tuple[int, int]) -> dict:
     return {"crop_pos": corner, "flip": random.random() > 0.5}
 
 
-class Steps:
+class Compose:
     """Calls ``transforms`` one after the other."""
 
     def __init__(self, transforms: list[Callable], made_for: tuple | None = None) -> None:
-        """Args: made_for: options and grayscale, if these are the steps that ``placed(fitted(...))`` takes at once."""
+        """Args: made_for: options and grayscale, if these steps equal ``crop_and_flip(load_resized(...))``."""
         self.transforms = transforms
         self.made_for, self.as_made = made_for, list(transforms)
 
@@ -159,7 +161,7 @@ def get_transform(
     grayscale: bool = False,
     method=BICUBIC,
     convert: bool = True,
-) -> Steps:
+) -> Compose:
     """PIL image -> tensor (C, h, w) in [-1, 1] as ``--preprocess`` says; resize, crop, flip.
 
     Args:
@@ -175,7 +177,7 @@ def get_transform(
     if not opt.no_flip:
         steps.append(functools.partial(_flip, params=params))
     usual = params is None and method == BICUBIC and convert
-    return Steps([*steps, to_tensor] if convert else steps, (opt, grayscale) if usual else None)
+    return Compose([*steps, to_tensor] if convert else steps, (opt, grayscale) if usual else None)
 
 
 def fit(
@@ -280,7 +282,9 @@ def too_small(opt: Namespace, images: list[str]) -> str:
     )
 
 
-def check_sizes(opt: Namespace, paths: list[str], across: int = 1, at_most: int = 500) -> None:
+def check_sizes(
+    opt: Namespace, paths: list[str], n_side_by_side: int = 1, at_most: int = 500
+) -> None:
     """Look at image sizes (of up to ``at_most`` files, evenly spread) before a training that crops without resizing.
 
     ``across``: how many images stand side by side in a file.
@@ -295,7 +299,7 @@ def check_sizes(opt: Namespace, paths: list[str], across: int = 1, at_most: int 
         try:
             with Image.open(path) as image:
                 width, height = image.size[::-1] if lies(image) and not opt.no_exif else image.size
-                size = width // across, height
+                size = width // n_side_by_side, height
         except Exception:  # reported, with its cause, when it is read
             continue
         if min(_resized(opt, size)) < opt.crop_size:

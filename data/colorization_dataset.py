@@ -30,7 +30,7 @@ class ColorizationDataset(BaseDataset):
     def __getitem__(self, index: int) -> dict:
         """{"A": L (1, H, W) in [-1, 1], "B": ab (2, H, W), "A_paths": str, "B_paths": str}; both paths name the same file."""
         path = self.AB_paths[index]
-        A, B = rgb_to_lab(self.placed(self.fitted(path, 3)).float().div(255))
+        A, B = rgb_to_lab(self.crop_and_flip(self.load_resized(path, 3)).float().div(255))
         return {"A": A, "B": B, "A_paths": path, "B_paths": path}
 
     def __len__(self) -> int:

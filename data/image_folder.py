@@ -131,13 +131,13 @@ def read_image(
     channels: int = 3,
     exif: bool = True,
     draft: tuple[int, int] | None = None,
-    across: int = 1,
+    n_side_by_side: int = 1,
 ) -> Image.Image:
     """Decode one file; see :func:`as_mode`.
 
     Args:
         draft: (width, height) that suffices: larger JPEGs are decoded at 1/2, 1/4 or 1/8, which is fast, but not exact.
-        across: how many images stand side by side; the decoder must not mix them.
+        n_side_by_side: how many images stand side by side; the decoder must not mix them.
 
     Raises UserError: names the file and what is wrong with it.
     """
@@ -145,7 +145,7 @@ def read_image(
         raise UserError(f"cannot read the image {path}: it is not a file")
     try:
         with Image.open(path) as image:
-            if draft and (across == 1 or image.width % (8 * across) == 0):
+            if draft and (n_side_by_side == 1 or image.width % (8 * n_side_by_side) == 0):
                 image.draft(None, draft[::-1] if exif and lies(image) else draft)
             image.load()
             return as_mode(image, channels, exif)

@@ -54,7 +54,7 @@ def find_model_using_name(model_name: str) -> type[BaseModel]:
     return find_class("model", model_name, BaseModel)
 
 
-def feed(model: BaseModel, batch: dict) -> None:
+def set_batch(model: BaseModel, batch: dict) -> None:
     """``model.set_input(batch)``. Raises UserError where the dataset does not give what the model takes."""
     try:
         model.set_input(batch)

@@ -39,7 +39,7 @@ class BaseModel(ABC):
         return parser
 
     @staticmethod
-    def weights_that_tell(opt: Namespace) -> Path | None:
+    def architecture_source(opt: Namespace) -> Path | None:
         """The file whose generator was built with exactly ``opt``'s netG, norm, ... so that test.py can read them off it."""
         return None
 

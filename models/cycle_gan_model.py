@@ -52,7 +52,7 @@ class CycleGANModel(BaseModel):
         return parser
 
     @staticmethod
-    def weights_that_tell(opt: Namespace) -> Path:
+    def architecture_source(opt: Namespace) -> Path:
         return checkpoint.weights_path(opt, "G_A")
 
     def __init__(self, opt: Namespace) -> None:
@@ -121,7 +121,7 @@ class CycleGANModel(BaseModel):
         if opt.lambda_identity == 0 or opt.input_nc == opt.output_nc:
             return opt.lambda_identity
         channels = f"--input_nc {opt.input_nc} and --output_nc {opt.output_nc} differ"
-        if "lambda_identity" in opt.given:
+        if "lambda_identity" in opt.explicit_options:
             raise UserError(
                 f"--lambda_identity {opt.lambda_identity:g}: {channels}, so no image can stay as it is; give 0"
             )
@@ -184,17 +184,17 @@ class CycleGANModel(BaseModel):
         pair = (
             self.lambda_identity > 0
             and small
-            and networks.apart(self.netG_A)
-            and networks.apart(self.netG_B)
+            and networks.samples_independent(self.netG_A)
+            and networks.samples_independent(self.netG_B)
         )
         self.loss_G = 0.0
         self.fake_B, self.idt_A = (
-            networks.both(self.netG_A, x, y) if pair else (self.netG_A(x), None)
+            networks.forward_pair(self.netG_A, x, y) if pair else (self.netG_A(x), None)
         )  # G(x), G(y)
         self.rec_A = self.netG_B(self.fake_B)  # F(G(x))
         self._backward(self.objective_A())
         self.fake_A, self.idt_B = (
-            networks.both(self.netG_B, y, x) if pair else (self.netG_B(y), None)
+            networks.forward_pair(self.netG_B, y, x) if pair else (self.netG_B(y), None)
         )  # F(y), F(x)
         self.rec_B = self.netG_A(self.fake_A)  # G(F(y))
         self._backward(self.objective_B())
@@ -263,7 +263,7 @@ class CycleGANModel(BaseModel):
     ) -> torch.Tensor:
         """Gradients for a discriminator; its objective is halved (section 7.1)."""
         fake = fake.detach()
-        real_score, fake_score = networks.both(netD, real, fake)
+        real_score, fake_score = networks.forward_pair(netD, real, fake)
         loss = (self.criterionGAN(real_score, True) + self.criterionGAN(fake_score, False)) / 2
         if self.opt.gan_mode == "wgangp":
             loss = loss + networks.cal_gradient_penalty(netD, real, fake, self.device)[0] / 2

@@ -62,7 +62,9 @@ class SyncBatchNorm(nn.SyncBatchNorm):
     """Statistics of the images of all ranks; where one rank looks at something alone, of its own."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x) if distributed.world() > 1 else nn.BatchNorm2d.forward(self, x)  # type: ignore[arg-type]
+        return (
+            super().forward(x) if distributed.world_size() > 1 else nn.BatchNorm2d.forward(self, x)
+        )  # type: ignore[arg-type]
 
 
 class ReflectionPad(nn.ReflectionPad2d):
@@ -119,14 +121,16 @@ def reflect(x: torch.Tensor, multiple: int, least: int) -> torch.Tensor:
     return x
 
 
-def apart(net: nn.Module) -> bool:
+def samples_independent(net: nn.Module) -> bool:
     """Whether ``net`` treats each image of a batch as if it were alone; of networks from elsewhere that is not known."""
-    return getattr(net, "apart", False)
+    return getattr(net, "samples_independent", False)
 
 
-def both(net: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def forward_pair(
+    net: nn.Module, x: torch.Tensor, y: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """``net(x), net(y)``, in one pass where that comes to the same."""
-    if apart(net) and x.shape == y.shape:
+    if samples_independent(net) and x.shape == y.shape:
         a, b = net(torch.cat([x, y])).chunk(2)
         return a, b
     return net(x), net(y)

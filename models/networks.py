@@ -15,14 +15,21 @@ from torch.optim import Optimizer, lr_scheduler
 from torch.utils.checkpoint import checkpoint
 
 from models.adversarial_loss import GANLoss, cal_gradient_penalty
-from models.network_parts import InstanceNorm, ReflectionPad, SyncBatchNorm, apart, both, reflect
+from models.network_parts import (
+    InstanceNorm,
+    ReflectionPad,
+    SyncBatchNorm,
+    forward_pair,
+    reflect,
+    samples_independent,
+)
 from util import schedules
 from util.errors import UserError
 
 __all__ = [
     "GANLoss",
-    "apart",
-    "both",
+    "forward_pair",
+    "samples_independent",
     "cal_gradient_penalty",
     "define_D",
     "define_G",
@@ -101,7 +108,7 @@ def define_G(
     net = makers[netG](
         input_nc, output_nc, ngf=ngf, norm_layer=get_norm_layer(norm), use_dropout=use_dropout
     )
-    net.apart = "batch" not in norm
+    net.samples_independent = "batch" not in norm
     return init_net(net, init_type, init_gain, gpu_ids)
 
 
@@ -129,7 +136,7 @@ def define_D(
     if netD not in makers:
         raise ValueError(f"netD {netD}: should be one of {', '.join(makers)}")
     net = makers[netD]()
-    net.apart = "batch" not in norm
+    net.samples_independent = "batch" not in norm
     return init_net(net, init_type, init_gain, gpu_ids)
 
 
@@ -156,7 +163,7 @@ class Generator(nn.Module):
 
     multiple, least = 1, 1
     model: nn.Module
-    apart = False  # whether each image of a batch is treated as if it were alone
+    samples_independent = False  # whether each image of a batch is treated as if it were alone
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.run(reflect(x, self.multiple, self.least))[..., : x.shape[2], : x.shape[3]]
@@ -319,7 +326,7 @@ class UnetBlock(nn.Module):
 class NLayerDiscriminator(nn.Module):
     """PatchGAN C64-C128-C256-C512 (paper, section 7.2); the last two convolutions have stride 1: patches of 70x70."""
 
-    apart = False
+    samples_independent = False
 
     def __init__(
         self, input_nc: int, ndf: int = 64, n_layers: int = 3, norm_layer=nn.BatchNorm2d
@@ -358,7 +365,7 @@ class NLayerDiscriminator(nn.Module):
 class PixelDiscriminator(nn.Module):
     """Judges each pixel by itself (pix2pix)."""
 
-    apart = False
+    samples_independent = False
 
     def __init__(self, input_nc: int, ndf: int = 64, norm_layer=nn.BatchNorm2d) -> None:
         super().__init__()

@@ -30,7 +30,7 @@ class Pix2PixModel(BaseModel):
         return parser
 
     @staticmethod
-    def weights_that_tell(opt: Namespace) -> Path:
+    def architecture_source(opt: Namespace) -> Path:
         return checkpoint.weights_path(opt, "G")
 
     def __init__(self, opt: Namespace) -> None:
@@ -95,7 +95,7 @@ class Pix2PixModel(BaseModel):
     def backward_D(self) -> None:
         real = torch.cat([self.real_A, self.real_B], 1)
         fake = self.fake_pool.query(torch.cat([self.real_A, self.fake_B.detach()], 1))
-        fake_score, real_score = networks.both(self.netD, fake, real)
+        fake_score, real_score = networks.forward_pair(self.netD, fake, real)
         self.loss_D_fake = self.criterionGAN(fake_score, False)
         self.loss_D_real = self.criterionGAN(real_score, True)
         loss = (self.loss_D_fake + self.loss_D_real) / 2

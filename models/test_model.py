@@ -30,7 +30,7 @@ class TestModel(BaseModel):
         return parser
 
     @staticmethod
-    def weights_that_tell(opt: Namespace) -> Path:
+    def architecture_source(opt: Namespace) -> Path:
         plain = checkpoint.weights_path(opt, "G" + opt.model_suffix)
         if plain.is_file() or opt.model_suffix:
             return plain
@@ -58,7 +58,7 @@ class TestModel(BaseModel):
         setattr(self, "netG" + opt.model_suffix, self.netG)
 
     def load_networks(self, epoch: int | str) -> None:
-        self.source = self.weights_that_tell(
+        self.source = self.architecture_source(
             Namespace(**vars(self.opt) | {"epoch": str(epoch), "load_iter": 0})
         )
         if not self.source.is_file() and self.source.parent.is_dir() and not self.opt.model_suffix:

@@ -44,11 +44,11 @@ PREPROCESS = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", 
 class BaseOptions:
     """Parses in stages: shared options, then the chosen model may add its own, then the chosen dataset.
 
-    Subclasses set ``isTrain``, add to ``lowest``, which says what numbers should be at least, and extend :meth:`initialize`.
+    Subclasses set ``isTrain``, add to ``minimums``, which says what numbers should be at least, and extend :meth:`initialize`.
     """
 
     isTrain = True
-    lowest = {
+    minimums = {
         "batch_size": 1,
         "num_threads": 0,
         "load_size": 1,
@@ -208,7 +208,9 @@ class BaseOptions:
         """The options of an existing run to start from, {} if there is none; may set the default of ``--model``."""
         return {}
 
-    def adopt(self, parser: Parser, given: dict[str, Any], model: type[BaseModel]) -> None:
+    def apply_run_defaults(
+        self, parser: Parser, given: dict[str, Any], model: type[BaseModel]
+    ) -> None:
         """Take over options of ``self.run`` as defaults, once all options are declared."""
 
     def gather_options(self, args: Sequence[str] | None = None) -> Namespace:
@@ -247,11 +249,11 @@ class BaseOptions:
         if wants_help:
             self._show_help()
         given = parser.given(args)
-        self.adopt(parser, given, model)
+        self.apply_run_defaults(parser, given, model)
         opt, unknown = parser.parse_known_args(args)
         if unknown:
             self._refuse(unknown[0])
-        opt.given = sorted(given)
+        opt.explicit_options = sorted(given)
         return opt
 
     def _show_help(self) -> NoReturn:
@@ -314,7 +316,7 @@ class BaseOptions:
             )
         if not Path(opt.dataroot).is_dir():
             raise UsageError(f"--dataroot {opt.dataroot}: there is no such folder")
-        for name, least in self.lowest.items():
+        for name, least in self.minimums.items():
             if getattr(opt, name) < least:
                 raise UsageError(f"--{name} {getattr(opt, name)}: should be at least {least}")
         if Path(opt.name).name in ("", ".."):
@@ -337,7 +339,11 @@ class BaseOptions:
         """Write all options to ``{phase}_opt.txt`` (for people) and, in training, ``train_opt.json`` (for test.py)."""
         if not is_main():
             return
-        values = {name: str(value) for name, value in sorted(vars(opt).items()) if name != "given"}
+        values = {
+            name: str(value)
+            for name, value in sorted(vars(opt).items())
+            if name != "explicit_options"
+        }
         changed = {
             name: self.parser.get_default(name)
             for name in values

@@ -41,7 +41,11 @@ class Parser(ArgumentParser):
 
 def dump(opt: Namespace) -> str:
     """The options as JSON; what JSON has no word for, such as a path, as text."""
-    return json.dumps(vars(opt), indent=1, sort_keys=True, default=str)
+    values = vars(opt) | {
+        "given": opt.explicit_options
+    }  # the key that files have had from the start
+    del values["explicit_options"]
+    return json.dumps(values, indent=1, sort_keys=True, default=str)
 
 
 def absolute(name: str) -> str:
@@ -64,14 +68,16 @@ def choose_device(gpu_ids: str) -> tuple[list[int], str]:
     """
     import torch
 
-    ranks, local = distributed.local_world(), distributed.local_rank()
+    ranks, local = distributed.local_world_size(), distributed.local_rank()
     if gpu_ids == "auto":
         if torch.cuda.is_available():
             gpu_ids = ",".join(map(str, range(ranks)))
         else:
             return (
                 [],
-                "mps" if torch.backends.mps.is_available() and distributed.world() == 1 else "cpu",
+                "mps"
+                if torch.backends.mps.is_available() and distributed.world_size() == 1
+                else "cpu",
             )
     try:
         ids = [i for i in (int(part) for part in gpu_ids.split(",")) if i >= 0]

@@ -47,7 +47,7 @@ class TestOptions(BaseOptions):
     """Explicit flags win; then come the run's own options, then what the weights tell, then the official defaults."""
 
     isTrain = False
-    lowest = BaseOptions.lowest | {"num_test": 1}
+    minimums = BaseOptions.minimums | {"num_test": 1}
     __test__ = False  # not a pytest class
 
     def initialize(self, parser: ArgumentParser) -> ArgumentParser:
@@ -100,7 +100,9 @@ class TestOptions(BaseOptions):
             parser.set_defaults(model=run["model"])
         return run
 
-    def adopt(self, parser: Parser, given: dict[str, Any], model: type[BaseModel]) -> None:
+    def apply_run_defaults(
+        self, parser: Parser, given: dict[str, Any], model: type[BaseModel]
+    ) -> None:
         chosen = {k: getattr(parser.preview(given), k) for k in ("model", "dataset_mode")}
         self._check_model(chosen["model"], given)
         known: dict[str, Any] = {
@@ -108,7 +110,7 @@ class TestOptions(BaseOptions):
         }
         parser.set_defaults(**{k: v for k, v in self.run.items() if k in known})
         parser.set_defaults(**chosen)
-        weights = model.weights_that_tell(parser.preview(given))
+        weights = model.architecture_source(parser.preview(given))
         if weights and weights.is_file():
             if not self.run and weights.stem.endswith(
                 ("_G_A", "_G_B")
@@ -138,7 +140,7 @@ class TestOptions(BaseOptions):
 
     def check(self, opt: Namespace) -> None:
         super().check(opt)
-        if distributed.world() > 1:
+        if distributed.world_size() > 1:
             raise UsageError("test.py runs in one process: start it with python, not with torchrun")
         if not 0 < opt.aspect_ratio < math.inf:
             raise UsageError(f"--aspect_ratio {opt.aspect_ratio}: should be above 0")

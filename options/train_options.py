@@ -29,6 +29,7 @@ NOT_RESUMED = {
     "suffix",
     "verbose",
     "isTrain",
+    "explicit_options",
     "given",
     "dry_run",
     "accept_new_data",
@@ -62,7 +63,7 @@ class TrainOptions(BaseOptions):
     """Defaults are the paper's recipe at 256x256 (section 7.1)."""
 
     isTrain = True
-    lowest = BaseOptions.lowest | {
+    minimums = BaseOptions.minimums | {
         "display_freq": 1,
         "update_html_freq": 1,
         "print_freq": 1,
@@ -318,7 +319,9 @@ class TrainOptions(BaseOptions):
             parser.set_defaults(model=run["model"])
         return run
 
-    def adopt(self, parser: Parser, given: dict[str, Any], model: type[BaseModel]) -> None:
+    def apply_run_defaults(
+        self, parser: Parser, given: dict[str, Any], model: type[BaseModel]
+    ) -> None:
         known = {action.dest for action in parser._actions} - NOT_RESUMED
         parser.set_defaults(**{k: v for k, v in self.run.items() if k in known})
 
@@ -352,14 +355,14 @@ class TrainOptions(BaseOptions):
             )
         if (
             opt.norm == "sync_batch"
-            and distributed.world() > 1
+            and distributed.world_size() > 1
             and not choose_device(opt.gpu_ids)[0]
         ):
             raise UsageError(
                 "--norm sync_batch: PyTorch synchronises the batch norm of several processes on CUDA GPUs only; on "
                 "CPUs take instance, or batch (each process for itself)"
             )
-        if opt.norm == "sync_batch" and distributed.world() > 1 and opt.compile:
+        if opt.norm == "sync_batch" and distributed.world_size() > 1 and opt.compile:
             raise UsageError(
                 "--compile takes whole networks, in the midst of which the --norm sync_batch of several processes "
                 "exchanges numbers: leave one out"
@@ -375,7 +378,7 @@ class TrainOptions(BaseOptions):
         """Say which options a continued run changes; refuse those that its state does not fit."""
         warm = [
             name
-            for name in opt.given
+            for name in opt.explicit_options
             if name.startswith("init_") and name not in ("init_type", "init_gain")
         ]
         if opt.continue_train and warm:
@@ -385,7 +388,7 @@ class TrainOptions(BaseOptions):
         run = self.run if checkpoint.resumable(opt) else {}
         changed = {
             k: run[k]
-            for k in opt.given
+            for k in opt.explicit_options
             if k in run and k not in NOT_RESUMED and run[k] != getattr(opt, k)
         }
         misfits = [

@@ -21,7 +21,7 @@ def warn(message: str) -> None:
 
 
 def _who() -> str:
-    return f" (rank {distributed.rank()})" if distributed.world() > 1 else ""
+    return f" (rank {distributed.rank()})" if distributed.world_size() > 1 else ""
 
 
 def run_main(main: Callable[[], None]) -> None:

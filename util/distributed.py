@@ -29,12 +29,12 @@ def local_rank() -> int:
     return _told("LOCAL_RANK", 0)
 
 
-def local_world() -> int:
+def local_world_size() -> int:
     """How many processes of this training run on this machine."""
     return _told("LOCAL_WORLD_SIZE", 1)
 
 
-def world() -> int:
+def world_size() -> int:
     """How many ranks act together."""
     return 1 if _alone else _told("WORLD_SIZE", 1)
 
@@ -45,7 +45,7 @@ def is_main() -> bool:
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
+def single_rank() -> Iterator[None]:
     """Inside, this rank does something without the others, who know nothing of it."""
     global _alone
     before, _alone = _alone, True
@@ -70,7 +70,7 @@ def _explained() -> Iterator[None]:
 
 def start(device: str) -> None:
     """Meet the other ranks."""
-    if world() == 1:
+    if world_size() == 1:
         return
     import torch
     import torch.distributed.nn  # its functions keep the group that there is when they are imported, see stop
@@ -85,16 +85,16 @@ def stop() -> None:
 
     Nothing may keep the group: gloo's threads would live on, and abort a program that ends while one lets go of a tensor.
     """
-    if world() > 1:
+    if world_size() > 1:
         import torch
 
-        combine(0)
+        all_reduce(0)
         torch.distributed.destroy_process_group()
 
 
-def combine(*values: float, op: str = "SUM") -> list[float]:
+def all_reduce(*values: float, op: str = "SUM") -> list[float]:
     """Each value's sum (or MAX, ...) over the ranks. Their programs wait for each other, not for their GPUs."""
-    if world() == 1:
+    if world_size() == 1:
         return list(values)
     import torch
 
@@ -104,9 +104,9 @@ def combine(*values: float, op: str = "SUM") -> list[float]:
     return result.tolist()
 
 
-def same(value: Any) -> Any:
+def broadcast_object(value: Any) -> Any:
     """The value that rank 0 has."""
-    if world() == 1:
+    if world_size() == 1:
         return value
     import torch
 
@@ -118,20 +118,20 @@ def same(value: Any) -> Any:
 
 def gather(value: Any) -> list:
     """The values of all ranks on rank 0, [] on the others. Tensors are to be on the CPU."""
-    if world() == 1:
+    if world_size() == 1:
         return [value]
     import torch
 
-    values = [None] * world() if is_main() else None
+    values = [None] * world_size() if is_main() else None
     with _explained():
         torch.distributed.gather_object(value, values)
     return values or []
 
 
-def spread(tensors: Iterable[torch.Tensor]) -> None:
+def broadcast_(tensors: Iterable[torch.Tensor]) -> None:
     """Make them equal to those of rank 0, in place."""
     import torch
 
-    for tensor in tensors if world() > 1 else ():
+    for tensor in tensors if world_size() > 1 else ():
         with _explained():
             torch.distributed.broadcast(tensor.detach(), 0)

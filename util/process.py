@@ -65,14 +65,19 @@ class Lock:
         self.file.close()
 
 
-class Leaving:
+class SignalHandler:
     """Notes the first Ctrl-C or SIGTERM, so that the step can be finished and saved; a second one ends at once.
 
     ``signal``: the one to leave by, 0 if none: as of the last :meth:`poll`, so that all ranks leave after the same step.
     """
 
     def __init__(self) -> None:
-        self.signal, self.noted, self.process, self.ranks = 0, 0, os.getpid(), distributed.world()
+        self.signal, self.noted, self.process, self.ranks = (
+            0,
+            0,
+            os.getpid(),
+            distributed.world_size(),
+        )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._note)
 
@@ -93,7 +98,7 @@ class Leaving:
 
     def poll(self) -> int:
         """Look whether any rank has noted a signal. To be called by all of them."""
-        self.signal = int(*distributed.combine(self.noted, op="MAX"))
+        self.signal = int(*distributed.all_reduce(self.noted, op="MAX"))
         return self.signal
 
     def leave(self) -> None:

@@ -28,7 +28,7 @@ def seed_everything(seed: int, gpu: bool = True, deterministic: bool = False) ->
 
 
 @contextlib.contextmanager
-def own_generators() -> Iterator[None]:
+def preserve_rng() -> Iterator[None]:
     """What is drawn or seeded inside leaves the generators of the caller as they were."""
     before = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
@@ -57,7 +57,7 @@ def as_before(modules: Iterable[torch.nn.Module], device: torch.device) -> Itera
     buffers = [(buffer, buffer.clone()) for module in modules for buffer in module.buffers()]
     own = device_generator(device)
     state = own.get_rng_state() if own else None
-    with own_generators(), uncompiled():
+    with preserve_rng(), uncompiled():
         try:
             yield
         finally:

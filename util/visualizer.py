@@ -147,13 +147,13 @@ class Visualizer:
 
         ``at``: the ``Position`` after it; ``start``: when it began; ``waited``: seconds for its data.
         """
-        passed, ends = dataset.passed, at.seen >= len(dataset)
+        passed, ends = dataset.last_batch_images, at.seen >= len(dataset)
         if at.crosses(self.opt.print_freq, passed) or (ends and not at.printed):
             at.printed = True
             losses = model.get_current_losses()  # waits for a GPU, so the time is taken after it
             more = {
                 "lr": next((g["lr"] for o in model.optimizers for g in o.param_groups), 0.0),
-                "time": (time.time() - start) / dataset.per_step,
+                "time": (time.time() - start) / dataset.global_batch_size,
                 "data": waited,
             }
             values, warnings = self.health.check(model, losses, at.total)

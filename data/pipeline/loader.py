@@ -21,11 +21,11 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from data.base_dataset import BaseDataset, normalise
 from data.pipeline.collate import AHEAD, SKIPPED, Collate, Failure
-from data.pipeline.sampler import Order, number_of
+from data.pipeline.sampler import EpochSampler, number_of
 from util import distributed
 from util.console import warn
 from util.errors import UserError
-from util.seeds import own_generators, seed_everything
+from util.seeds import preserve_rng, seed_everything
 
 _live: weakref.WeakSet[Loader] = weakref.WeakSet()
 
@@ -44,8 +44,8 @@ class Loader:
         epoch: number of the epoch that the next pass gives, from 1.
         start: how many images the next pass leaves out, having been seen before; 0 afterwards.
         passed: how many images the last batch stands for, on all ranks: as officially, a short one counts as a full one.
-        per_step: how many images a full step takes on all ranks.
-        share: the part of the last step's images that this rank has; 1 where it is alone.
+        global_batch_size: how many images a full step takes on all ranks.
+        batch_weight: the part of the last step's images that this rank has; 1 where it is alone.
         device: where images are to be; the CPU, as officially, where a program does not set it to the model's.
         skipped: how many unreadable images have been left out so far (``--on_bad_image skip``).
     """
@@ -56,13 +56,13 @@ class Loader:
         warnings.filterwarnings(
             "ignore", "This DataLoader will create"
         )  # --num_threads is the user's choice
-        self.start = self.skipped = self.passed = 0
-        self.share = 1.0
+        self.start = self.skipped = self.last_batch_images = 0
+        self.batch_weight = 1.0
         self.skip = getattr(opt, "on_bad_image", "stop") == "skip"
         self.size = int(min(len(dataset), opt.max_dataset_size))
         batch = opt.batch_size * getattr(opt, "accumulate", 1)
-        self.per_step = batch * distributed.world()
-        self.order = Order(self.size, opt.seed, not opt.serial_batches, batch)
+        self.global_batch_size = batch * distributed.world_size()
+        self.order = EpochSampler(self.size, opt.seed, not opt.serial_batches, batch)
         self.collate = Collate(self.skip, share=_gives_bytes(dataset))
         self.batches = DataLoader(
             _Seeded(dataset, opt.seed, opt.dataset_mode),
@@ -89,7 +89,7 @@ class Loader:
         self.order.epoch, self.epoch = self.epoch, self.epoch + 1
         self.order.start, self.start = self.start, 0
         for group in self._groups():
-            self.passed = len(group) * self.per_step
+            self.last_batch_images = len(group) * self.global_batch_size
             useful = None
             for batch, own, images in group:
                 if isinstance(batch, Failure):
@@ -99,7 +99,7 @@ class Loader:
                     self.skipped += 1
                     warn(f"left out: {message}")
                 if images:
-                    useful, self.share = batch or self._any(), own / images
+                    useful, self.batch_weight = batch or self._any(), own / images
             if useful:
                 yield useful
             elif not self.order.start:
@@ -125,7 +125,7 @@ class Loader:
         for size in self.order.sizes():
             part = self._ready(next(parts)) if size else {SKIPPED: []}
             own = size - len(part.get(SKIPPED, ())) if isinstance(part, dict) else size
-            images, failed = map(int, distributed.combine(own, isinstance(part, Failure)))
+            images, failed = map(int, distributed.all_reduce(own, isinstance(part, Failure)))
             if failed and not isinstance(part, Failure):
                 part = Failure("another process cannot read an image, which its own error names")
             yield part, own, images
@@ -204,7 +204,7 @@ class _Seeded(Dataset):
 
     def __getitem__(self, key: tuple[int, int]) -> dict | Failure:
         # in the main process the model draws from the same generators
-        with own_generators() if get_worker_info() is None else contextlib.nullcontext():
+        with preserve_rng() if get_worker_info() is None else contextlib.nullcontext():
             seed_everything(number_of(self.seed, *key), gpu=False)
             try:
                 return (

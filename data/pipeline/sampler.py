@@ -16,7 +16,7 @@ def number_of(*key: int) -> int:
     return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "big")
 
 
-class Order(Sampler):
+class EpochSampler(Sampler):
     """Keys (epoch, index) in the order of one epoch; the epoch travels with each key, also into worker processes.
 
     Each rank takes its part of every ``batch`` * ranks images, so that all of them make the same number of steps.
@@ -25,7 +25,7 @@ class Order(Sampler):
     def __init__(self, size: int, seed: int, shuffle: bool, batch: int) -> None:
         self.size, self.seed, self.shuffle, self.batch = size, seed, shuffle, batch
         self.epoch, self.start = 1, 0
-        self.ranks = distributed.world()
+        self.ranks = distributed.world_size()
         self.rank = distributed.rank() if self.ranks > 1 else 0
 
     def __len__(self) -> int:

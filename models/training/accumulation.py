@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
-from models import feed
+from models import set_batch
 from models.base_model import BaseModel
-from models.training.gradients import weights_of
+from models.training.gradients import parameters_of
 from util.errors import UserError
 
 _thread = threading.local()  # .part: what it runs
@@ -48,7 +48,7 @@ class Part:
         _thread.part = self
         try:
             self._start()
-            feed(self.model, self.batch)
+            set_batch(self.model, self.batch)
             self.model.optimize_parameters()
         except BaseException as error:
             self.error = error
@@ -130,11 +130,11 @@ class Accumulation:
         reached = set()
         for part, share in zip(parts, shares, strict=True):
             reached.add(optimizer := part.go_on())
-            due = set(weights_of(optimizer)) if optimizer else set()
+            due = set(parameters_of(optimizer)) if optimizer else set()
             left = {
                 p: p.grad
                 for each in self.model.optimizers
-                for p in weights_of(each)
+                for p in parameters_of(each)
                 if p.grad is not None
             }
             part.gradients = {p: value for p, value in left.items() if p not in due}

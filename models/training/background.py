@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils._pytree import tree_map
 
-from models.training.gradients import weights_of
+from models.training.gradients import parameters_of
 from util.image_pool import ImagePool
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Lending:
         return histories + [
             tensor
             for optimizer in model.optimizers
-            for p in weights_of(optimizer)
+            for p in parameters_of(optimizer)
             for tensor in (p, *optimizer.state.get(p, {}).values())
             if isinstance(tensor, torch.Tensor)
         ]
@@ -104,7 +104,7 @@ class Lending:
             self.step = max(now - self.stepped, self.step / 2)
         self.stepped = now
         if self.optimizers.pop(id(optimizer), None) and busy:
-            for p in weights_of(optimizer):
+            for p in parameters_of(optimizer):
                 p.data = p.data.clone()
                 state = optimizer.state.get(p, {})
                 state.update(

@@ -15,7 +15,7 @@ class NonFinite(Exception):
     """A gradient is infinite or not a number. The message names the images."""
 
 
-class Guard:
+class NonFiniteGuard:
     """Keeps gradients that are not finite from the weights.
 
     Whether there are any is a tensor on the device, which a fused optimizer reads itself; this process looks at it in
@@ -33,7 +33,7 @@ class Guard:
 
     def watch(self, optimizer: torch.optim.Optimizer, images: list[str]) -> None:
         """To be called before ``optimizer.step()``, which then leaves the weights alone if a gradient is not finite."""
-        params = [p for p in weights_of(optimizer) if p.grad is not None]
+        params = [p for p in parameters_of(optimizer) if p.grad is not None]
         if not params:
             return
         device = params[0].device
@@ -64,13 +64,13 @@ class Guard:
             warn(f"a gradient is not finite at {', '.join(images)}: this step is left out")
 
 
-def weights_of(optimizer: torch.optim.Optimizer) -> list:
+def parameters_of(optimizer: torch.optim.Optimizer) -> list:
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def fuse(optimizer: torch.optim.Optimizer) -> None:
     """Let an Adam of PyTorch step all its weights in one operation, where it can and nothing else was asked for."""
-    params = weights_of(optimizer)
+    params = parameters_of(optimizer)
     able = type(optimizer) in (torch.optim.Adam, torch.optim.AdamW) and all(
         p.is_floating_point() and p.device.type in ("cpu", "cuda", "mps") for p in params
     )
@@ -97,7 +97,7 @@ class Mean:
     def __call__(self, params: list[torch.nn.Parameter], share: float) -> None:
         """A parameter that has no gradient on a rank counts as 0 there."""
         params = [p for p in params if p.requires_grad or p.grad is not None]
-        if distributed.world() == 1 or not params:
+        if distributed.world_size() == 1 or not params:
             return
 
         for dtype in dict.fromkeys(p.dtype for p in params):
@@ -143,9 +143,11 @@ class Sum:
         """Args: like: as many numbers as there are (1-D)."""
 
         self.turn, self.total = 0, torch.empty_like(like)
-        near = like.device.type == "cpu" and distributed.world() == distributed.local_world()
-        shared = _shared(2 * distributed.world() * like.numel(), like.dtype) if near else None
-        self.places = None if shared is None else shared.view(2, distributed.world(), -1)
+        near = (
+            like.device.type == "cpu" and distributed.world_size() == distributed.local_world_size()
+        )
+        shared = _shared(2 * distributed.world_size() * like.numel(), like.dtype) if near else None
+        self.places = None if shared is None else shared.view(2, distributed.world_size(), -1)
 
     @property
     def own(self) -> torch.Tensor:
@@ -157,7 +159,7 @@ class Sum:
             with distributed._explained():
                 torch.distributed.all_reduce(self.total)
             return
-        distributed.combine(
+        distributed.all_reduce(
             0
         )  # all are there. Who is early writes to the other places next, which all have read before they came here
         torch.add(*self.places[self.turn, :2], out=self.total)
@@ -172,10 +174,10 @@ def _shared(size: int, dtype: torch.dtype) -> torch.Tensor | None:
     file = -1
     with contextlib.suppress(OSError, AttributeError):  # AttributeError: not on this system
         file = os.memfd_create("gradients") if distributed.is_main() else -1
-    path, found = distributed.same(f"/proc/{os.getpid()}/fd/{file}"), None
+    path, found = distributed.broadcast_object(f"/proc/{os.getpid()}/fd/{file}"), None
     with contextlib.suppress(RuntimeError):
         found = torch.from_file(path, shared=True, size=size, dtype=dtype)
-    (known,) = distributed.combine(found is not None, op="MIN")
+    (known,) = distributed.all_reduce(found is not None, op="MIN")
     if file >= 0:
         os.close(file)
     return found if known else None

@@ -14,12 +14,12 @@ from torch.utils.data import default_collate
 
 from data import find_dataset_using_name
 from data.base_dataset import BaseDataset
-from models import feed
+from models import set_batch
 from models.base_model import BaseModel
 from util.console import warn
 from util.errors import UserError
 from util.images import tensor2im
-from util.seeds import as_before, own_generators, seed_everything
+from util.seeds import as_before, preserve_rng, seed_everything
 from util.sinks.base import Sink
 from util.sinks.training_page import TrainingPage
 
@@ -36,7 +36,7 @@ class Panel:
         self.items: list[dict] = []
         if not page or not (opt.panel or opt.panel_size):
             return
-        with own_generators():
+        with preserve_rng():
             try:
                 self.items = self._load()
             except Exception as error:  # custom datasets may raise anything
@@ -150,7 +150,7 @@ def translated(model: BaseModel, item: dict, seed: int) -> dict[str, np.ndarray]
     """The images, uint8 (H, W, C), that ``model.test()`` makes of an item. To be called inside of :func:`untouched`."""
     before = model.get_current_visuals()
     seed_everything(seed)
-    feed(model, item)
+    set_batch(model, item)
     model.test()
     return {
         label: tensor2im(image)

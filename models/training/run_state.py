@@ -64,7 +64,7 @@ class RunState:
         self.opt, self.model, self.dataset, self.visualizer = opt, model, dataset, visualizer
         self.folder = Path(opt.checkpoints_dir) / opt.name
         self.data = dataset.contents()
-        if differ := _differences(distributed.same(self.data), self.data):
+        if differ := _differences(distributed.broadcast_object(self.data), self.data):
             raise UserError(
                 f"--dataroot {opt.dataroot} holds other files here than for rank 0 ({differ})"
             )
@@ -132,7 +132,7 @@ class RunState:
 
     def _of_all_ranks(self, model: dict) -> list[dict]:
         """What ranks 1, 2, ... have of their own: image histories, generators; [] on any but rank 0."""
-        if distributed.world() == 1:
+        if distributed.world_size() == 1:
             return []
         return distributed.gather(
             {}
@@ -212,9 +212,9 @@ class RunState:
                 f"--dataroot {self.opt.dataroot} does not hold the files that this run was trained on ({changed}); "
                 "put them back, or go on with what is there now, in a new order: --accept_new_data"
             )
-        if len(ranks) != distributed.world():
+        if len(ranks) != distributed.world_size():
             say(
-                f"This run was saved by {len(ranks)} processes and goes on in {distributed.world()}, so not exactly: image "
+                f"This run was saved by {len(ranks)} processes and goes on in {distributed.world_size()}, so not exactly: image "
                 "histories of those that are gone are dropped, new ones start without, and a step takes other images together"
             )
         if changed:

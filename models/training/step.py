@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import nn
 
-from models import feed
+from models import set_batch
 from models.base_model import BaseModel, is_stock
 from models.networks import ResnetGenerator
 from models.training.accumulation import Accumulation
-from models.training.gradients import Guard, Mean, fuse, weights_of
+from models.training.gradients import Mean, NonFiniteGuard, fuse, parameters_of
 from models.training.memory import keep_memory, out_of_memory, step_without_compiler
 from util import distributed
 from util.console import say
@@ -31,7 +31,7 @@ class Step:
     def __init__(self, opt: Namespace, model: BaseModel) -> None:
         """Make the networks and optimizers of ``model`` what the options say; to be called after resuming."""
         self.opt, self.model = opt, model
-        self.guard = Guard(opt.on_nonfinite == "skip", OVERFLOWS if model.scaler else 0)
+        self.guard = NonFiniteGuard(opt.on_nonfinite == "skip", OVERFLOWS if model.scaler else 0)
         self.at_once = model.device.type == "cpu"  # where there is nothing to wait for
         self.graphs, self.share, self.mean = 0, 1.0, Mean()
         self.before_change: Callable[[torch.optim.Optimizer], None] = lambda optimizer: (
@@ -43,15 +43,15 @@ class Step:
             if not opt.compile:
                 step_without_compiler(optimizer)
             optimizer.register_step_pre_hook(self._before)
-            distributed.spread(weights_of(optimizer))
-        distributed.spread(
+            distributed.broadcast_(parameters_of(optimizer))
+        distributed.broadcast_(
             value for net in model.get_networks().values() for value in net.state_dict().values()
         )
         self._settle()
         for net in model.get_networks().values():
             self._prepare(net)
         for optimizer in model.optimizers:
-            align(optimizer)
+            match_memory_format(optimizer)
         generators = {
             name: net.state_dict()
             for name, net in model.get_networks().items()
@@ -99,7 +99,7 @@ class Step:
             net.to(memory_format=torch.channels_last)
         if self.opt.amp != "none":  # networks alone, so that all losses get and are float32
             net.forward = functools.partial(
-                _narrow, net.forward, self.model.device.type, PRECISION[self.opt.amp]
+                autocast_forward, net.forward, self.model.device.type, PRECISION[self.opt.amp]
             )
         if self.opt.compile:
             net.compile(
@@ -122,7 +122,7 @@ class Step:
                 if self.accumulation:
                     self.accumulation.step(batch, self.opt.batch_size)
                 else:
-                    feed(self.model, batch)
+                    set_batch(self.model, batch)
                     self.model.optimize_parameters()
         except (RuntimeError, MemoryError) as error:
             raise out_of_memory(error, self.opt, self.model.device) or error from None
@@ -132,7 +132,7 @@ class Step:
         ):
             self.model.scaler.update()  # not in a step without one of an optimizer
         for name, average in self.model.ema.items():
-            blend(
+            update_ema(
                 average,
                 self.model.get_networks()[name.removesuffix("_ema")].state_dict(),
                 1 - self.opt.ema,
@@ -144,7 +144,7 @@ class Step:
 
     def _before(self, optimizer: torch.optim.Optimizer, *unused: object) -> None:
         """What happens to the gradients between the model's backward pass and the optimizer."""
-        self.mean(weights_of(optimizer), self.share)
+        self.mean(parameters_of(optimizer), self.share)
         if self.model.scaler:
             self.model.scaler._per_optimizer_states.pop(
                 id(optimizer), None
@@ -166,7 +166,7 @@ class Step:
         self.guard.check()
 
 
-def _narrow(forward, device: str, dtype: torch.dtype, *args, **kwargs):
+def autocast_forward(forward, device: str, dtype: torch.dtype, *args, **kwargs):
     with torch.autocast(device, dtype):
         result = forward(*args, **kwargs)
     return result.float() if isinstance(result, torch.Tensor) else result
@@ -192,7 +192,7 @@ def scaled(scaler: torch.amp.GradScaler | None) -> Iterator[None]:
         torch.autograd.backward = plain
 
 
-def align(optimizer: torch.optim.Optimizer) -> None:
+def match_memory_format(optimizer: torch.optim.Optimizer) -> None:
     """Give moments the memory layout of their weights, which a saved state need not have: a fused step pairs them by address."""
     for p, state in optimizer.state.items():
         for key, value in state.items():
@@ -207,7 +207,9 @@ def align(optimizer: torch.optim.Optimizer) -> None:
 
 
 @torch.no_grad()
-def blend(average: dict[str, torch.Tensor], weights: dict[str, torch.Tensor], share: float) -> None:
+def update_ema(
+    average: dict[str, torch.Tensor], weights: dict[str, torch.Tensor], share: float
+) -> None:
     """Move the averages by ``share`` of the way to the weights; counters are copied."""
     keys = [key for key, value in weights.items() if value.is_floating_point()]
     torch._foreach_lerp_([average[key] for key in keys], [weights[key] for key in keys], share)

@@ -82,11 +82,11 @@ class Validation:
         best, error = False, ""
         if distributed.is_main():
             try:
-                with distributed.alone():
+                with distributed.single_rank():
                     best = self._is_best(at, visualizer)
             except UserError as e:
                 error = str(e)
-        best, error = distributed.same((best, error))
+        best, error = distributed.broadcast_object((best, error))
         if error:
             raise Unreadable(error)
         return best

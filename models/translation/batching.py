@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-from models import feed
+from models import set_batch
 from models.base_model import BaseModel
 from util.seeds import seed_everything
 
@@ -60,7 +60,7 @@ def translate(
 
 
 def run(model: BaseModel, batch: dict, seed: int) -> None:
-    feed(model, batch)
+    set_batch(model, batch)
     seed_everything(
         seed
     )  # for each batch, so that an image's dropout does not depend on the images before it

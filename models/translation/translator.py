@@ -13,7 +13,7 @@ from data.image_folder import as_mode
 from models.test_model import TestModel
 from util.errors import UserError
 from util.images import tensor2im
-from util.seeds import own_generators, seed_everything
+from util.seeds import preserve_rng, seed_everything
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray, torch.Tensor)
 
@@ -69,7 +69,7 @@ class Translator:
         return array if isinstance(image, np.ndarray) else Image.fromarray(array)
 
     def _run(self, batch: torch.Tensor) -> torch.Tensor:
-        with own_generators():
+        with preserve_rng():
             seed_everything(self.opt.seed)
             self.model.set_input({"A": batch, "A_paths": []})
             self.model.test()

@@ -126,7 +126,7 @@ def testing(folder: Path, plain: bool) -> tuple[Once, dict[str, Any]]:
 
     import test
     from data import create_dataset
-    from models import create_model, feed
+    from models import create_model, set_batch
     from options.test_options import TestOptions
     from scripts.maintenance.benchmark_step import training
     from util.images import tensor2im
@@ -162,7 +162,7 @@ def testing(folder: Path, plain: bool) -> tuple[Once, dict[str, Any]]:
         target, count = folder / "plain", 0
         target.mkdir(exist_ok=True)
         for data in create_dataset(opt):
-            feed(model, data)
+            set_batch(model, data)
             model.test()
             for label, image in model.get_current_visuals().items():
                 Image.fromarray(tensor2im(image)).save(target / f"{count}_{label}.png")

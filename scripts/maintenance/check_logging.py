@@ -68,7 +68,7 @@ def main() -> None:
 class Endless:
     """In place of a loader: an epoch that does not end."""
 
-    passed = per_step = 1
+    last_batch_images = global_batch_size = 1
 
     def __len__(self) -> int:
         return 10**9
@@ -76,16 +76,16 @@ class Endless:
 
 def measure(opt: Namespace, sets: dict[str, dict], count: int) -> None:
     from data import create_dataset
-    from models import create_model, feed
+    from models import create_model, set_batch
     from models.training.run_state import Position
     from util.visualizer import Visualizer
 
     dataset = create_dataset(opt)
     model = create_model(opt)
     model.setup(opt)
-    feed(model, next(iter(dataset)))
+    set_batch(model, next(iter(dataset)))
     endless = Endless()
-    endless.passed = endless.per_step = opt.batch_size
+    endless.last_batch_images = endless.global_batch_size = opt.batch_size
     opts = {name: copy.copy(opt) for name in sets}
     shown, at = {}, {}
     times: dict[str, list[tuple[float, float]]] = {

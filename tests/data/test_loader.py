@@ -1,4 +1,4 @@
-"""Order and augmentation as a function of (seed, epoch, index) alone, and errors out of worker processes."""
+"""EpochSampler and augmentation as a function of (seed, epoch, index) alone, and errors out of worker processes."""
 
 import itertools
 import random

@@ -85,7 +85,11 @@ def test_inherited_options() -> None:
         "test",
         "latest",
     )
-    assert (opt.seed, opt.isTrain, opt.given) == (0, False, ["dataroot", "gpu_ids", "name"])
+    assert (opt.seed, opt.isTrain, opt.explicit_options) == (
+        0,
+        False,
+        ["dataroot", "gpu_ids", "name"],
+    )
 
 
 def test_given_flags_win() -> None:

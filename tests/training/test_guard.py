@@ -185,10 +185,10 @@ def test_exploding(run: Programs, data: Path) -> None:
 
 def test_large_gradients_are_finite(data: Path) -> None:
     """Their sum of squares is not."""
-    from models.training.gradients import Guard
+    from models.training.gradients import NonFiniteGuard
 
     weight = torch.nn.Parameter(torch.ones(3))
-    optimizer, guard = torch.optim.SGD([weight], lr=1e-30), Guard(False)
+    optimizer, guard = torch.optim.SGD([weight], lr=1e-30), NonFiniteGuard(False)
     (weight * 1e25).sum().backward()
     guard.watch(optimizer, [])
     optimizer.step()

@@ -15,14 +15,14 @@ import torch
 from conftest import CPU, ONE_EPOCH, ROOT, TINY, Programs
 from displays import free_port
 
-from data.pipeline.sampler import Order
+from data.pipeline.sampler import EpochSampler
 from models import networks
 from models.training.run_state import _generators, _restore_generators
 from options.parser import choose_device
 from options.train_options import TrainOptions
 from util import distributed
 from util.errors import UsageError
-from util.process import Leaving
+from util.process import SignalHandler
 from util.seeds import as_before
 
 BY_RANK = {
@@ -46,8 +46,8 @@ def test_every_image_once(
 
     def parts(rank: int, world: int, batch: int) -> list[list[tuple]]:
         monkeypatch.setattr("util.distributed.rank", lambda: rank)
-        monkeypatch.setattr("util.distributed.world", lambda: world)
-        order = Order(size, 1, True, batch)
+        monkeypatch.setattr("util.distributed.world_size", lambda: world)
+        order = EpochSampler(size, 1, True, batch)
         order.epoch, order.start = 3, start
         keys = iter(order)
         return [[next(keys) for _ in range(n)] for n in order.sizes()]
@@ -134,8 +134,8 @@ def test_a_signal_while_one_rank_works_alone(as_rank: Callable) -> None:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     as_rank(0)
     try:
-        leaving = Leaving()
-        with distributed.alone():
+        leaving = SignalHandler()
+        with distributed.single_rank():
             leaving._note(signal.SIGINT, None)
         assert [signal.getsignal(number) for number in before] == [signal.SIG_IGN] * 2
     finally:
@@ -165,7 +165,7 @@ def test_what_ranks_cannot_do(
 def test_torchs_numbers_count_under_torchrun_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "4")  # as clusters tell the number of machines
     monkeypatch.setenv("RANK", "1")
-    assert (distributed.rank(), distributed.world(), distributed.is_main()) == (0, 1, True)
+    assert (distributed.rank(), distributed.world_size(), distributed.is_main()) == (0, 1, True)
 
 
 def test_norms_of_ranks(run: Programs, unaligned: Path) -> None:
@@ -176,7 +176,7 @@ def test_norms_of_ranks(run: Programs, unaligned: Path) -> None:
         for norm in (synchronised, plain):
             torch.manual_seed(0)
             net = networks.define_G(3, 3, 2, "resnet_6blocks", norm)
-            results.append((net(x), net.state_dict(), networks.apart(net)))
+            results.append((net(x), net.state_dict(), networks.samples_independent(net)))
         (a, weights, apart), (b, wanted, wanted_apart) = results
         assert torch.equal(a, b) and apart == wanted_apart == (plain == "instance")
         assert (
@@ -202,7 +202,7 @@ def test_nothing_of_a_group_is_left() -> None:
         from util import distributed
         distributed.start("cpu")
         import torch.distributed.nn  # as parts of PyTorch do later
-        distributed.combine(1)
+        distributed.all_reduce(1)
         distributed.stop()
         print([name for file in Path("/proc/self/task").glob("*/comm") if "gloo" in (name := file.read_text())])"""
     port = free_port()

@@ -55,7 +55,7 @@ class Plain(CycleGANModel):
         super().backward_G()
 
     def backward_D_basic(self, netD, real, fake):
-        netD.apart = False
+        netD.samples_independent = False
         return super().backward_D_basic(netD, real, fake)
 
 
