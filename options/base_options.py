@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from options.parser import Parser, absolute, choose_device, dump, full_name
+from options.parser import Parser, absolute, choose_device, dump, full_name, option_values
 from util import plugins
 from util.checkpoint import write_atomically
 from util.console import say
@@ -239,16 +239,19 @@ class BaseOptions:
         ):  # fast: imports neither PyTorch nor any model
             parser.epilog = "Models and datasets add options of their own: see --model NAME --help"
             self._show_help()
+        default_model = parser.get_default("model")
         self.run = self.find_run(parser, given)
         name = parser.preview(given).model
         model = find_model_using_name(name)
         model.modify_commandline_options(parser, self.isTrain)
+        default_mode = parser.get_default("dataset_mode")
         if self.run.get("model") == absolute(name):
             parser.set_defaults(dataset_mode=self.run.get("dataset_mode"))
         dataset_options(parser.preview(parser.given(args)).dataset_mode)(parser, self.isTrain)
         if wants_help:
             self._show_help()
         given = parser.given(args)
+        self.defaults = parser.defaults() | {"model": default_model, "dataset_mode": default_mode}
         self.apply_run_defaults(parser, given, model)
         opt, unknown = parser.parse_known_args(args)
         if unknown:
@@ -280,9 +283,17 @@ class BaseOptions:
     def parse(self, args: Sequence[str] | None = None, record: bool = True) -> Namespace:
         """The options of this program, checked; with ``record`` also written to the run's folder as ``{phase}_opt.txt``.
 
-        Values that follow from others: ``isTrain``; ``given``, the names of the options that were given;
-        ``name`` with its suffix; ``gpu_ids`` as a list of numbers (empty on a CPU); ``device`` ("cuda:0", "mps", "cpu");
-        ``seed`` as drawn.
+        Derived values:
+            isTrain: True for train.py.
+            explicit_options: sorted names of the options on the command line.
+            changed: ``{name: default}`` of the options whose value differs from what it is without
+                any flag for this model and dataset; a continued run and test.py count what they
+                take from the run as changed. No file holds it, and an ``opt`` made by hand may lack
+                it: use ``getattr(opt, "changed", {})``.
+            name: with its suffix.
+            gpu_ids: list of numbers, empty on a CPU.
+            device: "cuda:0", "mps" or "cpu".
+            seed: drawn if none was given.
 
         Raises:
             UsageError: the command line makes no sense (status 2).
@@ -303,6 +314,11 @@ class BaseOptions:
         )
         if opt.seed is None:
             opt.seed = random.SystemRandom().randrange(2**31) if self.isTrain else 0
+        opt.changed = {
+            name: default
+            for name, default in self.defaults.items()
+            if str(getattr(opt, name, default)) != str(default)
+        }
         if record:
             self.print_options(opt)
         self.opt = opt
@@ -339,20 +355,11 @@ class BaseOptions:
         """Write all options to ``{phase}_opt.txt`` (for people) and, in training, ``train_opt.json`` (for test.py)."""
         if not is_main():
             return
-        values = {
-            name: str(value)
-            for name, value in sorted(vars(opt).items())
-            if name != "explicit_options"
-        }
-        changed = {
-            name: self.parser.get_default(name)
-            for name in values
-            if values[name] != str(self.parser.get_default(name))
-        }
+        values = {name: str(value) for name, value in sorted(option_values(opt).items())}
         values["gpu_ids"] = ",".join(map(str, opt.gpu_ids)) or "-1"
         lines = [
             f"{name:>25}: {value:<30}"
-            + (f"\t[default: {changed[name]}]" if name in changed else "")
+            + (f"\t[default: {opt.changed[name]}]" if name in opt.changed else "")
             for name, value in values.items()
         ]
         text = "\n".join(
@@ -368,8 +375,8 @@ class BaseOptions:
             else f"Run {opt.name}; changed options: "
             + ", ".join(
                 f"{name} {values[name]}"
-                for name in changed
-                if name not in ("isTrain", "device", "gpu_ids", "name")
+                for name in values
+                if name in opt.changed and name not in ("gpu_ids", "name")
             )
         )
         folder = Path(opt.checkpoints_dir) / opt.name

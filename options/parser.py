@@ -32,19 +32,25 @@ class Parser(ArgumentParser):
             for action, default, required in before:
                 action.default, action.required = default, required
 
+    def defaults(self) -> dict[str, Any]:
+        """The present default of every option."""
+        return {a.dest: self.get_default(a.dest) for a in self._actions if a.dest != "help"}
+
     def preview(self, given: dict[str, Any]) -> Namespace:
-        """The options as they stand so far: today's defaults under what was given."""
-        opt = Namespace(**{a.dest: self.get_default(a.dest) for a in self._actions} | given)
+        """The options as they stand so far: the present defaults, replaced by what was given."""
+        opt = Namespace(**self.defaults() | given)
         opt.name = full_name(opt)
         return opt
 
 
+def option_values(opt: Namespace) -> dict[str, Any]:
+    """The values of ``opt`` without its notes on the command line."""
+    return {k: v for k, v in vars(opt).items() if k not in ("explicit_options", "changed")}
+
+
 def dump(opt: Namespace) -> str:
     """The options as JSON; what JSON has no word for, such as a path, as text."""
-    values = vars(opt) | {
-        "given": opt.explicit_options
-    }  # the key that files have had from the start
-    del values["explicit_options"]
+    values = option_values(opt) | {"given": opt.explicit_options}  # "given": the key in old files
     return json.dumps(values, indent=1, sort_keys=True, default=str)
 
 

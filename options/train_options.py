@@ -30,6 +30,7 @@ NOT_RESUMED = {
     "verbose",
     "isTrain",
     "explicit_options",
+    "changed",
     "given",
     "dry_run",
     "accept_new_data",

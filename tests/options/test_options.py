@@ -401,3 +401,17 @@ def test_derived_values() -> None:
     assert first.seed != second.seed  # drawn, and recorded
     assert (first.gpu_ids, first.device, first.isTrain) == ([], "cpu", True)
     assert parse("test").seed == 0
+
+
+def test_changed_options() -> None:
+    """``opt.changed`` compares with the defaults of the model, also when options come from a run."""
+    first = parse("train", "--name", "x", "--model", "pix2pix", "--ngf", "8", "--norm", "batch")
+    expected = {"model": "cycle_gan", "ngf": 64, "name": "experiment_name"}
+    assert expected.items() <= first.changed.items()
+    assert not {"norm", "netG", "dataset_mode", "pool_size"} & first.changed.keys()
+    again = parse("train", "--name", "x", "--continue_train")
+    assert again.changed == first.changed | {"continue_train": False}
+    test = parse("test", "--name", "x")
+    assert (test.changed["ngf"], test.changed["model"]) == (64, "test")
+    for path in Path("checkpoints/x").iterdir():
+        assert "changed" not in path.read_text() and "explicit" not in path.read_text()

@@ -29,7 +29,11 @@ class WandbSink:
             self.run = self.wandb.init(
                 project=self.opt.wandb_project_name,
                 name=self.opt.name,
-                config=vars(self.opt),
+                config={
+                    k: v
+                    for k, v in vars(self.opt).items()
+                    if k not in ("explicit_options", "changed")
+                },
                 id=self.memory["id"],
                 resume="allow",
             )
