@@ -94,10 +94,7 @@ class Training:
         try:
             with Watchdog(self.folder, self.opt.stall_timeout) as self.watchdog:
                 self.step = Step(self.opt, self.model)
-                self.state.before_save, self.step.before_change = (
-                    self.step.check,
-                    self.state.before_change,
-                )
+                self.state.before_save = self.step.check
                 self.progress = Progress(
                     self.last * self.size, done=(self.at.epoch - 1) * self.size + self.at.seen
                 )

@@ -29,8 +29,6 @@ class BaseModel(ABC):
         optimizers: their learning rates follow ``--lr_policy``.
         image_paths: of the images in this batch; outputs are named after them.
         metric: lower is better; drives ``--lr_policy plateau`` in models that set it.
-        stock: ``optimizers`` alone change weights, which are thus written to disk while the next step is computed; and nobody
-            asks for gradients of generators' gradients. Not inherited: see :func:`is_stock`.
     """
 
     @staticmethod
@@ -292,8 +290,3 @@ class BaseModel(ABC):
             say(
                 f"Network {name}: {sum(p.numel() for p in net.parameters()) / 1e6:.3f} M parameters"
             )
-
-
-def is_stock(model: BaseModel) -> bool:
-    """Whether its class itself says so, for one that is made of it may do anything."""
-    return vars(type(model)).get("stock", False)

@@ -11,8 +11,6 @@ from util.image.lab import lab_to_rgb
 class ColorizationModel(Pix2PixModel):
     """A is L (one channel), B is ab (two channels), each scaled to about [-1, 1]; pages show RGB."""
 
-    stock = True
-
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool = True) -> ArgumentParser:
         Pix2PixModel.modify_commandline_options(parser, is_train)

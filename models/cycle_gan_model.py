@@ -23,8 +23,6 @@ class CycleGANModel(BaseModel):
     G_A: A -> B is the paper's G, G_B: B -> A its F. D_A judges images of domain B (the paper's D_Y), D_B those of A (D_X).
     """
 
-    stock = True
-
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool = True) -> ArgumentParser:
         parser.set_defaults(no_dropout=True)

@@ -16,8 +16,6 @@ from util.image_pool import ImagePool
 class Pix2PixModel(BaseModel):
     """G maps A to B; D judges pairs (A, B). The objective is a GAN loss plus lambda_L1 times the L1 distance to B."""
 
-    stock = True
-
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool = True) -> ArgumentParser:
         parser.set_defaults(norm="batch", netG="unet_256", dataset_mode="aligned")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from models.training.background import Background, Lending, snapshot
+from models.training.background import BackgroundWriter, snapshot
 from options.parser import dump
 from util import checkpoint, distributed
 from util.console import say
@@ -71,8 +71,7 @@ class RunState:
         self.at = Position(opt.epoch_count)
         self.before_save: Callable[[], None] = lambda: None  # which may refuse to go on
         self.since = time.monotonic()
-        self.background = Background()
-        self.lending = Lending()
+        self.background = BackgroundWriter()
 
     def begin(self) -> None:
         """Save a first state, so that there is something to go on from, and a full disk shows now.
@@ -89,7 +88,7 @@ class RunState:
         self.background.wait()
 
     def save(self, *names: int | str) -> None:
-        """Copy the state, but for what is lent; a thread writes it, then ``{name}_net_*.pth``, while the training goes on.
+        """Copy the state; a thread writes it, then ``{name}_net_*.pth``, while the training goes on.
 
         Raises UserError: the save before this one failed; ``background`` tells of this one.
         """
@@ -117,18 +116,10 @@ class RunState:
         own = (
             type(self.model).save_networks is not BaseModel.save_networks
         )  # of a custom model, which looks at its networks
-        state = (
-            state
-            if own
-            else snapshot(state, self.lending.begin(self.model, self.background.seconds))
-        )
+        state = state if own else snapshot(state)
         self.background.start(lambda: self._write(state, names, own))
         if own:
             self.background.wait()
-
-    def before_change(self, optimizer: torch.optim.Optimizer) -> None:
-        """To be called before ``optimizer`` steps."""
-        self.lending.end(optimizer, self.background.busy)
 
     def _of_all_ranks(self, model: dict) -> list[dict]:
         """What ranks 1, 2, ... have of their own: image histories, generators; [] on any but rank 0."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import nn
 
 from models import set_batch
-from models.base_model import BaseModel, is_stock
+from models.base_model import BaseModel
 from models.networks import ResnetGenerator
 from models.training.accumulation import Accumulation
 from models.training.gradients import Mean, NonFiniteGuard, fuse, parameters_of
@@ -34,9 +34,6 @@ class Step:
         self.guard = NonFiniteGuard(opt.on_nonfinite == "skip", OVERFLOWS if model.scaler else 0)
         self.at_once = model.device.type == "cpu"  # where there is nothing to wait for
         self.graphs, self.share, self.mean = 0, 1.0, Mean()
-        self.before_change: Callable[[torch.optim.Optimizer], None] = lambda optimizer: (
-            None
-        )  # to be told of each step of one
         self.accumulation = Accumulation(model) if opt.accumulate > 1 else None
         for optimizer in model.optimizers:
             fuse(optimizer)
@@ -85,7 +82,6 @@ class Step:
             )
         for net in generators:
             net.recompute = self.opt.checkpoint_activations
-            net.lean = is_stock(self.model)
         if self.at_once:
             keep_memory(16 << 20)
         torch.backends.cudnn.allow_tf32 = (
@@ -151,7 +147,6 @@ class Step:
             )  # a model may take several steps with it
             self.model.scaler.unscale_(optimizer)
         self.guard.watch(optimizer, self.model.get_batch_paths())
-        self.before_change(optimizer)
 
     def _count_graphs(self) -> None:
         graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]

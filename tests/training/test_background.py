@@ -1,43 +1,41 @@
-"""Saving beside the training: what is written is the moment of the save, and errors come out of the next step."""
+"""Checkpoints are written beside the training: they hold the moment of the save, and errors end the training."""
 
 import threading
 
 import pytest
 import torch
 from conftest import ONE_EPOCH, TINY
-from steps import SMALL, batch, options, repeatable  # noqa: F401
-from torch.utils._pytree import tree_leaves, tree_map
 
 from models.cycle_gan_model import CycleGANModel
 from models.training import run_state
-from models.training.background import Background, Lending, snapshot
-from models.training.step import Step
+from models.training.background import BackgroundWriter, snapshot
 from util import checkpoint
 from util.errors import UserError
 
 
-def test_jobs_run_in_order_and_errors_come_out_once() -> None:
-    background, go, seen = Background(), threading.Event(), []
-    background.check()
-    background.wait()
-    background.start(lambda: (go.wait(5), seen.append(1)))
-    assert seen == []  # the caller goes on
-    go.set()
-    background.start(lambda: seen.append(2))
-    background.wait()
-    assert seen == [1, 2]
+def test_jobs_run_in_order_and_errors_are_raised_once() -> None:
+    writer, release, finished = BackgroundWriter(), threading.Event(), []
+    writer.check()
+    writer.wait()
+    writer.start(lambda: (release.wait(5), finished.append(1)))
+    writer.check()
+    assert finished == []  # neither start nor check waits
+    release.set()
+    writer.start(lambda: finished.append(2))
+    writer.wait()
+    assert finished == [1, 2]
 
     def fail() -> None:
         raise UserError("full")
 
-    background.start(fail)
-    background.join()
+    writer.start(fail)
+    writer.join()
     with pytest.raises(UserError, match="full"):
-        background.check()
-    background.check()
+        writer.check()
+    writer.check()
 
 
-def test_a_snapshot_does_not_follow() -> None:
+def test_a_snapshot_does_not_change() -> None:
     weight, pool = torch.ones(3), [torch.zeros(2)]
     state = {
         "weights": {"w": weight},
@@ -56,46 +54,7 @@ def test_a_snapshot_does_not_follow() -> None:
     )
 
 
-class Own(CycleGANModel):
-    """May change its weights anywhere."""
-
-
-@pytest.mark.parametrize(("model", "lent"), [(CycleGANModel, True), (Own, False)])
-def test_what_is_lent_is_not_copied_before_it_changes(
-    model: type[CycleGANModel], lent: bool
-) -> None:
-    model = model(options(*SMALL, "--pool_size", "2"))
-    step, lending = Step(model.opt, model), Lending()
-    step(batch(dtype=torch.float32))
-    p = next(model.netG_A.parameters())
-    before = tree_map(
-        lambda v: v.clone() if isinstance(v, torch.Tensor) else v, model.training_state()
-    )
-    assert lending.begin(model, 0.1) == []  # nothing is known of its steps yet
-    lending.step = 0.3
-    assert lending.begin(model, 0.2) == []  # the job would take longer than the next step
-    state = snapshot(model.training_state(), lending.begin(model, 0.1))
-    key, moment = "model.1.weight", model.optimizer_G.state[p]["exp_avg"]
-    copies = (
-        state["networks"]["G_A"][key],
-        state["optimizers"][0]["state"][0]["exp_avg"],
-        state["pools"]["fake_B_pool"][0],
-    )
-    for copy, value in zip(copies, (p, moment, model.fake_B_pool.images[0]), strict=True):
-        assert (copy.data_ptr() == value.data_ptr()) == lent
-    step.before_change = lambda optimizer: lending.end(optimizer, busy=True)
-    step(batch(dtype=torch.float32))
-    assert not torch.equal(p, copies[0])
-    for ours, theirs in zip(tree_leaves(state), tree_leaves(before), strict=True):
-        assert torch.equal(ours, theirs) if isinstance(ours, torch.Tensor) else ours == theirs
-    address = p.data_ptr()
-    assert bool(lending.begin(model, 0)) == lent and 0 < lending.step < 10
-    step.before_change = lambda optimizer: lending.end(optimizer, busy=False)
-    step(batch(dtype=torch.float32))
-    assert p.data_ptr() == address and not lending.optimizers
-
-
-def test_training_goes_on_while_it_is_saved(run, unaligned, monkeypatch) -> None:
+def test_training_continues_during_a_save(run, unaligned, monkeypatch) -> None:
     """A save in the middle of the epoch is held back until two more steps are done; it holds the moment it began at."""
     real, steps, held = checkpoint.write_atomically, [], []
     begun = threading.Event()
