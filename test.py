@@ -13,7 +13,7 @@ def main() -> None:
     opt = options.parse(record=False)
     from data import create_dataset
     from models import create_model
-    from models.translation.batching import translate
+    from models.translation.batch import translate_batch
     from models.translation.results import Results
 
     dataset = create_dataset(opt)
@@ -30,7 +30,8 @@ def main() -> None:
         say(f"--num_test {count}: only the first {count} of {len(dataset)} images are tested")
     results = Results(opt)
     progress = Progress(count, "Translating")
-    for _ in translate(model, islice(dataset, -(-count // opt.batch_size)), count, opt):
+    for batch in islice(dataset, -(-count // opt.batch_size)):
+        translate_batch(model, batch, opt.seed)
         results.add(model, limit=count - progress.done)
         progress.update(len(model.get_image_paths()))
     progress.close()
