@@ -1,84 +1,112 @@
-"""What the user reads in the terminal: messages, one-line errors, a progress bar."""
+"""Terminal output: messages, one-line errors, and a progress bar."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
-import time
 from collections.abc import Callable
+from typing import Any, TextIO
 
 from util import distributed
 from util.errors import UserError
 
+_on_screen: Progress | None = None  # its bar must not be mixed with messages
+
 
 def say(message: str = "") -> None:
-    """Print one message on stdout, clearing a progress bar that may stand on the line. Of several ranks the first speaks."""
+    """Print ``message`` on stdout; on several ranks only rank 0 prints."""
     if distributed.is_main():
-        print(f"\r\033[K{message}" if sys.stdout.isatty() else message, flush=True)
+        _print(message, sys.stdout)
 
 
 def warn(message: str) -> None:
-    print(f"warning{_who()}: {message}", file=sys.stderr, flush=True)
+    """Print a warning on stderr, on every rank."""
+    _print(f"warning{_rank()}: {message}", sys.stderr)
 
 
-def _who() -> str:
+def _print(message: str, stream: TextIO) -> None:
+    """Print on a line of its own: an open progress bar is cleared before and redrawn after it."""
+    with _on_screen.bar.external_write_mode(stream) if _on_screen else contextlib.nullcontext():
+        print(message, file=stream, flush=True)
+
+
+def _rank() -> str:
     return f" (rank {distributed.rank()})" if distributed.world_size() > 1 else ""
 
 
 def run_main(main: Callable[[], None]) -> None:
-    """Run a program: a :class:`UserError`, or a file that cannot be used, ends it with one line and a status that is not 0."""
-    for stream in (sys.stdout, sys.stderr):  # file names may hold anything
+    """Run a program; a :class:`UserError` or an unusable file ends it with one line on stderr.
+
+    The exit status is the error's ``status``, 1 for an unusable file, and 130 after Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):  # file names may hold any bytes
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
         main()
     except UserError as error:
-        print(f"error{_who()}: {error}", file=sys.stderr)
+        _print(f"error{_rank()}: {error}", sys.stderr)
         sys.exit(error.status)
-    except OSError as error:  # a full disk, a folder that vanished
+    except OSError as error:  # for example a full disk, or a folder that vanished
         if not error.strerror:
             raise
-        sys.exit(f"error{_who()}: {error.filename or 'a file'}: {error.strerror}")
+        _print(f"error{_rank()}: {error.filename or 'a file'}: {error.strerror}", sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        if _on_screen:
+            _on_screen.close()
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: ``42 s``, ``3:07``, ``2:03:07``, ``3 d 4 h``."""
+    """Seconds as text: ``42 s``, ``3:07``, ``2:03:07``, ``3 d 4 h``."""
     s = round(seconds)
     if s < 60:
         return f"{s} s"
     if s < 3600:
         return f"{s // 60}:{s % 60:02d}"
-    return (
-        f"{s // 3600}:{s // 60 % 60:02d}:{s % 60:02d}"
-        if s < 86400
-        else f"{s // 86400} d {s % 86400 // 3600} h"
-    )
+    if s < 86400:
+        return f"{s // 3600}:{s // 60 % 60:02d}:{s % 60:02d}"
+    return f"{s // 86400} d {s % 86400 // 3600} h"
 
 
 class Progress:
-    """A bar with the time left on stderr, drawn only where that is a terminal and at most ten times a second."""
+    """Counts items and draws a tqdm bar with the remaining time on stderr.
+
+    Nothing is drawn when stderr is no terminal, on ranks other than 0, or without tqdm.
+
+    Args:
+        total: number of items.
+        label: text before the bar.
+        done: items that were finished before, for example by the run that is resumed.
+    """
 
     def __init__(self, total: int, label: str = "", done: int = 0) -> None:
-        self.total, self.label, self.done, self.first = max(1, total), label, done, done
-        self.start = time.monotonic()
-        self.drawn = 0.0
-        self.live = sys.stderr.isatty() and distributed.is_main()
+        global _on_screen
+        self.done = done
+        self.bar: Any = None
+        if not (sys.stderr.isatty() and distributed.is_main()):
+            return
+        with contextlib.suppress(ImportError):
+            from tqdm import tqdm  # here, because --help should not wait for the import
+
+            layout = "{l_bar}{bar}| {remaining} left{postfix}"
+            self.bar = tqdm(
+                total=total, desc=label, initial=done, leave=False, bar_format=layout, miniters=1
+            )
+            _on_screen = self
 
     def update(self, count: int = 1, note: str = "") -> None:
-        """Count ``count`` more items as done; ``note`` stands behind the label."""
+        """Count ``count`` more items as finished, and show ``note`` behind the bar."""
         self.done += count
-        now = time.monotonic()
-        if not self.live or (now - self.drawn < 0.1 and self.done < self.total):
-            return
-        self.drawn = now
-        share = min(1.0, self.done / self.total)
-        left = (now - self.start) / max(1, self.done - self.first) * max(0, self.total - self.done)
-        bar = "█" * int(share * 24) + "·" * (24 - int(share * 24))
-        sys.stderr.write(f"\r\033[K{self.label} {note} {bar} {share:4.0%}, {duration(left)} left")
-        sys.stderr.flush()
+        if self.bar is not None:
+            self.bar.set_postfix_str(note, refresh=False)
+            self.bar.update(count)
 
     def close(self) -> None:
-        if self.live:
-            sys.stderr.write("\r\033[K")
-            sys.stderr.flush()
+        """Remove the bar from the terminal."""
+        global _on_screen
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = _on_screen = None
