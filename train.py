@@ -36,6 +36,7 @@ class Training:
         from data import create_dataset
         from models import create_model
         from models.training.panel import Panel
+        from models.training.report import Report
         from models.training.run_state import RunState, recover
         from models.training.validation import Validation
         from util.process import Lock, SignalHandler
@@ -60,7 +61,8 @@ class Training:
             seed_everything(opt.seed + distributed.rank())
         self.visualizer = Visualizer(opt)
         self.panel = Panel(opt, self.visualizer.sinks.get("the page"))
-        self.state = RunState(opt, self.model, self.dataset, self.visualizer)
+        self.report = Report(opt, self.visualizer)
+        self.state = RunState(opt, self.model, self.dataset, self.report)
         if opt.continue_train:
             self.state.resume()
         self.at, self.last, self.size = self.state.at, last_epoch(opt), len(self.dataset)
@@ -172,7 +174,7 @@ class Training:
             self.progress.update(dataset.last_batch_images, f"epoch {at.epoch}/{self.last}")
             if distributed.is_main():
                 with distributed.single_rank():
-                    self.visualizer.report(at, self.model, dataset, start, start - idle_since)
+                    self.report.after_step(at, self.model, dataset, start, start - idle_since)
             due = at.crosses(self.opt.save_latest_freq, dataset.last_batch_images)
             names = [f"iter_{at.total}" if self.opt.save_by_iter else "latest"] if due else []
             if names and at.seen < self.size:

@@ -31,7 +31,7 @@ from util.seeds import device_generator
 if TYPE_CHECKING:
     from data.pipeline.loader import Loader
     from models.base_model import BaseModel
-    from util.visualizer import Visualizer
+    from models.training.report import Report
 
 STATE, MARKER = checkpoint.STATE, ".saving.json"
 SHARED = {"networks", "optimizers", "schedulers", "scaler"}  # what all ranks have alike
@@ -58,10 +58,8 @@ class Position:
 class RunState:
     """Saves and restores one training. All ranks take part, rank 0 alone writes."""
 
-    def __init__(
-        self, opt: Namespace, model: BaseModel, dataset: Loader, visualizer: Visualizer
-    ) -> None:
-        self.opt, self.model, self.dataset, self.visualizer = opt, model, dataset, visualizer
+    def __init__(self, opt: Namespace, model: BaseModel, dataset: Loader, report: Report) -> None:
+        self.opt, self.model, self.dataset, self.report = opt, model, dataset, report
         self.folder = Path(opt.checkpoints_dir) / opt.name
         self.data = dataset.contents()
         if differ := _differences(distributed.broadcast_object(self.data), self.data):
@@ -105,7 +103,7 @@ class RunState:
             "position": asdict(self.at),
             "options": dump(self.opt),
             "model": model,
-            "visualizer": self.visualizer.memory(),
+            "visualizer": self.report.memory(),
             "data": self.data,
             "skipped": self.dataset.skipped + sum(part["skipped"] for part in ranks),
             "random": _generators(self.model.device),
@@ -194,7 +192,7 @@ class RunState:
             if "random" in own:
                 _restore_generators(own["random"], self.model.device)
             if distributed.is_main() and (not changed or self.opt.accept_new_data):
-                self.visualizer.restore(state["visualizer"])  # last, for it cuts the log
+                self.report.restore(state["visualizer"])  # last, for it cuts the log
         except Exception as error:  # a damaged or hostile file raises almost anything
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise UserError(f"{self.folder / STATE} does not fit this run: {reason}") from None

@@ -182,13 +182,15 @@ def saving(folder: Path, *args: str) -> tuple[Once, dict[str, Any]]:
     import torch
     from torch.utils._pytree import tree_leaves
 
+    from models.training.report import Report
     from models.training.run_state import RunState
     from models.training.step import Step
     from scripts.maintenance.benchmark_step import training
     from util.visualizer import Visualizer
 
     opt, dataset, model = training(folder, *args)
-    run, step = RunState(opt, model, dataset, Visualizer(opt)), Step(opt, model)
+    report = Report(opt, Visualizer(opt))
+    run, step = RunState(opt, model, dataset, report), Step(opt, model)
     run.before_save = step.check
     step(next(iter(dataset)))  # so that the optimizers have their moments
 

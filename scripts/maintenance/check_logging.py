@@ -22,6 +22,7 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -77,6 +78,7 @@ class Endless:
 def measure(opt: Namespace, sets: dict[str, dict], count: int) -> None:
     from data import create_dataset
     from models import create_model, set_batch
+    from models.training.report import Report
     from models.training.run_state import Position
     from util.visualizer import Visualizer
 
@@ -84,7 +86,7 @@ def measure(opt: Namespace, sets: dict[str, dict], count: int) -> None:
     model = create_model(opt)
     model.setup(opt)
     set_batch(model, next(iter(dataset)))
-    endless = Endless()
+    endless: Any = Endless()
     endless.last_batch_images = endless.global_batch_size = opt.batch_size
     opts = {name: copy.copy(opt) for name in sets}
     shown, at = {}, {}
@@ -94,7 +96,7 @@ def measure(opt: Namespace, sets: dict[str, dict], count: int) -> None:
     spent = dict.fromkeys(sets, 0.0)
     for i, (name, more) in enumerate(sets.items()):
         vars(opts[name]).update(more, name=f"set{i}")
-        shown[name], at[name] = Visualizer(opts[name]), Position(1)
+        shown[name], at[name] = Report(opts[name], Visualizer(opts[name])), Position(1)
     for block in range(count // BLOCK):
         for name in [*sets][:: -1 if block % 2 else 1]:
             start = time.perf_counter(), time.process_time()
@@ -105,11 +107,11 @@ def measure(opt: Namespace, sets: dict[str, dict], count: int) -> None:
                 at[name].seen += opt.batch_size
                 at[name].total += opt.batch_size
                 reported = time.perf_counter()
-                shown[name].report(at[name], model, endless, step_start, 0.0)
+                shown[name].after_step(at[name], model, endless, step_start, 0.0)
                 spent[name] += time.perf_counter() - reported
             times[name].append((time.perf_counter() - start[0], time.process_time() - start[1]))
     for each in shown.values():
-        each.close()
+        each.visualizer.close()
     dataset.close()
     head = ("sinks", "ms per step", "against none", "CPU ms", "against none", "in reports", "share")
     say("\n{:34} {:>12} {:>13} {:>8} {:>13} {:>11} {:>8}".format(*head))

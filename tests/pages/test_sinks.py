@@ -13,7 +13,7 @@ from conftest import ONE_EPOCH, TINY, Programs
 from displays import IMAGES, LOSSES, MORE, Bad, fake, options, server
 
 from util.sinks import visdom_sink
-from util.sinks.base import Background, read_metrics
+from util.sinks.base import ThreadedSink, read_metrics
 from util.visualizer import Visualizer
 
 
@@ -153,14 +153,17 @@ def test_failing_sink_is_said_once_and_dropped(
 ) -> None:
     visualizer = Visualizer(options(unaligned, tmp_path))
     bad = Bad(OSError("no space left"))
-    visualizer.sinks["bad"] = Background(bad) if background else bad
+    visualizer.sinks["bad"] = ThreadedSink(bad) if background else bad
     for i in range(5):
         visualizer.scalars(1, i + 1, 5, i + 1, LOSSES, MORE)
         visualizer.display_current_results(IMAGES, 1, True)
         time.sleep(0.01)
     visualizer.close()
     assert bad.calls == 1
-    assert capsys.readouterr().err.count("bad gets nothing more in this run: no space left") == 1
+    assert (
+        capsys.readouterr().err.count("bad failed and is not used again in this run: no space left")
+        == 1
+    )
     assert len(read_metrics(tmp_path / "x")) == 5
     assert visualizer.memory()["bad"] == {}
 
@@ -168,7 +171,7 @@ def test_failing_sink_is_said_once_and_dropped(
 def test_slow_sink_is_left_behind(unaligned: Path, tmp_path: Path) -> None:
     visualizer = Visualizer(options(unaligned, tmp_path, "--no_html"))
     bad = Bad()
-    visualizer.sinks["bad"] = slow = Background(bad, length=4)
+    visualizer.sinks["bad"] = slow = ThreadedSink(bad, length=4)
     start = time.monotonic()
     for i in range(50):
         visualizer.scalars(1, i + 1, 50, i + 1, LOSSES, MORE)

@@ -1,4 +1,4 @@
-"""Where a training shows and logs what it does: one small interface, the two log files, and a thread for what may be slow."""
+"""The interface of displays, a thread for slow ones, and the log files."""
 
 from __future__ import annotations
 
@@ -13,41 +13,56 @@ from typing import Any, Protocol
 
 import numpy as np
 
-START = "the run starts"  # the note in metrics.jsonl behind which the lines of a new run stand
+START = "the run starts"  # note in metrics.jsonl; the lines of a new run follow it
 PATIENCE = 2.0  # seconds that the end of a run waits for a slow sink
 
 
 class Sink(Protocol):
-    """A place where numbers and images go. It may raise: the :class:`Visualizer` says so once and drops it."""
+    """A display of numbers, images and notes.
+
+    Its methods may raise anything: the :class:`Visualizer` reports the error and drops the sink.
+    """
 
     @property
     def memory(self) -> dict:
-        """Plain values that survive a resume, a dict that may be written to."""
+        """Plain values that survive a resume; callers may write to this dict."""
 
     def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
-        """Numbers at ``share`` of ``epoch``, in (0, 1], after ``total`` images of the run.
+        """Show numbers.
 
-        ``values``: the losses in the official order, then lr, time and data (seconds per image, seconds waited), then others.
+        Args:
+            share: finished share of the epoch, in (0, 1].
+            total: images seen in the run.
+            values: the losses in the official order, then lr, time (seconds per image) and data
+                (seconds waited for images), then other measurements.
         """
 
     def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
-        """Images, uint8 (H, W, C); ``save`` is True every ``--update_html_freq`` images."""
+        """Show images.
+
+        Args:
+            images: label -> uint8 (H, W, C).
+            save: True once every ``--update_html_freq`` images.
+        """
 
     def text(self, epoch: int, message: str) -> None:
-        """A warning or a note."""
+        """Show a warning or a note."""
 
     def close(self) -> None:
-        """The run ends."""
+        """Finish: the run has ended."""
 
 
 def losses_of(values: dict[str, float]) -> dict[str, float]:
-    """The losses, which stand before ``lr``."""
+    """Returns the losses among the ``values`` of :meth:`Sink.scalars`: those before ``lr``."""
     names = list(values)
     return {name: values[name] for name in names[: names.index("lr") if "lr" in values else None]}
 
 
-class Background:
-    """A sink in a thread behind a short queue. What does not fit is left out, so it can neither slow nor stop a training."""
+class ThreadedSink:
+    """Runs a sink in a thread behind a short queue, so that it can neither slow nor stop a training.
+
+    Calls that find the queue full are dropped.
+    """
 
     def __init__(self, sink: Sink, length: int = 16) -> None:
         self.sink = sink
@@ -66,16 +81,16 @@ class Background:
             method, arguments = self.queue.get()
             try:
                 getattr(self.sink, method)(*arguments)
-            except Exception as error:  # whatever it is, the training goes on
+            except Exception as error:  # raised in the training's thread by the next call
                 self.error = error
                 return
 
-    def _put(self, *job: Any, wait: float = 0) -> None:
-        """Raises what the sink has raised in its thread."""
+    def _put(self, method: str, *arguments: Any, wait: float = 0) -> None:
+        """Queue a call. Raises the error with which an earlier call ended the thread."""
         if self.error:
             raise self.error
-        with contextlib.suppress(queue.Full):  # slower than the training: this one is left out
-            self.queue.put((job[0], job[1:]), block=wait > 0, timeout=wait)
+        with contextlib.suppress(queue.Full):  # the sink is slower than the training
+            self.queue.put((method, arguments), block=wait > 0, timeout=wait)
 
     def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
         self._put("scalars", epoch, share, total, values)
@@ -87,7 +102,7 @@ class Background:
         self._put("text", epoch, message)
 
     def close(self) -> None:
-        """Finish what is queued, within two seconds."""
+        """Wait up to two seconds for the queued calls to finish."""
         end = time.monotonic() + PATIENCE
         self._put("close", wait=PATIENCE)
         self.thread.join(max(0.0, end - time.monotonic()))
@@ -96,10 +111,10 @@ class Background:
 
 
 class Log:
-    """A file that only grows, but for what is dropped at a resume, because it will be written again."""
+    """A text file that grows by lines and is cut back when a run resumes from an earlier state."""
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError: it cannot be written."""
+        """Create the file if it does not exist. Raises OSError: it cannot be written."""
         self.path = path
         path.open("a").close()
 
@@ -109,18 +124,20 @@ class Log:
 
     @property
     def size(self) -> int:
+        """The file's size in bytes; 0 if there is no file."""
         return self.path.stat().st_size if self.path.is_file() else 0
 
     def cut(self, size: int) -> None:
+        """Shorten the file to ``size`` bytes if it is longer."""
         if self.size > size:
             os.truncate(self.path, size)
 
 
 def read_metrics(folder: Path) -> list[dict]:
-    """The lines of ``metrics.jsonl`` in the folder of a run, those of its last start; [] where there are none.
+    """Returns the lines of ``metrics.jsonl`` in a run's folder as dicts; [] if there is no file.
 
-    A run that begins anew in the same folder adds its lines to those of the old one, as in ``loss_log.txt``. A last line that
-    is being written is left out.
+    A new run in the same folder appends its lines to those of the old one; only those of the
+    newest run are returned. An incomplete last line (still being written) is skipped.
     """
     path = folder / "metrics.jsonl"
     entries: list[dict] = []

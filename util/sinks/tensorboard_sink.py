@@ -12,7 +12,7 @@ from util.sinks.base import losses_of
 
 
 class TensorBoardSink:
-    """Everything over the images seen; losses under ``loss/``."""
+    """Plots everything over the number of images seen; losses are grouped under ``loss/``."""
 
     def __init__(self, folder: Path) -> None:
         """Raises UserError: the package is missing."""
@@ -28,7 +28,11 @@ class TensorBoardSink:
         self.total = 0
 
     def _writer(self) -> Any:
-        """Opened at the first report, from which on TensorBoard drops what a run that was cut off had logged beyond it."""
+        """Returns the writer, created on the first call.
+
+        Only then is it known where a resumed run continues: ``purge_step`` makes TensorBoard drop
+        what the interrupted run had logged beyond that step.
+        """
         if self.writer is None:
             self.writer = self.make(str(self.folder), purge_step=self.total or None)
         return self.writer

@@ -30,6 +30,7 @@ class TrainingPage:
 
     def __init__(self, opt: Namespace, folder: Path) -> None:
         self.opt, self.folder, self.begun = opt, folder, False
+        (folder / "images").mkdir(parents=True, exist_ok=True)
         self.options = options_table(opt).render(pretty=False)
         self.memory: dict = {
             "size": 0,
@@ -148,7 +149,6 @@ class TrainingPage:
         self.memory["size"] += len(line)
 
     def _begin(self) -> None:
-        (self.folder / "images").mkdir(parents=True, exist_ok=True)
         with (self.folder / "data.js").open("ab") as file:
             file.truncate(min(self.memory["size"], file.tell()))
         self._add(

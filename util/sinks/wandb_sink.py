@@ -1,4 +1,4 @@
-"""Weights & Biases (``--use_wandb``); without a network too, with ``WANDB_MODE=offline``."""
+"""Weights & Biases (``--use_wandb``); ``WANDB_MODE=offline`` logs without a network connection."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from util.errors import UserError
 
 
 class WandbSink:
+    """Logs everything over epochs. A resumed training continues the same W&B run."""
+
     def __init__(self, opt: Namespace) -> None:
         """Raises UserError: the package is missing."""
         try:
@@ -20,12 +22,10 @@ class WandbSink:
             raise UserError("--use_wandb needs the package wandb: pip install wandb") from None
         self.wandb: Any = wandb
         self.opt, self.run = opt, wandb.run
-        self.memory: dict = {
-            "id": uuid.uuid4().hex[:12]
-        }  # a resumed training goes on in the same run
+        self.memory: dict = {"id": uuid.uuid4().hex[:12]}
 
     def _log(self, epoch: float, entry: dict[str, Any]) -> None:
-        if self.run is None:  # not sooner, for a resume may change the id
+        if self.run is None:  # started late, because a resume may replace the id after __init__
             self.run = self.wandb.init(
                 project=self.opt.wandb_project_name,
                 name=self.opt.name,
@@ -43,13 +43,9 @@ class WandbSink:
         self._log(epoch - 1 + share, {**values, "images": total})
 
     def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
-        self._log(
-            epoch,
-            {
-                label: self.wandb.Image(image, caption=f"epoch {epoch}")
-                for label, image in images.items()
-            },
-        )
+        caption = f"epoch {epoch}"
+        entry = {label: self.wandb.Image(im, caption=caption) for label, im in images.items()}
+        self._log(epoch, entry)
 
     def text(self, epoch: int, message: str) -> None:
         self._log(epoch, {"note": message})

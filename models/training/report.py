@@ -1,0 +1,62 @@
+"""Reports on a training: what is logged and shown after a step, and when."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+
+from data.pipeline.loader import Loader
+from models.base_model import BaseModel
+from models.training.health import Health
+from util.visualizer import Visualizer
+
+
+class Report:
+    """Logs losses, health measurements and images when the options ask for them.
+
+    Args:
+        opt: its ``print_freq``, ``display_freq`` and ``update_html_freq`` count images.
+        visualizer: the log files and displays to write to.
+    """
+
+    def __init__(self, opt: Namespace, visualizer: Visualizer) -> None:
+        self.opt, self.visualizer, self.health = opt, visualizer, Health(opt)
+
+    def after_step(
+        self, at, model: BaseModel, dataset: Loader, start: float, waited: float
+    ) -> None:
+        """Log and show what is due after a step, and everything at least once per epoch.
+
+        Args:
+            at: the run's ``Position`` after the step; its ``printed`` and ``shown`` are updated.
+            start: wall-clock time at which the step began.
+            waited: seconds that the step waited for its images.
+        """
+        images, ends = dataset.last_batch_images, at.seen >= len(dataset)
+        if at.crosses(self.opt.print_freq, images) or (ends and not at.printed):
+            at.printed = True
+            losses = (
+                model.get_current_losses()
+            )  # synchronizes with the GPU, so it comes before the clock
+            rates = (group["lr"] for each in model.optimizers for group in each.param_groups)
+            seconds = (time.time() - start) / dataset.global_batch_size
+            more = {"lr": next(rates, 0.0), "time": seconds, "data": waited}
+            measurements, warnings = self.health.check(model, losses, at.total)
+            more |= measurements
+            self.visualizer.scalars(at.epoch, at.seen, len(dataset), at.total, losses, more)
+            for warning in warnings:
+                self.visualizer.text(at.epoch, warning)
+        if at.crosses(self.opt.display_freq, images) or (ends and not at.shown):
+            at.shown = True
+            model.compute_visuals()
+            save = at.crosses(self.opt.update_html_freq, images)
+            self.visualizer.display_current_results(model.get_current_visuals(), at.epoch, save)
+
+    def memory(self) -> dict:
+        """Returns what a resumed run needs to continue its logs, displays and health averages."""
+        return {**self.visualizer.memory(), "health": self.health.memory}
+
+    def restore(self, memory: dict) -> None:
+        """Continue from what :meth:`memory` returned."""
+        self.visualizer.restore(memory)
+        self.health.memory.update(memory.get("health", {}))

@@ -1,0 +1,33 @@
+"""Creates the sinks that the options select."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from util.sinks.base import Sink, ThreadedSink
+from util.sinks.tensorboard_sink import TensorBoardSink
+from util.sinks.training_page import TrainingPage
+from util.sinks.visdom_sink import VisdomSink, answers
+from util.sinks.wandb_sink import WandbSink
+
+
+def make_sinks(opt: Namespace, folder: Path) -> dict[str, Sink]:
+    """Create the sinks of the run in ``folder``.
+
+    Returns:
+        Name -> sink. Messages and saved states use these names.
+
+    Raises:
+        UserError: a package that the options ask for is not installed.
+    """
+    sinks: dict[str, Sink] = {}
+    if not opt.no_html:
+        sinks["the page"] = TrainingPage(opt, folder / "web")
+    if opt.display_id > 0 and answers(opt):
+        sinks["visdom"] = ThreadedSink(VisdomSink(opt, folder))
+    if opt.use_tensorboard:
+        sinks["TensorBoard"] = ThreadedSink(TensorBoardSink(folder / "tensorboard"))
+    if opt.use_wandb:
+        sinks["Weights & Biases"] = ThreadedSink(WandbSink(opt))
+    return sinks
