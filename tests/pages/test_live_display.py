@@ -17,7 +17,7 @@ import pytest
 from displays import IMAGES, LOSSES, MORE, deaf, free_port, options, server
 
 from util.sinks import visdom_sink
-from util.sinks.base import Background
+from util.sinks.base import ThreadedSink
 from util.sinks.visdom_sink import VisdomSink, answers
 from util.visualizer import Visualizer
 
@@ -73,7 +73,7 @@ def test_server_that_dies_and_comes_back(
         sink.images(1, images, True)
         sink.text(1, "1 < 2")
         assert [post.get("win") for post in first.got if "data" in post] == [3, 4, 5, "3_notes"]
-        curves = first.got[1]["data"]
+        curves = first.got[0]["data"]
         assert [trace["x"] for trace in curves] == [[0.25, 0.5]] * 2 and [
             trace["name"] for trace in curves
         ] == ["D_A", "G_A"]
@@ -83,7 +83,7 @@ def test_server_that_dies_and_comes_back(
     with server(port) as second:
         sink.scalars(1, 1.0, 4, {**LOSSES, **MORE})
         assert [post.get("win") for post in second.got if "data" in post] == [3, 4, 5, "3_notes"]
-        assert second.got[1]["data"][0]["x"] == [0.25, 0.5, 0.75, 1.0]
+        assert second.got[0]["data"][0]["x"] == [0.25, 0.5, 0.75, 1.0]
         assert second.got[-1]["data"][0]["content"] == "<p>Epoch 1: 1 &lt; 2</p>"
 
 
@@ -128,7 +128,7 @@ def test_real_server_shows_images_and_curves(
         columns,
     )
     visualizer = Visualizer(opt)
-    assert isinstance(visualizer.sinks.get("visdom"), Background)
+    assert isinstance(visualizer.sinks.get("visdom"), ThreadedSink)
     for i in 1, 2:
         visualizer.scalars(1, i, 2, i, LOSSES, MORE)
         visualizer.display_current_results(IMAGES, 1, True)

@@ -1,10 +1,8 @@
-"""Live display in a visdom server: the official windows, drawn again whenever a server that was away answers."""
+"""Live display in a visdom server: the official windows, redrawn when a lost server is back."""
 
 from __future__ import annotations
 
-import contextlib
 import html
-import importlib.util
 import logging
 import threading
 import time
@@ -21,58 +19,60 @@ from PIL import Image
 from util.console import say, warn
 from util.sinks.base import losses_of, read_metrics
 
-TIMEOUT = 10.0  # seconds that a server may take over one request
-PAUSE = 15.0  # seconds until one that did not answer is tried again
-POINTS = 2000  # at most so many are drawn of a curve
+TIMEOUT = 10.0  # seconds a server may take to answer a request
+PAUSE = 15.0  # seconds until a server that did not answer is tried again
+POINTS = 2000  # maximum number of points drawn per curve
 
 
 def answers(opt: Namespace) -> bool:
-    """Whether a server answers within a second; if not, one line says so."""
-    address = f"{opt.display_server if '//' in opt.display_server else f'http://{opt.display_server}'}:{opt.display_port}"
-    found: list[bool] = []
+    """Returns True if visdom is installed and a server answers within a second, else says why not."""
+    server = opt.display_server
+    address = f"{server if '//' in server else f'http://{server}'}:{opt.display_port}"
+    answered = threading.Event()
 
     def ask() -> None:
-        with contextlib.suppress(Exception):  # nobody there, no such host, no HTTP
-            with contextlib.suppress(
-                urllib.error.HTTPError
-            ):  # it wants a login, say; that is an answer
-                urllib.request.urlopen(address, timeout=1).close()
-            found.append(True)
+        try:
+            urllib.request.urlopen(address, timeout=1).close()
+        except urllib.error.HTTPError:
+            pass  # e.g. a login is required: this is an answer, too
+        except Exception:
+            return
+        answered.set()
 
-    missing = importlib.util.find_spec("visdom") is None
-    thread = threading.Thread(
-        target=ask, daemon=True
-    )  # for looking up a name may take longer than any time limit
-    if not missing:
-        thread.start()
-        thread.join(1)
-    if not found:
-        shown = "see metrics.jsonl" if opt.no_html else "the page web/index.html shows the run"
-        say(
-            f"{'visdom is not installed' if missing else f'No visdom server answers at {address}'}; {shown} "
-            "(--display_id 0 silences this)"
-        )
-    return bool(found)
+    # in a thread, because looking up a host name has no time limit
+    threading.Thread(target=ask, daemon=True).start()
+    problem = "" if answered.wait(1) else f"no visdom server answers at {address}"
+    if not problem:
+        try:
+            import visdom  # noqa: F401
+        except ImportError:
+            problem = "the package visdom is not installed"
+    if problem:
+        instead = "metrics.jsonl" if opt.no_html else "web/index.html"
+        say(f"No live display: {problem}; see {instead} (--display_id 0 silences this)")
+    return not problem
 
 
 class VisdomSink:
-    """Official windows: losses in ``display_id``, images in the next one, their labels in the one after. Works in a thread."""
+    """Draws the official windows; its methods may block, so it is meant for a thread.
+
+    Losses are drawn in window ``display_id``, images in the next one and their labels in the one
+    after that.
+    """
 
     def __init__(self, opt: Namespace, folder: Path) -> None:
         self.opt, self.folder = opt, folder
-        self.memory: dict = {}  # the curve is in metrics.jsonl
+        self.memory: dict = {}  # empty, because the curves are also in metrics.jsonl
         self.server: Any = None
-        self.again, self.told = (
-            0.0,
-            False,
-        )  # when to try again; whether it was said that there is no answer
-        self.points: list[tuple[float, dict[str, float]]] = []
+        self.retry_at = 0.0  # time.monotonic() before which a lost server is not tried again
+        self.warned = False
+        self.points: list[tuple[float, dict[str, float]]] = []  # epochs done, losses
         self.pictures: dict[str, np.ndarray] = {}
         self.notes: list[str] = []
 
     def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
         losses = losses_of(values)
-        if not losses:  # other measures
+        if not losses:  # validation measurements: not part of the official windows
             return
         if not self.points and total:
             self.points = [
@@ -95,8 +95,8 @@ class VisdomSink:
         pass
 
     def _show(self, draw: Callable[[], None]) -> None:
-        """Draw, if the server answers; one that was away gets everything."""
-        if time.monotonic() < self.again:
+        """Call ``draw`` if the server answers; draw all windows if this is a new connection."""
+        if time.monotonic() < self.retry_at:
             return
         try:
             if self.server is None:
@@ -107,12 +107,10 @@ class VisdomSink:
             else:
                 draw()
         except OSError as error:
-            self.server, self.again = None, time.monotonic() + PAUSE
-            if not self.told:
-                warn(
-                    f"visdom does not answer any more ({error}); the run goes on, and shows there again when it does"
-                )
-            self.told = True
+            self.server, self.retry_at = None, time.monotonic() + PAUSE
+            if not self.warned:
+                warn(f"visdom does not answer any more ({error}); it is tried again during the run")
+            self.warned = True
 
     def _draw_curves(self) -> None:
         if not self.points:
@@ -122,70 +120,60 @@ class VisdomSink:
         names = list(points[-1][1])
         x = np.array([point[0] for point in points])
         y = np.array([[losses.get(name, np.nan) for name in names] for _, losses in points], float)
-        opts = {
-            "title": f"{self.opt.name} loss over time",
-            "legend": names,
-            "xlabel": "epoch",
-            "ylabel": "loss",
-        }
+        opts = {"title": f"{self.opt.name} loss over time", "legend": names}
+        opts |= {"xlabel": "epoch", "ylabel": "loss"}
         if len(names) == 1:
-            self.server.line(X=x, Y=y[:, 0], opts=opts, win=self.opt.display_id)
-        elif names:
-            self.server.line(
-                X=np.stack([x] * len(names), 1), Y=y, opts=opts, win=self.opt.display_id
-            )
+            y = y[:, 0]  # visdom refuses a matrix with a single column
+        else:
+            x = np.stack([x] * len(names), 1)
+        self.server.line(X=x, Y=y, opts=opts, win=self.opt.display_id)
 
     def _draw_images(self) -> None:
-        first, name = self.opt.display_id, self.opt.name
-        arrays = [
-            np.asarray(Image.fromarray(image).convert("RGB")).transpose(2, 0, 1)
-            for image in self.pictures.values()
-        ]
-        if self.opt.display_ncols == 0 or len({array.shape for array in arrays}) > 1:
+        first, name, count = self.opt.display_id, self.opt.name, self.opt.display_ncols
+        pictures = [Image.fromarray(image).convert("RGB") for image in self.pictures.values()]
+        arrays = [np.asarray(picture).transpose(2, 0, 1) for picture in pictures]
+        if count == 0 or len({array.shape for array in arrays}) > 1:
             for i, (label, array) in enumerate(zip(self.pictures, arrays, strict=True), 1):
                 self.server.image(array, opts={"title": f"{name} {label}"}, win=first + i)
         elif arrays:
-            columns = min(self.opt.display_ncols, len(arrays))
             labels = "".join(
-                f"{'<tr>' if i % columns == 0 else ''}<td>{html.escape(label)}</td>"
+                f"{'' if i % count else '<tr>'}<td>{html.escape(label)}</td>"
                 for i, label in enumerate(self.pictures)
             )
-            self.server.images(
-                np.stack(arrays),
-                nrow=columns,
-                padding=2,
-                win=first + 1,
-                opts={"title": f"{name} images"},
-            )
-            self.server.text(
-                f"<table>{labels}</table>", win=first + 2, opts={"title": f"{name} labels"}
-            )
+            opts, batch = {"title": f"{name} images"}, np.stack(arrays)
+            self.server.images(batch, min(count, len(arrays)), opts=opts, win=first + 1)
+            opts = {"title": f"{name} labels"}
+            self.server.text(f"<table>{labels}</table>", win=first + 2, opts=opts)
 
     def _draw_notes(self) -> None:
         if self.notes:
-            self.server.text(
-                "".join(self.notes),
-                win=f"{self.opt.display_id}_notes",
-                opts={"title": f"{self.opt.name} notes"},
-            )
+            win, opts = f"{self.opt.display_id}_notes", {"title": f"{self.opt.name} notes"}
+            self.server.text("".join(self.notes), win=win, opts=opts)
 
 
 def connect(opt: Namespace) -> Any:
-    """A client that waits for an answer for a limited time only. Raises OSError: no visdom server answers."""
-    visdom: Any = importlib.import_module("visdom")
-    logging.getLogger("visdom").setLevel(logging.ERROR)  # it speaks of sessions and sockets
+    """Returns a client whose requests raise OSError unless the server answers in time."""
+    import requests
+    import visdom
 
-    class Client(visdom.Visdom):
-        def _handle_post(self, url: str, data: Any = None) -> str:
-            answer = self.session.post(url, data=data or {}, timeout=TIMEOUT)
+    class TimeLimit(requests.adapters.HTTPAdapter):
+        def send(self, request, **options):  # type: ignore[override]
+            answer = super().send(request, **options | {"timeout": TIMEOUT})
             answer.raise_for_status()
-            return answer.text
+            return answer
 
-    # the incoming socket would only tell of clicks, and its thread can hang
-    return Client(
+    logging.getLogger("visdom").setLevel(logging.ERROR)  # it logs sessions and sockets
+    # send=False: no request before the time limit is set. The incoming socket would only report
+    # clicks, and its thread can hang.
+    client: Any = visdom.Visdom(
         server=opt.display_server,
         port=opt.display_port,
         env=opt.display_env,
+        send=False,
         raise_exceptions=True,
         use_incoming_socket=False,
     )
+    for scheme in ("http://", "https://"):
+        client.session.mount(scheme, TimeLimit())
+    client.send = True
+    return client
