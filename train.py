@@ -130,8 +130,6 @@ class Training:
         self.dataset.epoch = at.epoch
         try:
             names = self.steps()
-            if self.opt.ema:
-                self.state.background.join()  # which may read weights that validation exchanges for their averages
             if at.seen >= self.size and self.validation(at, self.visualizer):
                 names.append("best")
         except Unreadable:  # an image that cannot be read: the steps before it are complete

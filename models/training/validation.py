@@ -1,23 +1,23 @@
-"""Validation while a training runs: how good the translations are, and which epoch was best (best_net_*.pth, best.json).
+"""Validation during a training: how good the translations are, and which epoch was best (best_net_*.pth, best.json).
 
-Images come from valA and valB (or val), else with ``--val_share`` from the training set, never from the test set. They are
-translated as test.py does it, with ``--ema`` by the averaged generators. The training does not notice, but for ``--lr_policy
-plateau``, which follows the metric.
+The images come from valA and valB (or val), or with ``--val_share`` from the training set, never from the test set. They
+are translated as test.py translates them, with ``--ema`` by the averaged generators. The training is not affected, except
+that ``--lr_policy plateau`` follows the metric.
 
-l1, psnr, ssim: against the true image, where the two domains are pairs: equal names but for _A, _B. In levels of 255, dB.
-patches: distance of colours and textures to those of the target domain (util/image/patch_distance.py), in levels;
-    blind to whether a translation fits its input.
-cycle: L1 between an image and its reconstruction, in levels. No proof of quality: it is 0 where nothing is translated.
+Metrics, in levels of 0 to 255 unless noted:
+    l1, psnr (dB), ssim (0 to 1): against the true image, for pairs (file names that are equal apart from _A and _B).
+    patches: distance of colours and textures to those of the target domain (util/image/patch_distance.py). It says nothing
+        about whether a translation matches its input.
+    cycle: L1 between an image and its reconstruction. It is 0 if nothing is translated, so it does not prove quality.
 """
 
 from __future__ import annotations
 
-import contextlib
+import copy
 import math
 import time
 from argparse import Namespace
 from collections import defaultdict
-from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
@@ -27,181 +27,174 @@ from data.base_dataset import BaseDataset
 from data.image_folder import stem
 from data.pipeline.loader import Loader, Unreadable
 from models.base_model import BaseModel
-from models.training.panel import as_in_tests, translated, untouched
+from models.training.inspection import options_for_testing, translate_apart
 from util import distributed
 from util.console import say
 from util.errors import UserError
 from util.image import metrics
 from util.image.patch_distance import cut, distance
+from util.schedules import last_epoch
 
-PAIRED = {"l1": metrics.l1, "psnr": metrics.psnr, "ssim": metrics.ssim}
-LOSS = {
-    "psnr": lambda db: 255 * 10 ** (-db / 20),
-    "ssim": lambda value: 1 - value,
-}  # for a plateau: positive, less is better
-SIGN = {"psnr": -1, "ssim": -1}  # of metrics of which more is better
+PAIRED_METRICS = {"l1": metrics.l1, "psnr": metrics.psnr, "ssim": metrics.ssim}
+HIGHER_IS_BETTER = ("psnr", "ssim")
 
 
 class Validation:
-    """``validation(at, visualizer)`` at the end of an epoch: rank 0 measures if due; True if this epoch is the best."""
+    """``validation(position, visualizer)`` at the end of an epoch measures if due; True if this epoch is the best."""
 
     def __init__(self, opt: Namespace, model: BaseModel, training: Loader) -> None:
-        """Raises UserError: there are no images to validate on, or ``--val_metric`` cannot be measured with them."""
+        """Raises UserError: there are no validation images, or ``--val_metric`` cannot be measured with them."""
         self.opt, self.model, self.metric = opt, model, opt.val_metric
         if not opt.val_freq:
             return
-        mine = as_in_tests(opt, opt.phase if opt.val_share else "val")
-        mine.batch_size, mine.num_threads, mine.max_dataset_size = 1, 0, opt.max_dataset_size
+        val_opt = options_for_testing(opt, opt.phase if opt.val_share else "val")
+        val_opt.batch_size, val_opt.num_threads = 1, 0
+        val_opt.max_dataset_size = opt.max_dataset_size
         try:
-            self.images = Loader(find_dataset_using_name(opt.dataset_mode)(mine), mine)
-            self.images.device = opt.device
+            self.images = Loader(find_dataset_using_name(opt.dataset_mode)(val_opt), val_opt)
         except UserError as error:
-            hint = (
-                ""
-                if opt.val_share
-                else ". Or hold out some of the training images: --val_share 0.1"
-            )
-            raise UserError(f"--val_freq: {error}{hint}") from None
-        used, held = files(training.dataset), files(self.images.dataset)
-        if opt.val_share and (not held or used & held):
+            hint = ". Or hold out some of the training images: --val_share 0.1"
+            raise UserError(f"--val_freq: {error}{hint * (not opt.val_share)}") from None
+        self.images.device = opt.device
+        training_files, held_out = listed_files(training.dataset), listed_files(self.images.dataset)
+        if opt.val_share and (not held_out or training_files & held_out):
             raise UserError(
-                f"--val_share: --dataset_mode {opt.dataset_mode} does not leave images out (by find_images in "
-                "data/image_folder.py); give a folder of validation images instead"
+                f"--val_share: --dataset_mode {opt.dataset_mode} does not hold images out (with find_images in "
+                "data/image_folder.py); use a folder of validation images instead"
             )
-        self.paired = pairs(self.images.dataset)
-        there = self.measure(limit=1)
-        self.metric = {"auto": "l1" if "l1" in there else "patches"}.get(self.metric, self.metric)
-        if self.metric not in there:
+        self.paired = is_paired(self.images.dataset)
+        measurable = self.compute_metrics(limit=1)
+        if self.metric == "auto":
+            self.metric = "l1" if "l1" in measurable else "patches"
+        if self.metric not in measurable:
             raise UserError(
-                f"--val_metric {self.metric} cannot be measured here, but {', '.join(there)} can (l1, psnr and ssim "
-                "need pairs, cycle a model that reconstructs its input)"
+                f"--val_metric {self.metric} cannot be measured here, only {', '.join(measurable)} (l1, psnr and "
+                "ssim need pairs, cycle a model that reconstructs its input)"
             )
 
-    def __call__(self, at, visualizer) -> bool:
-        """``at``: the :class:`models.training.run_state.Position`, whose ``validated`` is brought up to date on rank 0."""
-        best, error = False, ""
+    def __call__(self, position, visualizer) -> bool:
+        """Validate on rank 0 if due; True on all ranks if this epoch is the best.
+
+        Args:
+            position: the :class:`models.training.run_state.Position`; ``validated`` and ``best`` are updated on rank 0.
+
+        Raises Unreadable: a validation image cannot be read.
+        """
+        last = position.epoch == last_epoch(self.opt)
+        if not self.opt.val_freq or (position.epoch % self.opt.val_freq and not last):
+            return False
+        improved, error = False, ""
         if distributed.is_main():
             try:
                 with distributed.single_rank():
-                    best = self._is_best(at, visualizer)
+                    improved = self._validate(position, visualizer)
             except UserError as e:
                 error = str(e)
-        best, error = distributed.broadcast_object((best, error))
+        improved, error = distributed.broadcast_object((improved, error))
         if error:
             raise Unreadable(error)
-        return best
-
-    def _is_best(self, at, visualizer) -> bool:
-        last = at.epoch == self.opt.n_epochs + self.opt.n_epochs_decay
-        if not self.opt.val_freq or (at.epoch % self.opt.val_freq and not last):
-            return False
-        start = time.time()
-        values = {f"val_{name}": value for name, value in self.measure().items()}
-        lr = next(
-            (
-                group["lr"]
-                for optimizer in self.model.optimizers
-                for group in optimizer.param_groups
-            ),
-            0.0,
-        )
-        visualizer.measures(
-            at.epoch, at.seen, at.total, values, lr, (time.time() - start) / len(self.images)
-        )
-        value, sign = values[f"val_{self.metric}"], SIGN.get(self.metric, 1)
-        best = at.validated[1] if at.validated else (0, math.nan)
-        improved = math.isnan(best[1]) or sign * value < sign * best[1]
-        at.validated = [(at.epoch, value), (at.epoch, value) if improved else best]
-        if improved:
-            at.best = {"epoch": at.epoch, "metric": self.metric, "value": value}
-        if self.opt.lr_policy == "plateau":
-            self.model.metric = LOSS.get(self.metric, float)(value)
         return improved
 
-    def conclude(self, at) -> None:
-        """Say how the last epoch and the best one did."""
-        if self.opt.val_freq and at.validated:
-            (last, value), (best, least) = at.validated
+    def _validate(self, position, visualizer) -> bool:
+        """Measure, log and compare with the best epoch so far. Returns True if this epoch is better."""
+        start = time.time()
+        values = {f"val_{name}": value for name, value in self.compute_metrics().items()}
+        groups = [group for optimizer in self.model.optimizers for group in optimizer.param_groups]
+        visualizer.measures(
+            position.epoch,
+            position.seen,
+            position.total,
+            values,
+            groups[0]["lr"] if groups else 0.0,
+            (time.time() - start) / len(self.images),
+        )
+        value = values[f"val_{self.metric}"]
+        _, best = position.validated[1] if position.validated else (0, math.nan)
+        better = value > best if self.metric in HIGHER_IS_BETTER else value < best
+        improved = better or math.isnan(best)
+        latest = (position.epoch, value)
+        position.validated = [latest, latest if improved else position.validated[1]]
+        if improved:
+            position.best = {"epoch": position.epoch, "metric": self.metric, "value": value}
+        if self.opt.lr_policy == "plateau":
+            self.model.metric = as_loss(self.metric, value)
+        return improved
+
+    def conclude(self, position) -> None:
+        """Print the values of the last and of the best epoch."""
+        if self.opt.val_freq and position.validated:
+            (last, value), (best, best_value) = position.validated
             say(
-                f"Validation ({self.metric}): epoch {last} has {value:.4g}; the best is epoch {best} with {least:.4g}, kept as "
-                f"best_net_*.pth (test.py --epoch best{' --ema' if self.opt.ema else ''})"
+                f"Validation ({self.metric}): epoch {last} has {value:.4g}; the best is epoch {best} with "
+                f"{best_value:.4g}, kept as best_net_*.pth (test.py --epoch best{' --ema' * bool(self.opt.ema)})"
             )
 
-    def measure(self, limit: int | None = None) -> dict[str, float]:
-        """The mean of each metric over all images (or the first ``limit``) and directions."""
-        found: dict[str, list[float]] = defaultdict(list)
+    def compute_metrics(self, limit: int | None = None) -> dict[str, float]:
+        """Return the mean of each metric over all validation images, or the first ``limit``, and all directions."""
+        values: dict[str, list[float]] = defaultdict(list)
         patches: dict[str, list] = defaultdict(list)
         rng = np.random.default_rng(self.opt.seed)
         self.images.epoch = 1
-        with untouched(self.model), averaged(self.model):
-            for data in islice(self.images, limit):
-                visuals = {
-                    label: image
-                    for label, image in translated(self.model, data, self.opt.seed).items()
-                    if label.startswith(("real_", "fake_", "rec_"))
-                }
-                self._compare(visuals, found)
-                for label, image in visuals.items():
+        model = with_averaged_networks(self.model)
+        for batch in islice(self.images, limit):
+            visuals = translate_apart(model, batch, self.opt.seed)[1]
+            for label, image in visuals.items():
+                if label.startswith(("real_", "fake_", "rec_")):
+                    self._add_metrics(label, image, visuals, values)
                     patches[label].append(cut(image, rng))
-        targets = {
-            label: label.replace("fake_", "real_") for label in patches if label.startswith("fake_")
-        }
-        if not targets or not patches.keys() >= set(targets.values()):
+        fakes = [label for label in patches if label.startswith("fake_")]
+        pairs = [(fake, fake.replace("fake_", "real_")) for fake in fakes]
+        if not pairs or not all(real in patches for _, real in pairs):
             raise UserError(
                 f"--val_freq: --model {self.opt.model} has no images named fake_X and real_X to compare"
             )
-        found["patches"] = [
-            distance(patches[fake], patches[real], rng) for fake, real in targets.items()
-        ]
-        return {name: float(np.mean(values)) for name, values in found.items()}
+        values["patches"] = [distance(patches[fake], patches[real], rng) for fake, real in pairs]
+        return {name: float(np.mean(numbers)) for name, numbers in values.items()}
 
-    def _compare(self, visuals: dict[str, metrics.Array], found: dict[str, list[float]]) -> None:
-        """Add the metrics of one item: label -> uint8 (H, W, C)."""
-        for label, image in visuals.items():
-            kind, _, domain = label.partition("_")
-            real = visuals.get(f"real_{domain}")
-            if (
-                kind not in ("fake", "rec")
-                or real is None
-                or real.shape != image.shape
-                or image.shape[2] != 3
-            ):
-                continue
-            if kind == "rec":
-                found["cycle"].append(metrics.l1(image, real))
-            elif self.paired and min(image.shape[:2]) >= metrics.WINDOW:
-                for name, metric in PAIRED.items():
-                    found[name].append(min(metrics.PSNR_CAP, metric(image, real)))
+    def _add_metrics(
+        self,
+        label: str,
+        image: metrics.Array,
+        visuals: dict[str, metrics.Array],
+        values: dict[str, list[float]],
+    ) -> None:
+        """Compare a ``fake_X`` or ``rec_X``, uint8 (H, W, C), with ``real_X`` and append the metrics to ``values``."""
+        kind, _, domain = label.partition("_")
+        real = visuals.get(f"real_{domain}")
+        if real is None or real.shape != image.shape or image.shape[2] != 3:
+            return
+        if kind == "rec":
+            values["cycle"].append(metrics.l1(image, real))
+        elif kind == "fake" and self.paired and min(image.shape[:2]) >= metrics.WINDOW:
+            for name, metric in PAIRED_METRICS.items():
+                values[name].append(min(metrics.PSNR_CAP, metric(image, real)))
 
 
-@contextlib.contextmanager
-def averaged(model: BaseModel) -> Iterator[None]:
-    """The generators with the weights that ``--ema`` has averaged so far, where there are any; afterwards with their own."""
-    nets = {name: model.get_networks()[name.removesuffix("_ema")] for name in model.ema}
-    own = {
-        name: {key: value.clone() for key, value in net.state_dict().items()}
-        for name, net in nets.items()
-    }
-    try:
-        for name, net in nets.items():
-            net.load_state_dict(model.ema[name])
-        yield
-    finally:
-        for name, net in nets.items():
-            net.load_state_dict(own[name])
+def with_averaged_networks(model: BaseModel) -> BaseModel:
+    """Return a shallow copy of ``model`` whose generators have the weights averaged by ``--ema``, if any."""
+    model = copy.copy(model)
+    for name, weights in model.ema.items():
+        attribute = "net" + name.removesuffix("_ema")
+        network = copy.deepcopy(getattr(model, attribute))
+        network.load_state_dict(weights)
+        setattr(model, attribute, network)
+    return model
 
 
-def files(dataset: BaseDataset) -> set[str]:
-    return {
-        path
-        for paths in vars(dataset).values()
-        if isinstance(paths, list)
-        for path in paths
-        if isinstance(path, str)
-    }
+def as_loss(metric: str, value: float) -> float:
+    """Return a positive number that is smaller for a better ``value``, as ``--lr_policy plateau`` needs it."""
+    if metric == "psnr":
+        return 255 * 10 ** (-value / 20)  # the root mean square error that gives this PSNR
+    return 1 - value if metric == "ssim" else value
 
 
-def pairs(dataset: BaseDataset) -> bool:
-    """Whether each item's two images belong together: halves of one file, or files of equal names but for _A, _B."""
+def listed_files(dataset: BaseDataset) -> set[str]:
+    """Return all strings in the lists that are attributes of ``dataset``, e.g. the paths in ``A_paths``."""
+    lists = [value for value in vars(dataset).values() if isinstance(value, list)]
+    return {path for paths in lists for path in paths if isinstance(path, str)}
+
+
+def is_paired(dataset: BaseDataset) -> bool:
+    """True if the two images of each item belong together: halves of one file, or names that differ in _A, _B only."""
     A, B = ([stem(path) for path in getattr(dataset, f"{domain}_paths", ())] for domain in "AB")
     return A == B if A or B else hasattr(dataset, "AB_paths")

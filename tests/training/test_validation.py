@@ -194,7 +194,7 @@ def test_share(run: Programs, data: Path) -> None:
         return {"patches": 1.0}
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Validation, "measure", watch)
+        patch.setattr(Validation, "compute_metrics", watch)
         out = (
             train(run, data, "--val_freq", 3, "--n_epochs", 4, "--val_share", 0.4, "--no_html")
             .ok()
@@ -227,7 +227,7 @@ def test_share_keeps_pairs(tmp_path: Path) -> None:
 
 def test_plateau(run: Programs, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rate falls when the metric has not become better for six validations, however many epochs lie between."""
-    monkeypatch.setattr(Validation, "measure", lambda self, limit=None: {"patches": 1.0})
+    monkeypatch.setattr(Validation, "compute_metrics", lambda self, limit=None: {"patches": 1.0})
     out = (
         train(
             run,

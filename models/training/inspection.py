@@ -1,0 +1,50 @@
+"""Running the model of a training on other images, without any effect on the training."""
+
+from __future__ import annotations
+
+import copy
+import math
+from argparse import Namespace
+
+import numpy as np
+from torch import nn
+
+from models.base_model import BaseModel
+from models.translation.batch import translate_batch
+from util.images import tensor2im
+from util.seeds import as_before
+
+
+def options_for_testing(opt: Namespace, phase: str) -> Namespace:
+    """Return the options of the same dataset in test mode: in order, not flipped, at the size of the training's crops.
+
+    Images are whole with ``--preprocess resize_and_crop``; otherwise a crop is their centre. In the training's own phase,
+    only the images that ``--val_share`` holds out are used.
+    """
+    changed = {"phase": phase, "isTrain": False, "no_flip": True, "serial_batches": True}
+    changed["load_size"] = opt.crop_size if opt.preprocess == "resize_and_crop" else opt.load_size
+    changed["jpeg_draft"] = False
+    if phase != opt.phase:
+        changed |= {"max_dataset_size": math.inf, "val_share": 0}
+    return Namespace(**vars(opt) | changed)
+
+
+def translate_apart(
+    model: BaseModel, batch: dict, seed: int
+) -> tuple[BaseModel, dict[str, np.ndarray]]:
+    """Translate ``batch`` (of one item) with a shallow copy of ``model``.
+
+    The copy shares the networks; buffers such as batch-norm statistics are restored afterwards.
+
+    Returns:
+        The copy, and its images as label -> uint8 (H, W, C). Images that only a training step computes are left out.
+    """
+    model = copy.copy(model)
+    model.preset_visuals()
+    before = model.get_current_visuals()
+    modules = [*model.get_networks().values(), *vars(model).values()]
+    with as_before((m for m in modules if isinstance(m, nn.Module)), model.device):
+        translate_batch(model, batch, seed)
+    visuals = model.get_current_visuals()
+    new = {label: image for label, image in visuals.items() if image is not before.get(label)}
+    return model, {label: tensor2im(image) for label, image in new.items()}
