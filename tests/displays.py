@@ -19,6 +19,7 @@ import torch
 from conftest import TINY
 
 from options.train_options import TrainOptions
+from util.visualizer import Visualizer
 
 LOSSES = {"D_A": 0.5, "G_A": 1.5}
 MORE = {"lr": 0.0002, "time": 0.1, "data": 0.01}
@@ -28,6 +29,12 @@ IMAGES = {"real_A": torch.zeros(1, 3, 8, 8), "fake_B": torch.ones(1, 3, 8, 8)}
 def options(data: Path, folder: Path, *flags: object) -> Namespace:
     args = ["--dataroot", data, "--name", "x", *TINY, "--checkpoints_dir", folder, *flags]
     return TrainOptions().parse([str(arg) for arg in args], record=False)
+
+
+def log(visualizer: Visualizer, images: int, size: int) -> None:
+    """Print and plot the losses after ``images`` of the ``size`` images of the first epoch."""
+    visualizer.print_current_losses(1, images, LOSSES, MORE["time"], MORE["data"])
+    visualizer.plot_current_losses(1, images / size, LOSSES, images, MORE)
 
 
 def free_port() -> int:

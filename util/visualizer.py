@@ -85,62 +85,30 @@ class Visualizer:
         self._attempt("loss_log.txt", self.log.append, line)
 
     def plot_current_losses(
-        self, epoch: int, counter_ratio: float, losses: dict[str, float]
+        self,
+        epoch: int,
+        counter_ratio: float,
+        losses: dict[str, float],
+        total: int | None = None,
+        more: dict[str, float] | None = None,
     ) -> None:
         """Plot the losses of the line that :meth:`print_current_losses` has just printed.
 
         Args:
-            counter_ratio: finished share of the epoch, in [0, 1].
+            counter_ratio: finished share of the epoch.
+            total: images seen in the run; None: estimated from the share.
+            more: lr, time (seconds per image), data (seconds waited), then other measurements;
+                None: the times that were printed.
         """
-        total = round((epoch - 1) * self.iters / counter_ratio) + self.iters if counter_ratio else 0
-        self._plot(epoch, counter_ratio, total, losses, self.times)
-
-    def scalars(
-        self,
-        epoch: int,
-        iters: int,
-        size: int,
-        total: int,
-        losses: dict[str, float],
-        more: dict[str, float],
-    ) -> None:
-        """Print, log and plot the losses of a step.
-
-        Args:
-            iters: images seen in this epoch, of ``size`` in all.
-            total: images seen in the run.
-            more: lr, time (seconds per image), data (seconds waited), then other measurements.
-        """
-        self.print_current_losses(epoch, iters, losses, more["time"], more["data"])
-        self._plot(epoch, min(1.0, iters / size), total, losses, more)
-
-    def measures(
-        self,
-        epoch: int,
-        iters: int,
-        total: int,
-        values: dict[str, float],
-        lr: float,
-        seconds: float,
-    ) -> None:
-        """Print, log and plot measurements at the end of an epoch, e.g. of the validation.
-
-        Args:
-            seconds: taken per image.
-        """
-        self.print_current_losses(epoch, iters, values, seconds, 0.0)
-        self._plot(epoch, 1.0, total, {}, {"lr": lr, "time": seconds, "data": 0.0, **values})
-
-    def _plot(
-        self, epoch: int, share: float, total: int, losses: dict[str, float], more: dict[str, float]
-    ) -> None:
-        more = {**more, "logging": self.logging_seconds}
+        if total is None:
+            total = self.iters + round((epoch - 1) * self.iters / (counter_ratio or 1))
+        more = {**(more or self.times), "logging": self.logging_seconds}
         self.logging_seconds = 0.0
-        place = {"epoch": epoch, "iters": self.iters, "share": share, "total": total}
+        place = {"epoch": epoch, "iters": self.iters, "share": counter_ratio, "total": total}
         entry = json.dumps({**place, "losses": finite(losses), **finite(more)})
         self._attempt("metrics.jsonl", self.metrics.append, entry)
         for name, sink in self.sinks.items():
-            self._attempt(name, sink.scalars, epoch, share, total, {**losses, **more})
+            self._attempt(name, sink.scalars, epoch, counter_ratio, total, {**losses, **more})
 
     def display_current_results(self, visuals: dict, epoch: int, save_result: bool) -> None:
         """Show the first image of each batch.

@@ -32,25 +32,26 @@ class Report:
             start: wall-clock time at which the step began.
             waited: seconds that the step waited for its images.
         """
-        images, ends = dataset.last_batch_images, at.seen >= len(dataset)
+        images, size, show = dataset.last_batch_images, len(dataset), self.visualizer
+        ends = at.seen >= size
         if at.crosses(self.opt.print_freq, images) or (ends and not at.printed):
             at.printed = True
-            losses = (
-                model.get_current_losses()
-            )  # synchronizes with the GPU, so it comes before the clock
+            losses = model.get_current_losses()  # waits for the GPU, so the time is taken after it
             rates = (group["lr"] for each in model.optimizers for group in each.param_groups)
             seconds = (time.time() - start) / dataset.global_batch_size
             more = {"lr": next(rates, 0.0), "time": seconds, "data": waited}
             measurements, warnings = self.health.check(model, losses, at.total)
             more |= measurements
-            self.visualizer.scalars(at.epoch, at.seen, len(dataset), at.total, losses, more)
+            show.print_current_losses(at.epoch, at.seen, losses, seconds, waited)
+            share = min(1.0, at.seen / size)
+            show.plot_current_losses(at.epoch, share, losses, at.total, more)
             for warning in warnings:
-                self.visualizer.text(at.epoch, warning)
+                show.text(at.epoch, warning)
         if at.crosses(self.opt.display_freq, images) or (ends and not at.shown):
             at.shown = True
             model.compute_visuals()
             save = at.crosses(self.opt.update_html_freq, images)
-            self.visualizer.display_current_results(model.get_current_visuals(), at.epoch, save)
+            show.display_current_results(model.get_current_visuals(), at.epoch, save)
 
     def memory(self) -> dict:
         """Returns what a resumed run needs to continue its logs, displays and health averages."""

@@ -100,14 +100,10 @@ class Validation:
         start = time.time()
         values = {f"val_{name}": value for name, value in self.compute_metrics().items()}
         groups = [group for optimizer in self.model.optimizers for group in optimizer.param_groups]
-        visualizer.measures(
-            position.epoch,
-            position.seen,
-            position.total,
-            values,
-            groups[0]["lr"] if groups else 0.0,
-            (time.time() - start) / len(self.images),
-        )
+        lr, seconds = groups[0]["lr"] if groups else 0.0, (time.time() - start) / len(self.images)
+        visualizer.print_current_losses(position.epoch, position.seen, values, seconds, 0.0)
+        more = {"lr": lr, "time": seconds, "data": 0.0, **values}
+        visualizer.plot_current_losses(position.epoch, 1.0, {}, position.total, more)
         value = values[f"val_{self.metric}"]
         _, best = position.validated[1] if position.validated else (0, math.nan)
         better = value > best if self.metric in HIGHER_IS_BETTER else value < best

@@ -8,7 +8,7 @@ from pathlib import Path
 from util.sinks.base import Sink, ThreadedSink
 from util.sinks.tensorboard_sink import TensorBoardSink
 from util.sinks.training_page import TrainingPage
-from util.sinks.visdom_sink import VisdomSink, answers
+from util.sinks.visdom_sink import VisdomSink
 from util.sinks.wandb_sink import WandbSink
 
 
@@ -24,7 +24,7 @@ def make_sinks(opt: Namespace, folder: Path) -> dict[str, Sink]:
     sinks: dict[str, Sink] = {}
     if not opt.no_html:
         sinks["the page"] = TrainingPage(opt, folder / "web")
-    if opt.display_id > 0 and answers(opt):
+    if opt.display_id > 0:
         sinks["visdom"] = ThreadedSink(VisdomSink(opt, folder))
     if opt.use_tensorboard:
         sinks["TensorBoard"] = ThreadedSink(TensorBoardSink(folder / "tensorboard"))

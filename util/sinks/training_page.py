@@ -1,4 +1,4 @@
-"""``web/index.html``: what a training does, to look at while it runs and afterwards."""
+"""``web/index.html``: shows a training while it runs and afterwards, without a server."""
 
 from __future__ import annotations
 
@@ -18,71 +18,66 @@ from util.images import save_image
 from util.pages.page import link, readable, row, write_page
 from util.schedules import last_epoch
 
-POINTS = 50  # of the curves in an epoch; in the first one ten times as many, so that something is seen soon
-ROWS = 10  # epochs that the page shows where scripts do not run
+POINTS = 50  # points of a curve per epoch; ten times as many in the first, to show a start soon
+ROWS = 10  # number of epochs shown to readers whose browser runs no scripts
+SCRIPTS = ("page.js", "chart.js", "training.js")
+# Bookkeeping and details of one call of the program; they say nothing about the training.
+HIDDEN = {"changed", "explicit_options", "isTrain", "gpu_ids", "name", "checkpoints_dir"}
+HIDDEN |= {"continue_train", "epoch_count", "suffix", "verbose", "dry_run", "accept_new_data"}
 
 
 class TrainingPage:
-    """A sink. Every event adds a line to ``web/data.js``, a call of the script's ``run``; nothing that grows is written again.
+    """A sink that writes the page of a training.
 
-    ``memory`` holds how long that file is, so that a resumed run cuts off what it will write again.
+    Every event appends one line to ``web/data.js``, a call of ``run`` in ``training.js``. No file
+    that grows is ever rewritten.
+
+    Attributes:
+        memory: state to save: the size of ``data.js`` (a resumed run cuts the file back to it), the
+            points to average next, ``last`` (the losses as text), ``shown`` (epoch -> label ->
+            file) and ``panel`` ("0 fake_B" -> [digest, file]).
     """
 
     def __init__(self, opt: Namespace, folder: Path) -> None:
+        """Create ``folder``. Raises OSError: it cannot be created."""
         self.opt, self.folder, self.begun = opt, folder, False
         (folder / "images").mkdir(parents=True, exist_ok=True)
         self.options = options_table(opt).render(pretty=False)
-        self.memory: dict = {
-            "size": 0,
-            "keys": [],
-            "points": [],
-            "bin": [],
-            "at": 0.0,
-            "last": "",
-            "shown": {},
-            "panel": {},
-        }  # the last three: losses in words, epoch -> label -> file, "0 fake_B" -> [digest, file]
+        self.memory: dict = {"size": 0, "keys": [], "points": [], "bin": [], "at": 0.0}
+        self.memory |= {"last": "", "shown": {}, "panel": {}}
 
     def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
-        """Points are joined to their mean until ``share`` enters the next part of the epoch."""
+        """Collect a point; the mean of the points in each part of an epoch is written."""
         memory, share = self.memory, min(1.0, share)
-        points = POINTS * (10 if epoch == self.opt.epoch_count else 1)
-        place = [epoch, math.ceil(share * points - 1e-6)]
-        if place != memory["bin"] or memory["keys"] != list(values):
+        parts = POINTS * (10 if epoch == self.opt.epoch_count else 1)
+        part = [epoch, math.ceil(share * parts - 1e-6)]
+        if part != memory["bin"] or memory["keys"] != list(values):
             self._flush()
         if memory["keys"] != list(values):
             memory["keys"] = list(values)
             self._add("keys", memory["keys"])
         memory["points"].append([epoch, share, total, time.time(), *map(float, values.values())])
-        memory["bin"], memory["at"] = place, epoch - 1 + share
-        memory["last"] = f"Epoch {epoch}: " + ", ".join(
-            f"{name} {value:.3g}"
-            for name, value in values.items()
-            if name not in ("time", "data", "logging")
-        )
-        if abs(share * points - round(share * points)) < 1e-6:  # the part has ended
+        memory["bin"], memory["at"] = part, epoch - 1 + share
+        shown = {name: values[name] for name in values if name not in ("time", "data", "logging")}
+        losses = ", ".join(f"{name} {value:.3g}" for name, value in shown.items())
+        memory["last"] = f"Epoch {epoch}: {losses}"
+        if abs(share * parts - round(share * parts)) < 1e-6:  # the end of the part
             self._flush()
 
     def _flush(self) -> None:
-        if points := self.memory["points"]:
-            place = [*points[-1][:3], round(points[-1][3], 2)]
-            means = dict(
-                zip(self.memory["keys"], np.mean(points, axis=0)[4:].tolist(), strict=True)
-            )
-            if "logging" in means:  # seconds since the point before
-                means["logging"] *= len(points)
-            self.memory["points"] = []
-            self._add(
-                "point",
-                [
-                    place[0],
-                    round(place[1], 5),
-                    *place[2:],
-                    *(float(f"{value:.5g}") for value in means.values()),
-                ],
-            )
+        """Write the mean of the collected points, at the place of the last one."""
+        points, self.memory["points"] = self.memory["points"], []
+        if not points:
+            return
+        epoch, share, total, seconds = points[-1][:4]
+        means = np.mean(points, axis=0)[4:]
+        if "logging" in (keys := self.memory["keys"]):  # seconds since the last point: their sum
+            means[keys.index("logging")] *= len(points)
+        numbers = [float(f"{value:.5g}") for value in means]
+        self._add("point", [epoch, round(share, 5), total, round(seconds, 2), *numbers])
 
     def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
+        """Show a training batch; within an epoch it is replaced only if ``save`` is True."""
         shown = self.memory["shown"]
         if not save and epoch in shown:
             return
@@ -92,49 +87,43 @@ class TrainingPage:
         shown[epoch] = files
         for old in sorted(shown)[:-ROWS]:
             del shown[old]
-        self._add("images", epoch, self._figures(files, images), round(time.time(), 2))
+        self._add("images", epoch, _figures(files, images), _now())
         self._write_shell()
 
     def panel(self, epoch: int, rows: list[tuple[str, dict[str, np.ndarray]]]) -> None:
-        """The validation images: (name, label -> uint8 (H, W, 3)) each. An image that has not changed is not saved again."""
-        shown = []
+        """Show the validation images after an epoch; unchanged images are not saved again.
+
+        Args:
+            rows: (name, label -> uint8 (H, W, 3)) for each item.
+        """
+        shown, saved = [], self.memory["panel"]
         for i, (name, images) in enumerate(rows):
             files = {}
             for label, image in images.items():
-                digest = hashlib.blake2b(
-                    image.tobytes() + str(image.shape).encode(), digest_size=16
-                ).hexdigest()
-                before, files[label] = self.memory["panel"].get(f"{i} {label}", ("", ""))
-                if before != digest:
-                    files[label] = f"epoch{epoch:03d}_panel{i}_{label}.png"
-                    save_image(image, self.folder / "images" / files[label])
-                    self.memory["panel"][f"{i} {label}"] = [digest, files[label]]
-            shown.append([readable(name), self._figures(files, images)])
+                content, key = image.tobytes() + str(image.shape).encode(), f"{i} {label}"
+                digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+                if saved.get(key, ("", ""))[0] != digest:
+                    saved[key] = [digest, f"epoch{epoch:03d}_panel{i}_{label}.png"]
+                    save_image(image, self.folder / "images" / saved[key][1])
+                files[label] = saved[key][1]
+            shown.append([readable(name), _figures(files, images)])
         self._add("panel", epoch, shown)
 
     def ended(self, epoch: int) -> None:
-        """The epoch is over, whether or not its last images were worth a point of the curves."""
+        """Note that ``epoch`` is complete, even if its last images gave no point of the curves."""
         self.memory["at"] = max(self.memory["at"], float(epoch))
 
-    @staticmethod
-    def _figures(files: dict[str, str], images: dict[str, np.ndarray]) -> list:
-        """[label, URL, width, height] each."""
-        return [[label, link(file), *images[label].shape[1::-1]] for label, file in files.items()]
-
     def text(self, epoch: int, message: str) -> None:
-        self._add("text", epoch, readable(message), round(time.time(), 2))
+        self._add("text", epoch, readable(message), _now())
 
     def close(self) -> None:
         self._flush()
-        self._add(
-            "end",
-            "finished" if self.memory["at"] >= last_epoch(self.opt) else "stopped",
-            round(time.time(), 2),
-        )
+        finished = self.memory["at"] >= last_epoch(self.opt)
+        self._add("end", "finished" if finished else "stopped", _now())
         self._write_shell()
 
     def _add(self, kind: str, *values: Any) -> None:
-        """Append a line at once, so that a reader never meets half of one; of a failed one nothing stays."""
+        """Append a line in one write, so readers never see half of it; undo it if that fails."""
         if not self.begun:
             self.begun = True
             self._begin()
@@ -149,65 +138,55 @@ class TrainingPage:
         self.memory["size"] += len(line)
 
     def _begin(self) -> None:
+        """Cut ``data.js`` back to the saved state and write what is known about the run."""
         with (self.folder / "data.js").open("ab") as file:
             file.truncate(min(self.memory["size"], file.tell()))
-        self._add(
-            "begin",
-            {
-                "epochs": last_epoch(self.opt),
-                "batch": self.opt.batch_size,
-                "time": round(time.time(), 2),
-                "metric": self.opt.val_metric,
-                "at": self.memory["at"],
-            },
-        )
+        begin = {"epochs": last_epoch(self.opt), "batch": self.opt.batch_size, "time": _now()}
+        self._add("begin", begin | {"metric": self.opt.val_metric, "at": self.memory["at"]})
         self._write_shell()
 
     def _write_shell(self) -> None:
-        """What does not grow. It is all there is where scripts do not run."""
-        opt = self.opt
-        notes = [
-            f"{opt.model} on {opt.dataroot}, {opt.n_epochs} + {opt.n_epochs_decay} epochs",
-            self.memory["last"],
-        ]
-        rows = [
-            row(f"Epoch {epoch}", files)
-            for epoch, files in sorted(self.memory["shown"].items(), reverse=True)
-        ]
+        """Write ``index.html``; without scripts it shows the last losses and the last epochs."""
+        opt, shown = self.opt, sorted(self.memory["shown"].items(), reverse=True)
+        run = f"{opt.model} on {opt.dataroot}, {opt.n_epochs} + {opt.n_epochs_decay} epochs"
+        rows = [row(f"Epoch {epoch}", files) for epoch, files in shown]
         write_page(
             self.folder,
             f"Training {opt.name}",
-            notes,
+            (run, self.memory["last"]),
             rows,
             opt.display_winsize,
-            ("page.js", "chart.js", "training.js"),
+            SCRIPTS,
             "data.js",
             self.options,
         )
 
 
-def options_table(opt: Namespace) -> tags.section:
-    """The run's options, those first that differ from what they are without any flag."""
-    from data import get_option_setter as dataset_options
-    from models import get_option_setter as model_options
-    from options.parser import Parser
-    from options.train_options import NOT_RESUMED, TrainOptions
+def _now() -> float:
+    return round(time.time(), 2)
 
-    parser = Parser(conflict_handler="resolve")
-    TrainOptions().initialize(parser)
-    for options, name in ((model_options, opt.model), (dataset_options, opt.dataset_mode)):
-        options(name)(parser, True)
-    values = {name: value for name, value in sorted(vars(opt).items()) if name not in NOT_RESUMED}
-    changed = [name for name in values if str(values[name]) != str(parser.get_default(name))]
+
+def _figures(files: dict[str, str], images: dict[str, np.ndarray]) -> list[list]:
+    """Returns [label, URL, width, height] for each image."""
+    return [[label, link(file), *images[label].shape[1::-1]] for label, file in files.items()]
+
+
+def options_table(opt: Namespace) -> tags.section:
+    """Returns the run's options as HTML: first those that differ from their defaults.
+
+    ``opt.changed``, set by the parser, says which ones do; without it all options are shown alike.
+    """
+    names = sorted(vars(opt).keys() - HIDDEN)
+    changed = getattr(opt, "changed", names)
     section = tags.section(tags.h2("Options"), id="options")
-    section.add(_table(values, changed))
-    others = [name for name in values if name not in changed]
-    section.add(tags.details(tags.summary("All others, at their defaults"), _table(values, others)))
+    section.add(_table(opt, [name for name in names if name in changed]))
+    if defaults := [name for name in names if name not in changed]:
+        section.add(tags.details(tags.summary("Options at their defaults"), _table(opt, defaults)))
     return section
 
 
-def _table(values: dict, names: list[str]) -> tags.dl:
+def _table(opt: Namespace, names: list[str]) -> tags.dl:
     table = tags.dl()
     for name in names:
-        table.add(tags.div(tags.dt(name), tags.dd(readable(str(values[name])))))
+        table.add(tags.div(tags.dt(name), tags.dd(readable(str(getattr(opt, name))))))
     return table

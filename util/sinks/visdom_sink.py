@@ -1,22 +1,21 @@
-"""Live display in a visdom server: the official windows, redrawn when a lost server is back."""
+"""Live display in a visdom server, if one answers: the official windows."""
 
 from __future__ import annotations
 
 import html
 import logging
-import threading
+import socket
 import time
-import urllib.error
-import urllib.request
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from PIL import Image
 
-from util.console import say, warn
+from util.console import say
 from util.sinks.base import losses_of, read_metrics
 
 TIMEOUT = 10.0  # seconds a server may take to answer a request
@@ -24,47 +23,18 @@ PAUSE = 15.0  # seconds until a server that did not answer is tried again
 POINTS = 2000  # maximum number of points drawn per curve
 
 
-def answers(opt: Namespace) -> bool:
-    """Returns True if visdom is installed and a server answers within a second, else says why not."""
-    server = opt.display_server
-    address = f"{server if '//' in server else f'http://{server}'}:{opt.display_port}"
-    answered = threading.Event()
-
-    def ask() -> None:
-        try:
-            urllib.request.urlopen(address, timeout=1).close()
-        except urllib.error.HTTPError:
-            pass  # e.g. a login is required: this is an answer, too
-        except Exception:
-            return
-        answered.set()
-
-    # in a thread, because looking up a host name has no time limit
-    threading.Thread(target=ask, daemon=True).start()
-    problem = "" if answered.wait(1) else f"no visdom server answers at {address}"
-    if not problem:
-        try:
-            import visdom  # noqa: F401
-        except ImportError:
-            problem = "the package visdom is not installed"
-    if problem:
-        instead = "metrics.jsonl" if opt.no_html else "web/index.html"
-        say(f"No live display: {problem}; see {instead} (--display_id 0 silences this)")
-    return not problem
-
-
 class VisdomSink:
     """Draws the official windows; its methods may block, so it is meant for a thread.
 
     Losses are drawn in window ``display_id``, images in the next one and their labels in the one
-    after that.
+    after that. A server that does not answer is tried again later, and then gets everything.
     """
 
     def __init__(self, opt: Namespace, folder: Path) -> None:
         self.opt, self.folder = opt, folder
         self.memory: dict = {}  # empty, because the curves are also in metrics.jsonl
         self.server: Any = None
-        self.retry_at = 0.0  # time.monotonic() before which a lost server is not tried again
+        self.retry_at = 0.0  # time.monotonic() before which a silent server is not tried again
         self.warned = False
         self.points: list[tuple[float, dict[str, float]]] = []  # epochs done, losses
         self.pictures: dict[str, np.ndarray] = {}
@@ -109,7 +79,10 @@ class VisdomSink:
         except OSError as error:
             self.server, self.retry_at = None, time.monotonic() + PAUSE
             if not self.warned:
-                warn(f"visdom does not answer any more ({error}); it is tried again during the run")
+                say(
+                    f"visdom does not answer ({error}); it is tried again during the run "
+                    "(--display_id 0 turns it off)"
+                )
             self.warned = True
 
     def _draw_curves(self) -> None:
@@ -152,8 +125,16 @@ class VisdomSink:
 
 
 def connect(opt: Namespace) -> Any:
-    """Returns a client whose requests raise OSError unless the server answers in time."""
-    import requests
+    """Returns a client whose requests raise OSError unless the server answers in time.
+
+    Raises:
+        OSError: no server answers.
+        ImportError: one does, but the package visdom is not installed.
+    """
+    server, port = opt.display_server, opt.display_port
+    host = urlsplit(server if "//" in server else f"//{server}").hostname
+    socket.create_connection((host, port), timeout=TIMEOUT).close()
+    import requests  # only now, because most trainings run without a server
     import visdom
 
     class TimeLimit(requests.adapters.HTTPAdapter):
@@ -166,8 +147,8 @@ def connect(opt: Namespace) -> Any:
     # send=False: no request before the time limit is set. The incoming socket would only report
     # clicks, and its thread can hang.
     client: Any = visdom.Visdom(
-        server=opt.display_server,
-        port=opt.display_port,
+        server,
+        port=port,
         env=opt.display_env,
         send=False,
         raise_exceptions=True,
