@@ -1,10 +1,12 @@
-"""Download a trained generator of the official pages to checkpoints/NAME_pretrained/latest_net_G.pth.
+"""Download a trained generator of the official pages.
 
     python scripts/download_model.py horse2zebra
     python test.py --dataroot ./datasets/horse2zebra/testA --name horse2zebra_pretrained --model test
 
-The file appears when it is complete and can be read. A broken transfer goes on with the same command. Mirrors hold the paths of
-the official host: MIRROR/cyclegan/pretrained_models/NAME.pth, MIRROR/pix2pix/models-pytorch/NAME.pth.
+The file becomes checkpoints/NAME_pretrained/latest_net_G.pth once it is complete and readable. To
+resume an interrupted download, run the same command again. A mirror has the paths of the official
+host: MIRROR/cyclegan/pretrained_models/NAME.pth, MIRROR/pix2pix/models-pytorch/NAME.pth.
+``--kind lua`` gets .t7 files for the Lua code, which this code cannot read.
 """
 
 from __future__ import annotations
@@ -15,103 +17,66 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from options.parser import Parser
 from util.console import run_main, say
-from util.download.catalogue import ALL_MODELS, Item, find, table
-from util.download.transfer import (
-    add_options,
-    fetch,
-    known_checksum,
-    mirrors,
-    note_checksum,
-    sha256_of,
-)
-from util.errors import UsageError, UserError
+from util.download.catalogue import ALL_MODELS, Item, table
+from util.download.command import add_options, chosen_item, known_checksum, mirrors, obtain
+from util.download.transfer import sha256_of
+from util.errors import UserError
 
 
 def check_weights(path: Path) -> None:
-    """Raises UserError unless ``path`` is a state dict (which is read without running code)."""
+    """Raise a UserError unless ``path`` is a state dict; no code in the file is executed."""
     import torch
 
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and torch raise almost anything
-        raise UserError(f"what came is no file of weights: {str(error).splitlines()[0]}") from None
-    if not isinstance(weights, dict) or not any(
-        isinstance(value, torch.Tensor) for value in weights.values()
-    ):
-        raise UserError("what came is no state dict of a network")
+    except Exception as error:  # pickle, zip and torch raise many types
+        raise UserError(f"this is not a file of weights: {str(error).splitlines()[0]}") from None
+    values = weights.values() if isinstance(weights, dict) else ()
+    if not any(isinstance(value, torch.Tensor) for value in values):
+        raise UserError("this is not the state dict of a network")
 
 
-def download(item: Item, checkpoints: Path, places: list[str], checked: bool = True) -> Path:
-    """The path of the weights, loaded unless they are there.
+def download(item: Item, checkpoints: Path, hosts: list[str], checked: bool = True) -> Path:
+    """The path of the weights, which are downloaded unless they are there already.
 
     Raises:
-        UserError: see ``fetch`` and ``check_weights``; or the file that is there is not the one first loaded.
+        UserError: see ``obtain`` and ``check_weights``; or the existing file is another one.
     """
-    folder, ending = checkpoints / f"{item.name}_pretrained", item.place[1]
-    out, key = folder / f"latest_net_G{ending}", f"{item.place[0]}/{item.file}"
-    known = known_checksum(checkpoints, key) if checked else None
+    out = checkpoints / f"{item.name}_pretrained" / f"latest_net_G{item.place.ending}"
     if out.exists():
-        if known and sha256_of(out) != known:
+        sha256 = known_checksum(checkpoints, item.key) if checked else None
+        if sha256 and sha256_of(out) != sha256:
             raise UserError(
-                f"{out} is not {item.name} of --kind {item.kind} as first downloaded; to load it anew, "
-                "move it away"
+                f"{out} is not {item.name} of --kind {item.kind} as first downloaded; to download "
+                "it again, move the file away"
             )
-        say(f"{out} is there already")
+        say(f"{out} exists already")
         return out
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    part = checkpoints / f".{item.kind}-{item.file}.part"
-    continued = part.exists()
-    digest = fetch(item.urls(places), part, None, known)
-    if ending == ".pth":
-        try:
+
+    def install(part: Path) -> None:
+        if out.suffix == ".pth":
             check_weights(part)
-        except UserError as error:
-            part.unlink()
-            if continued:
-                say(
-                    f"{item.file}: {error}. It may be joined of two files: once more from the start"
-                )
-                return download(item, checkpoints, places, checked)
-            raise
-    folder.mkdir(exist_ok=True)
-    part.replace(out)
-    if checked:
-        note_checksum(checkpoints, key, digest)
+        out.parent.mkdir(exist_ok=True)
+        part.replace(out)
+
+    obtain(item, checkpoints, hosts, checked, install)
     say(f"{out}: {out.stat().st_size / 2**20:.1f} MiB")
     return out
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("name", nargs="?", help="of the model; --list shows all")
-    parser.add_argument(
-        "--kind",
-        choices=("cyclegan", "pix2pix", "lua"),
-        help="which, where several have the name (default: "
-        "cyclegan); lua: .t7 files for the Lua code, which this code cannot read",
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(parser, ALL_MODELS)
     parser.add_argument(
         "--checkpoints_dir", type=Path, default=Path("./checkpoints"), help="default: ./checkpoints"
-    )
-    add_options(
-        parser,
-        unchecked="take another version than the one downloaded first",
-        listed="all names with their licence",
     )
     args = parser.parse_args()
     if args.list:
         return say(table(ALL_MODELS))
-    if not args.name:
-        raise UsageError("give the name of a model; --list shows all")
-    download(
-        find(ALL_MODELS, args.name, args.kind),
-        args.checkpoints_dir,
-        mirrors(args.mirror),
-        not args.unchecked,
-    )
+    item = chosen_item(args, ALL_MODELS)
+    download(item, args.checkpoints_dir, mirrors(args.mirror), not args.unchecked)
     return None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
 import io
 import threading
 import zipfile
@@ -14,17 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, Programs
+from conftest import Programs
 from flaky_server import Server
 
+from datasets import download
 from scripts import download_model
 from util.download import catalogue, transfer
 from util.errors import UserError
-
-spec = importlib.util.spec_from_file_location("download", ROOT / "datasets/download.py")
-assert spec and spec.loader
-download = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(download)
 
 COUNTS = (3, 2, 1, 1)
 PATH = "/cyclegan/datasets/horse2zebra.zip"
@@ -65,7 +60,7 @@ def item(**known: object) -> catalogue.Item:
     """horse2zebra with the small archive's figures; no older host."""
     return replace(
         catalogue.find(catalogue.ALL_DATASETS, "horse2zebra", None),
-        place=("cyclegan/datasets", ".zip", ()),
+        place=catalogue.Place("cyclegan/datasets", ".zip"),
         **(
             {
                 "counts": COUNTS,
@@ -102,7 +97,7 @@ def test_a_dataset_arrives_whole_and_only_once(
     ).digest(10_000)
     get(server, tmp_path)
     assert len(server.ranges) == 1
-    assert "is there already: testA 1, testB 1, trainA 3, trainB 2" in capsys.readouterr().out
+    assert "exists already: testA 1, testB 1, trainA 3, trainB 2" in capsys.readouterr().out
     (tmp_path / "horse2zebra/trainA/2.jpg").unlink()
     with pytest.raises(UserError, match="trainA has 2 images instead of 3"):
         get(server, tmp_path)
@@ -150,11 +145,11 @@ WRONG: dict[
     "checksum": (
         {"sha256": "0" * 64},
         zipped(),
-        f"SHA-256 is {hashlib.sha256(zipped()).hexdigest()}, recorded is 0000",
+        f"SHA-256 is {hashlib.sha256(zipped()).hexdigest()}, expected 0000",
     ),
-    "size": ({}, zipped() + b"more", "recorded are"),
-    "no archive": ({"sha256": "", "size": 0}, b"sorry" * 1000, "no archive"),
-    "half an archive": ({"sha256": "", "size": 0}, zipped()[:50_000], "no archive"),
+    "size": ({}, zipped() + b"more", "bytes, expected"),
+    "no archive": ({"sha256": "", "size": 0}, b"sorry" * 1000, "not an archive"),
+    "half an archive": ({"sha256": "", "size": 0}, zipped()[:50_000], "not an archive"),
     "damaged": (
         {"sha256": "", "size": 0},
         zipped().replace(hashlib.shake_128(b"testA0").digest(100), b"x" * 100),
@@ -218,7 +213,7 @@ def test_an_unknown_checksum_is_noted_and_then_held_to(server: Server, tmp_path:
     get(server, tmp_path, **unknown)
     (tmp_path / "horse2zebra").rename(tmp_path / "old")
     server.files[PATH] = zipped(top="")  # without a top folder
-    with pytest.raises(UserError, match="recorded is"):
+    with pytest.raises(UserError, match="expected"):
         get(server, tmp_path, **unknown)
     assert files(tmp_path) == [".checksums.json", "old"]
     download.download(item(**unknown), tmp_path / "horse2zebra", [server.url], checked=False)
@@ -230,7 +225,7 @@ def test_a_full_disk(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyP
     resource = pytest.importorskip("resource")
     with monkeypatch.context() as small:
         small.setattr(transfer.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-        with pytest.raises(UserError, match="0.1 MiB are to come, 0.0 MiB are free"):
+        with pytest.raises(UserError, match="0.1 MiB are needed, 0.0 MiB are free"):
             get(server, tmp_path)
     assert files(tmp_path) == []
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -242,7 +237,7 @@ def test_a_full_disk(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyP
             (tmp_path / ".cyclegan-horse2zebra.zip.part").write_bytes(zipped())
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
-            with pytest.raises(UserError, match="cannot (write|unpack).* make room"):
+            with pytest.raises(UserError, match="cannot (write|unpack).* free some space"):
                 get(server, tmp_path)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -256,7 +251,7 @@ def test_another_dataset_in_the_same_place_is_not_touched(server: Server, tmp_pa
     (tmp_path / "horse2zebra/train").mkdir(parents=True)
     (tmp_path / "horse2zebra/train/1.jpg").write_bytes(b"mine")
     with pytest.raises(
-        UserError, match="is not horse2zebra of --kind cyclegan: it has train; give another"
+        UserError, match="is not horse2zebra of --kind cyclegan: it has train; choose another"
     ):
         get(server, tmp_path)
     assert not server.ranges
@@ -269,7 +264,7 @@ def test_models(server: Server, tmp_path: Path) -> None:
     path, checkpoints = "/pix2pix/models-pytorch/sat2map.pth", tmp_path / "checkpoints"
     for wrong in (b"no weights", zipped()):
         server.files[path] = wrong
-        with pytest.raises(UserError, match="no file of weights"):
+        with pytest.raises(UserError, match="not a file of weights"):
             download_model.download(model, checkpoints, [server.url])
         assert files(checkpoints) == []
     server.files[path], server.faults = buffer.getvalue(), ["cut"]

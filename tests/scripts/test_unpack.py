@@ -1,4 +1,4 @@
-"""Archives of strangers: what leaves the folder, is no plain file or too large is refused, and nothing stays behind."""
+"""Untrusted archives: nothing outside the folder, no links or devices, bounded size, no leftovers."""
 
 from __future__ import annotations
 
@@ -78,9 +78,9 @@ def test_a_hostile_archive_leaves_nothing(
     archive, home = tmp_path / "archive", tmp_path / "home"
     home.mkdir()
     archive.write_bytes(HOSTILE[case]())
-    with pytest.raises(UserError, match=words) as told:
+    with pytest.raises(UserError, match=words) as error:
         unpack.unpack(archive, home / "new")
-    assert type(told.value) is UserError  # not a WriteError, after which the archive would be kept
+    assert type(error.value) is UserError  # after a WriteError the archive would be kept
     assert list(home.iterdir()) == [] and sorted(p.name for p in tmp_path.iterdir()) == [
         "archive",
         "home",
@@ -99,9 +99,25 @@ def test_a_tar_is_unpacked_too_and_the_limit_is_exact(tmp_path: Path) -> None:
     assert not (tmp_path / "again").exists()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the names of this system cannot hold a colon")
+def test_an_empty_archive_and_an_old_tarfile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python before 3.10.12 and 3.11.4 has no extraction filter."""
+    archive = tmp_path / "archive"
+    with zipfile.ZipFile(archive, "w"):
+        pass
+    unpack.unpack(archive, tmp_path / "empty")
+    assert list((tmp_path / "empty").iterdir()) == []
+    archive.write_bytes(tar_with("set/val", tarfile.DIRTYPE))
+    monkeypatch.delattr(tarfile, "data_filter")
+    with pytest.raises(UserError, match="needs Python 3.10.12"):
+        unpack.unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file names cannot contain a colon on this system")
 def test_names_with_colons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Photos may be named after the time they were taken; Windows gets names that it can hold, none of them a drive."""
+    """Photos may be named after the time they were taken; on Windows the names are changed."""
     archive = tmp_path / "archive"
     archive.write_bytes(zip_with("set/train/2010-09-07 12:01:26.jpg"))
     unpack.unpack(archive, tmp_path / "here")

@@ -1,54 +1,42 @@
-"""Downloading a file so that a broken transfer goes on where it stopped and only what is whole and right is used."""
+"""Downloading a file: interrupted transfers resume, and checksums are verified."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
-import json
-import os
+import re
 import shutil
 import time
 import urllib.error
 import urllib.request
-from argparse import ArgumentParser
-from io import FileIO
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from util.console import Progress, say
 from util.errors import UserError
 
-BLOCK = 1 << 16
-TIMEOUT = 30.0  # seconds without a byte
-PAUSES = (1.0, 3.0)  # seconds before each further try after one that brought nothing
-AGENT = {"User-Agent": "cyclegan-download", "Accept-Encoding": "identity"}
-BROKEN = (OSError, http.client.HTTPException)  # URLError, timeouts and resets are OSErrors
+BLOCK = 1 << 16  # bytes
+TIMEOUT = 30.0  # seconds without data
+PAUSES = (1.0, 3.0)  # seconds before the retries after a request that brought no data
+HEADERS = {"User-Agent": "cyclegan-download", "Accept-Encoding": "identity"}
+NETWORK_ERRORS = (OSError, http.client.HTTPException)  # URLError and timeouts are OSErrors
+FREE_SPACE = "free some space, then run the same command again"
 MIB = 2**20
 
 
 class WriteError(UserError):
-    """The disk, not the network, is at fault: no other try or place would help."""
+    """The disk failed, not the network: another request or host would not help."""
 
 
-def add_options(parser: ArgumentParser, unchecked: str, listed: str) -> None:
-    """What all downloads have. Args: what ``--unchecked`` and ``--list`` do."""
-    parser.add_argument(
-        "--mirror",
-        action="append",
-        default=[],
-        metavar="URL",
-        help="look here first (repeatable); also CYCLEGAN_MIRROR='URL ...'",
-    )
-    parser.add_argument("--unchecked", action="store_true", help=unchecked)
-    parser.add_argument("--list", action="store_true", help=listed)
-
-
-def mirrors(given: list[str]) -> list[str]:
-    """The mirrors of the command line, then those of the environment variable CYCLEGAN_MIRROR (separated by spaces)."""
-    return [*given, *os.environ.get("CYCLEGAN_MIRROR", "").split()]
+def shown_name(part: Path) -> str:
+    """The name of a part file for messages, e.g. ``maps.zip`` for ``.maps.zip.part``."""
+    return part.name.removeprefix(".").removesuffix(".part")
 
 
 def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file in hexadecimal digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -57,27 +45,30 @@ def sha256_of(path: Path) -> str:
 
 
 def fetch(urls: list[str], part: Path, size: int | None = None, sha256: str | None = None) -> str:
-    """Download the first of ``urls`` that works to ``part`` and return its SHA-256. What ``part`` holds is continued.
+    """Download the first of ``urls`` that works to ``part``, and return its SHA-256.
 
-    A part that turns out wrong is thrown away; one that is only short stays, for the next call.
+    If ``part`` exists, the download continues at its end. A wrong part file is deleted; an
+    incomplete one stays for the next call.
+
+    Args:
+        size: the expected number of bytes, if known.
+        sha256: the expected checksum, if known.
 
     Raises:
-        UserError: no place gave the file; says why each did not.
+        UserError: no URL worked; the message has the reason for each.
+        WriteError: the disk is full or ``part`` cannot be written.
     """
     problems = []
     for url in urls:
         try:
-            digest = _fetch_right(url, part, size, sha256)
+            return _fetch_verified(url, part, size, sha256)
         except WriteError:
             raise
-        except (UserError, *BROKEN) as error:
+        except (UserError, *NETWORK_ERRORS) as error:
             problems.append(f"{url}: {_reason(error)}")
-        else:
-            return digest
     raise UserError(
-        f"could not download {part.name.removeprefix('.').removesuffix('.part')}. "
-        + "; ".join(problems)
-        + ". To go on, give the same command again; another place: --mirror URL or CYCLEGAN_MIRROR=URL"
+        f"could not download {shown_name(part)}. {'; '.join(problems)}. To resume, run the same "
+        "command again; to use another host: --mirror URL or CYCLEGAN_MIRROR=URL"
     )
 
 
@@ -85,160 +76,119 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, urllib.error.HTTPError):
         return f"HTTP {error.code} {error.reason}"
     if isinstance(error, http.client.IncompleteRead):
-        return "the connection ended too early"
+        return "the connection was closed too early"
     return str(getattr(error, "reason", "") or error) or type(error).__name__
 
 
-def _fetch_right(url: str, part: Path, size: int | None, sha256: str | None) -> str:
-    """One place: the whole file, checked; a continued file that is wrong is fetched once more from its start."""
-    continued = part.exists()
-    if not (continued and sha256 and sha256_of(part) == sha256):
-        _fetch_whole(url, part, size)
+def _fetch_verified(url: str, part: Path, size: int | None, sha256: str | None) -> str:
+    """Download from one URL and verify; a resumed file that is wrong is downloaded once more."""
+    resumed = part.exists()
+    if not (resumed and sha256 and sha256_of(part) == sha256):
+        _fetch_all(url, part, size)
     digest = sha256_of(part)
     if sha256 in (None, digest):
         return digest
     part.unlink()
-    if continued:
-        say("what was continued is not the file that was begun: once more from the start")
-        return _fetch_right(url, part, size, sha256)
+    if resumed:
+        say("the part file does not belong to this download: starting again from the beginning")
+        return _fetch_verified(url, part, size, sha256)
     raise UserError(
-        f"SHA-256 is {digest}, recorded is {sha256} (if this place has its own version: --unchecked)"
+        f"SHA-256 is {digest}, expected {sha256} (to accept another version: --unchecked)"
     )
 
 
-def _fetch_whole(url: str, part: Path, size: int | None) -> None:
-    """All bytes of ``url``, in as many tries as bring something; a try that brings nothing pauses longer each time."""
+def _fetch_all(url: str, part: Path, size: int | None) -> None:
+    """Repeat the request until all data is there; give up when ``PAUSES`` brought no more data."""
     pauses = list(PAUSES)
     while True:
-        before = part.stat().st_size if part.exists() else 0
+        before = _size(part)
         try:
-            return _try(url, part, size)
-        except WriteError:
-            raise
-        except BROKEN as error:
+            return _request(url, part, size)
+        except NETWORK_ERRORS as error:
             if isinstance(error, urllib.error.URLError) and getattr(error, "code", 0) < 500:
-                raise  # not there, or nobody answers: the next place
-            if part.exists() and part.stat().st_size > before:
+                raise  # the file does not exist there, or there is no such host
+            if _size(part) > before:
                 pauses = list(PAUSES)
             if not pauses:
                 raise
             time.sleep(pauses.pop(0))
 
 
-def _open(url: str, start: int) -> tuple[Any, int, int | None]:
-    """The answer, the byte it begins at (0 if the server ignores ranges), and the size of the whole file if it says so."""
-    headers = AGENT | ({"Range": f"bytes={start}-"} if start else {})
-    answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
-    if getattr(answer, "status", 200) == 206:
-        begin, _, total = (
-            answer.headers.get("Content-Range", "")
-            .removeprefix("bytes ")
-            .replace("-", "/")
-            .split("/")
-        )
-        return answer, int(begin), int(total) if total.isdigit() else None
-    length = answer.headers.get("Content-Length")
-    return answer, 0, int(length) if length else None
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
 
 
-def _try(url: str, part: Path, size: int | None) -> None:
-    """One request, from the end of ``part`` on."""
-    start = part.stat().st_size if part.exists() else 0
+def _request(url: str, part: Path, size: int | None) -> None:
+    """Make one request for the data after the end of ``part``, and append the data."""
     try:
-        answer, begin, total = _open(url, start)
+        response, start, total = _open(url, _size(part))
     except urllib.error.HTTPError as error:
-        if error.code != 416:
+        if error.code != 416:  # requested range not satisfiable
             raise
-        if error.headers.get("Content-Range") == f"bytes */{start}":
-            return  # it is complete
-        part.unlink()  # longer than the file there is
-        answer, begin, total = _open(url, 0)
+        if error.headers.get("Content-Range") == f"bytes */{_size(part)}":
+            return  # the part file is already complete
+        part.unlink()  # the part file is longer than the file on the server
+        response, start, total = _open(url, 0)
     except ValueError as error:
-        raise UserError(f"not a web address or an odd answer: {error}") from None
-    with answer:
-        if begin not in (0, start):
-            raise http.client.HTTPException(f"asked for byte {start}, got {begin}")
-        total = total or size
-        if "text/html" in answer.headers.get("Content-Type", ""):
-            raise UserError("a web page came instead of the file")
+        raise UserError(f"not a web address, or an unexpected response: {error}") from None
+    with response:
+        total = total or size or 0
+        if start not in (0, _size(part)):
+            raise http.client.HTTPException(f"requested byte {_size(part)}, received {start}")
+        if "text/html" in response.headers.get("Content-Type", ""):
+            raise UserError("the response is a web page, not the file")
         if size and total != size:
             raise UserError(
-                f"it has {total} bytes, recorded are {size} (if this place has its own version: --unchecked)"
+                f"it has {total} bytes, expected {size} (to accept another version: --unchecked)"
             )
-        _check_space(part, (total or 0) - begin)
-        say(
-            f"{'continuing' if begin else 'downloading'} {url}"
-            + (f", {total / MIB:.1f} MiB" if total else "")
-        )
-        done = _copy(answer, part, begin, total)
-    if total and done != total:
-        raise http.client.IncompleteRead(b"", total - done)
+        needed, free = total - start, shutil.disk_usage(part.parent).free
+        if needed > free:
+            space = f"{needed / MIB:.1f} MiB are needed, {free / MIB:.1f} MiB are free"
+            raise WriteError(f"{part.parent}: {space}")
+        amount = f", {total / MIB:.1f} MiB" if total else ""
+        say(f"{'resuming' if start else 'downloading'} {url}{amount}")
+        _append(response, part, start, total)
+    if total and _size(part) != total:
+        raise http.client.IncompleteRead(b"", total - _size(part))
 
 
-def _check_space(part: Path, needed: int) -> None:
-    free = shutil.disk_usage(part.parent).free
-    if needed > free:
-        raise WriteError(
-            f"{part.parent}: {needed / MIB:.1f} MiB are to come, {free / MIB:.1f} MiB are free"
-        )
+def _open(url: str, start: int) -> tuple[Any, int, int]:
+    """(The response, its first byte's position in the file, the file's size or 0 if unknown).
+
+    Servers that do not support ranges send the file from position 0.
+    """
+    headers = HEADERS | ({"Range": f"bytes={start}-"} if start else {})
+    request = urllib.request.Request(url, headers=headers)
+    response = urllib.request.urlopen(request, timeout=TIMEOUT)
+    if response.status == 206:  # partial content
+        answer = response.headers.get("Content-Range", "")
+        match = re.match(r"bytes (\d+)-\d+/(\d*)", answer)
+        if not match:
+            raise ValueError(f"Content-Range: {answer}")
+        return response, int(match[1]), int(match[2] or 0)
+    return response, 0, int(response.headers.get("Content-Length") or 0)
 
 
-def _copy(answer: Any, part: Path, begin: int, total: int | None) -> int:
-    """Append the answer to the first ``begin`` bytes of ``part``; the size it then has."""
-    progress, done = (
-        Progress(total or 1, part.name.removeprefix(".").removesuffix(".part"), begin),
-        begin,
-    )
+def _append(response: Any, part: Path, start: int, total: int) -> None:
+    """Write the response to ``part`` from byte ``start`` on, which is 0 or the end."""
+    progress = Progress(total, shown_name(part), start)
     try:
-        with _writable(part, begin) as file:
-            while block := answer.read1(BLOCK):
-                _write(file, block)
-                done += len(block)
-                progress.update(len(block), f"{done / MIB:.1f} MiB")
+        with _disk_errors(part):
+            file = part.open("ab" if start else "wb", buffering=0)
+        with file:
+            while block := response.read1(BLOCK):
+                progress.update(len(block), f"{progress.done / MIB:.1f} MiB")
+                with _disk_errors(part):
+                    while block:
+                        block = block[file.write(block) :]
     finally:
         progress.close()
-    return done
 
 
-def _writable(part: Path, begin: int) -> FileIO:
+@contextlib.contextmanager
+def _disk_errors(part: Path) -> Iterator[None]:
+    """Raise a :class:`WriteError` instead of an OSError."""
     try:
-        file = FileIO(part, "r+b" if begin else "wb")  # unbuffered: what is counted is on the disk
-        file.seek(begin)
+        yield
     except OSError as error:
-        raise WriteError(f"cannot write {part}: {error.strerror}") from None
-    return file
-
-
-def _write(file: FileIO, block: bytes) -> None:
-    try:
-        while block:
-            block = block[file.write(block) :]
-    except OSError as error:
-        raise WriteError(
-            f"cannot write {file.name}: {error.strerror}; make room, then the same command goes on"
-        ) from None
-
-
-def known_checksum(folder: Path, key: str) -> str | None:
-    """What the first download of ``key`` into ``folder`` noted, if there was one."""
-    return _read_notes(folder).get(key)
-
-
-def note_checksum(folder: Path, key: str, sha256: str) -> None:
-    """Later downloads of ``key`` into ``folder`` must have this checksum."""
-    notes, path = _read_notes(folder), folder / ".checksums.json"
-    if notes.get(key) == sha256:
-        return
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(
-        json.dumps(notes | {key: sha256}, indent=2, sort_keys=True) + "\n", encoding="utf-8"
-    )
-    temporary.replace(path)
-
-
-def _read_notes(folder: Path) -> dict[str, str]:
-    path = folder / ".checksums.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except ValueError:
-        raise UserError(f"{path} is damaged; remove it to begin it anew") from None
+        raise WriteError(f"cannot write {part}: {error.strerror}; {FREE_SPACE}") from None
