@@ -1,11 +1,12 @@
-"""Pairs: each file holds image A in its left and image B in its right half."""
+"""Pairs: each file holds image A in its left half and image B in its right half."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 
-from data.base_dataset import BaseDataset, check_sizes, get_params
+from data.base_dataset import BaseDataset, channels_of_domains, check_sizes
 from data.image_folder import find_images
+from data.transforms import Resize, apply_as_bytes, get_params, get_transform
 
 
 class AlignedDataset(BaseDataset):
@@ -15,20 +16,23 @@ class AlignedDataset(BaseDataset):
         super().__init__(opt)
         self.AB_paths = find_images(opt, opt.phase)
         check_sizes(opt, self.AB_paths, n_side_by_side=2)
-        self.nc_A, self.nc_B = (
-            (opt.input_nc, opt.output_nc)
-            if opt.direction == "AtoB"
-            else (opt.output_nc, opt.input_nc)
-        )
+        self.channels = channels_of_domains(opt)
+        self.resizes = [Resize(opt.preprocess, opt.load_size, nc == 1) for nc in self.channels]
 
     def pixels(self, index: int) -> dict:
-        """{"A": uint8 (C, H, W), "B": (C, H, W), "A_paths": str, "B_paths": str}; both paths name the pair's file."""
+        """Return {"A": uint8 (C, H, W), "B": uint8 (C, H, W), "A_paths": str, "B_paths": str}.
+
+        Both paths are that of the pair.
+        """
         path = self.AB_paths[index]
-        both = self.load_resized(path, self.nc_A, self.nc_B)
-        A, B = self.crop_and_flip(both, get_params(self.opt, (both.shape[1], both.shape[0]))).split(
-            [self.nc_A, self.nc_B]
-        )
-        return {"A": A, "B": B, "A_paths": path, "B_paths": path}
+        A, B = self.load_resized(path, self.channels, self.resizes)
+        transform = get_transform(self.opt, get_params(self.opt, A.size))
+        return {
+            "A": apply_as_bytes(transform, A),
+            "B": apply_as_bytes(transform, B),
+            "A_paths": path,
+            "B_paths": path,
+        }
 
     def __len__(self) -> int:
         return len(self.AB_paths)

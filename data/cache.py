@@ -1,57 +1,72 @@
-"""Pixels that are decoded and resized once (``--cache_images``), as memory-mapped files that all workers and runs share."""
+"""Images that are decoded and resized once (``--cache_images``), in files shared by all workers and runs."""
 
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
+from PIL import Image
 
 from util.checkpoint import write_atomically
 
-HEADER = struct.Struct("<3I")  # height, width, channels; then the bytes
+HEADER = struct.Struct("<3I")  # width, height, channels; the pixels follow
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
 class Cache:
-    """One file per image, written when it is first read, under a name that tells its source and how it was made.
+    """One file per source file, written the first time the source is read.
 
-    The system keeps what is used in memory, once for all processes, and drops it where memory gets short.
+    The name of the file is a digest of the source's path, time and size and of all settings that
+    change the pixels. The files stay in the page cache of the system while there is memory for them.
     """
 
-    def __init__(self, folder: Path, recipe: tuple) -> None:
-        """Args: recipe: what the pixels of all images depend on."""
-        self.folder, self.recipe = folder, recipe
+    def __init__(self, folder: Path, settings: tuple) -> None:
+        """Args: settings: everything that the pixels of all images depend on."""
+        self.folder, self.settings = folder, settings
 
     def get(
-        self, path: str, channels: tuple[int, ...], make: Callable[[], np.ndarray]
-    ) -> np.ndarray:
-        """The array uint8 (H, W, C) that ``make`` once gave for ``path``, as that file is now. Not to be written to.
+        self, path: str, settings: tuple, load: Callable[[], list[Image.Image]]
+    ) -> list[Image.Image]:
+        """Return the images that ``load()`` returned for the file at ``path`` in its present version.
+
+        Args:
+            settings: everything else that the pixels of these images depend on.
 
         Raises:
-            UserError: the cache cannot be written; and what ``make`` raises.
+            UserError: the cache cannot be written, or ``load`` raises it.
         """
         try:
             source = os.stat(path)
         except OSError:
-            return make()  # which says what is wrong
-        key = repr(
-            (os.path.abspath(path), source.st_mtime_ns, source.st_size, channels, self.recipe)
-        )
-        file = (
-            self.folder
-            / hashlib.blake2b(key.encode(errors="surrogateescape"), digest_size=16).hexdigest()
-        )
+            return load()  # raises an error that names the file
+        version = (os.path.abspath(path), source.st_mtime_ns, source.st_size)
+        key = repr((*version, settings, self.settings)).encode(errors="surrogateescape")
+        file = self.folder / hashlib.blake2b(key, digest_size=16).hexdigest()
         try:
-            with file.open("rb") as opened:
-                data = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-            return np.frombuffer(data, np.uint8, offset=HEADER.size).reshape(
-                HEADER.unpack_from(data)
-            )
-        except (OSError, ValueError, struct.error):  # not there, or damaged
-            array = make()
-            write_atomically(file, HEADER.pack(*array.shape) + array.tobytes(), "--cache_images")
-            return array
+            return _unpack(file.read_bytes())
+        except (OSError, ValueError, struct.error):  # missing or damaged
+            images = load()
+            write_atomically(file, b"".join(map(_pack, images)), "--cache_images")
+            return images
+
+
+def _pack(image: Image.Image) -> bytes:
+    return HEADER.pack(*image.size, len(image.getbands())) + image.tobytes()
+
+
+def _unpack(data: bytes) -> list[Image.Image]:
+    """Raises ValueError or struct.error if ``data`` is damaged."""
+    images: list[Image.Image] = []
+    start = 0
+    while not images or start < len(data):
+        width, height, channels = HEADER.unpack_from(data, start)
+        start += HEADER.size
+        end = start + width * height * channels
+        if channels not in MODES or end > len(data):
+            raise ValueError
+        images.append(Image.frombytes(MODES[channels], (width, height), data[start:end]))
+        start = end
+    return images

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from data.base_dataset import BaseDataset, check_sizes
+from data.base_dataset import BaseDataset, check_sizes, get_transform
 from data.image_folder import find_images
 from util.errors import UserError
 from util.image.lab import rgb_to_lab
@@ -22,16 +22,21 @@ class ColorizationDataset(BaseDataset):
         super().__init__(opt)
         if (opt.input_nc, opt.output_nc, opt.direction) != (1, 2, "AtoB"):
             raise UserError(
-                "--dataset_mode colorization needs --input_nc 1 --output_nc 2 --direction AtoB (its defaults)"
+                "--dataset_mode colorization needs --input_nc 1 --output_nc 2 --direction AtoB "
+                "(its defaults)"
             )
         self.AB_paths = find_images(opt, opt.phase)
         check_sizes(opt, self.AB_paths)
+        self.transform = get_transform(opt)
 
     def __getitem__(self, index: int) -> dict:
-        """{"A": L (1, H, W) in [-1, 1], "B": ab (2, H, W), "A_paths": str, "B_paths": str}; both paths name the same file."""
+        """Return {"A": L (1, H, W), "B": ab (2, H, W), "A_paths": str, "B_paths": str}.
+
+        L is in [-1, 1]; see :func:`util.image.lab.rgb_to_lab`. Both paths are that of the image.
+        """
         path = self.AB_paths[index]
-        A, B = rgb_to_lab(self.crop_and_flip(self.load_resized(path, 3)).float().div(255))
-        return {"A": A, "B": B, "A_paths": path, "B_paths": path}
+        L, ab = rgb_to_lab(self.image(path, 3, self.transform).float().div(255))
+        return {"A": L, "B": ab, "A_paths": path, "B_paths": path}
 
     def __len__(self) -> int:
         return len(self.AB_paths)

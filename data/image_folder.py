@@ -101,8 +101,8 @@ def _missing(folder: Path) -> str:
     )
 
 
-def lies(image: Image.Image) -> bool:
-    """Whether the EXIF note says that the image is to be turned by 90 degrees, so that its sides change places."""
+def turned_sideways(image: Image.Image) -> bool:
+    """True if the EXIF orientation exchanges width and height."""
     return image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
 
 
@@ -146,7 +146,7 @@ def read_image(
     try:
         with Image.open(path) as image:
             if draft and (n_side_by_side == 1 or image.width % (8 * n_side_by_side) == 0):
-                image.draft(None, draft[::-1] if exif and lies(image) else draft)
+                image.draft(None, draft[::-1] if exif and turned_sideways(image) else draft)
             image.load()
             return as_mode(image, channels, exif)
     except UserError:

@@ -1,4 +1,4 @@
-"""One folder of images, for the one-sided test model."""
+"""One folder of images, for models that translate in one direction (``--model test``)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from data.image_folder import make_dataset
 
 
 class SingleDataset(BaseDataset):
-    """All images in ``dataroot`` itself and its sub-folders."""
+    """All images in ``dataroot`` and its sub-folders."""
 
     def __init__(self, opt: Namespace) -> None:
         super().__init__(opt)
@@ -18,7 +18,7 @@ class SingleDataset(BaseDataset):
         self.transform = get_transform(opt, grayscale=opt.input_nc == 1)
 
     def pixels(self, index: int) -> dict:
-        """{"A": uint8 (C, H, W), "A_paths": str}"""
+        """Return {"A": uint8 (C, H, W), "A_paths": str}."""
         path = self.A_paths[index]
         return {"A": self.image(path, self.opt.input_nc, self.transform), "A_paths": path}
 

@@ -6,41 +6,35 @@ import os
 import random
 from argparse import Namespace
 
-from data.base_dataset import BaseDataset, check_sizes, get_transform
+from data.base_dataset import BaseDataset, channels_of_domains, check_sizes, get_transform
 from data.image_folder import find_images
 
 
 class UnalignedDataset(BaseDataset):
-    """``dataroot/trainA`` and ``dataroot/trainB`` (in tests testA and testB). An epoch is as long as the larger one.
+    """``dataroot/trainA`` and ``dataroot/trainB`` (in tests testA and testB).
 
-    Each image of A (in random order) meets a random image of B; with ``--serial_batches`` both run in order.
+    An epoch has as many items as the larger folder has images. Image B of an item is drawn at
+    random; with ``--serial_batches`` both domains are read in order.
     """
 
     def __init__(self, opt: Namespace) -> None:
         super().__init__(opt)
         self.A_paths, self.B_paths = (find_images(opt, opt.phase + domain) for domain in "AB")
         check_sizes(opt, self.A_paths + self.B_paths)
-        self.nc_A, self.nc_B = (
-            (opt.input_nc, opt.output_nc)
-            if opt.direction == "AtoB"
-            else (opt.output_nc, opt.input_nc)
-        )
+        self.nc_A, self.nc_B = channels_of_domains(opt)
         self.transform_A = get_transform(opt, grayscale=self.nc_A == 1)
         self.transform_B = get_transform(opt, grayscale=self.nc_B == 1)
-        self.dir_A, self.dir_B = (
-            os.path.join(opt.dataroot, opt.phase + domain) for domain in "AB"
-        )  # for subclasses
+        # Attributes of the official class, for subclasses
+        self.dir_A, self.dir_B = (os.path.join(opt.dataroot, opt.phase + domain) for domain in "AB")
         self.A_size, self.B_size = len(self.A_paths), len(self.B_paths)
 
     def pixels(self, index: int) -> dict:
-        """{"A": uint8 (C, H, W), "B": (C, H, W), "A_paths": str, "B_paths": str}"""
-        a = index % len(self.A_paths)
-        b = (
-            index % len(self.B_paths)
-            if self.opt.serial_batches
-            else random.randrange(len(self.B_paths))
-        )
-        A_path, B_path = self.A_paths[a], self.B_paths[b]
+        """Return {"A": uint8 (C, H, W), "B": uint8 (C, H, W), "A_paths": str, "B_paths": str}."""
+        number = len(self.B_paths)
+        A_path = self.A_paths[index % len(self.A_paths)]
+        B_path = self.B_paths[
+            index % number if self.opt.serial_batches else random.randrange(number)
+        ]
         return {
             "A": self.image(A_path, self.nc_A, self.transform_A),
             "B": self.image(B_path, self.nc_B, self.transform_B),

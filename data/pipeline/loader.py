@@ -19,9 +19,10 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
-from data.base_dataset import BaseDataset, normalise
+from data.base_dataset import BaseDataset
 from data.pipeline.collate import AHEAD, SKIPPED, Collate, Failure
 from data.pipeline.sampler import EpochSampler, number_of
+from data.transforms import images_to_float
 from util import distributed
 from util.console import warn
 from util.errors import UserError
@@ -135,7 +136,9 @@ class Loader:
         """What has come, on the device; it must not wait, for what it lies in is used again."""
         part = self.collate.unpack(part)
         return (
-            normalise(part, self.device) if self.collate.share and isinstance(part, dict) else part
+            images_to_float(part, self.device)
+            if self.collate.share and isinstance(part, dict)
+            else part
         )
 
     def _any(self) -> dict:

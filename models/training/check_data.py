@@ -26,6 +26,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from data.image_folder import is_image_file, make_dataset, read_image
+from data.transforms import crop_fits, resized_size
 from util.console import Progress, run_main, say
 from util.errors import UserError
 
@@ -172,7 +173,7 @@ def findings(
         small = [
             f"{p.name} ({p.size[0]}x{p.size[1]})"
             for p in group
-            if not p.error and too_small(opt, p)
+            if not p.error and not crop_fits(opt, image_size(opt, p))
         ]
         if small and folder in trained:
             problems.append(
@@ -204,25 +205,14 @@ def few(names: list[str], opt: Namespace) -> str:
     )
 
 
-def fitted(opt: Namespace, picture: Picture) -> tuple[int, int]:
-    """(width, height) of what is cropped."""
+def image_size(opt: Namespace, picture: Picture) -> tuple[int, int]:
+    """Return (width, height) of one image: with --dataset_mode aligned, of one half of the file."""
     width, height = picture.size
-    width = max(1, width // 2 if opt.dataset_mode == "aligned" else width)
-    if "resize" in opt.preprocess:
-        return opt.load_size, opt.load_size
-    return (
-        (opt.load_size, max(1, int(opt.load_size * height / width)))
-        if "scale_width" in opt.preprocess
-        else (width, height)
-    )
-
-
-def too_small(opt: Namespace, picture: Picture) -> bool:
-    return "crop" in opt.preprocess and min(fitted(opt, picture)) < opt.crop_size
+    return (max(1, width // 2), height) if opt.dataset_mode == "aligned" else (width, height)
 
 
 def mixed_sizes(opt: Namespace, pictures: list[Picture]) -> list[str]:
-    found = {fitted(opt, p) for p in pictures}
+    found = {resized_size(opt, image_size(opt, p)) for p in pictures}
     if opt.batch_size == 1 or "crop" in opt.preprocess or len(found) < 2:
         return []
     return [

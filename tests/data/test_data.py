@@ -317,3 +317,13 @@ def test_pairs_whose_halves_are_too_narrow_are_found_before_training(tmp_path):
     picture(tmp_path / "train" / "narrow.png", size=(40, 32))
     with pytest.raises(UserError, match="--crop_size"):
         dataset("aligned", tmp_path, preprocess="crop", crop_size=30)
+
+
+def test_no_exif_also_holds_for_the_halves_of_a_pair(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    (tmp_path / "train").mkdir()
+    pair = Image.fromarray(np.repeat(np.arange(32, dtype=np.uint8)[None], 8, axis=0))
+    pair.save(tmp_path / "train" / "x.png", exif=exif)
+    item = dataset("aligned", tmp_path, preprocess="none", no_exif=True)[0]
+    assert torch.equal(torch.cat([item["A"], item["B"]], 2), tensor(pair.convert("RGB")))

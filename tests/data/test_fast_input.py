@@ -15,9 +15,10 @@ from torchvision import transforms as v1
 from torchvision.transforms import functional as v1f
 
 from data import create_dataset
-from data.base_dataset import get_transform, normalise, to_tensor
+from data.base_dataset import get_transform, to_tensor
 from data.image_folder import read_image
 from data.pipeline.sampler import number_of
+from data.transforms import images_to_float
 from data.unaligned_dataset import UnalignedDataset
 from util.errors import UserError
 
@@ -76,7 +77,7 @@ def test_batches_equal_the_plain_path(jpegs, monkeypatch, preprocess) -> None:
 def test_all_256_levels_equal_to_tensor_and_normalize() -> None:
     image = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16))
     pixels = torch.from_numpy(np.asarray(image).copy())[None]
-    assert torch.equal(normalise({"A": pixels})["A"], TO_TENSOR(image))
+    assert torch.equal(images_to_float({"A": pixels})["A"], TO_TENSOR(image))
 
 
 KINDS = {
@@ -281,9 +282,9 @@ def test_no_batch_is_overwritten_before_it_is_copied(jpegs, monkeypatch) -> None
 
     def late(*args):
         time.sleep(0.1)  # workers go on
-        return normalise(*args)
+        return images_to_float(*args)
 
-    monkeypatch.setattr("data.pipeline.loader.normalise", late)
+    monkeypatch.setattr("data.pipeline.loader.images_to_float", late)
     loader = create_dataset(options(**changes, num_threads=1))
     assert same(wanted, [batch for _ in range(4) for batch in loader])
     assert len(loader.collate.pieces) == 4
