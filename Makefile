@@ -6,9 +6,9 @@ PIP    := $(PY) -m pip install --quiet --disable-pip-version-check
 # visdom is published as source and needs an older setuptools to build than pip would fetch.
 BUILD  := "setuptools<81" wheel
 
-.PHONY: demo test check lint clean help
+.PHONY: demo test slow check lint clean help
 help:
-	@sed -n '1p' Makefile; echo "make lint, make check (tests only), make clean (removes $(VENV), never your runs)"
+	@sed -n '1p' Makefile; echo "make slow (browsers, planted faults), make lint, make check (tests only), make clean (removes $(VENV), never your runs)"
 
 $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; try: make PYTHON=python3.12 ...")'
@@ -30,11 +30,14 @@ demo: $(VENV)/.installed
 test: lint check
 
 lint: $(VENV)/.installed-dev
-	@echo "== ruff"; $(PY) -m ruff check .
+	@echo "== ruff"; $(PY) -m ruff check . && $(PY) -m ruff format --check --quiet .
 	@echo "== mypy"; $(PY) -m mypy
 
 check: $(VENV)/.installed-dev
-	@echo "== pytest"; $(PY) -m pytest
+	@echo "== pytest"; $(PY) -m pytest -m "not slow"
+
+slow: $(VENV)/.installed-dev
+	@echo "== pytest, the slow tests"; $(PY) -m pytest -m slow
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -169,6 +169,17 @@ def run(tmp_path: Path) -> Programs:
     return Programs(folder)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests marked `gpu` where PyTorch sees no CUDA GPU."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if marked:
+        import torch
+
+        if not torch.cuda.is_available():
+            for item in marked:
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU"))
+
+
 @pytest.fixture(autouse=True)
 def no_plugins_left() -> Iterator[None]:
     """Forget modules of models/ and data/ that a test's plug-ins brought: their files are gone or lie elsewhere."""

@@ -14,9 +14,10 @@ import pytest
 from chromium import BINARY, Browser
 from conftest import ONE_EPOCH, TINY, Programs, pictures
 
-pytestmark = pytest.mark.skipif(
-    BINARY is None, reason="no Chromium here (apt-get install chromium)"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BINARY is None, reason="no Chromium here (apt-get install chromium)"),
+]
 
 ODD = [
     "a space.png",
