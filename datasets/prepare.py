@@ -1,4 +1,4 @@
-"""What the preparation tools share: listing, reading, joining and writing images, and running many such jobs."""
+"""Functions of the preparation tools: list, match, join and write images, and run many jobs."""
 
 from __future__ import annotations
 
@@ -10,66 +10,66 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from util.console import Progress, warn
+from data.image_folder import is_image_file, read_image
+from util.console import Progress, say, warn
 from util.errors import UserError
 
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp"}
+THREADS = os.cpu_count() or 1
 Job = TypeVar("Job")
-Pair = tuple[Path, Path, Path]  # image A, image B, and where to write both
+Pair = tuple[Path, Path, Path]  # image A, image B, and the file to write
+
+
+def require_folder(flag: str, folder: Path) -> None:
+    """Raise a UserError unless ``folder``, the value of ``flag``, is a folder."""
+    if not folder.is_dir():
+        raise UserError(f"{flag} {folder}: there is no such folder")
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The images that lie directly in ``folder``, sorted; hidden files (such as macOS's ``._x.jpg``) are none."""
+    """The images directly in ``folder``, sorted, without hidden files such as ``._x.jpg``."""
     try:
-        return sorted(
-            p
-            for p in folder.iterdir()
-            if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".")
-        )
+        names = sorted(os.listdir(folder))
     except OSError as error:
         raise UserError(f"cannot list {folder}: {error.strerror}") from error
+    return [folder / name for name in names if is_image_file(name) and not name.startswith(".")]
 
 
 def by_name(paths: Iterable[Path], name: Callable[[Path], str]) -> dict[str, Path]:
-    """``paths`` by ``name``, composed and decomposed accents being the same (macOS writes the latter)."""
-    found: dict[str, Path] = {}
+    """``paths`` by ``name``, with composed accents (macOS writes decomposed ones).
+
+    Raises:
+        UserError: two paths have the same name.
+    """
+    named: dict[str, Path] = {}
     for path in paths:
-        other = found.setdefault(unicodedata.normalize("NFC", name(path)), path)
-        if other is not path:
+        first = named.setdefault(unicodedata.normalize("NFC", name(path)), path)
+        if first is not path:
             raise UserError(
-                f"{other} and {path} have the same name; pairs are made by name, so keep one of them"
+                f"{first} and {path} have the same name; pairs are made by name: keep one of them"
             )
-    return found
+    return named
 
 
-def warn_unpaired(
-    paths: Sequence[Path], folder: Path, partners: Path | str, shown: int = 5
-) -> None:
-    """Say which files of ``folder`` are left out because ``partners`` holds nothing for them."""
-    if paths:
-        more = f" and {len(paths) - shown} more" if len(paths) > shown else ""
-        names = ", ".join(p.name for p in paths[:shown])
-        warn(f"{len(paths)} in {folder} left out, without a partner in {partners}: {names}{more}")
-
-
-def read_image(path: Path) -> Image.Image:
-    """An RGB image, upright as its EXIF orientation says; 16-bit values are scaled to 8 bits, not clipped."""
-    try:
-        with Image.open(path) as image:
-            if image.mode.startswith("I"):
-                return Image.fromarray(
-                    (np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)
-                ).convert("RGB")
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except Exception as error:  # Pillow's decoders raise many kinds
-        raise UserError(f"cannot read image {path}: {error}") from error
+def match(
+    files_a: dict[str, Path], files_b: dict[str, Path], folder_a: Path, folder_b: Path
+) -> list[tuple[Path, Path]]:
+    """The pairs of files with the same name, in A's order; warns about files without a partner."""
+    for files, folder, others, other in (
+        (files_a, folder_a, files_b, folder_b),
+        (files_b, folder_b, files_a, folder_a),
+    ):
+        unpaired = [path.name for name, path in files.items() if name not in others]
+        if unpaired:
+            more = f" and {len(unpaired) - 5} more" if len(unpaired) > 5 else ""
+            names = ", ".join(unpaired[:5]) + more
+            warn(f"{len(unpaired)} files of {folder} have no partner in {other}: {names}")
+    return [(path, files_b[name]) for name, path in files_a.items() if name in files_b]
 
 
 def write_image(image: Image.Image, path: Path, quality: int = 95) -> None:
-    """Write ``path`` whole or not at all; lossless but for JPEG, which keeps the full colour resolution."""
+    """Write ``path`` completely or not at all; lossless, or JPEG with full colour resolution."""
     temporary = path.with_name(f"{path.name}.tmp")
     kind = Image.registered_extensions()[path.suffix.lower()]
     options: dict[str, dict[str, Any]] = {
@@ -88,32 +88,39 @@ def write_image(image: Image.Image, path: Path, quality: int = 95) -> None:
 
 
 def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
-    """One image out of two of the same height."""
-    both = Image.new("RGB", (left.width + right.width, left.height))
-    both.paste(left, (0, 0))
-    both.paste(right, (left.width, 0))
-    return both
+    """Join two RGB images of the same height."""
+    joined = Image.new("RGB", (left.width + right.width, left.height))
+    joined.paste(left, (0, 0))
+    joined.paste(right, (left.width, 0))
+    return joined
 
 
 def join_files(pair: Pair) -> None:
-    """Write A and B, which must be of one size, next to each other."""
+    """Write A and B next to each other. Raises UserError: their sizes differ."""
     path_a, path_b, out = pair
-    a, b = read_image(path_a), read_image(path_b)
+    a, b = read_image(str(path_a)), read_image(str(path_b))
     if a.size != b.size:
         sizes = f"{path_a} is {a.width}x{a.height}, {path_b} is {b.width}x{b.height}"
         raise UserError(f"the images of a pair must have the same size: {sizes}")
     write_image(side_by_side(a, b), out)
 
 
-def run_jobs(
-    work: Callable[[Job], None], jobs: Sequence[Job], label: str, threads: int = os.cpu_count() or 1
-) -> None:
-    """Call ``work`` on every job, several at once: Pillow decodes, resizes and encodes outside Python's lock.
+def join_pairs(pairs: list[Pair], folder: Path, threads: int = THREADS) -> None:
+    """Write all pairs (see :func:`join_files`), warn about older images, and report."""
+    run_jobs(join_files, pairs, "Joining", threads)
+    warn_leftovers(out for _, _, out in pairs)
+    say(f"wrote {len(pairs)} pairs to {folder}")
 
-    A bad image does not stop the others.
+
+def run_jobs(
+    work: Callable[[Job], None], jobs: Sequence[Job], label: str, threads: int = THREADS
+) -> None:
+    """Call ``work`` on every job in ``threads``: Pillow releases Python's lock.
+
+    A bad image does not stop the other jobs.
 
     Raises:
-        UserError: says what went wrong, a line for each job that raised one; every other error is passed on at once.
+        UserError: one or more jobs raised one; a line for each. Other errors stop at once.
     """
 
     def attempt(job: Job) -> str | None:
@@ -123,30 +130,29 @@ def run_jobs(
             return str(error)
         return None
 
-    bar, pool, problems = Progress(len(jobs), label), ThreadPoolExecutor(threads), []
+    progress, pool, problems = Progress(len(jobs), label), ThreadPoolExecutor(threads), []
     try:
         for problem in pool.map(attempt, jobs):
-            bar.update()
+            progress.update()
             if problem:
                 problems.append(problem)
     finally:
         pool.shutdown(cancel_futures=True)
-        bar.close()
+        progress.close()
     if len(problems) == 1:
         raise UserError(problems[0])
     if problems:
-        raise UserError(
-            f"{len(problems)} of {len(jobs)} failed, the others are done:\n  "
-            + "\n  ".join(problems)
-        )
+        lines = "\n  ".join(problems)
+        raise UserError(f"{len(problems)} of {len(jobs)} failed, the others are done:\n  {lines}")
 
 
 def warn_leftovers(written: Iterable[Path]) -> None:
-    """Say which images in the folders of ``written`` are not from this run, as they would be trained on too."""
+    """Warn about other images in the folders of ``written``: training would use them too."""
     files = set(written)
-    for folder in sorted({p.parent for p in files}):
-        old = [p.name for p in list_images(folder) if p not in files]
+    for folder in sorted({path.parent for path in files}):
+        old = [path.name for path in list_images(folder) if path not in files]
         if old:
             warn(
-                f"{folder} also holds {len(old)} not made by this run, such as {old[0]}; remove what is not wanted"
+                f"{folder} also holds {len(old)} images that this run did not write, such as "
+                f"{old[0]}; delete those that you do not want"
             )

@@ -1,12 +1,15 @@
-"""Make the Cityscapes data set of CycleGAN and pix2pix from the two archives of https://www.cityscapes-dataset.com.
+"""Make the Cityscapes dataset of CycleGAN and pix2pix from the two official archives.
 
-    python datasets/prepare_cityscapes_dataset.py --gtFine_dir gtFine --leftImg8bit_dir leftImg8bit --output_dir OUT
+    python datasets/prepare_cityscapes_dataset.py --gtFine_dir gtFine --leftImg8bit_dir leftImg8bit \\
+        --output_dir datasets/cityscapes
 
-Photo and label map are paired by CITY_SHOT_FRAME and resized to 256x256: photos bicubic, labels to the nearest pixel,
-so that no colours appear that stand for no class. Of the Nth pair, trainA/N_A.jpg is the photo, trainB/N_B.jpg the
-label and train/N.jpg both (photo left). Cityscapes' val becomes test. JPEG still shifts colours a little: match labels
-to the closest palette colour, or write ``--png``. The label ids of val are copied to testB_ids/N_gtFine_labelIds.png, at full
-size, as the official score wants them.
+Download gtFine_trainvaltest.zip and leftImg8bit_trainvaltest.zip from
+https://www.cityscapes-dataset.com. Photos and label maps are paired by CITY_SHOT_FRAME and resized
+to 256x256: photos bicubic, labels to the nearest pixel, so that every colour stands for a class.
+Pair N becomes trainA/N_A.jpg (photo), trainB/N_B.jpg (label) and train/N.jpg (both, photo left);
+the val split of Cityscapes becomes test. JPEG still shifts colours a little: match labels to the
+closest palette colour, or use ``--png``. The label ids of val are copied at full size, as the
+official score needs them, to testB_ids/N_gtFine_labelIds.png.
 """
 
 from __future__ import annotations
@@ -20,65 +23,55 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from PIL import Image
 from prepare import (
     by_name,
-    read_image,
+    match,
+    require_folder,
     run_jobs,
     side_by_side,
     warn_leftovers,
-    warn_unpaired,
     write_image,
 )
 
+from data.image_folder import read_image
+from options.parser import Parser
 from util.console import run_main, say
 from util.errors import UserError
 
 SIZE = (256, 256)
 PHOTO, LABEL, IDS = "_leftImg8bit.png", "_gtFine_color.png", "_gtFine_labelIds.png"
-Job = tuple[
-    Path, Path, tuple[Path, Path, Path]
-]  # photo, label, and where to write photo, label and both
+Targets = tuple[Path, Path, Path]  # files to write: photo, label, both
+Job = tuple[Path, Path, Targets]  # photo, label, files to write
 
 
 def find_files(folder: Path, ending: str) -> dict[str, Path]:
-    """CITY_SHOT_FRAME → file, for the files of all cities in ``folder``, in sorted order."""
+    """{CITY_SHOT_FRAME: path} of the files of all cities in ``folder``, sorted."""
     files = sorted(p for p in folder.glob(f"*/*{ending}") if not p.name.startswith("."))
-    return by_name(files, lambda p: p.name.removesuffix(ending))
+    return by_name(files, lambda path: path.name.removesuffix(ending))
 
 
 def find_jobs(photo_dir: Path, label_dir: Path, out: Path, split: str, extension: str) -> list[Job]:
-    """The pairs of one split, numbered from 0; says what has no partner."""
+    """The pairs of one split, numbered from 0; warns about files without a partner."""
     photos, labels = find_files(photo_dir, PHOTO), find_files(label_dir, LABEL)
-    warn_unpaired(
-        [path for name, path in photos.items() if name not in labels], photo_dir, label_dir
-    )
-    warn_unpaired(
-        [path for name, path in labels.items() if name not in photos], label_dir, photo_dir
-    )
-    names = [name for name in labels if name in photos]
-    say(f"{split}: {len(names)} pairs")
-    return [
-        (
-            photos[name],
-            labels[name],
-            (
-                out / f"{split}A" / f"{n}_A.{extension}",
-                out / f"{split}B" / f"{n}_B.{extension}",
-                out / split / f"{n}.{extension}",
-            ),
-        )
-        for n, name in enumerate(names)
-    ]
+    pairs = match(photos, labels, photo_dir, label_dir)
+    say(f"{split}: {len(pairs)} pairs")
+    jobs = []
+    for n, (photo, label) in enumerate(pairs):
+        names = f"{split}A/{n}_A", f"{split}B/{n}_B", f"{split}/{n}"
+        image_a, image_b, both = (out / f"{name}.{extension}" for name in names)
+        jobs.append((photo, label, (image_a, image_b, both)))
+    return jobs
 
 
 def convert(job: Job) -> None:
+    """Resize one pair and write its three images."""
     photo_path, label_path, targets = job
-    photo = read_image(photo_path).resize(SIZE, Image.Resampling.BICUBIC)
-    label = read_image(label_path).resize(SIZE, Image.Resampling.NEAREST)
+    photo = read_image(str(photo_path)).resize(SIZE, Image.Resampling.BICUBIC)
+    label = read_image(str(label_path)).resize(SIZE, Image.Resampling.NEAREST)
     for image, target in zip((photo, label, side_by_side(photo, label)), targets, strict=True):
         write_image(image, target, quality=100)
 
 
 def copy_ids(jobs: list[Job], out: Path) -> None:
-    """The label ids of the pairs of ``jobs``, where there are any."""
+    """Copy the label ids of the pairs, if they exist, to ``out``."""
     for n, (_, label, _) in enumerate(jobs):
         ids = label.with_name(label.name.removesuffix(LABEL) + IDS)
         if ids.is_file():
@@ -86,47 +79,34 @@ def copy_ids(jobs: list[Job], out: Path) -> None:
             shutil.copyfile(ids, out / f"{n}{IDS}")
 
 
+def parse() -> argparse.Namespace:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--gtFine_dir", type=Path, required=True, help="folder of gtFine_trainvaltest.zip")
+    photos = "folder of leftImg8bit_trainvaltest.zip"
+    add("--leftImg8bit_dir", type=Path, required=True, help=photos)
+    add("--output_dir", type=Path, required=True, help="new folder, such as datasets/cityscapes")
+    add("--png", action="store_true", help="write lossless .png instead of .jpg")
+    return parser.parse_args()
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description="prepare Cityscapes", epilog="see the top of this file"
-    )
-    parser.add_argument(
-        "--gtFine_dir", type=Path, required=True, help="folder gtFine of gtFine_trainvaltest.zip"
-    )
-    parser.add_argument(
-        "--leftImg8bit_dir",
-        type=Path,
-        required=True,
-        help="folder leftImg8bit of leftImg8bit_trainvaltest.zip",
-    )
-    parser.add_argument(
-        "--output_dir", type=Path, required=True, help="such as datasets/cityscapes"
-    )
-    parser.add_argument("--png", action="store_true", help="write lossless .png instead of .jpg")
-    args = parser.parse_args()
-    for flag in ("gtFine_dir", "leftImg8bit_dir"):
-        if not getattr(args, flag).is_dir():
-            raise UserError(f"--{flag} {getattr(args, flag)}: there is no such folder")
-    jobs: list[Job] = []
-    for phase, split in (("val", "test"), ("train", "train")):
-        jobs += find_jobs(
-            args.leftImg8bit_dir / phase,
-            args.gtFine_dir / phase,
-            args.output_dir,
-            split,
-            "png" if args.png else "jpg",
-        )
+    args = parse()
+    photos, labels, out = args.leftImg8bit_dir, args.gtFine_dir, args.output_dir
+    require_folder("--gtFine_dir", labels)
+    require_folder("--leftImg8bit_dir", photos)
+    extension = "png" if args.png else "jpg"
+    test = find_jobs(photos / "val", labels / "val", out, "test", extension)
+    jobs = test + find_jobs(photos / "train", labels / "train", out, "train", extension)
     if not jobs:
         raise UserError(
-            f"no pairs: looked for {args.leftImg8bit_dir}/train/CITY/*{PHOTO} and "
-            f"{args.gtFine_dir}/train/CITY/*{LABEL} (and the same in val)"
+            f"no pairs: there is no {photos}/train/CITY/*{PHOTO} with a "
+            f"{labels}/train/CITY/*{LABEL}, nor in val"
         )
-    run_jobs(convert, jobs, "resizing")
-    copy_ids(
-        [job for job in jobs if job[2][2].parent.name == "test"], args.output_dir / "testB_ids"
-    )
+    run_jobs(convert, jobs, "Resizing")
+    copy_ids(test, out / "testB_ids")
     warn_leftovers(target for *_, targets in jobs for target in targets)
-    say(f"wrote {len(jobs)} pairs to {args.output_dir}")
+    say(f"wrote {len(jobs)} pairs to {out}")
 
 
 if __name__ == "__main__":

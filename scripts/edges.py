@@ -1,9 +1,14 @@
 """``python scripts/edges.py``: see datasets/edges.py."""
 
-import runpy
+import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "datasets"))
+
+from edges import main
+
+from util.console import run_main
+
 if __name__ == "__main__":
-    runpy.run_path(
-        str(Path(__file__).resolve().parents[1] / "datasets" / "edges.py"), run_name="__main__"
-    )
+    run_main(main)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import Programs
+from conftest import ROOT, Programs
 from PIL import Image, ImageDraw
 
-from datasets import edges
+sys.path.append(str(ROOT / "datasets"))
+import edges
 
 pytest.importorskip("skimage")
 

@@ -96,7 +96,7 @@ def test_cityscapes_missing_and_broken(raw: Path) -> None:
     assert "train: 2 pairs" in result.out and "test: 0 pairs" in result.out
     broken = raw / "gtFine/train/ulm/ulm_000000_000019_gtFine_color.png"
     broken.write_bytes(broken.read_bytes()[:100])
-    fails(cityscapes(raw), f"cannot read image {broken}")
+    fails(cityscapes(raw), f"cannot read the image {broken}")
 
 
 def test_cityscapes_wrong_folders(raw: Path) -> None:

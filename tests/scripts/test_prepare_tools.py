@@ -140,7 +140,7 @@ def test_combine_reports_every_bad_pair_and_does_the_rest(tmp_path: Path) -> Non
             "is 20x8",
             tmp_path / "B/train/big.png",
             "is 12x8",
-            f"cannot read image {tmp_path / 'B/train/broken.png'}",
+            f"cannot read the image {tmp_path / 'B/train/broken.png'}",
         )
     assert list(contents(tmp_path / "AB")) == ["train/good.png"]
 
@@ -188,18 +188,22 @@ def test_combine_output_that_cannot_be_written(tmp_path: Path) -> None:
     fails(combine(tmp_path), "cannot write", tmp_path / "AB/train/1.png")
 
 
-def test_combine_keeps_16_bits_visible_and_photos_upright(tmp_path: Path) -> None:
+def test_combine_scales_16_bits_and_turns_images_upright(tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be shown turned clockwise by 90 degrees
+    levels = (np.arange(12 * 8, dtype=np.uint16).reshape(12, 8) << 9) + 0x40
     for folder in ("A", "B"):
-        (tmp_path / folder / "train").mkdir(parents=True)
-        Image.fromarray(np.full((8, 12), 0x8040, np.uint16)).save(
-            tmp_path / folder / "train/deep.png"
-        )
-        turned = Image.Exif()
-        turned[0x0112] = 6
-        Image.new("RGB", (8, 12), BLUE).save(tmp_path / folder / "train/turned.jpg", exif=turned)
+        train = tmp_path / folder / "train"
+        train.mkdir(parents=True)
+        Image.fromarray(levels).save(train / "deep.png")
+        Image.fromarray(levels).save(train / "deep_turned.png", exif=turned)
+        Image.new("RGB", (8, 12), BLUE).save(train / "turned.jpg", exif=turned)
     succeeds(combine(tmp_path))
-    assert (pixels(tmp_path / "AB/train/deep.png") == 0x80).all()
-    assert pixels(tmp_path / "AB/train/turned.jpg").shape == (8, 24, 3)
+    pairs = {path.name: pixels(path) for path in (tmp_path / "AB/train").iterdir()}
+    upright = np.rot90(levels >> 8, -1)
+    assert (pairs["deep.png"][:, :8, 0] == levels >> 8).all()
+    assert (pairs["deep_turned.png"][..., 0] == np.concatenate([upright, upright], 1)).all()
+    assert pairs["turned.jpg"].shape == (8, 24, 3)
 
 
 # make_dataset_aligned
@@ -229,7 +233,7 @@ def test_aligned_pairs_by_name_not_by_index(tmp_path: Path) -> None:
     assert contents(root) == first
     (root / "testA/2_A.jpg").unlink()
     assert (
-        f"{root / 'test'} also holds 1 not made by this run, such as 0001.jpg"
+        f"{root / 'test'} also holds 1 images that this run did not write, such as 0001.jpg"
         in succeeds(align(root)).err
     )
 
@@ -244,7 +248,7 @@ def test_aligned_errors(tmp_path: Path) -> None:
     fails(align(tmp_path), "same name", tmp_path / "trainA/1.jpg", tmp_path / "trainA/1.png")
     (tmp_path / "trainA/1.png").unlink()
     (tmp_path / "trainA/1.jpg").write_bytes(b"")
-    fails(align(tmp_path), f"cannot read image {tmp_path / 'trainA/1.jpg'}")
+    fails(align(tmp_path), f"cannot read the image {tmp_path / 'trainA/1.jpg'}")
 
 
 @pytest.mark.parametrize(
