@@ -1,4 +1,4 @@
-"""``python scripts/benchmark.py``: see scripts/maintenance/benchmark.py."""
+"""Command line of scripts/maintenance/benchmark.py."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``python scripts/check_data.py``: see models/training/check_data.py."""
+"""Command line of models/training/check_data.py."""
 
 import sys
 from pathlib import Path

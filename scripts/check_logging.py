@@ -1,4 +1,4 @@
-"""``python scripts/check_logging.py``: see scripts/maintenance/check_logging.py."""
+"""Command line of scripts/maintenance/check_logging.py."""
 
 import sys
 from pathlib import Path

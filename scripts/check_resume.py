@@ -1,4 +1,4 @@
-"""``python scripts/check_resume.py``: see scripts/maintenance/check_resume.py."""
+"""Command line of scripts/maintenance/check_resume.py."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``python scripts/edges.py``: see datasets/edges.py."""
+"""Command line of datasets/edges.py."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``python scripts/train_segmenter.py``: see scripts/evaluation/train_segmenter.py."""
+"""Command line of scripts/evaluation/train_segmenter.py."""
 
 import sys
 from pathlib import Path

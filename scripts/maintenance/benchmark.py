@@ -1,348 +1,283 @@
-"""Measure a training step, the pipelines before and behind the network, saving, and the start: one table.
+"""Measure speed and memory of this checkout, alone or side by side with another one.
 
-    python scripts/benchmark.py [--quick] [--only step input] [--json FILE]
+    python scripts/benchmark.py [--quick] [--only step peak] [--json FILE]
+    git worktree add ../before COMMIT
+    python scripts/benchmark.py --against ../before
 
-Variants of a group run in processes of their own and take turns, so that what else the machine does meets all of them; the
-table gives medians, and beside them how many times as fast a variant is as the first of its group. "processor" is the time that
-all threads together computed. Peak memory is that of the whole process (on CUDA: what PyTorch had allocated). In full about ten
-minutes on 2 cores.
+``--against`` takes an older checkout of this project or, for step, peak, input and output, a clone
+of the official code. Both checkouts run each case in processes of their own, in turns, so that
+other load on the machine slows both. The table shows medians. "Ratio" is the median of the paired
+ratios: above 1, this checkout is faster or needs less memory. A comparison takes about twenty
+minutes on 2 cores, --quick one or two.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
-import multiprocessing
 import os
 import platform
 import re
 import statistics
+import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
-
-from scripts.maintenance.benchmark_cases import (  # noqa: E402
-    Once,
-    first_step,
-    jpegs,
-    loading,
-    plain_loading,
-    program,
-    quiet,
-    ranks,
-    saving,
-    step,
-    testing,
-)
+from options.parser import Parser  # noqa: E402
 from util.checkpoint import write_atomically  # noqa: E402
-from util.console import Progress, run_main, say  # noqa: E402
+from util.console import run_main, say  # noqa: E402
 from util.errors import UserError  # noqa: E402
 
-COLUMNS = (
-    ("ms", "ms", 10, 1),
-    ("times", "times", 7, 2),
-    ("processor_ms", "processor", 10, 1),  # key, title, width, digits
-    ("images_per_s", "images/s", 9, 2),
-    ("peak_MB", "peak MB", 9, 0),
-    ("operations", "operations", 11, 0),
+WORKER = Path(__file__).with_name("benchmark_worker.py")
+ATLAS = f"--dataroot {ROOT / 'datasets' / 'atlas'}"
+SMALL = "--load_size 64 --crop_size 64 --ngf 16"
+QUIET = "--display_id 0 --no_html"
+THREE_STEPS = f"{ATLAS} {QUIET} --max_dataset_size 3 --n_epochs 1 --n_epochs_decay 0"
+SAVES = f"{THREE_STEPS} --max_dataset_size 8 --save_latest_freq 4 --load_size 32 --crop_size 32"
+TINY = "--netG unet_128 --ngf 1 --ndf 1 --load_size 256 --crop_size 256"
+
+
+class Case(NamedTuple):
+    """A row of the table: ``function`` of benchmark_worker.py, called with ``args``."""
+
+    section: str
+    title: str
+    function: str
+    args: str  # options of train.py; "{256}" is a folder of images of that size
+    unit: str
+    rounds: int
+    quick: bool = False  # True: also part of --quick
+    cuda: bool = False  # True: only on GPUs
+
+
+CASES = (
+    Case("step", "64x64, ngf 16", "step", f"{ATLAS} {SMALL}", "ms", 15, True),
+    Case("step", "256x256", "step", ATLAS, "ms", 7),
+    Case(
+        "step", "  --checkpoint_activations", "step", f"{ATLAS} --checkpoint_activations", "ms", 3
+    ),
+    Case("step", "  --amp bf16", "step", f"{ATLAS} --amp bf16 --channels_last", "ms", 7, cuda=True),
+    Case("peak", "64x64, ngf 16", "peak", f"{THREE_STEPS} {SMALL}", "MB", 1, True),
+    Case("peak", "256x256", "peak", THREE_STEPS, "MB", 1),
+    Case(
+        "peak",
+        "  --checkpoint_activations",
+        "peak",
+        f"{THREE_STEPS} --checkpoint_activations",
+        "MB",
+        1,
+    ),
+    Case("input", "256x256", "load", "--dataroot {256} --num_threads 2", "images/s", 5, True),
+    Case("input", "600x600", "load", "--dataroot {600} --num_threads 2", "images/s", 3),
+    Case(
+        "input",
+        "  --jpeg_draft",
+        "load",
+        "--dataroot {600} --num_threads 2 --jpeg_draft",
+        "images/s",
+        3,
+    ),
+    Case(
+        "output",
+        "256x256, tiny network",
+        "translate",
+        f"--dataroot {{256}} {TINY}",
+        "images/s",
+        3,
+        True,
+    ),
+    Case("saving", "ngf 16", "save", f"{SAVES} --ngf 16 --ndf 16", "ms", 3, True),
+    Case("saving", "ngf 64", "save", SAVES, "ms", 3),
+    Case("start-up", "train.py --help", "help", "", "ms", 5, True),
+    Case("start-up", "train.py, 3 small steps", "train", f"{THREE_STEPS} {TINY}", "ms", 3, True),
 )
+SECTIONS = list(dict.fromkeys(case.section for case in CASES))
 
 
 @dataclass
-class Variant:
-    """``build(*args)``, called in a process of its own, gives what is to be timed, and what else is to be said of it."""
+class Result:
+    """The numbers measured for a case: ``this`` checkout, the ``other`` one, and their ratio."""
 
-    name: str
-    build: Callable[..., tuple[Once, dict[str, Any]]]
-    args: tuple = ()
-    row: dict[str, Any] = field(default_factory=dict)
-    pipe: Any = None
-    process: Any = None
-    figures: list[dict[str, float]] = field(default_factory=list)
+    section: str
+    title: str
+    unit: str
+    this: list[float]
+    other: list[float]
+    ratio: float | None = None
+    error: str = ""
 
-    def begin(self, row: dict[str, Any]) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(theirs, self.build, self.args))
-        self.process.start()
-        theirs.close()  # so that a process that dies is noticed
-        self.row = row | {"variant": self.name}
-        self.row |= self.receive() or {}
+    def finish(self) -> None:
+        """Compute the ratio, which is above 1 if this checkout is better."""
+        if self.other and not self.error:
+            faster = self.unit != "images/s"
+            pairs = zip(self.this, self.other, strict=True)
+            self.ratio = statistics.median(b / a if faster else a / b for a, b in pairs)
 
-    def receive(self) -> Any:
-        """What its process sends; None where that was an error, which is then in the row."""
-        try:
-            answer = self.pipe.recv()
-        except (EOFError, OSError):
-            self.process.join()
-            answer = UserError(f"its process died, exit code {self.process.exitcode}")
-        if isinstance(answer, Exception):
-            self.row["error"] = str(answer)
-            return None
+    def line(self) -> str:
+        numbers = [
+            f"{statistics.median(side):,.2f}" if side else "" for side in (self.this, self.other)
+        ]
+        ratio = f"{self.ratio:.3f}" if self.ratio else ""
+        cells = self.error or f"{numbers[0]:>12} {numbers[1]:>12} {ratio:>8}  {self.unit}"
+        return f"{self.section:9} {self.title:27} {cells}"
+
+
+class Worker:
+    """A process that measures one case with one checkout, whenever it is asked to.
+
+    Raises:
+        UserError: the process ended; the message is the last line that it printed.
+    """
+
+    def __init__(self, checkout: Path, case: Case, args: list[str]) -> None:
+        self.name = str(checkout)
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by close)
+        command = [sys.executable, str(WORKER), case.function, *args]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            command, cwd=checkout, stdin=pipe, stdout=pipe, stderr=self.log, text=True, bufsize=1
+        )
+        self._answer()
+
+    def measure(self) -> float:
+        with contextlib.suppress(BrokenPipeError):  # the missing answer is reported below
+            self.process.stdin.write("measure\n")  # type: ignore[union-attr]
+        return float(self._answer())
+
+    def close(self) -> None:
+        self.process.communicate()
+        self.log.close()
+
+    def _answer(self) -> str:
+        answer = self.process.stdout.readline()  # type: ignore[union-attr]
+        if not answer:
+            status = self.process.wait()
+            self.log.seek(0)
+            last = (self.log.read().strip().splitlines() or ["no output"])[-1]
+            raise UserError(f"status {status} in {self.name}: {last}")
         return answer
 
-    def measure(self, timed: bool) -> None:
-        with contextlib.suppress(OSError):  # a dead process: receive() tells
-            self.pipe.send(True)
-        figures = self.receive()
-        self.figures += [figures] if timed and figures else []
 
-    def end(self) -> dict[str, Any]:
-        """The row, when its process has ended."""
-        if "error" not in self.row:
-            median = {
-                key: statistics.median(each[key] for each in self.figures)
-                for key in self.figures[0]
-            }
-            seconds, images = median.pop("seconds"), median.pop("images", 0)
-            self.pipe.send(False)
-            self.row |= {
-                "ms": seconds * 1e3,
-                "images_per_s": images / seconds if images else None,
-                "peak_MB": self.receive(),
-                **median,
-                "all_ms": [each["seconds"] * 1e3 for each in self.figures],
-            }
-        self.pipe.close()  # which ends a process that waits
-        self.process.join()
-        return self.row
-
-
-def work(pipe, build: Callable, args: tuple) -> None:
-    """The process of one variant: measures whenever it is asked to, and at the end tells its peak memory."""
+def measure(case: Case, checkouts: list[Path], args: list[list[str]], quick: bool) -> Result:
+    """Measure a case with one or two checkouts in turns; errors are reported in the result."""
+    result = Result(case.section, case.title, case.unit, [], [])
+    workers: list[Worker] = []
     try:
-        with quiet():
-            once, said = build(*args)
-            pipe.send(said)
-            while pipe.recv():
-                start = time.perf_counter()
-                figures = once()
-                pipe.send({"seconds": time.perf_counter() - start, **figures})
-        pipe.send(
-            peak() if "torch" in sys.modules else None
-        )  # else a program of its own is measured
-    except EOFError:  # the measuring was broken off
-        return
-    except Exception as error:
-        pipe.send(
-            error if isinstance(error, UserError) else UserError(f"{type(error).__name__}: {error}")
-        )
-
-
-def peak() -> float:
-    """MiB."""
-    import torch
-
-    from models.training.memory import peak_of_process
-
-    status = Path(
-        "/proc/self/status"
-    )  # on Linux; getrusage there counts what the parent had when it started this process
-    own = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.is_file() else None
-    on_gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
-    return (on_gpu or (int(own[1]) * 1024 if own else peak_of_process())) / 2**20
-
-
-def measure(
-    section: str, variants: list[Variant], rounds: int, untimed: int = 1
-) -> Iterator[dict[str, Any]]:
-    """Rows of a group, each as soon as it is complete; the variants take turns, in ``untimed`` rounds first."""
-    progress = Progress(len(variants) * (1 + untimed + rounds), section)
-    running = []
-    first = 0.0
-    try:
-        for variant in variants:
-            variant.begin({"section": section})
-            running.append(variant)
-            progress.update()
-        for i in range(1 - untimed, rounds + 1):
-            for variant in list(running):
-                if "error" not in variant.row:
-                    variant.measure(i > 0)
-                    progress.update(note=variant.name)
-                if "error" in variant.row or i == rounds:
-                    running.remove(variant)
-                    row = variant.end()
-                    if variant is variants[0] and len(variants) > 1:
-                        first = row.get("ms", 0.0)
-                    yield row | ({"times": first / row["ms"]} if first and "ms" in row else {})
+        for checkout, words in zip(checkouts, args, strict=True):
+            workers.append(Worker(checkout, case, words))
+        if case.rounds > 1:  # the first measurement fills caches
+            for worker in workers:
+                worker.measure()
+        for i in range(min(case.rounds, 3) if quick else case.rounds):
+            order = list(zip(workers, (result.this, result.other), strict=False))
+            for worker, values in order[:: -1 if i % 2 else 1]:
+                values.append(worker.measure())
+    except UserError as error:
+        result.error = str(error)
     finally:
-        progress.close()
-        for variant in running:
-            variant.pipe.close()
+        for worker in workers:
+            worker.close()
+    result.finish()
+    return result
 
 
-Group = tuple  # of (variants, rounds), and of untimed rounds where that is not 1
-SMALL = ("--load_size", "64", "--crop_size", "64", "--ngf", "16")
-
-
-def steps(folder: Path, fast: bool) -> Iterator[Group]:
-    yield (
-        [
-            Variant("64x64, ngf 16, official way", step, ("official", folder, *SMALL)),
-            Variant("  train.py", step, ("ours", folder, *SMALL)),
-        ],
-        3 if fast else 15,
-    )
-    if not fast:
-        import torch
-
-        more = [
-            "",
-            "--checkpoint_activations",
-            *(["--amp bf16 --channels_last"] if torch.cuda.is_available() else []),
-        ]
-        yield (
-            [
-                Variant("256x256, defaults, official way", step, ("official", folder)),
-                *(
-                    Variant("  " + (args or "train.py"), step, ("ours", folder, *args.split()))
-                    for args in more
-                ),
-            ],
-            5,
-        )
-
-
-def inputs(folder: Path, fast: bool) -> Iterator[Group]:
-    workers = min(2, os.cpu_count() or 1)
-    for size in (256,) if fast else (256, 600):
-        data = jpegs(folder / f"jpegs{size}", size, 20 if fast else 200)
-        yield (
-            [
-                Variant(f"{size}x{size}, Pillow + torchvision", plain_loading, (data, workers)),
-                Variant("  train.py", loading, (data, workers)),
-                *(
-                    [Variant("  --jpeg_draft", loading, (data, workers, "--jpeg_draft"))]
-                    if size >= 572
-                    else []
-                ),
-                Variant(
-                    "  --cache_images",
-                    loading,
-                    (data, workers, "--cache_images", str(folder / "cache")),
-                ),
-            ],
-            3 if fast else 5,
-        )
-
-
-def outputs(folder: Path, fast: bool) -> Iterator[Group]:
-    jpegs(folder / "output" / "data", 256, 10 if fast else 40)
-    yield (
-        [
-            Variant("one by one, Pillow's PNG", testing, (folder / "output", True)),
-            Variant("test.py", testing, (folder / "output", False)),
-        ],
-        2 if fast else 3,
-    )
-
-
-def saves(folder: Path, fast: bool) -> Iterator[Group]:
-    size = SMALL if fast else SMALL[:4]
-    yield [Variant("a save stops training for", saving, (folder / "save", *size))], 3 if fast else 9
-
-
-def processes(folder: Path, fast: bool) -> Iterator[Group]:
-    yield (
-        [
-            Variant(
-                f"{count} x 1 thread, an image", ranks, (folder, count, 16 if fast else 48, *SMALL)
-            )
-            for count in (1, 2)
-        ],
-        1 if fast else 3,
-        0,
-    )
-
-
-def starts(folder: Path, fast: bool) -> Iterator[Group]:
-    for variant in (
-        Variant("train.py --help", program, ("train.py", "--help")),
-        Variant("python -c 'import torch'", program, ("-c", "import torch")),
-        Variant("train.py until step 1 (tiny)", first_step, (folder,)),
-    ):
-        yield [variant], 2 if fast else 3
-
-
-SECTIONS: dict[str, Callable[[Path, bool], Iterator[Group]]] = {  # one is added here
-    "step": steps,
-    "input": inputs,
-    "output": outputs,
-    "saving": saves,
-    "ranks": processes,
-    "start-up": starts,
-}
+def make_images(folder: Path, size: int, count: int) -> Path:
+    """Write trainA and trainB with ``count`` JPEG images each, made from the embedded set."""
+    for domain in "AB":
+        sources = sorted((ROOT / "datasets" / "atlas" / f"train{domain}").iterdir())
+        (folder / f"train{domain}").mkdir(parents=True)
+        for i in range(count):
+            with Image.open(sources[i % len(sources)]) as image:
+                large = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
+            large.save(folder / f"train{domain}" / f"{i}.jpg", quality=90)
+    return folder
 
 
 def machine() -> dict[str, Any]:
+    """The hardware and the versions that the numbers depend on."""
     import torch
 
     info = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
+    model = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
-        "cpu": found[1] if found else platform.processor(),
+        "cpu": model[1] if model else platform.processor(),
         "cores": cores,
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "load": os.getloadavg()[0],
+        "load": round(os.getloadavg()[0], 2),
     }
 
 
-def show(row: dict[str, Any]) -> None:
-    cells = "".join(
-        f"{row[key]:>{width},.{digits}f}" if row.get(key) else " " * width
-        for key, _, width, digits in COLUMNS
-    )
-    more = (
-        "  copying {MB:,.0f} MB alone {copying_ms:.1f} ms, written after {written_after_s:.2f} s".format(
-            **row
-        )
-        if "copying_ms" in row
-        else ""
-    )
-    say(f"{row['section']:10}{row['variant']:34}{row.get('error') or cells + more}".rstrip())
+def results(opt: Any, folder: Path, cuda: bool) -> Iterator[Result]:
+    """The results of the chosen cases, one after the other."""
+    checkouts = [ROOT, *([opt.against.resolve()] if opt.against else [])]
+    images: dict[str, Path] = {}
+    for case in CASES:
+        if (
+            case.section not in opt.only
+            or (opt.quick and not case.quick)
+            or (case.cuda and not cuda)
+        ):
+            continue
+        text = case.args
+        for size in re.findall(r"{(\d+)}", text):
+            if size not in images:
+                images[size] = make_images(folder / size, int(size), 20 if opt.quick else 100)
+            text = text.replace(f"{{{size}}}", str(images[size]))
+        common = ["--model", "cycle_gan", "--gpu_ids", opt.gpu_ids, "--name", "benchmark"]
+        args = [
+            [
+                *common,
+                "--num_threads",
+                "0",
+                *text.split(),
+                "--checkpoints_dir",
+                str(folder / str(i)),
+            ]
+            for i in range(len(checkouts))
+        ]
+        yield measure(case, checkouts, args, opt.quick)
+
+
+def parse() -> Any:
+    parser = Parser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--against", type=Path, metavar="FOLDER", help="another checkout to compare with")
+    add("--quick", action="store_true", help="small cases only, at most 3 rounds")
+    add("--only", nargs="+", default=SECTIONS, choices=SECTIONS, help="sections to measure")
+    add("--gpu_ids", help="0 for a GPU, -1 for the CPU (default: a GPU if there is one)")
+    add("--json", type=Path, metavar="FILE", help="write all numbers to FILE, too")
+    opt = parser.parse_args()
+    if opt.against and not (opt.against / "train.py").is_file():
+        raise UserError(f"--against {opt.against}: not a checkout, it has no train.py")
+    return opt
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="small cases only, few rounds")
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        default=SECTIONS,
-        choices=SECTIONS,
-        metavar="SECTION",
-        help=", ".join(SECTIONS),
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures there")
-    opt = parser.parse_args()
-    found: dict[str, Any] = {"machine": machine(), "rows": []}
-    say(", ".join(f"{key} {value}" for key, value in found["machine"].items() if value))
-    say(" " * 44 + "".join(f"{title:>{width}}" for _, title, width, _ in COLUMNS))
+    opt = parse()
+    report: dict[str, Any] = {"machine": machine(), "rows": []}
+    opt.gpu_ids = opt.gpu_ids or ("0" if report["machine"]["gpu"] else "-1")
+    say(", ".join(f"{key} {value}" for key, value in report["machine"].items() if value))
+    titles = ("this", "other", "ratio") if opt.against else ("this", "", "")
+    say("{:37} {:>12} {:>12} {:>8}".format("", *titles))
     with tempfile.TemporaryDirectory(prefix="benchmark_") as folder:
-        for section in (name for name in SECTIONS if name in opt.only):
-            for group in SECTIONS[section](Path(folder), opt.quick):
-                for row in measure(section, *group):
-                    show(row)
-                    found["rows"].append(row)
-                    if opt.json:  # what there is, should the rest be broken off
-                        write_atomically(
-                            opt.json, (json.dumps(found, indent=1) + "\n").encode(), "--json"
-                        )
+        for result in results(opt, Path(folder), opt.gpu_ids != "-1"):
+            say(result.line())
+            report["rows"].append(asdict(result))
+            if opt.json:  # after each row, so that an interrupted run leaves its numbers
+                write_atomically(opt.json, (json.dumps(report, indent=1) + "\n").encode(), "--json")
 
 
 if __name__ == "__main__":

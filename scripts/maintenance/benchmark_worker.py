@@ -1,0 +1,183 @@
+"""Measure one case with the checkout in the current directory: ``worker CASE OPTIONS``.
+
+``scripts/benchmark.py`` starts this file once for each case and checkout. Each line on standard
+input asks for one measurement, answered with a number on standard output. Everything that the
+checkout prints goes to standard error. Only names that old checkouts (and, for ``step``, ``input``
+and ``output``, the official code) have too are imported, so any two of them can be compared.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import runpy
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Measurement = Callable[[], float]
+
+
+def options(args: list[str]) -> Any:
+    from options.train_options import TrainOptions
+
+    sys.argv = ["train.py", *args]
+    return TrainOptions().parse()
+
+
+def training(args: list[str]) -> tuple[Any, Any, Any]:
+    """The options, the batches and the model of a training."""
+    from data import create_dataset
+    from models import create_model
+
+    opt = options(args)
+    batches = create_dataset(opt)
+    model = create_model(opt)
+    model.setup(opt)
+    batches.device = str(model.device)
+    return opt, batches, model
+
+
+def training_step(opt: Any, model: Any) -> Callable[[Any], object]:
+    """The function that train.py calls with each batch."""
+    try:
+        from models.training.step import Step
+    except ImportError:
+        try:
+            from models.step import Step  # type: ignore[import-not-found, no-redef]
+        except ImportError:  # the official code
+            return lambda batch: (model.set_input(batch), model.optimize_parameters())
+    return Step(opt, model)
+
+
+def step(args: list[str]) -> Measurement:
+    """Milliseconds per training step on one batch, averaged over steps that take about a second."""
+    import torch
+
+    opt, batches, model = training(args)
+    train_on, batch = training_step(opt, model), next(iter(batches))
+
+    def milliseconds(steps: int) -> float:
+        begin = time.perf_counter()
+        for _ in range(steps):
+            train_on(batch)
+        if model.device.type == "cuda":
+            torch.cuda.synchronize()
+        return (time.perf_counter() - begin) * 1e3 / steps
+
+    milliseconds(1)  # Adam allocates its moments
+    steps = max(1, min(50, round(1000 / milliseconds(1))))
+    return lambda: milliseconds(steps)
+
+
+def peak(args: list[str]) -> Measurement:
+    """Peak memory of train.py in MiB: PyTorch's on a GPU, that of the whole process on a CPU."""
+
+    def megabytes() -> float:
+        import torch
+
+        sys.argv = ["train.py", *args]
+        runpy.run_path("train.py", run_name="__main__")
+        if torch.cuda.is_initialized():
+            return torch.cuda.max_memory_allocated() / 2**20
+        status = Path("/proc/self/status")  # getrusage includes the parent's memory on Linux
+        if status.is_file() and (size := re.search(r"VmHWM:\s*(\d+) kB", status.read_text())):
+            return int(size[1]) / 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS
+
+    return megabytes
+
+
+def load(args: list[str]) -> Measurement:
+    """Images per second that the data loader delivers while nothing trains."""
+    from data import create_dataset
+
+    batches = create_dataset(options(args))
+
+    def images_per_second() -> float:
+        begin = time.perf_counter()
+        return 2 * sum(1 for _ in batches) / (time.perf_counter() - begin)
+
+    return images_per_second
+
+
+def translate(args: list[str]) -> Measurement:
+    """Images per second that test.py translates and writes with both generators."""
+    opt, batches, model = training(args)
+    model.save_networks("latest")
+    results = ["--phase", "train", "--results_dir", f"{opt.checkpoints_dir}/results"]
+
+    def images_per_second() -> float:
+        sys.argv = ["test.py", *args, *results]
+        begin = time.perf_counter()
+        runpy.run_path("test.py", run_name="__main__")
+        return 2 * len(batches) / (time.perf_counter() - begin)
+
+    return images_per_second
+
+
+def save(args: list[str]) -> Measurement:
+    """Milliseconds for which a save stops train.py, the median of all saves of a short run."""
+    try:
+        from models.training.run_state import RunState
+    except ImportError:
+        from util.run_state import RunState  # type: ignore[import-not-found, no-redef]
+    seconds: list[float] = []
+    original = RunState.save
+
+    def timed(self: RunState, *names: int | str) -> None:
+        begin = time.perf_counter()
+        original(self, *names)
+        seconds.append(time.perf_counter() - begin)
+
+    RunState.save = timed  # type: ignore[method-assign]
+
+    def milliseconds() -> float:
+        seconds.clear()
+        sys.argv = ["train.py", *args]
+        runpy.run_path("train.py", run_name="__main__")
+        return statistics.median(seconds) * 1e3
+
+    return milliseconds
+
+
+def program(args: list[str]) -> Measurement:
+    """Milliseconds from the start of train.py to its end."""
+
+    def milliseconds() -> float:
+        begin = time.perf_counter()
+        command = [sys.executable, "train.py", *args]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+        return (time.perf_counter() - begin) * 1e3
+
+    return milliseconds
+
+
+CASES: dict[str, Callable[[list[str]], Measurement]] = {
+    "step": step,
+    "peak": peak,
+    "load": load,
+    "translate": translate,
+    "save": save,
+    "train": program,
+    "help": lambda args: program([*args, "--help"]),
+}
+
+
+def main() -> None:
+    sys.path[0] = os.getcwd()
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    measure = CASES[sys.argv[1]](sys.argv[2:])
+    print("ready", file=answers, flush=True)
+    for _ in sys.stdin:
+        print(measure(), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
