@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TextIO
 
 from util import distributed
@@ -60,15 +61,8 @@ def run_main(main: Callable[[], None]) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as text: ``42 s``, ``3:07``, ``2:03:07``, ``3 d 4 h``."""
-    s = round(seconds)
-    if s < 60:
-        return f"{s} s"
-    if s < 3600:
-        return f"{s // 60}:{s % 60:02d}"
-    if s < 86400:
-        return f"{s // 3600}:{s // 60 % 60:02d}:{s % 60:02d}"
-    return f"{s // 86400} d {s % 86400 // 3600} h"
+    """Seconds as text: ``0:03:07``, ``3 days, 4:00:00``."""
+    return str(timedelta(seconds=round(seconds)))
 
 
 class Progress:

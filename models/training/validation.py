@@ -32,7 +32,7 @@ from util import distributed
 from util.console import say
 from util.errors import UserError
 from util.image import metrics
-from util.image.patch_distance import cut, distance
+from util.image.patch_distance import patch_distance, sample_patches
 from util.schedules import last_epoch
 
 PAIRED_METRICS = {"l1": metrics.l1, "psnr": metrics.psnr, "ssim": metrics.ssim}
@@ -137,14 +137,16 @@ class Validation:
             for label, image in visuals.items():
                 if label.startswith(("real_", "fake_", "rec_")):
                     self._add_metrics(label, image, visuals, values)
-                    patches[label].append(cut(image, rng))
+                    patches[label].append(sample_patches(image, rng))
         fakes = [label for label in patches if label.startswith("fake_")]
         pairs = [(fake, fake.replace("fake_", "real_")) for fake in fakes]
         if not pairs or not all(real in patches for _, real in pairs):
             raise UserError(
                 f"--val_freq: --model {self.opt.model} has no images named fake_X and real_X to compare"
             )
-        values["patches"] = [distance(patches[fake], patches[real], rng) for fake, real in pairs]
+        values["patches"] = [
+            patch_distance(patches[fake], patches[real], rng) for fake, real in pairs
+        ]
         return {name: float(np.mean(numbers)) for name, numbers in values.items()}
 
     def _add_metrics(

@@ -1,4 +1,4 @@
-"""Metrics of images on the page of test.py that shows them: ``evaluate.py --page``."""
+"""Adds metrics to the page of ``test.py`` that shows the images: ``evaluate.py --page``."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from util.errors import UserError
 from util.pages.page import link, write_metrics
 
 
-def read_metrics(folder: Path) -> dict[str, dict[str, float]]:
-    """What the page of results in ``folder`` shows: URL of an image -> name of a metric -> value.
+def read_metrics(page: Path) -> dict[str, dict[str, float]]:
+    """Returns what the results page in the folder ``page`` shows: image URL -> metric -> value.
 
-    Raises UserError: there is no such page.
+    Raises:
+        UserError: there is no such page.
     """
-    path = folder / "metrics.js"
     try:
-        return json.loads(path.read_text().removeprefix("show(").removesuffix(")\n"))
+        text = (page / "metrics.js").read_text()
+        return json.loads(text.removeprefix("show(").removesuffix(")\n"))
     except (OSError, ValueError):
-        raise UserError(f"--page: {folder} holds no page of test.py with its metrics.js") from None
+        raise UserError(f"--page: {page} is no page of test.py with its metrics.js") from None
 
 
 def page_of(image: str) -> Path:
-    """The folder of the page of results that shows an image. Raises UserError: there is none."""
+    """Returns the folder of the results page that shows ``image``. Raises UserError: none does."""
     for folder in Path(image).parents:
         if folder.name == "images" and (folder.parent / "metrics.js").is_file():
             return folder.parent
     raise UserError(
-        f"--page: {image} is not in the folder images of a page of test.py, which has metrics.js beside it"
+        f"--page: {image} is not in the folder images of a page of test.py (with metrics.js)"
     )
 
 
 def add_metrics(metrics: dict[str, dict[str, float]]) -> None:
-    """Path of an image of one page -> name of a metric -> value, beside what the page shows already."""
+    """Add metrics to the page that shows the images: path of an image -> metric -> value."""
     page = page_of(next(iter(metrics)))
-    new = {
-        link(Path(path).relative_to(page / "images").as_posix()): values
-        for path, values in metrics.items()
-    }
-    write_metrics(page, read_metrics(page) | new)
+    shown = read_metrics(page)
+    for path, values in metrics.items():
+        shown[link(Path(path).relative_to(page / "images").as_posix())] = values
+    write_metrics(page, shown)

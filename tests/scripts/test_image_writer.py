@@ -25,7 +25,7 @@ def test_few_images_wait_at_a_time(tmp_path, monkeypatch) -> None:
     release, started, most = threading.Event(), [0], []
     monkeypatch.setattr(images, "save_image", lambda *a: release.wait(5))
     writer = images.ImageWriter()
-    limit = writer.most
+    limit = writer.limit
 
     def produce():
         for i in range(limit + 3):

@@ -18,7 +18,7 @@ from survival import break_off, equal, go_on, images, state, train
 from data.image_folder import find_images, stem
 from models.training.validation import Validation
 from util.image import metrics
-from util.image.patch_distance import cut, distance
+from util.image.patch_distance import patch_distance, sample_patches
 from util.sinks.base import read_metrics
 
 pytest_plugins = ["survival"]
@@ -292,9 +292,9 @@ def test_patches() -> None:
     rough = [image + rng.integers(-60, 60, image.shape).astype(np.uint8) for image in smooth]
 
     def between(a: list, b: list) -> float:
-        return distance(
-            [cut(image, np.random.default_rng(1)) for image in a],
-            [cut(image, np.random.default_rng(1)) for image in b],
+        return patch_distance(
+            [sample_patches(image, np.random.default_rng(1)) for image in a],
+            [sample_patches(image, np.random.default_rng(1)) for image in b],
             np.random.default_rng(2),
         )
 

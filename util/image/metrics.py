@@ -1,7 +1,7 @@
-"""Metrics of one image against its target, on numpy alone.
+"""Metrics of an image against its target, computed with numpy.
 
-Images are uint8 arrays (H, W, 3) with levels 0 to 255; image and target have one shape. The mean over a test set is
-the caller's; ``scripts/evaluate.py`` makes a table with a column for each entry of ``METRICS``.
+Images are uint8 arrays (H, W, 3) with levels from 0 to 255; image and target have the same shape.
+Averaging over a test set is left to the caller (``scripts/evaluate.py``).
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ Array = NDArray[Any]
 
 DATA_RANGE = 255.0
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03  # of SSIM, as in the paper
+PSNR_CAP = 100.0  # dB; stands for identical images, so that means over images stay finite
 
 
 def psnr(image: Array, target: Array) -> float:
-    """Peak signal-to-noise ratio in dB over all pixels and channels; ``inf`` where the two are identical."""
+    """Peak signal-to-noise ratio in dB over all pixels and channels; ``inf`` for equal images."""
     a, b = _as_floats(image, target)
     error = float(np.mean((a - b) ** 2))
     return 10 * math.log10(DATA_RANGE**2 / error) if error else math.inf
@@ -36,19 +37,21 @@ def l1(image: Array, target: Array) -> float:
 
 
 def ssim(image: Array, target: Array) -> float:
-    """Structural similarity, at most 1; the mean over the channels and all whole windows.
+    """Structural similarity, at most 1: the mean over channels and all complete windows.
 
-    Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural similarity", IEEE
-    Transactions on Image Processing 13(4), 2004, equation 13: Gaussian 11x11 window of sigma 1.5, weighted (biased)
-    moments. The paper works on luminance; here, as in scikit-image, each channel counts on its own.
-    Raises UserError if a side is shorter than the window.
+    Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural
+    similarity", IEEE Transactions on Image Processing 13(4), 2004, equation 13: Gaussian 11x11
+    window with sigma 1.5, weighted (biased) moments. The paper uses luminance; here each channel
+    is compared separately, as in scikit-image.
+
+    Raises:
+        UserError: a side is shorter than the window.
     """
     a, b = _as_floats(image, target)
     height, width = a.shape[:2]
     if min(height, width) < WINDOW:
-        raise UserError(
-            f"SSIM needs images of at least {WINDOW}x{WINDOW} pixels, this one is {width}x{height}"
-        )
+        size = f"{WINDOW}x{WINDOW} pixels, this one is {width}x{height}"
+        raise UserError(f"SSIM needs images of at least {size}")
     mean_a, mean_b, square_a, square_b, product = _blur(np.stack([a, b, a * a, b * b, a * b]))
     var_a, var_b, covariance = square_a - mean_a**2, square_b - mean_b**2, product - mean_a * mean_b
     c1, c2 = (K1 * DATA_RANGE) ** 2, (K2 * DATA_RANGE) ** 2
@@ -58,47 +61,50 @@ def ssim(image: Array, target: Array) -> float:
 
 
 def palette_labels(image: Array, palette: ArrayLike) -> Array:
-    """The index (H, W) of the palette colour nearest to each pixel by L2 in RGB; at a tie the first one.
+    """Returns for each pixel the index of the nearest colour (L2 in RGB; the first one of a tie).
 
-    ``palette`` is (P, 3) in levels. The square of the pixel is the same for all colours and left out; all terms are
-    integers below 2^24, so float32 is exact.
+    Args:
+        image: (H, W, 3).
+        palette: colours (P, 3) in levels.
+
+    Returns:
+        Indices (H, W).
+
+    Raises:
+        ValueError: the palette has another shape.
     """
     colours = np.asarray(palette, np.float32)
     if colours.ndim != 2 or colours.shape[1] != 3 or not len(colours):
         raise ValueError(f"a palette is an array (P, 3), not {colours.shape}")
+    # |pixel|^2 is the same for all colours and left out. All terms are integers below 2^24, so
+    # float32 is exact.
     distances = (colours**2).sum(1) - 2 * (image.astype(np.float32) @ colours.T)
     return distances.argmin(-1)
 
 
 def palette_accuracy(image: Array, target: Array, palette: ArrayLike) -> float:
-    """The share of pixels, 0 to 1, whose nearest palette colour is that of the target."""
+    """Share of pixels, 0 to 1, whose nearest palette colour is that of the target."""
     _check(image, target)
     return float(np.mean(palette_labels(image, palette) == palette_labels(target, palette)))
 
 
-PSNR_CAP = 100.0  # dB, counted for identical images, so that a mean over images stays finite
-METRICS: dict[
-    str, tuple[str, Callable[..., float]]
-] = {  # key: heading, function of image, target, palette
+# key -> (heading, function of image, target and palette)
+METRICS: dict[str, tuple[str, Callable[[Array, Array, Any], float]]] = {
     "psnr": ("PSNR (dB)", lambda image, target, _: min(PSNR_CAP, psnr(image, target))),
     "ssim": ("SSIM", lambda image, target, _: ssim(image, target)),
     "l1": ("L1", lambda image, target, _: l1(image, target)),
-    "palette": (
-        "palette (%)",
-        lambda image, target, palette: 100 * palette_accuracy(image, target, palette),
-    ),
+    "palette": ("palette (%)", lambda *arguments: 100 * palette_accuracy(*arguments)),
 }
 
 
 def _blur(maps: Array) -> Array:
-    """(M, H, W, C) to (M, H-10, W-10, C): the Gaussian over rows, then columns, whole windows only."""
+    """Gaussian filter over complete windows: (M, H, W, C) to (M, H - 10, W - 10, C)."""
     offsets = np.arange(WINDOW) - WINDOW // 2
     kernel = np.exp(-(offsets**2) / (2 * SIGMA**2))
     kernel /= kernel.sum()
-    return (
-        sliding_window_view(sliding_window_view(maps, WINDOW, axis=1) @ kernel, WINDOW, axis=2)
-        @ kernel
-    )
+    for axis in (1, 2):
+        maps = sliding_window_view(maps, WINDOW, axis=axis) @ kernel
+    return maps
 
 
 def _as_floats(image: Array, target: Array) -> tuple[Array, Array]:
@@ -109,9 +115,8 @@ def _as_floats(image: Array, target: Array) -> tuple[Array, Array]:
 def _check(image: Array, target: Array) -> None:
     for array in (image, target):
         if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-            raise ValueError(
-                f"metrics want uint8 images (H, W, 3), not {array.dtype} {array.shape}"
-            )
+            shape = f"{array.dtype} {array.shape}"
+            raise ValueError(f"metrics need uint8 images (H, W, 3), not {shape}")
     if image.shape != target.shape:
         sizes = " and ".join(f"{array.shape[1]}x{array.shape[0]}" for array in (image, target))
-        raise UserError(f"image and target must have one size, these are {sizes}")
+        raise UserError(f"image and target must have the same size, but they are {sizes}")

@@ -1,4 +1,4 @@
-"""Pages of images that need no server and no network: styles and scripts from ``util/pages`` are written into them."""
+"""Writes pages of images that need neither a server nor a network: CSS and scripts are inlined."""
 
 from __future__ import annotations
 
@@ -17,31 +17,28 @@ from dominate.util import raw
 from util.checkpoint import write_atomically
 
 
-@functools.cache
-def asset(name: str) -> str:
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
-
-
 def link(file: str) -> str:
-    """The URL, relative to the page, of a file in its folder ``images``; names may hold anything."""
+    """Returns the URL, relative to the page, of a file in its folder ``images``."""
     return "images/" + quote(os.fsencode(file))
 
 
 def readable(text: str) -> str:
-    """File names that are no valid UTF-8 reach us with surrogates, which cannot be written."""
+    """Replace surrogate escapes of file names that are not valid UTF-8."""
     return text.encode(errors="replace").decode()
 
 
 def row(header: str, images: dict[str, str], size: tuple[int, int] | None = None) -> str:
-    """A headed row of images: caption -> file in the folder ``images``; ``size`` is (width, height) where it is known.
+    """Returns the HTML of a row of images under a heading, on a single line for ``results.js``.
 
-    One line of text, for a page may have thousands; results.js takes them apart again.
+    Args:
+        images: caption -> file in the folder ``images``.
+        size: (width, height) of the images in pixels, if known.
     """
     columns = len(images) if len(images) <= 8 else (len(images) + 1) // 2
     shape = f' width="{size[0]}" height="{size[1]}"' if size else ""
     figures = "".join(
-        f'<figure><a href="{link(file)}"><img src="{link(file)}" alt="{escape(label)}" loading="lazy"{shape}></a>'
-        f"<figcaption>{escape(label)}</figcaption></figure>"
+        f'<figure><a href="{link(file)}"><img src="{link(file)}" alt="{escape(label)}" '
+        f'loading="lazy"{shape}></a><figcaption>{escape(label)}</figcaption></figure>'
         for label, file in images.items()
     )
     return (
@@ -56,32 +53,41 @@ def write_page(
     notes: Iterable[str],
     rows: Iterable[str],
     width: int,
-    assets: Iterable[str],
+    scripts: Iterable[str],
     data: str,
     after: str = "",
 ) -> None:
-    """Write ``index.html``: title, notes, rows (for scripts to take up; readers without any see them as they are), ``after``.
+    """Write ``index.html``: title, notes, rows, then ``after``.
 
     Args:
-        width: of an image on screen, in pixels.
-        assets: scripts of ours; the last may define what ``data``, a script beside the page, calls.
+        rows: results of :func:`row`. Browsers without scripts show them as they are.
+        width: of an image on the screen, in pixels.
+        scripts: files in ``util/pages`` to include.
+        data: script beside the page that calls a function of the last of ``scripts``.
+        after: HTML below the rows.
     """
     page = dominate.document(title=title)
     page["lang"] = "en"
     with page.head:
         tags.meta(charset="utf-8")
         tags.meta(name="viewport", content="width=device-width, initial-scale=1")
-        tags.link(rel="icon", href="data:,")  # else browsers ask the server for one
-        tags.style(raw(asset("page.css") + f":root {{ --width: {int(width)}px }}\n"))
+        tags.link(rel="icon", href="data:,")  # keeps browsers from requesting an icon
+        tags.style(raw(_asset("page.css") + f":root {{ --width: {int(width)}px }}\n"))
     with page.body:
         tags.header(tags.h1(title), *(tags.p(note, cls="note") for note in notes))
         tags.main(tags.noscript(raw("".join(rows))), id="rows")
         raw(after)
-        for name in assets:
-            tags.script(raw(asset(name)))
+        for name in scripts:
+            tags.script(raw(_asset(name)))
         tags.script(src=data)
     write_atomically(folder / "index.html", page.render(pretty=False).encode(errors="replace"))
 
 
 def write_metrics(folder: Path, metrics: dict[str, dict[str, float]]) -> None:
+    """Write ``metrics.js`` of a results page: URL of an image -> name of a metric -> value."""
     write_atomically(folder / "metrics.js", f"show({json.dumps(metrics, indent=0)})\n".encode())
+
+
+@functools.cache
+def _asset(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ import os
 import queue
 import threading
 import time
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,14 +55,13 @@ class Sink(Protocol):
 
 def losses_of(values: dict[str, float]) -> dict[str, float]:
     """Returns the losses among the ``values`` of :meth:`Sink.scalars`: those before ``lr``."""
-    names = list(values)
-    return {name: values[name] for name in names[: names.index("lr") if "lr" in values else None]}
+    return dict(takewhile(lambda item: item[0] != "lr", values.items()))
 
 
 class ThreadedSink:
-    """Runs a sink in a thread behind a short queue, so that it can neither slow nor stop a training.
+    """Runs a sink in a thread, so that it can neither slow nor stop a training.
 
-    Calls that find the queue full are dropped.
+    The thread takes calls from a short queue; calls that find the queue full are dropped.
     """
 
     def __init__(self, sink: Sink, length: int = 16) -> None:

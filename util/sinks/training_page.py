@@ -21,9 +21,7 @@ from util.schedules import last_epoch
 POINTS = 50  # points of a curve per epoch; ten times as many in the first, to show a start soon
 ROWS = 10  # number of epochs shown to readers whose browser runs no scripts
 SCRIPTS = ("page.js", "chart.js", "training.js")
-# Bookkeeping and details of one call of the program; they say nothing about the training.
-HIDDEN = {"changed", "explicit_options", "isTrain", "gpu_ids", "name", "checkpoints_dir"}
-HIDDEN |= {"continue_train", "epoch_count", "suffix", "verbose", "dry_run", "accept_new_data"}
+HIDDEN = {"changed", "explicit_options", "isTrain"}  # bookkeeping of the options themselves
 
 
 class TrainingPage:

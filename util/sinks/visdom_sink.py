@@ -48,7 +48,7 @@ class VisdomSink:
             self.points = [
                 (entry["epoch"] - 1 + entry["share"], entry["losses"])
                 for entry in read_metrics(self.folder)
-                if entry.get("total", total) < total
+                if entry.get("losses") and entry["total"] < total
             ]
         self.points.append((epoch - 1 + share, losses))
         self._show(self._draw_curves)
@@ -64,64 +64,56 @@ class VisdomSink:
     def close(self) -> None:
         pass
 
-    def _show(self, draw: Callable[[], None]) -> None:
-        """Call ``draw`` if the server answers; draw all windows if this is a new connection."""
+    def _show(self, *windows: Callable[[], None]) -> None:
+        """Draw the windows if the server answers, all windows if this is a new connection."""
         if time.monotonic() < self.retry_at:
             return
         try:
             if self.server is None:
                 self.server = connect(self.opt)
-                self._draw_curves()
-                self._draw_images()
-                self._draw_notes()
-            else:
+                windows = (self._draw_curves, self._draw_images, self._draw_notes)
+            for draw in windows:
                 draw()
         except OSError as error:
             self.server, self.retry_at = None, time.monotonic() + PAUSE
             if not self.warned:
-                say(
-                    f"visdom does not answer ({error}); it is tried again during the run "
-                    "(--display_id 0 turns it off)"
-                )
+                hint = "it is tried again during the run (--display_id 0 turns it off)"
+                say(f"visdom does not answer ({error}); {hint}")
             self.warned = True
 
+    def _opts(self, title: str, **more: Any) -> dict[str, Any]:
+        return {"title": f"{self.opt.name} {title}", **more}
+
     def _draw_curves(self) -> None:
-        if not self.points:
-            return
-        points = self.points[:: 1 + len(self.points) // POINTS]
-        points += self.points[-1:] if points[-1] is not self.points[-1] else []
-        names = list(points[-1][1])
-        x = np.array([point[0] for point in points])
-        y = np.array([[losses.get(name, np.nan) for name in names] for _, losses in points], float)
-        opts = {"title": f"{self.opt.name} loss over time", "legend": names}
-        opts |= {"xlabel": "epoch", "ylabel": "loss"}
-        if len(names) == 1:
-            y = y[:, 0]  # visdom refuses a matrix with a single column
-        else:
-            x = np.stack([x] * len(names), 1)
-        self.server.line(X=x, Y=y, opts=opts, win=self.opt.display_id)
+        if self.points:
+            points = self.points[:: 1 + len(self.points) // POINTS]
+            points += self.points[-1:] if points[-1] is not self.points[-1] else []
+            names = list(points[-1][1])
+            x = np.array([epoch for epoch, _ in points])
+            y = np.array([[losses.get(name) for name in names] for _, losses in points], float)
+            opts = self._opts("loss over time", legend=names, xlabel="epoch", ylabel="loss")
+            self.server.line(X=x, Y=y, opts=opts, win=self.opt.display_id)
 
     def _draw_images(self) -> None:
-        first, name, count = self.opt.display_id, self.opt.name, self.opt.display_ncols
+        first, count = self.opt.display_id, self.opt.display_ncols
         pictures = [Image.fromarray(image).convert("RGB") for image in self.pictures.values()]
         arrays = [np.asarray(picture).transpose(2, 0, 1) for picture in pictures]
         if count == 0 or len({array.shape for array in arrays}) > 1:
             for i, (label, array) in enumerate(zip(self.pictures, arrays, strict=True), 1):
-                self.server.image(array, opts={"title": f"{name} {label}"}, win=first + i)
+                self.server.image(array, opts=self._opts(label), win=first + i)
         elif arrays:
             labels = "".join(
                 f"{'' if i % count else '<tr>'}<td>{html.escape(label)}</td>"
                 for i, label in enumerate(self.pictures)
             )
-            opts, batch = {"title": f"{name} images"}, np.stack(arrays)
-            self.server.images(batch, min(count, len(arrays)), opts=opts, win=first + 1)
-            opts = {"title": f"{name} labels"}
+            nrow, opts = min(count, len(arrays)), self._opts("labels")
+            self.server.images(np.stack(arrays), nrow, opts=self._opts("images"), win=first + 1)
             self.server.text(f"<table>{labels}</table>", win=first + 2, opts=opts)
 
     def _draw_notes(self) -> None:
         if self.notes:
-            win, opts = f"{self.opt.display_id}_notes", {"title": f"{self.opt.name} notes"}
-            self.server.text("".join(self.notes), win=win, opts=opts)
+            win = f"{self.opt.display_id}_notes"
+            self.server.text("".join(self.notes), win=win, opts=self._opts("notes"))
 
 
 def connect(opt: Namespace) -> Any:
