@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 def find_dataset_using_name(dataset_name: str) -> type[BaseDataset]:
     """The class ``XDataset`` in ``data/X_dataset.py``, or the one in the ``.py`` file that is named."""
-    from data.base_dataset import BaseDataset
-
-    return find_class("dataset", dataset_name, BaseDataset)
+    return find_class("dataset", dataset_name)
 
 
 def get_option_setter(dataset_name: str):

@@ -49,9 +49,7 @@ def load_generator(run: str | Path, **options) -> Translator:
 
 def find_model_using_name(model_name: str) -> type[BaseModel]:
     """The class ``XModel`` in ``models/X_model.py``, or the one in the ``.py`` file that is named."""
-    from models.base_model import BaseModel
-
-    return find_class("model", model_name, BaseModel)
+    return find_class("model", model_name)
 
 
 def set_batch(model: BaseModel, batch: dict) -> None:

@@ -1,1 +1,1 @@
-"""The command line: shared options, then those of the chosen model and dataset (see ``BaseOptions.parse``)."""
+"""The command line: tables of options, and parsing in stages (see ``BaseOptions``)."""

@@ -1,4 +1,4 @@
-"""How a command line is read: errors as one line, what was given apart from defaults, and values that follow from others."""
+"""Command lines: errors in one line, explicit options apart from defaults, and derived values."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from util.errors import UsageError
 
 
 class Parser(ArgumentParser):
-    """An ArgumentParser that raises :class:`UsageError`, and can tell what was given from what is default."""
+    """An ArgumentParser that raises UsageError and can separate explicit options from defaults."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
 
     def given(self, args: Sequence[str]) -> dict[str, Any]:
-        """The options that stand on the command line, without defaults."""
+        """The options on the command line, without defaults."""
         before = [(action, action.default, action.required) for action in self._actions]
         defaults, self._defaults = self._defaults, {}
         for action in self._actions:
@@ -42,6 +42,18 @@ class Parser(ArgumentParser):
         opt.name = full_name(opt)
         return opt
 
+    def show_help(self) -> NoReturn:
+        """Print the help, with every default that says something, and exit with status 0."""
+        for action in self._actions:
+            default = self.get_default(action.dest)
+            if default is None or default is False or default in ("", float("inf")):
+                continue  # says nothing
+            if default != argparse.SUPPRESS and action.help:
+                action.default = default
+                action.help += " (default: %(default)s)"
+        self.print_help()
+        self.exit()
+
 
 def option_values(opt: Namespace) -> dict[str, Any]:
     """The values of ``opt`` without its notes on the command line."""
@@ -49,18 +61,18 @@ def option_values(opt: Namespace) -> dict[str, Any]:
 
 
 def dump(opt: Namespace) -> str:
-    """The options as JSON; what JSON has no word for, such as a path, as text."""
-    values = option_values(opt) | {"given": opt.explicit_options}  # "given": the key in old files
+    """``opt`` as JSON; paths and other objects become text. ``given`` lists explicit options."""
+    values = option_values(opt) | {"given": opt.explicit_options}
     return json.dumps(values, indent=1, sort_keys=True, default=str)
 
 
 def absolute(name: str) -> str:
-    """A model or dataset given as a file, so that it is found from any folder; names stay as they are."""
+    """The absolute path of a model or dataset file; other names of models and datasets as is."""
     return str(Path(name).expanduser().resolve()) if name.endswith(".py") else name
 
 
 def full_name(opt: Namespace) -> str:
-    """The run's name with ``--suffix`` filled in. Raises UsageError: the suffix holds an unknown option in braces."""
+    """``--name`` with ``--suffix``. Raises UsageError: braces in the suffix name no option."""
     try:
         return f"{opt.name}_{opt.suffix.format(**vars(opt))}" if opt.suffix else opt.name
     except (KeyError, ValueError, IndexError) as error:
@@ -68,41 +80,43 @@ def full_name(opt: Namespace) -> str:
 
 
 def choose_device(gpu_ids: str) -> tuple[list[int], str]:
-    """``--gpu_ids`` as a list, and the device's name, e.g. ``([0], "cuda:0")`` or ``([], "cpu")``.
+    """``--gpu_ids`` as a list with this process's GPU, and the device.
 
-    Raises UsageError: the text is no list of numbers, names more or fewer GPUs than processes, or a GPU that is not there.
+    Returns:
+        For example ``([0], "cuda:0")``, ``([], "mps")`` or ``([], "cpu")``.
+
+    Raises:
+        UsageError: the text is not a list of numbers, the number of GPUs differs from the number of
+            processes on this machine, or a GPU does not exist.
     """
     import torch
 
-    ranks, local = distributed.local_world_size(), distributed.local_rank()
+    processes = distributed.local_world_size()
     if gpu_ids == "auto":
         if torch.cuda.is_available():
-            gpu_ids = ",".join(map(str, range(ranks)))
+            gpu_ids = ",".join(map(str, range(processes)))
+        elif torch.backends.mps.is_available() and distributed.world_size() == 1:
+            return [], "mps"
         else:
-            return (
-                [],
-                "mps"
-                if torch.backends.mps.is_available() and distributed.world_size() == 1
-                else "cpu",
-            )
+            return [], "cpu"
     try:
-        ids = [i for i in (int(part) for part in gpu_ids.split(",")) if i >= 0]
+        ids = [i for i in map(int, gpu_ids.split(",")) if i >= 0]
     except ValueError:
-        raise UsageError(
-            f"--gpu_ids {gpu_ids}: should be a GPU's number such as 0, or -1 for the CPU"
-        ) from None
+        accepted = "should be the number of a GPU such as 0, or -1 for the CPU"
+        raise UsageError(f"--gpu_ids {gpu_ids}: {accepted}") from None
     if not ids:
         return [], "cpu"
-    if len(ids) != ranks:
+    if len(ids) != processes:
         raise UsageError(
-            f"--gpu_ids {gpu_ids}: each process drives one GPU (processes here: {ranks}); for these GPUs: "
-            f"torchrun --nproc_per_node {len(ids)} train.py --gpu_ids {gpu_ids} ... (docs/several_gpus.md)"
+            f"--gpu_ids {gpu_ids}: each process uses one GPU, and {processes} run here; start "
+            f"torchrun --nproc_per_node {len(ids)} train.py --gpu_ids {gpu_ids} ... "
+            "(docs/several_gpus.md)"
         )
     if max(ids) >= torch.cuda.device_count():
+        fewer = ", or start fewer processes (--nproc_per_node)" if processes > 1 else ""
         raise UsageError(
-            f"--gpu_ids {gpu_ids}: {torch.cuda.device_count()} CUDA GPUs are visible here; "
-            "leave the option out to choose a device, or give -1 for the CPU"
-            + ", or fewer --nproc_per_node"
-            * (ranks > 1)
+            f"--gpu_ids {gpu_ids}: {torch.cuda.device_count()} CUDA GPUs are visible; leave the "
+            f"option out to choose a device, or give -1 for the CPU{fewer}"
         )
-    return [ids[local]], f"cuda:{ids[local]}"
+    gpu = ids[distributed.local_rank()]
+    return [gpu], f"cuda:{gpu}"

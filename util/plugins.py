@@ -1,4 +1,8 @@
-"""Finding models and datasets by name: ``--model X`` is class ``XModel`` in ``models/X_model.py``, likewise for data."""
+"""Models and datasets by name: ``--model X`` is class ``XModel`` in ``models/X_model.py``.
+
+Likewise ``--dataset_mode X`` is class ``XDataset`` in ``data/X_dataset.py``. This module alone
+imports modules by name, so that options can ask a model for its flags without importing upwards.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from util.errors import UsageError
 
@@ -17,22 +22,33 @@ FLAG = {"model": "--model", "dataset": "--dataset_mode"}
 
 
 def available(kind: str) -> list[str]:
-    """Names that exist for ``kind`` (``model`` or ``dataset``), without importing anything."""
+    """The names of all models or datasets, without importing them.
+
+    Args:
+        kind: "model" or "dataset".
+    """
     names = (p.stem.removesuffix(f"_{kind}") for p in (ROOT / FOLDER[kind]).glob(f"*_{kind}.py"))
     return sorted(n for n in names if n != "base")
 
 
 def did_you_mean(word: str, known: list[str]) -> str:
+    """A hint such as "; did you mean unaligned?", or "" if no known word is similar."""
     by_lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), by_lower, n=1)
     return f"; did you mean {by_lower[close[0]]}?" if close else ""
 
 
-def find_class(kind: str, name: str, base: type) -> type:
-    """The subclass of ``base`` that ``name`` stands for; ``name`` may also be the path of a ``.py`` file.
+def find_class(kind: str, name: str) -> type[Any]:
+    """The model or dataset class called ``name``.
 
-    Raises UsageError: there is no such file, or no such class in it.
+    Args:
+        kind: "model" or "dataset".
+        name: a name in :func:`available`, or the path of a ``.py`` file.
+
+    Raises:
+        UsageError: there is no such file, or the file has no such class.
     """
+    base = getattr(importlib.import_module(f"{FOLDER[kind]}.base_{kind}"), f"Base{kind.title()}")
     module, stem = _load(kind, name)
     wanted = stem.replace("_", "") + kind
     for attribute, value in vars(module).items():
@@ -48,24 +64,25 @@ def find_class(kind: str, name: str, base: type) -> type:
 
 
 def _load(kind: str, name: str) -> tuple[ModuleType, str]:
+    """Import the file of a model or dataset; returns the module and the name without "_model"."""
     folder = FOLDER[kind]
     if name.endswith(".py"):
         path = Path(name).expanduser().resolve()
         if not path.is_file():
             raise UsageError(f"{FLAG[kind]} {name}: no such file")
-        # A member of our package, so that the file's "from .base_model import BaseModel" works from anywhere.
+        # As a member of our package, "from .base_model import BaseModel" works from any folder.
         spec = importlib.util.spec_from_file_location(f"{folder}.{path.stem}", path)
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
         if str(path.parent) not in sys.path:
-            sys.path.append(str(path.parent))  # for helper files beside it
+            sys.path.append(str(path.parent))  # the file may import files beside it
         spec.loader.exec_module(module)
         return module, path.stem.removesuffix(f"_{kind}")
     known = available(kind)
     if name not in known:
         raise UsageError(
-            f"{FLAG[kind]} {name}: there is no {folder}/{name}_{kind}.py; there are: "
+            f"{FLAG[kind]} {name}: there is no {folder}/{name}_{kind}.py; available are "
             f"{', '.join(known)}{did_you_mean(name, known)}"
         )
     return importlib.import_module(f"{folder}.{name}_{kind}"), name

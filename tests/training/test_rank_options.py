@@ -153,7 +153,7 @@ def test_what_ranks_cannot_do(
     result = run.train("--dataroot", unaligned, "--norm", "sync_batch", "--compile")
     assert (
         result.status == 2
-        and "--compile takes whole networks" in result.err
+        and "--compile cannot be combined" in result.err
         and result.err.count("\n") == 1
     )
     monkeypatch.undo()

@@ -1,0 +1,8 @@
+"""Options of the adversarial loss. Models add the weights of their losses."""
+
+from options.flags.flag import Flag
+
+FLAGS = (
+    Flag("gan_mode", ("lsgan", "vanilla", "wgangp"), "lsgan", "adversarial loss"),
+    Flag("pool_size", int, 50, "size of the history of generated images; 0: no history", 0),
+)
