@@ -20,7 +20,7 @@ from models.network_parts import (
     ReflectionPad,
     SyncBatchNorm,
     forward_pair,
-    reflect,
+    reflect_to_multiple,
     samples_independent,
 )
 from util import schedules
@@ -166,7 +166,9 @@ class Generator(nn.Module):
     samples_independent = False  # whether each image of a batch is treated as if it were alone
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.run(reflect(x, self.multiple, self.least))[..., : x.shape[2], : x.shape[3]]
+        return self.run(reflect_to_multiple(x, self.multiple, self.least))[
+            ..., : x.shape[2], : x.shape[3]
+        ]
 
     def run(self, x: torch.Tensor) -> torch.Tensor:
         return self.model(x)
@@ -176,9 +178,7 @@ class ResnetGenerator(Generator):
     """c7s1-64, d128, d256, R256 x n, u128, u64, c7s1-3 with reflection padding (paper, section 7.2)."""
 
     model: nn.Sequential
-    recompute = lean = (
-        False  # keep what lies between residual blocks, and compute again; lean: 150 MB less, backward() alone
-    )
+    checkpoint_activations = False  # keep what lies between residual blocks; recompute the rest
     multiple, least = 4, 8  # two halvings; a residual block's padding needs 2x2 features
 
     def __init__(
@@ -191,6 +191,7 @@ class ResnetGenerator(Generator):
         n_blocks: int = 6,
     ) -> None:
         super().__init__()
+        self.use_dropout = use_dropout
         bias = _biased(norm_layer)
         layers: list[nn.Module] = [
             ReflectionPad(3),
@@ -216,17 +217,12 @@ class ResnetGenerator(Generator):
         )
 
     def run(self, x: torch.Tensor) -> torch.Tensor:
-        if not (self.recompute and torch.is_grad_enabled()):
+        if not (self.checkpoint_activations and torch.is_grad_enabled()):
             return self.model(x)
-        lean = self.lean and not torch.compiler.is_compiling()
         blocks = [i for i, part in enumerate(self.model) if isinstance(part, ResnetBlock)]
-        for part in (
-            self.model[: blocks[0]],
-            *(self.model[i] for i in blocks),
-            self.model[blocks[-1] + 1 :],
-        ):
-            hidden = lean and not x.requires_grad and next(self.parameters()).requires_grad
-            x = checkpoint(part, x.detach().requires_grad_() if hidden else x, use_reentrant=lean)
+        middle = (self.model[i] for i in blocks)
+        for part in (self.model[: blocks[0]], *middle, self.model[blocks[-1] + 1 :]):
+            x = checkpoint(part, x, use_reentrant=False, preserve_rng_state=self.use_dropout)
         return x
 
 
@@ -248,11 +244,7 @@ class ResnetBlock(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y, hooks = (
-            self.conv_block(x),
-            self.conv_block._forward_hooks or self.conv_block[-1]._forward_hooks,
-        )
-        return x + y if hooks else y.add_(x)  # which nothing else keeps
+        return x + self.conv_block(x)
 
 
 class UnetGenerator(Generator):

@@ -81,7 +81,7 @@ class Step:
                 "--checkpoint_activations: this model has no ResNet generator of models/networks.py to recompute"
             )
         for net in generators:
-            net.recompute = self.opt.checkpoint_activations
+            net.checkpoint_activations = self.opt.checkpoint_activations
         if self.at_once:
             keep_memory(16 << 20)
         torch.backends.cudnn.allow_tf32 = (

@@ -1,112 +1,33 @@
-"""Layers with gradients of our own: the bits of PyTorch's, for less memory and fewer operations."""
+"""The layers of network_parts.py against those of PyTorch and NumPy, and activation checkpointing."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from models import network_parts as layers
-from models.network_parts import InstanceNorm, ReflectionPad
+from models.network_parts import InstanceNorm, ReflectionPad, reflect_edges, reflect_to_multiple
 from models.networks import define_G
 
 
-def same(ours: Callable, theirs: Callable, x: torch.Tensor) -> torch.Tensor:
-    """Compare results and gradients, which have the same bits, and gradients of gradients; our result."""
-    found = []
-    for layer in (ours, theirs):
-        x = x.detach().requires_grad_()
-        y = layer(x)
-        (first,) = torch.autograd.grad((y**3).sum(), x, retain_graph=True)
-        (graph,) = torch.autograd.grad((y**3).sum(), x, create_graph=True)
-        (second,) = torch.autograd.grad((graph**2).sum(), x)
-        found.append((y, first, second))
-    (y, first, second), expected = found
-    assert (
-        torch.equal(y, expected[0]) and torch.equal(first, expected[1]) and second.abs().sum() > 0
-    )
-    torch.testing.assert_close(second, expected[2])
-    return y
+def images(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(*shape, generator=generator).to(dtype).requires_grad_()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_normalisation(dtype: torch.dtype) -> None:
-    x = torch.randn(2, 3, 5, 7, dtype=dtype)
-    y = same(InstanceNorm(3), lambda x: F.group_norm(x, 3), x)
-    assert torch.allclose(y, F.instance_norm(x), atol=1e-6)
-    same(InstanceNorm(3), lambda x: F.group_norm(x, 3), x.transpose(2, 3))  # not contiguous
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_instance_norm(dtype: torch.dtype) -> None:
+    x = images(2, 3, 5, 7, dtype=dtype)
+    y = InstanceNorm(3)(x)
+    wanted = F.instance_norm(x.double())
+    half = dtype in (torch.bfloat16, torch.float16)
+    assert y.dtype == dtype and torch.allclose(y.double(), wanted, atol=2e-2 if half else 1e-5)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-@pytest.mark.parametrize("width", [1, 3])
-def test_padding(width: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layers, "LARGE", 0)
-    x = torch.randn(2, 3, 5, 7, dtype=dtype)
-    y = same(ReflectionPad(width), lambda x: F.pad(x, (width,) * 4, "reflect"), x)
-    assert y.grad_fn.name() == "ReflectBackward"  # type: ignore[union-attr]
-
-
-@pytest.mark.parametrize(("large", "kept"), [(0, []), (1 << 60, [(1, 3, 5, 7)])])
-def test_padding_of_large_features_keeps_nothing(
-    large: int, kept: list, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(layers, "LARGE", large)
-    found = []
-
-    def note(tensor: torch.Tensor) -> torch.Tensor:
-        found.append(tuple(tensor.shape))
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        ReflectionPad(1)(torch.randn(1, 3, 5, 7, requires_grad=True))
-    assert found == kept
-
-
-def test_a_generator_has_the_same_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
-    net = define_G(3, 3, 4, "resnet_6blocks", "instance")
-    x, found = torch.randn(1, 3, 32, 32), []
-    for large in (0, 1 << 60):
-        monkeypatch.setattr(layers, "LARGE", large)
-        net.zero_grad()
-        net(x).square().mean().backward()
-        found.append([p.grad for p in net.parameters()])
-    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
-
-
-def test_tracing_sees_operations_of_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layers, "LARGE", 0)
-    net, x = define_G(3, 3, 2, "resnet_6blocks", "instance"), torch.randn(1, 3, 16, 16)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        traced = torch.jit.trace(net, x)
-    assert "PythonOp" not in str(traced.inlined_graph) and torch.equal(traced(x), net(x))
-
-
-@pytest.mark.parametrize("lean", [False, True])
-def test_recomputed_generators(lean: bool) -> None:
-    """For models that may do anything also gradients of gradients; frozen ones have none."""
-    net, x = (
-        define_G(3, 3, 2, "resnet_6blocks", "instance").double(),
-        torch.randn(1, 3, 16, 16, dtype=torch.double),
-    )
-    net(x).square().mean().backward()
-    wanted = [p.grad for p in net.parameters()]
-    net.zero_grad()
-    net.recompute, net.lean = True, lean
-    net(x).square().mean().backward()
-    assert all(
-        torch.allclose(p.grad, value) for p, value in zip(net.parameters(), wanted, strict=True)
-    )  # type: ignore[arg-type]
-    if not lean:
-        (first,) = torch.autograd.grad(
-            net(x.requires_grad_()).square().mean(), x, create_graph=True
-        )
-        assert torch.autograd.grad(first.square().sum(), x)[0].any()
-    net.requires_grad_(False)
-    assert not net(x.detach()).requires_grad
+def test_instance_norm_has_second_derivatives() -> None:
+    """The gradient penalty of wgangp differentiates a gradient."""
+    assert torch.autograd.gradgradcheck(InstanceNorm(3), images(1, 3, 3, 4, dtype=torch.double))
 
 
 def test_features_that_cannot_be_normalised() -> None:
@@ -116,11 +37,61 @@ def test_features_that_cannot_be_normalised() -> None:
         InstanceNorm(4)(torch.ones(1, 3, 2, 2))
 
 
-def test_hooks_see_what_a_layer_gave() -> None:
-    net, seen = define_G(3, 3, 2, "resnet_6blocks", "instance"), []
-    for block in (net.model[10], net.model[11].conv_block):
-        (block.conv_block[-1] if hasattr(block, "conv_block") else block).register_forward_hook(
-            lambda module, inputs, output: seen.append(output)
-        )
-    (net(torch.randn(1, 3, 16, 16)).mean() + sum(value.pow(2).mean() for value in seen)).backward()
-    assert len(seen) == 2 and all(value._version == 0 for value in seen)
+@pytest.mark.parametrize("width", [1, 3])
+def test_both_ways_of_padding(width: int) -> None:
+    """Values and gradients of the deterministic padding equal those of nn.ReflectionPad2d."""
+    results = []
+    for pad in (ReflectionPad(width), lambda x: reflect_edges(x, width)):
+        x = images(2, 3, 5, 7, dtype=torch.double)
+        y = pad(x)
+        (gradient,) = torch.autograd.grad((y**3).sum(), x)
+        results.append((y, gradient))
+    (y, gradient), (other_y, other_gradient) = results
+    assert torch.equal(y, other_y) and torch.allclose(gradient, other_gradient)
+
+
+@pytest.mark.parametrize("minimum", [1, 8, 37])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 3), (5, 9), (8, 12), (33, 2)])
+def test_reflection_to_a_multiple(height: int, width: int, minimum: int) -> None:
+    x = images(2, 3, height, width).detach()
+    y = reflect_to_multiple(x, 4, minimum)
+    expected = tuple(max(minimum, -(-side // 4) * 4) for side in (height, width))
+    missing = [(0, 0), (0, 0), (0, expected[0] - height), (0, expected[1] - width)]
+    assert np.array_equal(y.numpy(), np.pad(x.numpy(), missing, mode="reflect"))
+
+
+@pytest.mark.parametrize("dropout", [False, True])
+def test_activation_checkpointing(dropout: bool) -> None:
+    """Outputs, gradients and gradients of gradients stay the same."""
+    net = define_G(3, 3, 2, "resnet_6blocks", "instance", use_dropout=dropout).double()
+    results = []
+    for enabled in (False, True):
+        net.checkpoint_activations = enabled
+        torch.manual_seed(1)
+        x = images(1, 3, 16, 16, dtype=torch.double)
+        y = net(x)
+        parameters = list(net.parameters())
+        gradients = torch.autograd.grad(y.square().mean(), [x, *parameters], create_graph=True)
+        second = torch.autograd.grad(gradients[0].square().sum(), x)
+        results.append([y, *gradients, *second])
+    assert results[0][-1].any()
+    for value, wanted in zip(*results, strict=True):
+        assert torch.allclose(value, wanted)
+
+
+def test_a_frozen_generator_with_activation_checkpointing() -> None:
+    net = define_G(3, 3, 2, "resnet_6blocks", "instance")
+    net.checkpoint_activations = True
+    net.requires_grad_(False)
+    assert not net(torch.randn(1, 3, 16, 16)).requires_grad
+
+
+@pytest.mark.parametrize("depth", ["block", "conv_block", "norm"])
+def test_forward_hooks_see_values_that_nothing_overwrites(depth: str) -> None:
+    net, outputs = define_G(3, 3, 2, "resnet_6blocks", "instance"), []
+    block = net.model[10]
+    layers = {"block": block, "conv_block": block.conv_block, "norm": block.conv_block[-1]}
+    layers[depth].register_forward_hook(lambda module, inputs, output: outputs.append(output))
+    loss = net(torch.randn(1, 3, 16, 16)).mean()
+    (loss + outputs[0].pow(2).mean()).backward()
+    assert outputs[0]._version == 0

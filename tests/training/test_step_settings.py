@@ -11,7 +11,7 @@ from steps import SMALL, Ops, batch, build, options, repeatable  # noqa: F401
 from torch.utils.checkpoint import checkpoint
 
 from models import create_model
-from models.network_parts import ReflectionPad, pad_by_index
+from models.network_parts import ReflectionPad, reflect_edges
 from models.networks import cal_gradient_penalty, define_D, define_G
 from models.training.gradients import NonFinite
 from models.training.memory import out_of_memory
@@ -183,7 +183,7 @@ def test_channels_last_and_deterministic_padding() -> None:
     assert distance(train(), train("--channels_last")) < 1e-6
     x = torch.rand(2, 3, 5, 6)
     for width in (1, 3):
-        assert torch.equal(pad_by_index(x, width), ReflectionPad(width)(x))
+        assert torch.equal(reflect_edges(x, width), ReflectionPad(width)(x))
 
 
 @pytest.mark.parametrize("more", [(), ("--amp", "bf16", "--checkpoint_activations")])
