@@ -57,8 +57,6 @@ class Training:
         self.model.setup(opt)
         with distributed.single_rank():
             self.validation = Validation(opt, self.model, self.dataset)
-        if distributed.rank():  # the networks are alike, what they draw from now on is not
-            seed_everything(opt.seed + distributed.rank())
         self.visualizer = Visualizer(opt)
         self.panel = Panel(opt, self.visualizer.sinks.get("the page"))
         self.report = Report(opt, self.visualizer)
@@ -162,7 +160,7 @@ class Training:
         names: list[int | str] = []
         for data in dataset:
             start = time.time()
-            self.step(data, dataset.batch_weight)
+            self.step(data, dataset.batch_weight, at.total)
             at.seen += dataset.last_batch_images
             at.total += dataset.last_batch_images
             self.watchdog.step()

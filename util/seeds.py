@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import random
 import sys
@@ -11,6 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
+
+
+def derived_seed(*key: int | str) -> int:
+    """A seed of 64 bits that depends on every part of ``key``.
+
+    The key of an item is (seed, epoch, index), the key of a training step is ("step", seed, rank, images seen).
+    """
+    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "big")
 
 
 def seed_everything(seed: int, gpu: bool = True, deterministic: bool = False) -> None:

@@ -21,12 +21,12 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from data.base_dataset import BaseDataset
 from data.pipeline.collate import AHEAD, SKIPPED, Collate, Failure
-from data.pipeline.sampler import EpochSampler, number_of
+from data.pipeline.sampler import EpochSampler
 from data.transforms import images_to_float
 from util import distributed
 from util.console import warn
 from util.errors import UserError
-from util.seeds import preserve_rng, seed_everything
+from util.seeds import derived_seed, preserve_rng, seed_everything
 
 _live: weakref.WeakSet[Loader] = weakref.WeakSet()
 
@@ -208,7 +208,7 @@ class _Seeded(Dataset):
     def __getitem__(self, key: tuple[int, int]) -> dict | Failure:
         # in the main process the model draws from the same generators
         with preserve_rng() if get_worker_info() is None else contextlib.nullcontext():
-            seed_everything(number_of(self.seed, *key), gpu=False)
+            seed_everything(derived_seed(self.seed, *key), gpu=False)
             try:
                 return (
                     self.dataset.pixels(key[1])

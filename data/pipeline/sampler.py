@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterator
 
 from torch.utils.data import Sampler
 
 from util import distributed
-
-
-def number_of(*key: int) -> int:
-    """64 bits that depend on every part of the key."""
-    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "big")
+from util.seeds import derived_seed
 
 
 class EpochSampler(Sampler):
@@ -46,5 +41,5 @@ class EpochSampler(Sampler):
     def __iter__(self) -> Iterator[tuple[int, int]]:
         indices = list(range(self.size))
         if self.shuffle:
-            random.Random(number_of(self.seed, self.epoch)).shuffle(indices)
+            random.Random(derived_seed(self.seed, self.epoch)).shuffle(indices)
         return iter([(self.epoch, indices[place]) for part in self._parts() for place in part])

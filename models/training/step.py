@@ -19,6 +19,7 @@ from models.training.memory import keep_memory, out_of_memory, step_without_comp
 from util import distributed
 from util.console import say
 from util.errors import UsageError, UserError
+from util.seeds import derived_seed, seed_everything
 
 BACKEND = "inductor"  # of --compile
 OVERFLOWS = 40  # in a row that --amp fp16 may have while it looks for a scale
@@ -105,12 +106,23 @@ class Step:
                 dynamic=None if self.opt.preprocess in ("none", "scale_width") else False,
             )
 
-    def __call__(self, batch: dict, share: float = 1.0) -> None:
-        """Train on ``batch``, which holds ``share`` of the images of all ranks.
+    def __call__(self, batch: dict, weight: float = 1.0, images_seen: int = 0) -> None:
+        """Train on one batch.
 
-        Raises NonFinite, on a GPU only in :meth:`check`; the weights are then as before this step.
+        All generators are seeded with (seed, rank, ``images_seen``) first, so that a resumed run
+        draws the same dropout, image pool choices and gradient penalties as an uninterrupted one.
+
+        Args:
+            batch: what the dataset gives.
+            weight: the number of images in ``batch`` divided by that of all ranks.
+            images_seen: the images that the training has taken before this step.
+
+        Raises:
+            NonFinite: a gradient is not finite; the weights are as before this step. On a GPU
+                :meth:`check` raises it later.
         """
-        self.share = share
+        self.share = weight
+        seed_everything(derived_seed("step", self.opt.seed, distributed.rank(), images_seen))
         if self.opt.cuda_graphs:
             torch.compiler.cudagraph_mark_step_begin()
         try:

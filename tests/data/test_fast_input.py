@@ -17,10 +17,10 @@ from torchvision.transforms import functional as v1f
 from data import create_dataset
 from data.base_dataset import get_transform, to_tensor
 from data.image_folder import read_image
-from data.pipeline.sampler import number_of
 from data.transforms import images_to_float
 from data.unaligned_dataset import UnalignedDataset
 from util.errors import UserError
+from util.seeds import derived_seed
 
 TO_TENSOR = v1.Compose([v1.ToTensor(), v1.Normalize((0.5,), (0.5,))])
 
@@ -133,7 +133,7 @@ def test_every_kind_of_image_equals_pillow_and_torchvision(
     ]
     assert len(ours) == 2 * len(KINDS)
     for number, (path, found) in enumerate(ours):
-        random.seed(number_of(7, 1 + number // len(KINDS), number % len(KINDS)))
+        random.seed(derived_seed(7, 1 + number // len(KINDS), number % len(KINDS)))
         left, top = (
             (random.randint(0, load_size - crop_size) for _ in range(2))
             if load_size > crop_size
