@@ -11,8 +11,11 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from models.networks import get_scheduler
+from models.training.averaging import moving_average
+from models.training.gradients import LossScaler
 from util import checkpoint, schedules
 from util.console import say
 from util.errors import UserError
@@ -20,16 +23,31 @@ from util.image_pool import ImagePool
 
 
 class BaseModel(ABC):
-    """Subclasses fill four lists and implement three methods; :class:`models.template_model.TemplateModel` is a start.
+    """Networks, losses and optimizers of one method; :class:`models.template_model.TemplateModel` is
+    a start. Subclasses fill the lists and implement ``set_input``, ``forward`` and
+    ``optimize_parameters``.
 
     Attributes:
-        loss_names: ``["G"]`` means that ``self.loss_G`` is a scalar to log.
-        model_names: ``["G"]`` means that ``self.netG`` is a network to save as ``latest_net_G.pth``.
-        visual_names: ``["fake_B"]`` means that ``self.fake_B`` holds images (N, C, H, W) in [-1, 1] to show.
+        loss_names: ``["G"]``: the scalar ``self.loss_G`` is logged.
+        model_names: ``["G"]``: the network ``self.netG`` is saved as ``latest_net_G.pth``.
+        visual_names: ``["fake_B"]``: the images ``self.fake_B``, (N, C, H, W) in [-1, 1], are shown.
         optimizers: their learning rates follow ``--lr_policy``.
+        gradient_methods: what ``--accumulate`` needs: the name of each optimizer's attribute and of
+            the method that computes its gradients, in the order of the optimizers' steps, e.g.
+            ``{"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}``. Such a method computes
+            losses and calls :meth:`backward`; it neither clears gradients nor steps. It runs once
+            per micro-batch, on a shallow copy of the model, before the next optimizer's method
+            runs: attributes set by one method are there in the next, a computation graph should not
+            be. A micro-batch is weighted by its number of images. Image pools are shared: each
+            micro-batch queries them in turn.
         image_paths: of the images in this batch; outputs are named after them.
         metric: lower is better; drives ``--lr_policy plateau`` in models that set it.
+        averaged: with ``--ema``: the name of a generator -> its moving average, whose ``module`` is
+            a network like ``net`` + name.
+        scaler: the loss scale of ``--amp fp16``, else None.
     """
+
+    gradient_methods: dict[str, str] = {}
 
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool) -> ArgumentParser:
@@ -60,12 +78,9 @@ class BaseModel(ABC):
         self.epoch = (
             getattr(opt, "epoch_count", 1) - 1
         )  # the one that update_learning_rate was last called for
-        self.ema: dict[str, dict[str, torch.Tensor]] = {}  # averaged weights, e.g. of "G_A_ema"
-        self.scaler = (
-            torch.amp.GradScaler(self.device.type)
-            if getattr(opt, "amp", "none") == "fp16"
-            else None
-        )
+        fp16 = getattr(opt, "amp", "none") == "fp16"
+        self.scaler = LossScaler(self.device.type) if fp16 else None
+        self.averaged: dict[str, AveragedModel] = {}
         self.plateau_epoch = (
             self.epoch + 1
         )  # in which the schedulers were last stepped; not before the first
@@ -82,6 +97,13 @@ class BaseModel(ABC):
     def optimize_parameters(self) -> None:
         """One training step: losses, gradients, weights."""
 
+    def backward(self, loss: torch.Tensor) -> None:
+        """Add the gradients of ``loss`` to the parameters; ``--amp fp16`` scales them against underflow."""
+        if self.scaler:
+            self.scaler.backward(loss)
+        else:
+            loss.backward()
+
     def compute_visuals(self) -> None:
         """Compute images that are only needed for display."""
 
@@ -92,7 +114,26 @@ class BaseModel(ABC):
 
     def get_weights(self) -> dict[str, dict[str, torch.Tensor]]:
         """All that is saved as a file of weights."""
-        return {name: net.state_dict() for name, net in self.get_networks().items()} | self.ema
+        weights = {name: net.state_dict() for name, net in self.get_networks().items()}
+        return weights | {
+            f"{name}_ema": average.module.state_dict() for name, average in self.averaged.items()
+        }
+
+    def start_averages(self) -> None:
+        """With ``--ema``, put a copy of each generator that is not averaged yet into ``averaged``.
+
+        Raises:
+            UserError: no name of a network begins with G.
+        """
+        decay, networks = getattr(self.opt, "ema", 0), self.get_networks()
+        names = [name for name in networks if name.startswith("G")] if decay else []
+        if decay and not names:
+            raise UserError(
+                "--ema averages networks whose names begin with G; this model has "
+                + ", ".join(networks)
+            )
+        for name in (name for name in names if name not in self.averaged):
+            self.averaged[name] = moving_average(networks[name], decay)
 
     def get_current_losses(self) -> dict[str, float]:
         """The losses of the last step, in the order of ``loss_names``."""
@@ -273,11 +314,10 @@ class BaseModel(ABC):
                 part.load_state_dict(saved)
         for name, images in state["pools"].items():
             getattr(self, name).images = [image.to(self.device) for image in images]
-        self.ema = {
-            name: {key: value.to(self.device) for key, value in weights.items()}
-            for name, weights in state["networks"].items()
-            if name not in self.get_networks()
-        }
+        self.start_averages()
+        for name, average in self.averaged.items():
+            weights = state["networks"].get(f"{name}_ema", state["networks"][name])
+            average.module.load_state_dict(weights)
         if self.scaler and state.get("scaler"):
             self.scaler.load_state_dict(state["scaler"])
         self.plateau_epoch, self.metric = state["plateau_epoch"], state["metric"]

@@ -203,7 +203,7 @@ class CycleGANModel(BaseModel):
             self._backward(self.identity_B())
 
     def _backward(self, part: torch.Tensor) -> None:
-        part.backward()
+        self.backward(part)
         self.loss_G = self.loss_G + part.detach()
 
     def objective_A(self) -> torch.Tensor:
@@ -265,5 +265,5 @@ class CycleGANModel(BaseModel):
         loss = (self.criterionGAN(real_score, True) + self.criterionGAN(fake_score, False)) / 2
         if self.opt.gan_mode == "wgangp":
             loss = loss + networks.cal_gradient_penalty(netD, real, fake, self.device)[0] / 2
-        loss.backward()
+        self.backward(loss)
         return loss

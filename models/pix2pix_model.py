@@ -99,11 +99,11 @@ class Pix2PixModel(BaseModel):
         loss = (self.loss_D_fake + self.loss_D_real) / 2
         if self.opt.gan_mode == "wgangp":
             loss = loss + networks.cal_gradient_penalty(self.netD, real, fake, self.device)[0] / 2
-        loss.backward()
+        self.backward(loss)
 
     def backward_G(self) -> None:
         self.loss_G_GAN = self.criterionGAN(
             self.netD(torch.cat([self.real_A, self.fake_B], 1)), True
         )
         self.loss_G_L1 = self.criterionL1(self.fake_B, self.real_B) * self.opt.lambda_L1
-        (self.loss_G_GAN + self.loss_G_L1).backward()
+        self.backward(self.loss_G_GAN + self.loss_G_L1)

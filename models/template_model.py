@@ -63,5 +63,5 @@ class TemplateModel(BaseModel):
         self.forward()
         self.optimizer.zero_grad()
         self.loss_G = self.criterionLoss(self.output, self.data_B) * self.opt.lambda_regression
-        self.loss_G.backward()
+        self.backward(self.loss_G)
         self.optimizer.step()

@@ -9,6 +9,7 @@ import torch
 
 from util import distributed
 from util.console import warn
+from util.errors import UserError
 
 
 class NonFinite(Exception):
@@ -62,6 +63,57 @@ class NonFiniteGuard:
             if not self.skip:
                 raise NonFinite(", ".join(images))
             warn(f"a gradient is not finite at {', '.join(images)}: this step is left out")
+
+
+class LossScaler(torch.amp.GradScaler):
+    """The loss scale of ``--amp fp16``.
+
+    ``GradScaler`` checks each optimizer once between two calls of ``update``. This class also lets
+    a model step the same optimizer several times, and refuses backward passes without the scale.
+    """
+
+    def __init__(self, device: str, **options) -> None:
+        super().__init__(device, **options)
+        self.running = False  # inside of backward
+        self.unscaled: set[torch.optim.Optimizer] = set()  # since the last update
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Add the gradients of ``loss`` times the scale to the parameters."""
+        self.running = True
+        try:
+            self.scale(loss).backward()
+        finally:
+            self.running = False
+
+    def refuse_unscaled(self, optimizer: torch.optim.Optimizer) -> None:
+        """Make a backward pass that reaches ``optimizer``'s parameters outside of :meth:`backward` raise UserError."""
+        for parameter in parameters_of(optimizer):
+            if parameter.requires_grad and parameter.is_leaf:
+                parameter.register_post_accumulate_grad_hook(self._require_running)
+
+    def _require_running(self, parameter: torch.Tensor) -> None:
+        if not self.running:
+            raise UserError(
+                "--amp fp16: this model calls loss.backward(), which does not scale the loss; "
+                "call self.backward(loss) instead, or use --amp bf16"
+            )
+
+    def unscale_(self, optimizer: torch.optim.Optimizer) -> None:
+        """Divide the gradients of ``optimizer`` by the scale."""
+        gradients = [p.grad for p in parameters_of(optimizer) if p.grad is not None]
+        if optimizer in self.unscaled:
+            inverse = 1 / self.scale(torch.ones((), device=gradients[0].device))
+            for gradient in gradients:
+                gradient.mul_(inverse)
+        elif gradients:
+            super().unscale_(optimizer)
+            self.unscaled.add(optimizer)
+
+    def update(self, new_scale: float | torch.Tensor | None = None) -> None:
+        """Adapt the scale to the overflows since the last update; nothing without an optimizer's step."""
+        if self.unscaled:
+            super().update(new_scale)
+            self.unscaled.clear()
 
 
 def parameters_of(optimizer: torch.optim.Optimizer) -> list:

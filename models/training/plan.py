@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import warnings
 import weakref
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
@@ -79,10 +80,8 @@ def rehearsed(opt: Namespace, batch: dict) -> tuple[BaseModel, int]:
         "cuda_graphs": False,
         "channels_last": False,
     }
-    with (
-        FakeTensorMode(allow_non_fake_inputs=True) as fake,
-        claim_cuda(opt.device.startswith("cuda")),
-    ):
+    with OneFakeMode(allow_non_fake_inputs=True) as fake, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Accessing the data pointer of FakeTensor")  # by deepcopy
         opt = Namespace(**vars(opt) | as_is)
         model = create_model(opt)
         step = Step(opt, model)
@@ -92,6 +91,13 @@ def rehearsed(opt: Namespace, batch: dict) -> tuple[BaseModel, int]:
             for key, value in batch.items()
         }
         return model, bytes_of_steps(step, batch)
+
+
+class OneFakeMode(FakeTensorMode):
+    """A mode that copies of its tensors belong to, too; a network is copied for ``--ema``."""
+
+    def __deepcopy__(self, memo: dict) -> OneFakeMode:
+        return self
 
 
 def bytes_of_steps(step: Step, batch: dict) -> int:
@@ -157,18 +163,6 @@ def watched_parts(alive: Alive) -> Iterator[None]:
         yield
     finally:
         accumulate.Part.run = plain  # type: ignore[method-assign]
-
-
-@contextlib.contextmanager
-def claim_cuda(on: bool) -> Iterator[None]:
-    """Inside, where ``on``, tensors say that they are on a GPU, so that models do what they do there."""
-    if on:
-        torch.Tensor.is_cuda = True  # type: ignore[assignment]  # hides that of the class below
-    try:
-        yield
-    finally:
-        if on:
-            del torch.Tensor.is_cuda
 
 
 def pool_growth(model: BaseModel) -> int:

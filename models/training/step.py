@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from argparse import Namespace
-from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -41,33 +39,22 @@ class Step:
             if not opt.compile:
                 step_without_compiler(optimizer)
             optimizer.register_step_pre_hook(self._before)
+            if model.scaler:
+                model.scaler.refuse_unscaled(optimizer)
             distributed.broadcast_(parameters_of(optimizer))
         distributed.broadcast_(
             value for net in model.get_networks().values() for value in net.state_dict().values()
         )
         self._settle()
+        model.start_averages()
         for net in model.get_networks().values():
             self._prepare(net)
+            if opt.compile:
+                self._compile(net)
+        for average in model.averaged.values():
+            self._prepare(average.module)
         for optimizer in model.optimizers:
             match_memory_format(optimizer)
-        generators = {
-            name: net.state_dict()
-            for name, net in model.get_networks().items()
-            if name.startswith("G")
-        }
-        if opt.ema and not generators:
-            raise UserError(
-                f"--ema averages networks whose names begin with G; this model has {', '.join(model.get_networks())}"
-            )
-        model.ema = (
-            {
-                f"{name}_ema": model.ema.get(f"{name}_ema")
-                or {key: value.clone() for key, value in weights.items()}
-                for name, weights in generators.items()
-            }
-            if opt.ema
-            else {}
-        )
 
     def _settle(self) -> None:
         """What holds for the whole process."""
@@ -98,13 +85,12 @@ class Step:
             net.forward = functools.partial(
                 autocast_forward, net.forward, self.model.device.type, PRECISION[self.opt.amp]
             )
-        if self.opt.compile:
-            net.compile(
-                backend=BACKEND,
-                fullgraph=True,
-                mode="reduce-overhead" if self.opt.cuda_graphs else None,
-                dynamic=None if self.opt.preprocess in ("none", "scale_width") else False,
-            )
+
+    def _compile(self, net: nn.Module) -> None:
+        sizes_vary = self.opt.preprocess in ("none", "scale_width")
+        mode = "reduce-overhead" if self.opt.cuda_graphs else None
+        dynamic = None if sizes_vary else False
+        net.compile(backend=BACKEND, fullgraph=True, mode=mode, dynamic=dynamic)
 
     def __call__(self, batch: dict, weight: float = 1.0, images_seen: int = 0) -> None:
         """Train on one batch.
@@ -126,25 +112,17 @@ class Step:
         if self.opt.cuda_graphs:
             torch.compiler.cudagraph_mark_step_begin()
         try:
-            with scaled(self.model.scaler):
-                if self.accumulation:
-                    self.accumulation.step(batch, self.opt.batch_size)
-                else:
-                    set_batch(self.model, batch)
-                    self.model.optimize_parameters()
+            if self.accumulation:
+                self.accumulation.step(batch, self.opt.batch_size)
+            else:
+                set_batch(self.model, batch)
+                self.model.optimize_parameters()
         except (RuntimeError, MemoryError) as error:
             raise out_of_memory(error, self.opt, self.model.device) or error from None
-        if self.model.scaler and any(
-            each["found_inf_per_device"]
-            for each in self.model.scaler._per_optimizer_states.values()
-        ):
-            self.model.scaler.update()  # not in a step without one of an optimizer
-        for name, average in self.model.ema.items():
-            update_ema(
-                average,
-                self.model.get_networks()[name.removesuffix("_ema")].state_dict(),
-                1 - self.opt.ema,
-            )
+        if self.model.scaler:
+            self.model.scaler.update()
+        for name, average in self.model.averaged.items():
+            average.update_parameters(self.model.get_networks()[name])
         if self.opt.compile:
             self._count_graphs()
         if self.at_once:
@@ -154,9 +132,6 @@ class Step:
         """What happens to the gradients between the model's backward pass and the optimizer."""
         self.mean(parameters_of(optimizer), self.share)
         if self.model.scaler:
-            self.model.scaler._per_optimizer_states.pop(
-                id(optimizer), None
-            )  # a model may take several steps with it
             self.model.scaler.unscale_(optimizer)
         self.guard.watch(optimizer, self.model.get_batch_paths())
 
@@ -179,26 +154,6 @@ def autocast_forward(forward, device: str, dtype: torch.dtype, *args, **kwargs):
     return result.float() if isinstance(result, torch.Tensor) else result
 
 
-@contextlib.contextmanager
-def scaled(scaler: torch.amp.GradScaler | None) -> Iterator[None]:
-    """Inside, ``loss.backward()`` of any model gives gradients times the scaler's factor, which fp16 does not round to 0."""
-    plain = torch.autograd.backward
-
-    def backward(losses, *args, **kwargs) -> None:
-        torch.autograd.backward = plain  # which recomputed layers call in the middle of it
-        try:
-            plain(scaler.scale(losses), *args, **kwargs)  # type: ignore[union-attr]
-        finally:
-            torch.autograd.backward = backward  # type: ignore[assignment]
-
-    if scaler:
-        torch.autograd.backward = backward  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        torch.autograd.backward = plain
-
-
 def match_memory_format(optimizer: torch.optim.Optimizer) -> None:
     """Give moments the memory layout of their weights, which a saved state need not have: a fused step pairs them by address."""
     for p, state in optimizer.state.items():
@@ -211,14 +166,3 @@ def match_memory_format(optimizer: torch.optim.Optimizer) -> None:
                 state[key] = torch.empty_like(p, dtype=value.dtype, requires_grad=False).copy_(
                     value
                 )
-
-
-@torch.no_grad()
-def update_ema(
-    average: dict[str, torch.Tensor], weights: dict[str, torch.Tensor], share: float
-) -> None:
-    """Move the averages by ``share`` of the way to the weights; counters are copied."""
-    keys = [key for key, value in weights.items() if value.is_floating_point()]
-    torch._foreach_lerp_([average[key] for key in keys], [weights[key] for key in keys], share)
-    for key in weights.keys() - set(keys):
-        average[key].copy_(weights[key])

@@ -169,13 +169,10 @@ class Validation:
 
 
 def with_averaged_networks(model: BaseModel) -> BaseModel:
-    """Return a shallow copy of ``model`` whose generators have the weights averaged by ``--ema``, if any."""
+    """Return a shallow copy of ``model`` with the generators averaged by ``--ema``, if any."""
     model = copy.copy(model)
-    for name, weights in model.ema.items():
-        attribute = "net" + name.removesuffix("_ema")
-        network = copy.deepcopy(getattr(model, attribute))
-        network.load_state_dict(weights)
-        setattr(model, attribute, network)
+    for name, average in model.averaged.items():
+        setattr(model, f"net{name}", average.module)
     return model
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import platform
 import re
 
@@ -13,9 +14,10 @@ from torch.utils.checkpoint import checkpoint
 from models import create_model
 from models.network_parts import ReflectionPad, reflect_edges
 from models.networks import cal_gradient_penalty, define_D, define_G
-from models.training.gradients import NonFinite
+from models.template_model import TemplateModel
+from models.training.gradients import LossScaler, NonFinite
 from models.training.memory import out_of_memory
-from models.training.step import Step, scaled
+from models.training.step import Step
 from util.errors import UserError
 from util.seeds import as_before
 
@@ -36,7 +38,7 @@ def train(
     for net in (*model.get_networks().values(), model.criterionGAN) if double else ():
         net.double()
     if model.scaler:
-        model.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+        model.scaler = LossScaler("cpu", init_scale=scale)
     step = Step(opt, model)
     for _ in range(steps):
         step(batch(n, dtype=torch.float64 if double else torch.float32))
@@ -137,24 +139,35 @@ def test_the_scale_of_fp16_finds_itself_and_goes_with_the_state() -> None:
             step(batch(dtype=torch.float32))
 
 
-def test_all_that_a_model_may_do_with_fp16() -> None:
-    """Several losses at once, layers that are recomputed in the midst of a backward pass, steps without an optimizer."""
-    weight, scaler = torch.nn.Parameter(torch.ones(2)), torch.amp.GradScaler("cpu", init_scale=8.0)
-    for losses in (
-        lambda w: [w.sum(), 2 * w.sum()],
-        lambda w: 3 * checkpoint(torch.sum, w, use_reentrant=True),
-    ):
-        weight.grad = None
-        with scaled(scaler):
-            torch.autograd.backward(losses(weight))
-        assert weight.grad.tolist() == [24, 24]
-    weight.grad = None
-    weight.sum().backward()
-    assert weight.grad.tolist() == [1, 1]
-    step = train("--amp", "fp16", steps=0, double=False)
-    step.model.optimize_parameters = lambda: None
-    step(batch(dtype=torch.float32))
-    assert step.model.scaler.get_scale() == 256
+class Twice(TemplateModel):
+    """Steps its optimizer twice, and can leave the loss unscaled."""
+
+    plain = False
+
+    def optimize_parameters(self) -> None:
+        for _ in range(2):
+            self.forward()
+            self.optimizer.zero_grad()
+            loss = checkpoint(self.criterionLoss, self.output, self.data_B, use_reentrant=True)
+            loss.backward() if self.plain else self.backward(loss)
+            self.optimizer.step()
+
+
+def test_fp16_in_other_models() -> None:
+    """Two steps of one optimizer, recomputed layers, a step without an optimizer, a loss that is not scaled."""
+    torch.manual_seed(3)
+    opt = options("--model", "template", "--ngf", "4", "--netG", "resnet_6blocks", "--amp", "fp16")
+    step, data = Step(opt, model := Twice(opt)), batch(dtype=torch.float32)
+    step(data)
+    gradients = [p.grad.clone() for p in model.netG.parameters()]
+    assert 0 < max(float(gradient.abs().max()) for gradient in gradients) < 10
+    assert model.optimizer.state[next(model.netG.parameters())]["step"] == 2
+    model.plain = True
+    with pytest.raises(UserError, match=r"--amp fp16: .* self\.backward\(loss\)"):
+        step(data)
+    model.optimize_parameters = lambda: None
+    step(data)
+    assert model.scaler.get_scale() == 2.0**16
 
 
 def test_moments_lie_as_their_weights() -> None:
@@ -252,11 +265,36 @@ def test_averaged_generators() -> None:
             key: 0.9 * value + 0.1 * step.model.netG_A.state_dict()[key]
             for key, value in wanted.items()
         }
-    assert set(step.model.ema) == {"G_A_ema", "G_B_ema"}
-    assert all(
-        torch.allclose(value, wanted[key], atol=1e-7)
-        for key, value in step.model.ema["G_A_ema"].items()
-    )
+    averages = step.model.get_weights()
+    assert averages.keys() >= {"G_A_ema", "G_B_ema"} and list(averages["G_A_ema"]) == list(wanted)
+    for key, value in averages["G_A_ema"].items():
+        assert torch.allclose(value, wanted[key], atol=1e-7)
+
+
+def test_averaged_batch_norm() -> None:
+    """Running statistics are averaged, counters are copied, and a resumed run continues the averages."""
+    args = ("--norm", "batch", "--ema", "0.5", "--lr", "0.0002")
+    step = train(*args, steps=2, n=2, double=False)
+    name = "model.2.running_mean"
+    assert not torch.equal(average(step)[name], step.model.netG_A.state_dict()[name])
+    counter = "model.2.num_batches_tracked"
+    assert average(step)[counter] == step.model.netG_A.state_dict()[counter] > 0
+    other = train(*args, steps=0, double=False)
+    saved = copy.deepcopy(step.model.training_state())
+    other.model.load_training_state(saved)
+    assert all(map(torch.equal, average(other).values(), average(step).values()))
+    data = batch(2, dtype=torch.float32)
+    for each in (step, other):
+        each(data)
+    assert all(map(torch.equal, average(other).values(), average(step).values()))
+    for key in ("G_A_ema", "G_B_ema"):
+        del saved["networks"][key]
+    other.model.load_training_state(saved)  # a run without --ema resumes with it
+    assert all(map(torch.equal, average(other).values(), saved["networks"]["G_A"].values()))
+
+
+def average(step: Step) -> dict[str, torch.Tensor]:
+    return step.model.get_weights()["G_A_ema"]
 
 
 def test_out_of_memory() -> None:
