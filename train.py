@@ -37,7 +37,8 @@ class Training:
         from models import create_model
         from models.training.panel import Panel
         from models.training.report import Report
-        from models.training.run_state import RunState, recover
+        from models.training.run_state import RunState
+        from models.training.state_files import recover
         from models.training.validation import Validation
         from util.process import Lock, SignalHandler
         from util.seeds import seed_everything
@@ -82,7 +83,7 @@ class Training:
             say(
                 f"This run has finished its {self.last} epochs; to extend it: --n_epochs or --n_epochs_decay"
             )
-        elif not checkpoint.resumable(opt):
+        elif not checkpoint.resumes_from_state(opt):
             self.state.begin()
 
     def run(self) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from util.seeds import uncompiled
+from util.modules import uncompiled
 
 
 class GANLoss(nn.Module):

@@ -186,7 +186,7 @@ class BaseModel(ABC):
                     "own sets self.metric; linear, step and cosine need none"
                 )
             self.schedulers = [get_scheduler(optimizer, opt) for optimizer in self.optimizers]
-        if checkpoint.resumable(opt):
+        if checkpoint.resumes_from_state(opt):
             self._load_from_state()
         elif not self.isTrain or opt.continue_train:
             self.load_networks(f"iter_{opt.load_iter}" if opt.load_iter > 0 else opt.epoch)

@@ -65,7 +65,8 @@ class TestOptions(BaseOptions):
             # A U-Net's weights do not show whether it has dropout; CycleGANs have none.
             if not self.run and weights.stem.endswith(("_G_A", "_G_B")):
                 parser.set_defaults(no_dropout=True)
-            for name, value in checkpoint.describe(checkpoint.load_state_dict(weights)).items():
+            architecture = checkpoint.architecture_of(checkpoint.load_state_dict(weights))
+            for name, value in architecture.items():
                 if name in choices and (not choices[name] or value in choices[name]):
                     parser.set_defaults(**{name: value})
         self._fit_images(parser, given)

@@ -114,7 +114,7 @@ class TrainOptions(BaseOptions):
                 f"--{warm_starts[0]} starts a new run from other weights, --continue_train resumes "
                 "this run with its own: give one of them"
             )
-        run = self.run if checkpoint.resumable(opt) else {}
+        run = self.run if checkpoint.resumes_from_state(opt) else {}
         changed = {
             name: run[name]
             for name in opt.explicit_options

@@ -1,4 +1,4 @@
-"""Files that must never be half written or run code: network weights, options; and reading an architecture off weights."""
+"""Files that must never be half written or run code: weights, states, options; and the architecture that weights show."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from util.errors import UserError
+from util.errors import UserError, first_line
 
 if TYPE_CHECKING:
     import torch
 
-STATE = "state.pth"  # everything that a training needs to go on, beside its weights
+STATE = "state.pth"  # the complete state of a training
 
 
 def write_atomically(
     path: Path, data: bytes | Callable[[IO[bytes]], object], flag: str = ""
 ) -> None:
-    """Write a file so that at any instant it holds all of the old or all of the new content.
+    """Write a file that at any moment has either its complete old or its complete new content.
 
     Args:
         data: the content, or a function that writes it into an open file.
         flag: the option that named the folder, for the error message.
 
-    Raises UserError: the folder cannot be made or written (the old file stays).
+    Raises UserError: the folder cannot be created or written; the old file stays.
     """
     temporary = ""
     try:
@@ -44,29 +44,26 @@ def write_atomically(
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:
-        cause = (
-            error if isinstance(error, OSError) else error.__context__
-        )  # torch.save hides that the disk is full
-        reason = (
-            getattr(cause, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
-        )
+        # torch.save raises a RuntimeError that hides the OSError of a full disk
+        cause = error if isinstance(error, OSError) else error.__context__
+        reason = getattr(cause, "strerror", None) or first_line(error)
         if temporary:
             Path(temporary).unlink(missing_ok=True)
         raise UserError(f"{flag + ': ' if flag else ''}cannot write {path}: {reason}") from None
 
 
 def save_state_dict(state: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Write a state dict as the official code does: tensors on the CPU under their official names."""
+    """Write a state dict as the official code does: an OrderedDict of CPU tensors."""
     import torch
 
-    state = OrderedDict((k, v.detach().cpu()) for k, v in state.items())
+    state = OrderedDict((key, value.detach().cpu()) for key, value in state.items())
     write_atomically(path, lambda file: torch.save(state, file))
 
 
 def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """Read a state dict onto the CPU. Only tensors are read; a file that would run code is refused.
+    """Read a state dict onto the CPU.
 
-    Raises UserError: there is no such file (says what is there), or it is not a state dict.
+    Raises UserError: the file is missing (the message lists what the folder has), holds code, or is not a state dict.
     """
     import torch
 
@@ -77,51 +74,41 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
 
 
 def load(path: Path) -> Any:
-    """Read tensors and plain values onto the CPU; a file that would run code is refused.
+    """Read tensors and plain values onto the CPU.
 
-    Raises UserError: there is no such file (says what is there), or it cannot be read.
+    Raises UserError: the file is missing (the message lists what the folder has), damaged, or holds code.
     """
     import torch
 
     if not path.is_file():
-        there = sorted(p.name for p in path.parent.glob("*.pth")) if path.parent.is_dir() else []
-        raise UserError(
-            f"no file {path}; "
-            + (
-                f"the folder has {', '.join(there)}"
-                if there
-                else "the folder has no .pth files"
-                if path.parent.is_dir()
-                else "there is no such folder"
-            )
-        )
+        present = ", ".join(sorted(p.name for p in path.parent.glob("*.pth"))) or "no .pth files"
+        folder = f"the folder has {present}" if path.parent.is_dir() else "there is no such folder"
+        raise UserError(f"no file {path}; {folder}")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError):
+        reason = "it is damaged, or holds code instead of tensors and plain values"
     except Exception as error:  # a damaged or hostile file raises almost anything
-        reason = (
-            "it is damaged, or holds code instead of tensors and plain values"
-            if isinstance(error, (pickle.UnpicklingError, EOFError))
-            else (str(error) or type(error).__name__).splitlines()[0]
-        )
-        raise UserError(f"cannot load {path}: {reason[:200]}") from None
+        reason = first_line(error)[:200]
+    raise UserError(f"cannot load {path}: {reason}")
 
 
 def saved_options(folder: Path) -> dict[str, Any]:
-    """What ``train_opt.json`` in a run's folder says; {} where there is none. Raises UserError: the file cannot be read."""
+    """Return the content of ``train_opt.json`` in a run's folder, {} without one. Raises UserError: it is damaged."""
     path = folder / "train_opt.json"
     try:
         options = json.loads(path.read_text()) if path.is_file() else {}
         if not isinstance(options, dict) or not all(
-            isinstance(options.get(k, ""), str) for k in ("model", "dataset_mode")
+            isinstance(options.get(key, ""), str) for key in ("model", "dataset_mode")
         ):
-            raise ValueError("these are no options")
+            raise ValueError("these are not options")
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path}: {error}") from None
     return options
 
 
-def resumable(opt: Namespace) -> bool:
-    """Whether a training state is there to go on from: not where older weights are asked for with --epoch or --load_iter."""
+def resumes_from_state(opt: Namespace) -> bool:
+    """True if ``--continue_train`` finds a saved state and no older weights are chosen by --epoch or --load_iter."""
     return (
         getattr(opt, "continue_train", False)
         and opt.epoch == "latest"
@@ -131,118 +118,103 @@ def resumable(opt: Namespace) -> bool:
 
 
 def weights_path(opt: Namespace, net: str) -> Path:
-    """Where ``--name``, ``--epoch``, ``--load_iter`` and the ``--ema`` of tests say that a network's weights are."""
-    when, kind = (
-        f"iter_{opt.load_iter}" if opt.load_iter > 0 else opt.epoch,
-        "_ema" * (getattr(opt, "ema", None) is True),
-    )
-    return Path(opt.checkpoints_dir) / opt.name / f"{when}_net_{net}{kind}.pth"
+    """Return the weight file of a network that ``--name``, ``--epoch``, ``--load_iter`` and ``--ema`` (tests) choose."""
+    prefix = f"iter_{opt.load_iter}" if opt.load_iter > 0 else opt.epoch
+    averaged = "_ema" if getattr(opt, "ema", None) is True else ""
+    return Path(opt.checkpoints_dir) / opt.name / f"{prefix}_net_{net}{averaged}.pth"
 
 
 def fit_state_dict(net: torch.nn.Module, state: dict[str, torch.Tensor], source: Path) -> None:
-    """Load weights into ``net``, strictly, but for what old versions of PyTorch stored too much or not yet.
+    """Load weights strictly, except for differences between versions of PyTorch.
 
-    Too much: statistics of InstanceNorm layers (before 0.4), which were never used, and the prefix of nn.DataParallel. Not
-    yet: the counters of batch norm (before 0.4.1).
+    Ignored are unused statistics of InstanceNorm layers (before 0.4) and the prefix of nn.DataParallel; missing counters of
+    batch norm (before 0.4.1) keep their value.
 
-    Raises UserError: one line that names what does not fit, as flags where the architectures can be told.
+    Raises UserError: the weights do not fit. The message names the flags that differ, if the architectures show them.
     """
     import torch
 
     norms = {
         name for name, module in net.named_modules() if isinstance(module, torch.nn.InstanceNorm2d)
     }
-    stale = ("running_mean", "running_var", "num_batches_tracked")
+    unused = ("running_mean", "running_var", "num_batches_tracked")
     own = net.state_dict()
     if not state.keys() & own.keys():
-        state = {k.removeprefix("module."): v for k, v in state.items()}
-    state = {k: v for k, v in own.items() if k.endswith(".num_batches_tracked")} | state
-    state = {
-        k: v
-        for k, v in state.items()
-        if k in own or not (k.rpartition(".")[0] in norms and k.rpartition(".")[2] in stale)
-    }
-    if state.keys() == own.keys() and all(state[k].shape == own[k].shape for k in own):
-        net.load_state_dict(state)
+        state = {key.removeprefix("module."): value for key, value in state.items()}
+    counters = {key: v for key, v in own.items() if key.endswith(".num_batches_tracked")}
+    fitted = counters.copy()
+    for key, value in state.items():
+        layer, _, name = key.rpartition(".")
+        if key in own or not (layer in norms and name in unused):
+            fitted[key] = value
+    if fitted.keys() == own.keys() and all(fitted[k].shape == own[k].shape for k in own):
+        net.load_state_dict(fitted)
         return
-    found, built = describe(state), describe(own)
-    differ = [
-        f"--{flag} is {built[flag]}, found {found[flag]}"
-        for flag in built
-        if flag in found and found[flag] != built[flag]
-    ]
-    if not differ:
-        odd = next(
-            (k for k in own if k not in state or state[k].shape != own[k].shape), None
-        ) or min(state.keys() - own.keys())
-        shape = [str(tuple(d[odd].shape)) if odd in d else "nothing" for d in (own, state)]
-        differ = [f"{odd} should be {shape[0]}, found {shape[1]}"]
-    raise UserError(f"the weights in {source} do not fit the network: {'; '.join(differ)}")
+    raise UserError(f"the weights in {source} do not fit the network: {_misfits(own, fitted)}")
 
 
-def describe(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-    """The options that a state dict of an official generator or discriminator was built with; {} if it is none.
+def _misfits(own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> str:
+    """Describe how the weights in ``state`` differ from a network's ``own``."""
+    found, built = architecture_of(state), architecture_of(own)
+    flags = [flag for flag in built if flag in found and found[flag] != built[flag]]
+    if flags:
+        return "; ".join(f"--{flag} is {built[flag]}, found {found[flag]}" for flag in flags)
+    wrong = [k for k in own if k not in state or state[k].shape != own[k].shape]
+    key = wrong[0] if wrong else min(state.keys() - own.keys())
+    shapes = [str(tuple(d[key].shape)) if key in d else "nothing" for d in (own, state)]
+    return f"{key} should be {shapes[0]}, found {shapes[1]}"
 
-    A U-Net's weights do not tell ``no_dropout``, a discriminator's do not tell ``input_nc`` apart from conditioning.
+
+def architecture_of(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """Return the options that an official generator or discriminator was built with; {} for other networks.
+
+    The weights of a U-Net do not show ``no_dropout``; ``input_nc`` of a discriminator may include a condition, so it is
+    left out.
     """
     try:
-        return _describe({k.removeprefix("module."): tuple(v.shape) for k, v in state.items()})
-    except (KeyError, ValueError, IndexError):  # only the first layer looks like one of ours
+        return _architecture({k.removeprefix("module."): tuple(v.shape) for k, v in state.items()})
+    except (
+        KeyError,
+        ValueError,
+        IndexError,
+    ):  # only the first layer is that of an official network
         return {}
 
 
-def _describe(shape: dict[str, tuple[int, ...]]) -> dict[str, Any]:
-    first = next(
-        (
-            w
-            for w in ("model.1.weight", "model.model.0.weight", "model.0.weight", "net.0.weight")
-            if w in shape
-        ),
-        None,
-    )
-    if first is None or len(shape[first]) != 4:
+# Weight of a network's first convolution -> bias of the first convolution before a norm
+FIRST_LAYERS = {
+    "model.1.weight": "model.1.bias",  # ResNet, whose layer 0 is padding
+    "model.model.0.weight": "model.model.0.bias",  # U-Net
+    "model.0.weight": "model.2.bias",  # PatchGAN discriminator
+    "net.0.weight": "net.2.bias",  # pixel discriminator
+}
+
+
+def _architecture(shape: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+    first = next((key for key in FIRST_LAYERS if key in shape), "")
+    if not first or len(shape[first]) != 4:
         return {}
-    affine = any(len(s) == 1 and k.endswith(".weight") for k, s in shape.items())
-    width = shape[first][0]
-    if first == "model.1.weight":  # ResNet: reflection padding stands before the first convolution
+    width, inputs = shape[first][:2]
+    convolutions = [key for key, s in shape.items() if len(s) == 4 and key.endswith("weight")]
+    norm = "instance" if FIRST_LAYERS[first] in shape else "none"
+    if any(len(s) == 1 and key.endswith(".weight") for key, s in shape.items()):
+        norm = "batch"  # the only norm with weights
+    if first == "model.1.weight":
         blocks = [k for k in shape if re.fullmatch(r"model\.\d+\.conv_block\.1\.weight", k)]
         if not blocks:
             return {}
-        second = any(".conv_block.5.weight" in k and len(s) == 4 for k, s in shape.items())
-        last = max(
-            (k for k, s in shape.items() if k.endswith("weight") and len(s) == 4),
-            key=lambda k: int(k.split(".")[1]),
-        )
-        return {
-            "netG": f"resnet_{len(blocks)}blocks",
-            "no_dropout": second,
-            "norm": _norm(affine, "model.1.bias" in shape),
-            "ngf": width,
-            "input_nc": shape[first][1],
-            "output_nc": shape[last][0],
-        }
-    if first == "model.model.0.weight":  # U-Net: one 4x4 down convolution per level
-        levels = sum(len(s) == 4 for s in shape.values()) // 2
-        return {
-            "netG": f"unet_{2**levels}",
-            "norm": _norm(affine, "model.model.0.bias" in shape),
-            "ngf": width,
-            "input_nc": shape[first][1],
-            "output_nc": shape["model.model.3.weight"][1],
-        }
+        last = max(convolutions, key=lambda key: int(key.split(".")[1]))
+        no_dropout = any(".conv_block.5.weight" in key for key in convolutions)
+        options = {"netG": f"resnet_{len(blocks)}blocks", "no_dropout": no_dropout, "norm": norm}
+        return options | {"ngf": width, "input_nc": inputs, "output_nc": shape[last][0]}
+    if first == "model.model.0.weight":
+        levels = len(convolutions) // 2  # each has a convolution down and one up
+        outputs = shape["model.model.3.weight"][1]
+        options = {"netG": f"unet_{2**levels}", "norm": norm}
+        return options | {"ngf": width, "input_nc": inputs, "output_nc": outputs}
     if first == "model.0.weight":
-        layers = sum(len(s) == 4 for s in shape.values()) - 2
+        layers = len(convolutions) - 2
         if layers < 1 or f"model.{2 + 3 * layers}.weight" not in shape:
             return {}
-        return {
-            "netD": "n_layers",
-            "n_layers_D": layers,
-            "norm": _norm(affine, "model.2.bias" in shape),
-            "ndf": width,
-        }
-    return {"netD": "pixel", "norm": _norm(affine, "net.2.bias" in shape), "ndf": width}
-
-
-def _norm(affine: bool, biased: bool) -> str:
-    """Batch norm has weights; convolutions have a bias of their own only before instance norm."""
-    return "batch" if affine else "instance" if biased else "none"
+        return {"netD": "n_layers", "n_layers_D": layers, "norm": norm, "ndf": width}
+    return {"netD": "pixel", "norm": norm, "ndf": width}

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 
 class UserError(Exception):
-    """A mistake the user can mend: one line that names the flag or file and what would be accepted. Ends with status 1."""
+    """A mistake that the user can correct; ends the program with status 1.
+
+    The message is one line that names the flag or file and what would be accepted.
+    """
 
     status = 1
 
 
 class UsageError(UserError):
-    """A command line that makes no sense. Ends with status 2."""
+    """Command-line options that contradict each other; ends the program with status 2."""
 
     status = 2
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of the error's message, or the name of its type if it has none."""
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,4 +1,4 @@
-"""One training process per folder, stopping on a signal, and stacks of a training that stalls."""
+"""The process of a training: one per folder, stopped by signals, watched for stalls."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Lock:
-    """Held by the process (of several ranks: rank 0) that trains in a folder.
-
-    The system lets go of it when that process ends, however it ends.
-    """
+    """A lock on a run's folder, held by rank 0 of the training; the system releases it when that process ends."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises UserError: another process trains there."""
+        """Take the lock. Raises UserError: another process trains in ``folder``, or it cannot be written."""
         self.path = folder / ".lock" if distributed.is_main() else Path(os.devnull)
         if not distributed.is_main():
             self.file = self.path.open()
@@ -35,7 +34,7 @@ class Lock:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.file = self.path.open("a+")
-            self._take()
+            self._lock()
             self.file.seek(0)
             self.file.truncate()
             self.file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
@@ -45,85 +44,79 @@ class Lock:
                 f"--checkpoints_dir: cannot write {self.path}: {error.strerror}"
             ) from None
 
-    def _take(self) -> None:
+    def _lock(self) -> None:
         try:
-            if fcntl:  # not flock: worker processes would inherit that, and hold it when this one is killed
+            if (
+                fcntl
+            ):  # not flock: DataLoader workers would inherit that lock and keep it after a kill
                 fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             self.file.seek(0)
             owner = json.loads(self.file.read() or "{}")
             raise UserError(
                 f"another training runs in {self.path.parent}: process {owner.get('pid')} on {owner.get('host')}; "
-                "choose another --name, or stop that one"
+                "choose another --name, or stop that process"
             ) from None
-        except OSError:  # a file system without locks
+        except OSError:  # the file system has no locks
             warn(
                 f"{self.path.parent} cannot be locked; make sure that no other training writes there"
             )
 
     def close(self) -> None:
+        """Release the lock."""
         self.file.close()
 
 
 class SignalHandler:
-    """Notes the first Ctrl-C or SIGTERM, so that the step can be finished and saved; a second one ends at once.
+    """Handles Ctrl-C and SIGTERM: the first lets the training finish its step and save, a second one ends it.
 
-    ``signal``: the one to leave by, 0 if none: as of the last :meth:`poll`, so that all ranks leave after the same step.
+    With several ranks further signals are ignored, because torchrun forwards signals that the ranks have already got.
+
+    Attributes:
+        signal: the signal to stop for, 0 if none. Set by :meth:`poll`, so that all ranks stop after the same step.
     """
 
     def __init__(self) -> None:
-        self.signal, self.noted, self.process, self.ranks = (
-            0,
-            0,
-            os.getpid(),
-            distributed.world_size(),
-        )
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._note)
+        self.signal = self.received = 0
+        self.process, self.ranks = os.getpid(), distributed.world_size()
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._handle)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.noted = number
-        for each in (
-            signal.SIGINT,
-            signal.SIGTERM,
-        ):  # torchrun hands on what the ranks may have got already
-            signal.signal(each, signal.SIG_DFL if self.ranks == 1 else signal.SIG_IGN)
-        if (
-            os.getpid() == self.process
-        ):  # not in those that load images, which get the signal too and are to go on
-            say(
-                f"{signal.Signals(number).name}: finishing this step and saving"
-                f"{'; once more to leave at once' * (self.ranks == 1)}"
-            )
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.received = number
+        for stop_signal in STOP_SIGNALS:
+            signal.signal(stop_signal, signal.SIG_DFL if self.ranks == 1 else signal.SIG_IGN)
+        if os.getpid() == self.process:  # DataLoader workers get the signal too and keep running
+            again = "; press Ctrl-C again to quit now" if self.ranks == 1 else ""
+            say(f"{signal.Signals(number).name}: finishing this step and saving{again}")
 
     def poll(self) -> int:
-        """Look whether any rank has noted a signal. To be called by all of them."""
-        self.signal = int(*distributed.all_reduce(self.noted, op="MAX"))
+        """Update ``signal`` with what any rank has received, and return it. All ranks must call this."""
+        self.signal = int(*distributed.all_reduce(self.received, op="MAX"))
         return self.signal
 
     def leave(self) -> None:
-        """End with the signal's usual status."""
+        """End the process with the exit status of ``signal``."""
         signal.signal(self.signal, signal.SIG_DFL)
         signal.raise_signal(self.signal)
 
 
 class Watchdog:
-    """Writes the stacks of all threads to a file when no step ends for some time, the first one included.
+    """A context that writes the stacks of all threads to ``stall.log`` whenever no step ends for ``timeout`` seconds.
 
-    It is ``stall.log`` in the folder, of other ranks ``stall_rank1.log``, ...
+    The first step counts too. Rank 1 writes ``stall_rank1.log``, and so on. Files without content are removed.
     """
 
     def __init__(self, folder: Path, timeout: float) -> None:
+        """Start the timer. Args: timeout: in seconds; 0 switches the watchdog off."""
         self.timeout = timeout
-        folder.mkdir(
-            parents=True, exist_ok=True
-        )  # on the machines of other ranks it may be missing
+        folder.mkdir(parents=True, exist_ok=True)  # missing on the machines of other ranks
         name = "stall.log" if distributed.is_main() else f"stall_rank{distributed.rank()}.log"
         self.file = (folder / name).open("a") if timeout > 0 else None
         self.step()
 
     def step(self) -> None:
-        """A step has ended: start waiting again."""
+        """Restart the timer at the end of a step."""
         if self.file:
             faulthandler.dump_traceback_later(self.timeout, repeat=True, file=self.file)
 

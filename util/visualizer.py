@@ -46,7 +46,7 @@ class Visualizer:
         # of the last line: images in the epoch, seconds per image and waiting for data
         self.iters, self.times = 0, {"time": 0.0, "data": 0.0}
         self.logging_seconds = 0.0  # time spent in this class since the last line
-        if not checkpoint.resumable(opt):
+        if not checkpoint.resumes_from_state(opt):
             self.log.append(f"================ Training Loss ({time.ctime()}) ================")
             self.metrics.append(json.dumps({"epoch": opt.epoch_count, "note": START}))
 

@@ -12,7 +12,7 @@ from torch import nn
 from models.base_model import BaseModel
 from models.translation.batch import translate_batch
 from util.images import tensor2im
-from util.seeds import as_before
+from util.modules import unaffected
 
 
 def options_for_testing(opt: Namespace, phase: str) -> Namespace:
@@ -43,7 +43,7 @@ def translate_apart(
     model.preset_visuals()
     before = model.get_current_visuals()
     modules = [*model.get_networks().values(), *vars(model).values()]
-    with as_before((m for m in modules if isinstance(m, nn.Module)), model.device):
+    with unaffected(module for module in modules if isinstance(module, nn.Module)):
         translate_batch(model, batch, seed)
     visuals = model.get_current_visuals()
     new = {label: image for label, image in visuals.items() if image is not before.get(label)}

@@ -15,7 +15,7 @@ from models.base_model import BaseModel
 from models.training.inspection import options_for_testing, translate_apart
 from util.console import warn
 from util.errors import UserError
-from util.seeds import preserve_rng, seed_everything
+from util.seeds import seed_everything
 from util.sinks.base import Sink
 from util.sinks.training_page import TrainingPage
 
@@ -33,13 +33,12 @@ class Panel:
         self.items: list[dict] = []
         if not page or not (opt.panel or opt.panel_size):
             return
-        with preserve_rng():
-            try:
-                self.items = self._load_items()
-            except Exception as error:  # a custom dataset may raise anything
-                if opt.panel:
-                    raise UserError(f"--panel: {error}") from None
-                warn(f"no panel of validation images on the page: {error}")
+        try:
+            self.items = self._load_items()
+        except Exception as error:  # a custom dataset may raise anything
+            if opt.panel:
+                raise UserError(f"--panel: {error}") from None
+            warn(f"no panel of validation images on the page: {error}")
 
     def _load_items(self) -> list[dict]:
         dataset = self._make_dataset()

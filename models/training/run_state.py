@@ -1,45 +1,43 @@
-"""Everything that a training needs to go on exactly where it stopped, in one file that is replaced in one instant.
-
-The official weight files are written from it. A marker tells whether a kill fell between the two; :func:`recover` then
-finishes the writing. So the folder always holds the previous or the new state, and weight files that belong together.
-"""
+"""The complete state of a training, saved in state.pth: a resumed training continues exactly where it stopped."""
 
 from __future__ import annotations
 
 import json
 import os
-import random
-import re
-import shutil
 import time
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-
+from data.pipeline.loader import Loader
+from models.base_model import BaseModel
 from models.training.background import BackgroundWriter, snapshot
+from models.training.report import Report
+from models.training.state_files import write_state
 from options.parser import dump
 from util import checkpoint, distributed
+from util.checkpoint import STATE
 from util.console import say
 from util.errors import UserError
-from util.seeds import device_generator
 
-if TYPE_CHECKING:
-    from data.pipeline.loader import Loader
-    from models.base_model import BaseModel
-    from models.training.report import Report
-
-STATE, MARKER = checkpoint.STATE, ".saving.json"
-SHARED = {"networks", "optimizers", "schedulers", "scaler"}  # what all ranks have alike
+SAME_ON_ALL_RANKS = {"networks", "optimizers", "schedulers", "scaler"}  # keys of training_state()
 
 
 @dataclass
 class Position:
-    """What comes next: the image after ``seen`` images of ``epoch``. ``shown`` and ``printed``: done in this epoch."""
+    """How far a training is, and what validation has found. The fields are keys in ``state.pth``.
+
+    Attributes:
+        epoch: the current epoch, from 1; after the last step of an epoch the next one.
+        seen: images seen in this epoch, on all ranks.
+        total: images seen in the whole training.
+        shown: True if images were shown in this epoch.
+        printed: True if losses were printed in this epoch.
+        elapsed: seconds that the training took up to the last save, without interruptions.
+        validated: (epoch, value of the metric) of the last and of the best validation; empty before the first.
+        best: the content of ``best.json``.
+    """
 
     epoch: int
     seen: int = 0
@@ -47,260 +45,156 @@ class Position:
     shown: bool = False
     printed: bool = False
     elapsed: float = 0.0
-    validated: list = field(default_factory=list)  # the last and the best: (epoch, value) each
-    best: dict = field(default_factory=dict)  # what best.json is to say
+    validated: list = field(default_factory=list)
+    best: dict = field(default_factory=dict)
 
-    def crosses(self, frequency: int, passed: int) -> bool:
-        """Whether the last ``passed`` images took ``total`` to or over a multiple of ``frequency``."""
-        return self.total // frequency > (self.total - passed) // frequency
+    def crosses(self, frequency: int, images: int) -> bool:
+        """True if the last ``images`` images took ``total`` to or over a multiple of ``frequency``."""
+        return self.total // frequency > (self.total - images) // frequency
 
 
 class RunState:
-    """Saves and restores one training. All ranks take part, rank 0 alone writes."""
+    """Saves and restores a training. All ranks call the methods; rank 0 writes.
+
+    Attributes:
+        at: the position of the training.
+        before_save: called before each save; an exception prevents it.
+        background: writes the last save. Its ``check`` and ``wait`` raise UserError if that failed.
+    """
 
     def __init__(self, opt: Namespace, model: BaseModel, dataset: Loader, report: Report) -> None:
+        """Raises UserError: ``--dataroot`` holds other files than on rank 0."""
         self.opt, self.model, self.dataset, self.report = opt, model, dataset, report
         self.folder = Path(opt.checkpoints_dir) / opt.name
-        self.data = dataset.contents()
-        if differ := _differences(distributed.broadcast_object(self.data), self.data):
+        self.contents = dataset.contents()
+        if change := _describe_change(distributed.broadcast_object(self.contents), self.contents):
             raise UserError(
-                f"--dataroot {opt.dataroot} holds other files here than for rank 0 ({differ})"
+                f"--dataroot {opt.dataroot} holds other files here than on rank 0 ({change})"
             )
         self.at = Position(opt.epoch_count)
-        self.before_save: Callable[[], None] = lambda: None  # which may refuse to go on
-        self.since = time.monotonic()
+        self.before_save: Callable[[], None] = lambda: None
+        self.last_save = time.monotonic()
         self.background = BackgroundWriter()
 
     def begin(self) -> None:
-        """Save a first state, so that there is something to go on from, and a full disk shows now.
+        """Save the initial state and wait for it: any crash can then be resumed, and a full disk is found now.
 
-        The state of an earlier run in this folder, which holds its networks too, is not lost.
+        The state of an earlier run in this folder, with its networks, is kept under another name.
         """
         if distributed.is_main() and (self.folder / STATE).is_file():
             kept = self.folder / f"earlier_{time.strftime('%Y%m%d_%H%M%S')}.pth"
             os.replace(self.folder / STATE, kept)
             say(
-                f"{self.folder} holds an earlier run; its state is kept as {kept.name} (to go on with it, rename it to {STATE})"
+                f"{self.folder} holds an earlier run; its state is kept as {kept.name} "
+                f"(to resume it, rename that file to {STATE})"
             )
         self.save()
         self.background.wait()
 
     def save(self, *names: int | str) -> None:
-        """Copy the state; a thread writes it, then ``{name}_net_*.pth``, while the training goes on.
+        """Copy the state; a thread then writes ``state.pth`` and ``{name}_net_*.pth`` for each name.
 
-        Raises UserError: the save before this one failed; ``background`` tells of this one.
+        Raises UserError: the previous save failed.
         """
         self.background.wait()
         self.before_save()
         model = self.model.training_state()
-        ranks = self._of_all_ranks(model)
+        ranks = self._gather_other_ranks(model)
         if not distributed.is_main():
             return
         now = time.monotonic()
-        self.at.elapsed, self.since = self.at.elapsed + now - self.since, now
+        self.at.elapsed, self.last_save = self.at.elapsed + now - self.last_save, now
         state = {
             "number": f"{self.at.epoch}.{self.at.seen}.{time.time_ns()}",
             "position": asdict(self.at),
             "options": dump(self.opt),
             "model": model,
             "visualizer": self.report.memory(),
-            "data": self.data,
-            "skipped": self.dataset.skipped + sum(part["skipped"] for part in ranks),
-            "random": _generators(self.model.device),
+            "data": self.contents,
+            "skipped": self.dataset.skipped + sum(rank["skipped"] for rank in ranks),
             "ranks": ranks,
         }
-        from models.base_model import BaseModel
+        if type(self.model).save_networks is BaseModel.save_networks:
+            copied = snapshot(state)
+            self.background.start(lambda: write_state(self.folder, copied, names, self.opt.keep))
+        else:  # a custom method may read the networks, so they must not change meanwhile
+            write_state(self.folder, state, names, self.opt.keep, self.model.save_networks)
 
-        own = (
-            type(self.model).save_networks is not BaseModel.save_networks
-        )  # of a custom model, which looks at its networks
-        state = state if own else snapshot(state)
-        self.background.start(lambda: self._write(state, names, own))
-        if own:
-            self.background.wait()
-
-    def _of_all_ranks(self, model: dict) -> list[dict]:
-        """What ranks 1, 2, ... have of their own: image histories, generators; [] on any but rank 0."""
+    def _gather_other_ranks(self, model: dict) -> list[dict]:
+        """Return on rank 0 the parts of the states of ranks 1, 2, ... that differ from its own, e.g. image pools."""
         if distributed.world_size() == 1:
             return []
-        return distributed.gather(
-            {}
-            if distributed.is_main()
-            else snapshot(
-                {
-                    "model": {key: value for key, value in model.items() if key not in SHARED},
-                    "random": _generators(self.model.device),
-                    "skipped": self.dataset.skipped,
-                }
-            )
-        )[1:]
-
-    def _write(self, state: dict, names: tuple[int | str, ...], own: bool) -> None:
-        """In this order, so that a kill at any instant leaves the old state or the new one; see :func:`recover`."""
-        marker = self.folder / MARKER
-        checkpoint.write_atomically(
-            marker, json.dumps({"number": state["number"], "names": names}).encode()
-        )
-        self._keep_old()
-        checkpoint.write_atomically(self.folder / STATE, lambda file: torch.save(state, file))
-        state["model"] = {"networks": state["model"]["networks"]}  # frees most of a copy
-        for name in names:
-            if own:
-                self.model.save_networks(name)
-                continue
-            for net, weights in state["model"]["networks"].items():
-                checkpoint.save_state_dict(weights, self.folder / f"{name}_net_{net}.pth")
-        if "best" in names:
-            _write_best(self.folder, state)
-        marker.unlink(missing_ok=True)
-
-    def _keep_old(self) -> None:
-        """Keep the last ``--keep`` states beside the one that is about to be replaced."""
-        current = self.folder / STATE
-        if self.opt.keep < 1 or not current.is_file():
-            return
-        old = sorted(self.folder.glob("state_*.pth"), key=lambda p: p.stat().st_mtime)
-        if old and old[-1].samefile(current):  # kept before a kill
-            return
-        for path in old[: max(0, len(old) - self.opt.keep + 1)]:
-            path.unlink()
-        kept = (
-            self.folder / f"state_{time.strftime('%Y%m%d_%H%M%S')}_{time.time_ns() % 10**9:09d}.pth"
-        )
-        try:
-            os.link(current, kept)
-        except OSError:  # no hard links on this file system
-            shutil.copy2(current, kept)
+        own = {key: value for key, value in model.items() if key not in SAME_ON_ALL_RANKS}
+        part = {"model": snapshot(own), "skipped": self.dataset.skipped}
+        return distributed.gather({} if distributed.is_main() else part)[1:]
 
     def resume(self) -> None:
-        """Go back to the saved state, with its log and page; without one, keep the weights that ``setup`` has loaded."""
-        if not checkpoint.resumable(self.opt):
+        """Restore ``state.pth`` with its log and page; without that file, keep the weights that ``setup`` has loaded.
+
+        Raises UserError: the state is damaged or of another model, or the training images have changed.
+        """
+        if not checkpoint.resumes_from_state(self.opt):
             say("Starting from the weights alone: optimizers, schedule and image history are fresh")
             return
         state = checkpoint.load(self.folder / STATE)
         try:
-            changed = _differences(state.get("data", self.data), self.data)
-            self.at = Position(**state["position"])
-            ranks = [{"model": {}, "random": state["random"]}, *state.get("ranks", [])]
-            own = dict(enumerate(ranks)).get(distributed.rank(), {"model": {"pools": {}}})
-            self.model.load_training_state(state["model"] | own["model"])
-            self._change_learning_rate(json.loads(state["options"])["lr"])
-            self.dataset.start, self.dataset.skipped = (
-                self.at.seen,
-                state["skipped"] * distributed.is_main(),
-            )
-            if "random" in own:
-                _restore_generators(own["random"], self.model.device)
-            if distributed.is_main() and (not changed or self.opt.accept_new_data):
-                self.report.restore(state["visualizer"])  # last, for it cuts the log
+            change = self._restore(state)
+            ranks = 1 + len(state.get("ranks", []))
         except Exception as error:  # a damaged or hostile file raises almost anything
-            reason = (str(error) or type(error).__name__).splitlines()[0]
+            reason = checkpoint.first_line(error)
             raise UserError(f"{self.folder / STATE} does not fit this run: {reason}") from None
-        if changed and not self.opt.accept_new_data:
+        if change and not self.opt.accept_new_data:
             raise UserError(
-                f"--dataroot {self.opt.dataroot} does not hold the files that this run was trained on ({changed}); "
-                "put them back, or go on with what is there now, in a new order: --accept_new_data"
+                f"--dataroot {self.opt.dataroot} does not hold the files that this run was trained on ({change}); "
+                "put them back, or continue with the present files in a new order: --accept_new_data"
             )
-        if len(ranks) != distributed.world_size():
+        if ranks != distributed.world_size():
             say(
-                f"This run was saved by {len(ranks)} processes and goes on in {distributed.world_size()}, so not exactly: image "
-                "histories of those that are gone are dropped, new ones start without, and a step takes other images together"
+                f"This run was saved by {ranks} processes and continues with {distributed.world_size()}, so not "
+                "exactly: the image histories of removed processes are lost, new processes start with empty "
+                "ones, and other images form a step"
             )
-        if changed:
-            say(f"The data are new from here on: {changed}")
-        say(
-            f"Continuing in epoch {self.at.epoch} after {self.at.seen} images ({self.at.total} in all)"
+        if "random" in state:
+            say("The state was saved by an earlier version: random numbers differ from now on")
+        if change:
+            say(f"The training images are new from here on: {change}")
+        at = self.at
+        say(f"Continuing in epoch {at.epoch} after {at.seen} images ({at.total} in all)")
+
+    def _restore(self, state: dict) -> str:
+        """Restore model, position, log and page; returns how the training images have changed."""
+        change = _describe_change(state.get("data", self.contents), self.contents)
+        self.at = Position(**state["position"])
+        rank, others = distributed.rank(), state.get("ranks", [])
+        own = (
+            {} if rank == 0 else others[rank - 1]["model"] if rank <= len(others) else {"pools": {}}
         )
+        self.model.load_training_state(state["model"] | own)
+        self._change_learning_rate(json.loads(state["options"])["lr"])
+        self.dataset.start = self.at.seen
+        self.dataset.skipped = state["skipped"] if distributed.is_main() else 0
+        if distributed.is_main() and (not change or self.opt.accept_new_data):
+            self.report.restore(state["visualizer"])  # comes last because it truncates the log
+        return change
 
     def _change_learning_rate(self, saved: float) -> None:
-        """Scale the rates by ``--lr`` over what it was; where that is the same, they stay equal to the last bit."""
-        for group in (
-            group for optimizer in self.model.optimizers for group in optimizer.param_groups
-        ):
-            group["initial_lr"] = (
-                group.get("initial_lr", group["lr"]) * (self.opt.lr / saved)
-                if saved
-                else self.opt.lr
-            )
-            if self.opt.lr_policy == "plateau":  # whose rate is no function of the epoch
-                group["lr"] = group["lr"] * (self.opt.lr / saved) if saved else self.opt.lr
+        """Scale the learning rates by ``--lr`` / ``saved``; without a change they stay equal to the last bit."""
+
+        def scaled(rate: float) -> float:
+            return rate * (self.opt.lr / saved) if saved else self.opt.lr
+
+        for optimizer in self.model.optimizers:
+            for group in optimizer.param_groups:
+                group["initial_lr"] = scaled(group.get("initial_lr", group["lr"]))
+                if self.opt.lr_policy == "plateau":  # the other policies set lr in every epoch
+                    group["lr"] = scaled(group["lr"])
 
 
-def recover(folder: Path) -> None:
-    """Finish a save that a kill cut off: write the weight files again that belong to the state; drop half-written files."""
-    for path in [*folder.glob(".*"), *folder.glob("web/.*")]:
-        if re.fullmatch(
-            r"\.(?!test_).+\.(pth|json|html|txt)\.\w{8}", path.name
-        ):  # as write_atomically names them
-            path.unlink()
-    marker = folder / MARKER
-    if not marker.is_file():
-        return
-    try:
-        cut = json.loads(marker.read_text())
-        state = checkpoint.load(folder / STATE) if (folder / STATE).is_file() else {}
-        files = (
-            {
-                folder / f"{name}_net_{net}.pth": weights
-                for name in cut["names"]
-                for net, weights in state["model"]["networks"].items()
-            }
-            if state.get("number") == cut["number"]
-            else {}
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise UserError(
-            f"{folder / STATE} or {marker} is damaged; remove the second to go on from the first"
-        ) from None
-    if any(path.parent != folder for path in files):  # names out of a hostile file
-        raise UserError(f"{marker} names files outside of its folder; remove it to go on")
-    if files:
-        say(f"The last save in {folder} was cut off; finishing it")
-    for path, weights in files.items():
-        checkpoint.save_state_dict(weights, path)
-    if files and "best" in cut["names"]:
-        _write_best(folder, state)
-    marker.unlink()
-
-
-def _write_best(folder: Path, state: dict) -> None:
-    checkpoint.write_atomically(
-        folder / "best.json", json.dumps(state["position"].get("best", {})).encode()
-    )
-
-
-def _differences(before: dict[str, list], now: dict[str, list]) -> str:
-    """Between what :meth:`Loader.contents` gave for a run and gives now; empty if there are none."""
-    sizes = {
-        name: (before.get(name, [0])[0], now.get(name, [0])[0])
-        for name in {**before, **now}
-        if before.get(name) != now.get(name)
-    }
-    return ", ".join(
-        f"{name}: {old} -> {new}" if old != new else f"{name}: other names"
-        for name, (old, new) in sizes.items()
-    )
-
-
-def _generators(device: torch.device) -> dict:
-    kind, keys, *rest = np.random.get_state()
-    own = device_generator(device)
-    return {
-        "python": random.getstate(),
-        "numpy": [kind, np.asarray(keys).tolist(), *rest],
-        "torch": torch.get_rng_state(),
-        "device": [device.type, own.get_rng_state() if own else None],
-    }
-
-
-def _restore_generators(state: dict, device: torch.device) -> None:
-    random.setstate(state["python"])
-    kind, keys, *rest = state["numpy"]
-    np.random.set_state((kind, np.array(keys, np.uint32), *rest))
-    torch.set_rng_state(state["torch"])
-    kind, value = state.get(
-        "device", ("", None)
-    )  # of the GPU's kind alone, for its number may change
-    own = device_generator(device)
-    if own and kind == device.type:
-        own.set_rng_state(value)
+def _describe_change(before: dict[str, list], now: dict[str, list]) -> str:
+    """Describe how two results of :meth:`Loader.contents` differ; "" if they are equal."""
+    changes = []
+    for name in {**before, **now}:
+        if before.get(name) != now.get(name):
+            old, new = before.get(name, [0])[0], now.get(name, [0])[0]
+            changes.append(f"{name}: {old} -> {new}" if old != new else f"{name}: other names")
+    return ", ".join(changes)

@@ -13,7 +13,7 @@ from survival import break_off, go_on, state, subclass, train
 
 from data import create_dataset
 from models import create_model
-from models.training.run_state import recover
+from models.training.state_files import recover
 from models.training.validation import Validation
 from options.train_options import TrainOptions
 

@@ -47,7 +47,7 @@ def test_generators_tell_how_they_were_built(netG):
     for norm, dropout, (ins, outs), ngf in itertools.product(
         NORMS, (False, True), ((3, 3), (1, 2), (4, 1)), (1, 32, 64)
     ):
-        told = checkpoint.describe(
+        told = checkpoint.architecture_of(
             on_paper(define_G, ins, outs, ngf, netG, norm, dropout).state_dict()
         )
         wanted = {"netG": netG, "norm": norm, "ngf": ngf, "input_nc": ins, "output_nc": outs}
@@ -59,11 +59,11 @@ def test_generators_tell_how_they_were_built(netG):
 @pytest.mark.parametrize("norm", NORMS)
 def test_discriminators_tell_how_they_were_built(norm):
     for layers, ndf in itertools.product((1, 2, 3, 4, 5), (2, 64)):
-        told = checkpoint.describe(
+        told = checkpoint.architecture_of(
             on_paper(define_D, 3, ndf, "n_layers", layers, norm).state_dict()
         )
         assert (told["n_layers_D"], told["norm"], told["ndf"]) == (layers, norm, ndf)
-    told = checkpoint.describe(on_paper(define_D, 6, 16, "pixel", 3, norm).state_dict())
+    told = checkpoint.architecture_of(on_paper(define_D, 6, 16, "pixel", 3, norm).state_dict())
     assert (told["netD"], told["norm"], told["ndf"]) == ("pixel", norm, 16)
 
 
@@ -83,7 +83,7 @@ def test_discriminators_tell_how_they_were_built(norm):
 def test_other_networks_are_no_reason_to_crash(shapes):
     """A custom generator may have such keys; its weights go through the same functions."""
     state = {k: torch.zeros(s) for k, s in shapes.items()}
-    assert isinstance(checkpoint.describe(state), dict)
+    assert isinstance(checkpoint.architecture_of(state), dict)
     with pytest.raises(UserError):
         checkpoint.fit_state_dict(define_D(3, 4, "basic"), state, "file.pth")
 
@@ -124,7 +124,7 @@ def test_weights_from_before_pytorch_0_4_load(zipped, tmp_path):
     fresh = define_G(3, 3, 4, "resnet_6blocks", "instance")
     checkpoint.fit_state_dict(fresh, checkpoint.load_state_dict(path), path)
     assert same(fresh, old)
-    assert checkpoint.describe(old) == checkpoint.describe(net.state_dict())
+    assert checkpoint.architecture_of(old) == checkpoint.architecture_of(net.state_dict())
 
 
 def test_batch_norm_weights_from_before_pytorch_0_4_1_load():

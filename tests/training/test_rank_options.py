@@ -17,13 +17,11 @@ from displays import free_port
 
 from data.pipeline.sampler import EpochSampler
 from models import networks
-from models.training.run_state import _generators, _restore_generators
 from options.parser import choose_device
 from options.train_options import TrainOptions
 from util import distributed
 from util.errors import UsageError
 from util.process import SignalHandler
-from util.seeds import as_before
 
 BY_RANK = {
     "RANK": 0,
@@ -104,31 +102,6 @@ def test_the_gpu_without_a_number(
     assert (chosen, opt.device) == ([2], "cuda:2")
 
 
-@pytest.mark.parametrize("kind", ["cuda", "mps"])
-def test_the_gpus_generator(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is saved, and left as it was by what looks at a training; that of another kind of device is not taken."""
-
-    class Module:
-        state = torch.tensor([1])
-
-        def get_rng_state(self) -> torch.Tensor:
-            return self.state
-
-        def set_rng_state(self, state: torch.Tensor) -> None:
-            self.state = state
-
-    own, gpu, other = Module(), torch.device(kind, 0), torch.device("xpu", 0)
-    monkeypatch.setattr(torch, "get_device_module", lambda device: own)
-    with as_before([], gpu):
-        own.state = torch.tensor([2])
-    assert own.state.item() == 1
-    saved, on_cpu = _generators(gpu), _generators(torch.device("cpu"))
-    for state, device, expected in ((saved, gpu, 1), (saved, other, 3), (on_cpu, gpu, 3)):
-        own.state = torch.tensor([3])
-        _restore_generators(state, device)
-        assert own.state.item() == expected
-
-
 def test_a_signal_while_one_rank_works_alone(as_rank: Callable) -> None:
     """torchrun hands on what the terminal has sent already, and a validation takes its time: the second must not kill."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -136,7 +109,7 @@ def test_a_signal_while_one_rank_works_alone(as_rank: Callable) -> None:
     try:
         leaving = SignalHandler()
         with distributed.single_rank():
-            leaving._note(signal.SIGINT, None)
+            leaving._handle(signal.SIGINT, None)
         assert [signal.getsignal(number) for number in before] == [signal.SIG_IGN] * 2
     finally:
         for number, handler in before.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -205,6 +206,21 @@ def test_old_states(run: Programs, data: Path, whole: Path) -> None:
     kept[1].unlink()
     go_on(run, "--keep", "0").ok()
     assert equal(run)
+
+
+def test_states_of_earlier_versions(
+    run: Programs, data: Path, whole: Path, after_step: Callable
+) -> None:
+    """They hold the states of the random generators, which are not used any more: one line says so."""
+    break_off(run, data, after_step)
+    path = run.runs / "x" / "state.pth"
+    numpy = ["MT19937", [1] * 624, 624, 0, 0.0]
+    generators = {"python": random.getstate(), "numpy": numpy, "torch": torch.get_rng_state()}
+    saved = state(run.runs / "x") | {"random": {**generators, "device": ["cpu", None]}}
+    torch.save(saved, path)
+    out = go_on(run).ok().out
+    assert out.count("random numbers differ") == 1
+    assert equal(run) and "random" not in state(run.runs / "x")
 
 
 # Seeds

@@ -19,7 +19,7 @@ from models.training.gradients import LossScaler, NonFinite
 from models.training.memory import out_of_memory
 from models.training.step import Step
 from util.errors import UserError
-from util.seeds import as_before
+from util.modules import unaffected
 
 
 def train(
@@ -240,7 +240,7 @@ def test_what_is_not_compiled() -> None:
     assert penalties[0][0] == penalties[1][0] and all(
         map(torch.equal, penalties[0][1], penalties[1][1])
     )
-    with as_before([net], torch.device("cpu")):
+    with unaffected([net]):
         net(torch.rand(1, 3, 16, 16))
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 0
     net(torch.rand(1, 3, 16, 16))

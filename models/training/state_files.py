@@ -1,0 +1,125 @@
+"""The files of a saved training: state.pth, the weight files written from it, best.json and old states.
+
+``state.pth`` is replaced atomically, and the weight files follow. A marker file exists while a save is in progress; after a
+kill, :func:`recover` uses it to write the remaining files. A folder therefore always holds the previous or the new state,
+and after :func:`recover` also the weight files that belong to it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from util import checkpoint
+from util.checkpoint import STATE
+from util.console import say
+from util.errors import UserError
+
+MARKER = ".saving.json"
+
+
+def write_state(
+    folder: Path,
+    state: dict,
+    names: Sequence[int | str],
+    keep: int = 0,
+    save_networks: Callable[[int | str], None] | None = None,
+) -> None:
+    """Write ``state.pth``, then the weight files of each name; :func:`recover` repairs a write that was killed.
+
+    Args:
+        folder: the run's folder.
+        state: has "number", unique to this save, and in state["model"]["networks"] the state dicts.
+        names: of the weight files, e.g. ["latest", 20]; "best" also writes ``best.json``.
+        keep: the number of earlier states to keep.
+        save_networks: writes the weight files of a name; default: ``{name}_net_{network}.pth`` from ``state``.
+    """
+    marker = json.dumps({"number": state["number"], "names": names})
+    checkpoint.write_atomically(folder / MARKER, marker.encode())
+    if keep > 0:
+        _keep_current_state(folder, keep)
+    checkpoint.write_atomically(folder / STATE, lambda file: torch.save(state, file))
+    for name in names:
+        if save_networks:
+            save_networks(name)
+        else:
+            _save_weights(folder, name, state)
+    if "best" in names:
+        _save_best(folder, state)
+    (folder / MARKER).unlink(missing_ok=True)
+
+
+def recover(folder: Path) -> None:
+    """Finish a save that was killed, and remove half-written files.
+
+    Raises UserError: the marker or the state is damaged.
+    """
+    temporary = r"\.(?!test_).+\.(pth|json|html|txt)\.\w{8}"  # the names that write_atomically uses
+    for path in [*folder.glob(".*"), *folder.glob("web/.*")]:
+        if re.fullmatch(temporary, path.name):
+            path.unlink()
+    marker = folder / MARKER
+    if not marker.is_file():
+        return
+    try:
+        unfinished = json.loads(marker.read_text())
+        names = list(unfinished["names"])
+        state = checkpoint.load(folder / STATE) if (folder / STATE).is_file() else {}
+        if state.get("number") != unfinished["number"]:  # killed before state.pth was replaced
+            names = []
+        files = [_weights_file(folder, name, net) for name in names for net in _networks(state)]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise UserError(
+            f"{folder / STATE} or {marker} is damaged; remove the second to resume from the first"
+        ) from None
+    if any(path.parent != folder for path in files):  # a hostile marker or state
+        raise UserError(f"{marker} names files outside of its folder; remove it to continue")
+    if names:
+        say(f"The last save in {folder} was interrupted; finishing it")
+    for name in names:
+        _save_weights(folder, name, state)
+    if "best" in names:
+        _save_best(folder, state)
+    marker.unlink()
+
+
+def _networks(state: dict) -> dict[str, dict[str, torch.Tensor]]:
+    return state["model"]["networks"]
+
+
+def _weights_file(folder: Path, name: int | str, network: str) -> Path:
+    return folder / f"{name}_net_{network}.pth"
+
+
+def _save_weights(folder: Path, name: int | str, state: dict) -> None:
+    for network, weights in _networks(state).items():
+        checkpoint.save_state_dict(weights, _weights_file(folder, name, network))
+
+
+def _save_best(folder: Path, state: dict) -> None:
+    best = json.dumps(state["position"].get("best", {}))
+    checkpoint.write_atomically(folder / "best.json", best.encode())
+
+
+def _keep_current_state(folder: Path, keep: int) -> None:
+    """Link ``state.pth``, about to be replaced, as ``state_TIME.pth``; of these the last ``keep`` stay."""
+    current = folder / STATE
+    if not current.is_file():
+        return
+    kept = sorted(folder.glob("state_*.pth"), key=lambda path: path.stat().st_mtime)
+    if kept and kept[-1].samefile(current):  # the last save was killed after this step
+        return
+    for path in kept[: max(0, len(kept) - keep + 1)]:
+        path.unlink()
+    now = f"{time.strftime('%Y%m%d_%H%M%S')}_{time.time_ns() % 10**9:09d}"
+    try:
+        os.link(current, folder / f"state_{now}.pth")
+    except OSError:  # the file system has no hard links
+        shutil.copy2(current, folder / f"state_{now}.pth")

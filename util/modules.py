@@ -1,0 +1,35 @@
+"""Contexts for running networks in the middle of a training without an effect on it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import nn
+
+
+def uncompiled() -> contextlib.AbstractContextManager:
+    """Inside, networks run as without ``--compile``.
+
+    Compiled networks have no second derivatives, need minutes for each new input size, and with CUDA graphs record one for
+    each new use.
+    """
+    if (
+        "torch._dynamo" not in sys.modules
+    ):  # nothing is compiled, and importing the compiler is slow
+        return contextlib.nullcontext()
+    return torch.compiler.set_stance("force_eager")
+
+
+@contextlib.contextmanager
+def unaffected(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Run ``modules`` uncompiled, and restore their buffers (e.g. batch-norm statistics) on exit."""
+    buffers = [(buffer, buffer.clone()) for module in modules for buffer in module.buffers()]
+    with uncompiled():
+        try:
+            yield
+        finally:
+            for buffer, value in buffers:
+                buffer.data.copy_(value)
