@@ -1,4 +1,4 @@
-"""In which order an epoch takes the images, and which of them a rank takes."""
+"""The order in which an epoch takes the images, and the images that each rank takes."""
 
 from __future__ import annotations
 
@@ -12,34 +12,48 @@ from util.seeds import derived_seed
 
 
 class EpochSampler(Sampler):
-    """Keys (epoch, index) in the order of one epoch; the epoch travels with each key, also into worker processes.
+    """Iterating gives this rank's batches of one epoch, as lists of keys (epoch, index).
 
-    Each rank takes its part of every ``batch`` * ranks images, so that all of them make the same number of steps.
+    Every ``batch`` * ranks images are divided among the ranks, so that all ranks make the same number
+    of steps. A rank without an image in the last step gets a placeholder, whose share is 0.
+
+    Attributes:
+        epoch: the epoch that the next pass gives, from 1.
+        start: number of images that the next pass leaves out at the beginning of the epoch.
     """
 
     def __init__(self, size: int, seed: int, shuffle: bool, batch: int) -> None:
+        """Args: batch: images per rank in a full step."""
         self.size, self.seed, self.shuffle, self.batch = size, seed, shuffle, batch
         self.epoch, self.start = 1, 0
         self.ranks = distributed.world_size()
         self.rank = distributed.rank() if self.ranks > 1 else 0
 
+    def _steps(self) -> list[range]:
+        """Return the positions in the epoch that all ranks together take in each step."""
+        step = self.batch * self.ranks
+        return [
+            range(begin, min(begin + step, self.size))
+            for begin in range(self.start, self.size, step)
+        ]
+
+    def _part(self, positions: range) -> range:
+        """Return the positions of this rank."""
+        count = len(positions)
+        begin, end = (count * rank // self.ranks for rank in (self.rank, self.rank + 1))
+        return positions[begin:end]
+
     def __len__(self) -> int:
-        return sum(self.sizes())
+        return len(self._steps())
 
-    def sizes(self) -> list[int]:
-        """How many images each batch of this rank has; the last may have none."""
-        return [len(part) for part in self._parts()]
+    def weights(self) -> list[float]:
+        """Return for each step the share of its images that this rank takes."""
+        return [len(self._part(step)) / len(step) for step in self._steps()]
 
-    def _parts(self) -> Iterator[range]:
-        for begin in range(self.start, self.size, self.batch * self.ranks):
-            count = min(self.batch * self.ranks, self.size - begin)
-            yield range(
-                begin + count * self.rank // self.ranks,
-                begin + count * (self.rank + 1) // self.ranks,
-            )
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         indices = list(range(self.size))
         if self.shuffle:
             random.Random(derived_seed(self.seed, self.epoch)).shuffle(indices)
-        return iter([(self.epoch, indices[place]) for part in self._parts() for place in part])
+        # A list, because the epoch may change while this pass is in use
+        parts = [self._part(step) or step[:1] for step in self._steps()]
+        return iter([[(self.epoch, indices[i]) for i in part] for part in parts])

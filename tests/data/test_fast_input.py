@@ -2,7 +2,6 @@
 
 import os
 import random
-import time
 from pathlib import Path
 
 import numpy as np
@@ -268,47 +267,20 @@ def test_subclasses_get_and_give_what_they_did(jpegs, monkeypatch) -> None:
         assert other["mask"].dtype == torch.uint8
 
 
-# The memory that workers fill again and again
-
-
-def test_no_batch_is_overwritten_before_it_is_copied(jpegs, monkeypatch) -> None:
-    changes = {
-        "dataroot": str(jpegs),
-        "preprocess": "none",
-        "serial_batches": True,
-        "no_flip": True,
-    }
-    wanted = batches(**changes) * 2  # nothing is drawn
-
-    def late(*args):
-        time.sleep(0.1)  # workers go on
-        return images_to_float(*args)
-
-    monkeypatch.setattr("data.pipeline.loader.images_to_float", late)
-    loader = create_dataset(options(**changes, num_threads=1))
-    assert same(wanted, [batch for _ in range(4) for batch in loader])
-    assert len(loader.collate.pieces) == 4
-    memory = {piece: tensor.data_ptr() for piece, tensor in loader.collate.pieces.items()}
-    assert same(wanted, [batch for _ in range(4) for batch in loader])
-    assert memory == {piece: tensor.data_ptr() for piece, tensor in loader.collate.pieces.items()}
+# Batches that a program keeps
 
 
 def test_a_first_pass_left_at_once(jpegs) -> None:
-    """PyTorch throws away what workers had prepared, and with it the memory that they say they have sent."""
-    plain, loader = (
-        create_dataset(options(dataroot=str(jpegs), num_threads=threads)) for threads in (0, 2)
-    )
-    for each in (plain, loader):
-        next(iter(each))
-    assert same(*([batch for _ in range(4) for batch in each] for each in (plain, loader)))
+    """PyTorch throws away the batches that its workers have prepared."""
+    loaders = [create_dataset(options(dataroot=str(jpegs), num_threads=n)) for n in (0, 2)]
+    for loader in loaders:
+        next(iter(loader))
+    assert same(*([batch for _ in range(4) for batch in loader] for loader in loaders))
 
 
-def test_floats_of_a_users_dataset_stay_as_they_came(jpegs, monkeypatch) -> None:
-    monkeypatch.setattr("data.find_dataset_using_name", lambda name: Doubled)
-    changes = {"dataroot": str(jpegs), "num_threads": 1}
-    loader = create_dataset(options(**changes))
-    kept = [
-        batch for _ in range(4) for batch in loader
-    ]  # they may lie in shared memory, but in their own
-    assert not loader.collate.pieces
-    assert same(kept[:6], batches(**changes))
+@pytest.mark.parametrize("dataset", [UnalignedDataset, Doubled])
+def test_batches_that_are_kept_do_not_change(jpegs, monkeypatch, dataset) -> None:
+    monkeypatch.setattr("data.find_dataset_using_name", lambda name: dataset)
+    loader = create_dataset(options(dataroot=str(jpegs), num_threads=1))
+    kept = [batch for _ in range(4) for batch in loader]
+    assert same(kept[:6], batches(dataroot=str(jpegs)))

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import shutil
 from argparse import Namespace
 
 import numpy as np
@@ -42,7 +43,7 @@ def options(**changes):
 @pytest.fixture
 def load(unaligned):
     def make(**changes):
-        return create_dataset(options(dataroot=str(unaligned), **changes))
+        return create_dataset(options(**{"dataroot": str(unaligned), **changes}))
 
     return make
 
@@ -199,6 +200,35 @@ def test_a_damaged_image_is_one_line_that_names_it(tmp_path, threads):
     with pytest.raises(UserError, match=r"^cannot read the image .*trainA/b\.png: ") as error:
         list(create_dataset(options(dataroot=str(tmp_path), num_threads=threads)))
     assert "\n" not in str(error.value)
+
+
+def test_unreadable_images_are_replaced(load, unaligned, tmp_path, capsys):
+    """Every batch is full, whatever the number of workers, and each item left out is counted."""
+    shutil.copytree(unaligned, tmp_path / "x")
+    for name in ("trainA/a1.png", "trainA/a2.png", "trainB/b0.png"):
+        (tmp_path / "x" / name).write_bytes(b"")
+    passes = []
+    for threads in (0, 2):
+        loader = load(
+            dataroot=str(tmp_path / "x"), num_threads=threads, batch_size=2, on_bad_image="skip"
+        )
+        passes.append([epoch(loader) for _ in range(3)])
+        assert [len(paths) for paths, *_ in passes[-1][0]] == [2, 2, 1]
+        assert capsys.readouterr().err.count("left out: cannot read") == loader.skipped >= 6
+    assert passes[0] == passes[1]
+    taken = {
+        path[-6:] for batches in passes[0] for batch in batches for path in batch[0] + batch[1]
+    }
+    assert not taken & {"a1.png", "a2.png", "b0.png"}
+
+
+def test_few_readable_partners_are_found(load, unaligned, tmp_path):
+    shutil.copytree(unaligned, tmp_path / "x")
+    for i in range(4):
+        (tmp_path / "x" / "trainB" / f"b{i}.png").write_bytes(b"")
+    for _ in range(3):
+        loader = load(dataroot=str(tmp_path / "x"), on_bad_image="skip", max_dataset_size=5)
+        assert {batch["B_paths"][0][-6:] for batch in loader} == {"b4.png"}
 
 
 @pytest.mark.parametrize("threads", [0, 2])

@@ -47,8 +47,11 @@ def test_every_image_once(
         monkeypatch.setattr("util.distributed.world_size", lambda: world)
         order = EpochSampler(size, 1, True, batch)
         order.epoch, order.start = 3, start
-        keys = iter(order)
-        return [[next(keys) for _ in range(n)] for n in order.sizes()]
+        weights, batches = order.weights(), list(order)
+        assert all(
+            len(batch) == 1 for batch, weight in zip(batches, weights, strict=True) if not weight
+        )
+        return [batch if weight else [] for batch, weight in zip(batches, weights, strict=True)]
 
     whole, of_ranks = (
         parts(0, 1, batch * count),

@@ -1,0 +1,124 @@
+"""What runs in the DataLoader's worker processes: seeded reading of items, collation, signals."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import signal
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+from torch.utils.data import Dataset, default_collate, get_worker_info
+
+from data.base_dataset import BaseDataset
+from util.errors import UserError
+from util.plugins import find_class
+from util.seeds import derived_seed, preserve_rng, seed_everything
+
+EXTRA_ATTEMPTS = 100  # a readable image A may be drawn together with an unreadable image B
+
+
+class Sample(NamedTuple):
+    """An item or a batch, with the errors of reading it.
+
+    Errors are text, so that the main process can raise them without a worker's traceback.
+    """
+
+    data: dict | None  # None if there is an error
+    left_out: list[str]  # messages of the images that --on_bad_image skip has replaced
+    error: str = ""
+
+
+class SeededDataset(Dataset):
+    """Items of ``dataset`` by (epoch, index), read with seeded generators.
+
+    The generators of Python, NumPy and PyTorch are seeded with (seed, epoch, index), so that custom
+    datasets are reproducible too.
+    """
+
+    def __init__(self, dataset: BaseDataset, seed: int, mode: str, size: int, skip: bool) -> None:
+        """Create the dataset.
+
+        Args:
+            mode: the value of ``--dataset_mode``.
+            size: number of items of an epoch.
+            skip: replace an item that cannot be read by the next one that can.
+        """
+        self.dataset, self.seed, self.mode, self.size, self.skip = dataset, seed, mode, size, skip
+
+    def __reduce__(self) -> tuple:
+        # Spawned workers must import a dataset that was given as a .py file before they unpickle it
+        return _unpickle, (pickle.dumps(self.dataset), self.seed, self.mode, self.size, self.skip)
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        # In the main process the model draws from the same generators
+        with preserve_rng() if get_worker_info() is None else contextlib.nullcontext():
+            sample = self._read(key[1], key)
+            if sample.data is not None or not self.skip:
+                return sample
+            for attempt in range(1, self.size + EXTRA_ATTEMPTS):
+                substitute = self._read((key[1] + attempt) % self.size, (*key, attempt))
+                if substitute.data is not None:
+                    return Sample(substitute.data, [sample.error])
+            return Sample(None, [sample.error], "none of the images can be read")
+
+    def _read(self, index: int, key: tuple[int, ...]) -> Sample:
+        seed_everything(derived_seed(self.seed, *key), gpu=False)
+        read = self.dataset.pixels if gives_pixels(self.dataset) else self.dataset.__getitem__
+        try:
+            return Sample(read(index), [])
+        except UserError as error:
+            return Sample(None, [], str(error))
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            # Pillow's errors, raised by datasets that open files themselves
+            return Sample(None, [], f"item {index}: {error}")
+
+
+def gives_pixels(dataset: BaseDataset) -> bool:
+    """True if the dataset implements ``pixels`` and leaves ``__getitem__`` alone."""
+    return getattr(type(dataset), "__getitem__", None) is BaseDataset.__getitem__
+
+
+def _unpickle(dataset: bytes, seed: int, mode: str, size: int, skip: bool) -> SeededDataset:
+    find_class("dataset", mode)
+    return SeededDataset(pickle.loads(dataset), seed, mode, size, skip)
+
+
+def collate(samples: Sequence[Sample]) -> Sample:
+    """Stack items to a batch, or return the first error."""
+    left_out: list[str] = []
+    for sample in samples:
+        left_out += sample.left_out
+        if sample.data is None:
+            return Sample(None, left_out, sample.error)
+    items = [sample.data for sample in samples]
+    error = _different_sizes(items)
+    return Sample(None, left_out, error) if error else Sample(default_collate(items), left_out)
+
+
+def _different_sizes(items: list) -> str:
+    """Return the message for images that cannot be stacked, or ""."""
+    for key, first in items[0].items() if isinstance(items[0], dict) else ():
+        if not isinstance(first, torch.Tensor):
+            continue
+        shapes = [item[key].shape for item in items]
+        if any(shape != first.shape for shape in shapes):
+            sizes = ", ".join("x".join(map(str, reversed(shape[1:]))) for shape in shapes)
+            return (
+                f"--batch_size {len(items)} needs images of one size, but {key} has {sizes}: "
+                "give --batch_size 1, or a --preprocess that makes one size"
+            )
+    return ""
+
+
+def ignore_signals(worker_id: int) -> None:
+    """Keep a worker running after Ctrl-C or a scheduler's SIGTERM, which reach it too.
+
+    The main process finishes its step and saves, and ends the workers itself. A worker that outlives
+    the main process ends a minute after SIGTERM.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(60))
