@@ -1,99 +1,45 @@
-"""What test.py takes over from a training, and what it does not."""
+"""Options that test.py and --continue_train take from a run, and those that they do not."""
 
 from __future__ import annotations
 
-import argparse
+import json
+import shutil
 from pathlib import Path
 
 import pytest
-from conftest import ONE_EPOCH, TINY, Programs
+from conftest import ONE_EPOCH, ROOT, TINY, Programs
+from parsing import parse
 
-from options.test_options import TestOptions
-from options.train_options import TrainOptions
-
-PROGRAMS = {"train": TrainOptions, "test": TestOptions}
+INF = float("inf")
+TRAINED = (
+    "--name x --model pix2pix --netG unet_128 --norm none --direction BtoA --input_nc 1 --ngf 8 "
+    "--no_dropout --preprocess scale_width --load_size 99 --dataset_mode unaligned"
+)
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The working folder holds an empty folder ``images``, and runs that a test makes."""
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working folder holds an empty folder ``images``, and the runs of a test."""
     (tmp_path / "images").mkdir()
     monkeypatch.chdir(tmp_path)
 
 
-def parse(program: str, *args: str) -> argparse.Namespace:
-    return PROGRAMS[program]().parse(["--dataroot", "images", "--gpu_ids", "-1", *args])
-
-
-TRAINED = (
-    "--model",
-    "pix2pix",
-    "--name",
-    "x",
-    "--netG",
-    "unet_128",
-    "--norm",
-    "none",
-    "--direction",
-    "BtoA",
-    "--input_nc",
-    "1",
-    "--ngf",
-    "8",
-    "--no_dropout",
-    "--preprocess",
-    "scale_width",
-    "--load_size",
-    "99",
-    "--dataset_mode",
-    "unaligned",
-)
-
-
 def test_inherited_options() -> None:
-    """test.py starts from what the run was trained with."""
-    parse(
-        "train",
-        *TRAINED,
-        "--batch_size",
-        "7",
-        "--seed",
-        "9",
-        "--max_dataset_size",
-        "3",
-        "--phase",
-        "val",
-        "--epoch",
-        "5",
-    )
+    """test.py starts from the options of the training, except for those of one call."""
+    call = "--batch_size 7 --seed 9 --max_dataset_size 3 --phase val --epoch 5"
+    parse("train", *TRAINED.split(), *call.split())
     opt = parse("test", "--name", "x")
-    assert (
-        opt.model,
-        opt.netG,
-        opt.norm,
-        opt.direction,
-        opt.input_nc,
-        opt.ngf,
-        opt.no_dropout,
-        opt.preprocess,
-        opt.load_size,
-    ) == ("pix2pix", "unet_128", "none", "BtoA", 1, 8, True, "scale_width", 99)
-    assert opt.dataset_mode == "unaligned"  # given in the training, against the model's own default
-    assert (opt.batch_size, opt.max_dataset_size, opt.phase, opt.epoch) == (
-        1,
-        float("inf"),
-        "test",
-        "latest",
-    )
-    assert (opt.seed, opt.isTrain, opt.explicit_options) == (
-        0,
-        False,
-        ["dataroot", "gpu_ids", "name"],
-    )
+    assert (opt.model, opt.netG, opt.norm, opt.direction) == ("pix2pix", "unet_128", "none", "BtoA")
+    assert (opt.input_nc, opt.ngf, opt.no_dropout) == (1, 8, True)
+    assert (opt.preprocess, opt.load_size) == ("scale_width", 99)
+    assert opt.dataset_mode == "unaligned"  # explicit in training, unlike the model's own default
+    assert (opt.batch_size, opt.max_dataset_size) == (1, INF)
+    assert (opt.phase, opt.epoch, opt.seed, opt.isTrain) == ("test", "latest", 0, False)
+    assert opt.explicit_options == ["dataroot", "gpu_ids", "name"]
 
 
-def test_given_flags_win() -> None:
-    parse("train", *TRAINED)
+def test_explicit_options_win() -> None:
+    parse("train", *TRAINED.split())
     given = {
         "netG": "resnet_6blocks",
         "norm": "batch",
@@ -109,22 +55,45 @@ def test_given_flags_win() -> None:
     assert parse("test", "--name", "x", "--model", "test").dataset_mode == "single"
 
 
+def test_options_of_an_older_version() -> None:
+    """A train_opt.json of the first release is resumed and tested with its options."""
+    folder = Path("checkpoints/pix")
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "tests/fixtures/train_opt_8eebfed.json", folder / "train_opt.json")
+    opt = parse("train", "--name", "pix", "--continue_train", "--n_epochs", "300")
+    assert (opt.model, opt.dataset_mode, opt.norm) == ("pix2pix", "aligned", "none")
+    assert (opt.ngf, opt.seed, opt.lr, opt.max_dataset_size) == (8, 7, 0.001, 3)
+    assert (opt.continue_train, opt.n_epochs, opt.n_epochs_decay) == (True, 300, 100)
+    new = json.loads((folder / "train_opt.json").read_text())
+    old = json.loads((ROOT / "tests/fixtures/train_opt_8eebfed.json").read_text())
+    assert new == old | {
+        "continue_train": True,
+        "n_epochs": 300,
+        "given": ["continue_train", "dataroot", "gpu_ids", "n_epochs", "name"],
+    }
+    opt = parse("test", "--name", "pix")
+    assert (opt.model, opt.norm, opt.ngf, opt.max_dataset_size) == ("pix2pix", "none", 8, INF)
+
+
 @pytest.mark.parametrize(
     ("args", "sizes"),
     [
-        ((), (32, 32)),
-        (("--crop_size", "48"), (48, 48)),
-        (("--load_size", "48"), (48, 48)),
-        (("--load_size", "48", "--crop_size", "40"), (48, 40)),
-        (("--preprocess", "none"), None),
+        ("", (32, 32)),
+        ("--crop_size 48", (48, 48)),
+        ("--load_size 48", (48, 48)),
+        ("--load_size 48 --crop_size 40", (48, 40)),
+        ("--preprocess none", None),
     ],
 )
-def test_sizes_follow_the_training(args: tuple[str, ...], sizes: tuple[int, int] | None) -> None:
-    """As officially, whole images are resized to the size of the training's crops; one size given means both."""
+def test_sizes_follow_the_training(args: str, sizes: tuple[int, int] | None) -> None:
+    """Whole images are resized to the size of the training's crops; one explicit size sets both."""
     parse("train", "--name", "x", "--load_size", "34", "--crop_size", "32")
-    opt = parse("test", "--name", "x", *args)
+    opt = parse("test", "--name", "x", *args.split())
     assert opt.preprocess == ("resize_and_crop" if sizes else "none")
     assert sizes is None or (opt.load_size, opt.crop_size) == sizes
+
+
+RESIZED = "in training they were resized to 34x34"
 
 
 @pytest.mark.parametrize(
@@ -133,14 +102,10 @@ def test_sizes_follow_the_training(args: tuple[str, ...], sizes: tuple[int, int]
         (
             "",
             "",
-            "32x32; in training they were resized to 34x34 and cropped to 32 (--preprocess resize_and_crop --load_size 34",
+            f"32x32; {RESIZED} and cropped to 32 (--preprocess resize_and_crop --load_size 34",
         ),
         ("", "--load_size 34", ""),
-        (
-            "",
-            "--preprocess none",
-            "taken in their own size; in training they were resized to 34x34",
-        ),
+        ("", "--preprocess none", f"taken in their own size; {RESIZED}"),
         ("--preprocess scale_width", "", ""),
         ("--preprocess crop", "", ""),
         ("--preprocess scale_width_and_crop", "", ""),
@@ -156,7 +121,7 @@ def test_sizes_follow_the_training(args: tuple[str, ...], sizes: tuple[int, int]
         ),
     ],
 )
-def test_other_scales_are_said(
+def test_other_scales_are_mentioned(
     trained: str, tested: str, words: str, capsys: pytest.CaptureFixture
 ) -> None:
     parse("train", "--name", "x", "--load_size", "34", "--crop_size", "32", *trained.split())
@@ -167,27 +132,31 @@ def test_other_scales_are_said(
 
 
 def test_suffix_given_again(unaligned: Path, run: Programs) -> None:
-    """As officially, a test names the run by the same --name and --suffix."""
+    """A test names the run by the same --name and --suffix, as in the official code."""
     run.train("--dataroot", unaligned, "--name", "x", "--suffix", "big", *TINY, *ONE_EPOCH).ok()
     run.test("--dataroot", unaligned, "--name", "x", "--suffix", "big").ok()
     assert (run.results / "x_big" / "test_latest" / "images" / "a0_fake_B.png").is_file()
 
 
-def test_another_direction(capsys: pytest.CaptureFixture) -> None:
-    """As officially, each generator then gets images of the other domain; only model test takes the other generator."""
+@pytest.mark.parametrize(
+    ("flags", "warned"),
+    [
+        ("", False),
+        ("--direction AtoB", False),
+        ("--direction BtoA --model test", False),  # takes the other generator
+        ("--direction BtoA", True),  # generators get images of the other domain
+    ],
+)
+def test_another_direction(flags: str, warned: bool, capsys: pytest.CaptureFixture) -> None:
+    """Another direction than in training has its official meaning, with a warning."""
     parse("train", "--name", "x")
-    for flags, warned in (
-        ((), False),
-        (("--direction", "AtoB"), False),
-        (("--direction", "BtoA", "--model", "test"), False),
-        (("--direction", "BtoA"), True),
-    ):
-        assert parse("test", "--name", "x", *flags).direction == (flags[1] if flags else "AtoB")
-        assert ("--direction BtoA: the run was trained AtoB" in capsys.readouterr().err) == warned
+    opt = parse("test", "--name", "x", *flags.split())
+    assert opt.direction == ("BtoA" if "BtoA" in flags else "AtoB")
+    assert ("--direction BtoA: the run was trained AtoB" in capsys.readouterr().err) == warned
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"model": 3}'])
-def test_damaged_record(unaligned: Path, run: Programs, text: str) -> None:
+def test_damaged_options_file(unaligned: Path, run: Programs, text: str) -> None:
     """A damaged train_opt.json is named, in one line."""
     run.train("--dataroot", unaligned, "--name", "x", *TINY, *ONE_EPOCH).ok()
     (run.runs / "x" / "train_opt.json").write_text(text)
