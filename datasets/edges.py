@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -24,7 +24,7 @@ from prepare import write_image
 
 from data.image_folder import make_dataset, read_image
 from options.parser import Parser
-from scripts.evaluation.external import Network, load_network, need, run, to_batch
+from scripts.evaluation.external import Network, load_network, needs, run, to_batch
 from util.console import Progress, run_main, say
 from util.errors import UserError
 from util.image.metrics import Array
@@ -33,15 +33,17 @@ BORDER = 128  # mirrored pixels around HED's input
 BICUBIC = Image.Resampling.BICUBIC
 
 
-def need_skimage(module: str) -> Any:
-    """Import ``module`` of scikit-image or of SciPy, which scikit-image installs."""
-    return need(module, "scripts/edges.py", "scikit-image")
+def needs_skimage() -> AbstractContextManager[None]:
+    """A context for imports of scikit-image, or of SciPy, which scikit-image installs."""
+    return needs("scripts/edges.py", "scikit-image")
 
 
 def canny(photo: Image.Image, sigma: float) -> Array:
     """Edges as bool (H, W) by Canny's detector on the gray photo, blurred by ``sigma`` pixels."""
     gray = np.asarray(photo.convert("L"), np.float64) / 255
-    return need_skimage("skimage.feature").canny(gray, sigma)
+    with needs_skimage():
+        from skimage import feature
+    return feature.canny(gray, sigma)
 
 
 def hed(photo: Image.Image, network: Network, offset: int) -> Array:
@@ -74,7 +76,8 @@ def suppress(edges: Array) -> Array:
     The direction is that of the largest second derivative after smoothing by a triangle of radius
     4, as in Dollár's structured edge toolbox, which cleaned the official datasets.
     """
-    ndimage = need_skimage("scipy.ndimage")
+    with needs_skimage():
+        from scipy import ndimage
     triangle = np.bartlett(11)[1:-1] / 5
     smooth = ndimage.convolve1d(ndimage.convolve1d(edges, triangle, 0), triangle, 1)
     down, right = np.gradient(smooth)
@@ -98,8 +101,9 @@ def suppress(edges: Array) -> Array:
 
 def clean(edges: Array, small: int) -> Image.Image:
     """Thin bool ``edges`` (H, W), delete components under ``small`` pixels, draw black on white."""
-    thin = need_skimage("skimage.morphology").thin(edges)
-    components = need_skimage("skimage.measure").label(thin, connectivity=2)
+    with needs_skimage():
+        from skimage import measure, morphology
+    components = measure.label(morphology.thin(edges), connectivity=2)
     large = np.bincount(components.ravel()) >= small
     large[0] = False  # the background
     return Image.fromarray(np.where(large[components], 0, 255).astype(np.uint8)).convert("RGB")

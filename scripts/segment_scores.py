@@ -1,24 +1,27 @@
-"""The segmentation scores of the paper (Tables 2 to 5): per-pixel accuracy, per-class accuracy, class IOU.
+"""Compute the segmentation scores of the paper's Tables 2 to 5.
 
-Photo to labels: each pixel of a generated label map counts as the class of the nearest palette colour.
+These are per-pixel accuracy, per-class accuracy and class IOU. See docs/evaluation.md.
+
+Photo to labels: each pixel of a generated label map gets the class of the nearest palette colour.
 
   python scripts/segment_scores.py --palette 144,202,228 242,239,233 255,255,255 \\
     --fake results/atlas/test_latest/images:fake_B --real datasets/atlas/testB
 
-Labels to photo: a segmentation network (TorchScript or ONNX) labels the generated photos; --photos gives the row to compare
-with, the network on real photos. scripts/train_segmenter.py trains one for the embedded set.
+Labels to photo: a segmentation network (TorchScript or ONNX) labels the generated photos. With
+--photos it labels the real photos too, for comparison. scripts/train_segmenter.py trains one.
 
-  python scripts/segment_scores.py --palette 144,202,228 242,239,233 255,255,255 --network segmenter.pt \\
-    --fake results/atlas/test_latest/images:fake_A --real datasets/atlas/testB --photos datasets/atlas/testA
+  python scripts/segment_scores.py --palette 144,202,228 242,239,233 255,255,255 \\
+    --network segmenter.pt --fake results/atlas/test_latest/images:fake_A \\
+    --real datasets/atlas/testB --photos datasets/atlas/testA
 
-Cityscapes: --classes cityscapes, with label colours or files named ..._labelIds.png as --real. See docs/evaluation.md.
+Cityscapes: --classes cityscapes; --real holds label colours, or files named ..._labelIds.png.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,45 +30,45 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data.image_folder import read_image
-from scripts.evaluate import colour, find_images, warn_missing
+from scripts.arguments import FILE, IMAGES, PALETTE, Arguments, check_output
 from scripts.evaluation.classes import CITYSCAPES, LABEL_IDS, Classes
+from scripts.evaluation.pairs import Images, find_images, match
 from scripts.evaluation.ranges import RANGES
 from util.console import Progress, run_main, say, warn
 from util.errors import UserError
 from util.image.metrics import Array, palette_labels
 
 SCORES = {"pixel": "per-pixel acc.", "class": "per-class acc.", "iou": "class IOU"}
-Labeller = Callable[
-    [str, tuple[int, int]], Array
-]  # image file and its label map's (height, width) to class indices
+# From an image file and the (height, width) of its true label map to class indices (H, W).
+Labeller = Callable[[str, tuple[int, int]], Array]
 
 
 def confusion(truth: Array, predicted: Array, classes: int, quirks: bool = False) -> Array:
-    """How many pixels of class i (row) were called class j (column), (C, C + 1); the last column: none of the classes.
+    """Return how many pixels of class i (row) were labelled j (column), as (C, C + 1).
 
-    Pixels whose truth is not in 0..C-1 do not count. ``quirks``: as the official script, whose network has a channel more than
-    there are classes: a prediction of that class is counted as class 0 of the next row, and if it falls on the last class the
-    whole image counts for nothing.
+    The last column counts predictions of no class. Pixels whose true class is not in 0..C-1 are
+    left out. With ``quirks`` the counts are those of the official script, whose network has one
+    channel more than there are classes: a prediction of that channel counts as class 0 of the next
+    row, and if such a pixel is of the last class, the whole image is left out.
     """
-    counts = (truth >= 0) & (truth < classes)
-    true, called = (
-        truth[counts].astype(np.int64),
-        np.minimum(predicted[counts].astype(np.int64), classes),
-    )
+    counted = (truth >= 0) & (truth < classes)
+    true = truth[counted].astype(np.int64)
+    labels = np.minimum(predicted[counted].astype(np.int64), classes)
     if not quirks:
-        return np.bincount(
-            true * (classes + 1) + called, minlength=classes * (classes + 1)
-        ).reshape(classes, classes + 1)
-    cells = np.bincount(true * classes + called, minlength=classes * classes)
-    cells = cells if len(cells) == classes * classes else np.zeros(classes * classes, np.int64)
+        columns = classes + 1
+        cells = np.bincount(true * columns + labels, minlength=classes * columns)
+        return cells.reshape(classes, columns)
+    cells = np.bincount(true * classes + labels, minlength=classes * classes)
+    if len(cells) > classes * classes:
+        cells = np.zeros(classes * classes, np.int64)
     return np.pad(cells.reshape(classes, classes), ((0, 0), (0, 1)))
 
 
 def scores(matrix: Array, quirks: bool = False) -> dict[str, float]:
-    """The three scores, 0 to 1, of a ``confusion`` summed over all images.
+    """Return the three scores, 0 to 1, of a ``confusion`` matrix summed over all images.
 
-    Classes that do not occur are left out of the means: of accuracy where they are never true, of IOU where they are also never
-    predicted. ``quirks``: they count as 0.
+    The mean accuracy leaves out classes without true pixels; the mean IOU leaves out classes with
+    neither true nor predicted pixels. With ``quirks`` these classes count as 0.
     """
     right, row = np.diag(matrix[:, :-1]).astype(float), matrix.sum(1).astype(float)
     union = row + matrix[:, :-1].sum(0) - right
@@ -73,42 +76,40 @@ def scores(matrix: Array, quirks: bool = False) -> dict[str, float]:
         accuracy, iou = right / (row + 1e-12), right / (union + 1e-12)
     else:
         accuracy, iou = right[row > 0] / row[row > 0], right[union > 0] / union[union > 0]
-    return {
-        "pixel": float(right.sum() / max(row.sum(), 1e-12)),
-        "class": float(np.mean(accuracy)),
-        "iou": float(np.mean(iou)),
-    }
+    pixel = right.sum() / max(row.sum(), 1e-12)
+    return {"pixel": float(pixel), "class": float(np.mean(accuracy)), "iou": float(np.mean(iou))}
 
 
 def resize_labels(labels: Array, size: tuple[int, int]) -> Array:
-    """Class indices (H, W) at (height, width) ``size``, each pixel that of the nearest one."""
+    """Resize class indices (H, W) to ``size``, (height, width), by the nearest pixel."""
     if labels.shape == size:
         return labels
-    return np.asarray(
-        Image.fromarray(labels.astype(np.uint8)).resize(size[::-1], Image.Resampling.NEAREST)
-    )
+    image = Image.fromarray(labels.astype(np.uint8))
+    return np.asarray(image.resize(size[::-1], Image.Resampling.NEAREST))
 
 
 def by_colour(palette: Array) -> Labeller:
-    """Label maps in colours."""
-    return lambda path, size: resize_labels(
-        palette_labels(np.asarray(read_image(path)), palette), size
-    )
+    """Return a labeller of label maps by the nearest palette colour."""
+
+    def label(path: str, size: tuple[int, int]) -> Array:
+        return resize_labels(palette_labels(np.asarray(read_image(path)), palette), size)
+
+    return label
 
 
 def by_network(file: str, levels: str) -> Labeller:
-    """Photos through a segmentation network, enlarged to the label map's size before, as officially."""
-    from scripts.evaluation.external import load_network, run, to_batch
+    """Return a labeller of photos by a segmentation network.
+
+    Photos are first resized to the size of the label map, as in the official script.
+    """
+    from scripts.evaluation.external import load_network, run, to_batch  # imports torch
 
     network = load_network(file, "--network")
 
     def label(path: str, size: tuple[int, int]) -> Array:
         photo = read_image(path)
-        photo = (
-            photo
-            if photo.size == size[::-1]
-            else photo.resize(size[::-1], Image.Resampling.BILINEAR)
-        )
+        if photo.size != size[::-1]:
+            photo = photo.resize(size[::-1], Image.Resampling.BILINEAR)
         out = run(network, to_batch([photo], levels), "--network")
         if out.ndim != 4:
             raise UserError(
@@ -120,130 +121,80 @@ def by_network(file: str, levels: str) -> Labeller:
 
 
 def score_folder(
-    fake: dict[str, str],
-    real: dict[str, str],
-    label: Labeller,
-    classes: Classes,
-    quirks: bool,
-    progress: Progress,
-) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """The scores of all pairs as one, and for each stem those of its pair alone."""
-    total, each = np.zeros((len(classes.palette), len(classes.palette) + 1), np.int64), {}
-    for stem in sorted(fake.keys() & real.keys()):
+    fake: Images, real: Images, label: Labeller, classes: Classes, quirks: bool, progress: Progress
+) -> dict[str, float]:
+    """Return the number of pairs ``n`` and the scores of all pairs together.
+
+    Raises:
+        UserError: no pixel of the label maps belongs to a class.
+    """
+    count = len(classes.palette)
+    total = np.zeros((count, count + 1), np.int64)
+    stems = sorted(fake.keys() & real.keys())
+    for stem in stems:
         truth = classes.truth(real[stem])
-        matrix = confusion(truth, label(fake[stem], truth.shape), len(classes.palette), quirks)
+        matrix = confusion(truth, label(fake[stem], truth.shape), count, quirks)
         if quirks and not matrix.any():
-            warn(f"{fake[stem]} counts for nothing, as officially")
+            warn(f"{fake[stem]} is left out, as in the official script")
         total += matrix
-        each[stem] = scores(matrix, quirks)
         progress.update()
     if not total.any():
         raise UserError(
-            "no pixel of the true label maps is of one of the classes; look at --palette, --classes and --real"
+            "no pixel of the true label maps belongs to one of the classes; check --palette, "
+            "--classes and --real"
         )
-    return {"n": len(each)} | scores(total, quirks), each
+    return {"n": len(stems)} | scores(total, quirks)
 
 
-def evaluate(args: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """The rows of the table."""
+def evaluate(args: Namespace) -> dict[str, dict[str, float]]:
+    """Return the rows of the table. The row "ground truth" is a self-test: it should be 1."""
     classes = CITYSCAPES if args.classes else Classes(np.asarray(args.palette, np.uint8))
-    fake, real = find_images(args.fake), find_images(args.real)
-    if not fake.keys() & real.keys():
-        raise UserError(
-            f"no image of {args.fake} has a partner in {args.real}; the first stems are {min(fake)} and {min(real)}. "
-            "Files named like 0001_fake_B.png want --fake DIR:fake_B"
-        )
-    warn_missing(fake.keys() - real.keys(), args.fake, args.real)
-    warn_missing(real.keys() - fake.keys(), args.real, args.fake)
-    label = (
-        by_network(args.network, args.network_range) if args.network else by_colour(classes.palette)
-    )
-    rows = {"result": (fake, label)}
+    fake, real = match(args.fake, args.real)
+    colours = by_colour(classes.palette)
+    label = by_network(args.network, args.network_range) if args.network else colours
+    rows: dict[str, tuple[Images, Labeller]] = {"result": (fake, label)}
     if args.photos:
         rows["real photos"] = (find_images(args.photos), label)
-    ids = min(real.values()).endswith(
-        LABEL_IDS
-    )  # the self-test: the truth as if it were the result, 100 % unless all is wrong
-    rows["ground truth"] = (
-        real,
-        (lambda path, _: classes.truth(path)) if ids else by_colour(classes.palette),
-    )
-    progress = Progress(len(rows) * len(fake.keys() & real.keys()), "Comparing")
-    found = {
-        row: score_folder(
-            of,
-            {stem: path for stem, path in real.items() if stem in fake},
-            how,
-            classes,
-            args.official_quirks,
-            progress,
-        )[0]
-        for row, (of, how) in rows.items()
+    ids = min(real.values()).endswith(LABEL_IDS)
+    rows["ground truth"] = (real, (lambda path, _: classes.truth(path)) if ids else colours)
+    progress = Progress(len(rows) * len(real), "Comparing")
+    table = {
+        row: score_folder(images, real, labeller, classes, args.official_quirks, progress)
+        for row, (images, labeller) in rows.items()
     }
     progress.close()
-    return found
+    return table
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        fromfile_prefix_chars="@",
-        allow_abbrev=False,
+def parse() -> Namespace:
+    parser = Arguments(__doc__)
+    add, classes = parser.add_argument, parser.add_mutually_exclusive_group(required=True)
+    network = "segmentation network, TorchScript or ONNX: (1, 3, H, W) to (1, C, H, W)"
+    quirks = (
+        "count absent classes as 0, and predictions beyond the last class as the official script"
     )
-    add = parser.add_argument
-    add(
-        "--fake",
-        required=True,
-        metavar="DIR[:LABEL]",
-        help="results: label maps, or photos where there is a --network",
-    )
-    add("--real", required=True, metavar="DIR[:LABEL]", help="true label maps, paired by stem")
-    group = parser.add_mutually_exclusive_group(required=True)
-    group.add_argument(
-        "--palette",
-        metavar="R,G,B",
-        type=colour,
-        nargs="+",
-        help="the classes; @FILE: a file with an R,G,B a line",
-    )
-    group.add_argument("--classes", choices=("cityscapes",), help="the 19 classes of Cityscapes")
-    add(
-        "--network",
-        metavar="FILE",
-        help="segmentation network of the photos: TorchScript or ONNX, (1, 3, H, W) to (1, C, H, W)",
-    )
-    add(
-        "--network_range",
-        choices=list(RANGES),
-        default="-1..1",
-        help="of the values it takes (default: -1..1)",
-    )
-    add(
-        "--photos",
-        metavar="DIR[:LABEL]",
-        help="real photos, for a row of their own; only with --network",
-    )
-    add(
-        "--official_quirks",
-        action="store_true",
-        help="absent classes count as 0, a class beyond the last as officially",
-    )
-    add("--json", type=Path, metavar="FILE", help="write numbers and settings there, too")
+    add("--fake", required=True, **IMAGES, help="results: label maps, or photos with --network")
+    add("--real", required=True, **IMAGES, help="true label maps, paired by stem")
+    classes.add_argument("--palette", **PALETTE, help="colours of the classes; or @FILE")
+    classes.add_argument("--classes", choices=("cityscapes",), help="the 19 classes of Cityscapes")
+    add("--network", metavar="FILE", help=network)
+    add("--network_range", choices=list(RANGES), default="-1..1", help="value range of its input")
+    add("--photos", **IMAGES, help="real photos, for a row of their own; only with --network")
+    add("--official_quirks", action="store_true", help=quirks)
+    add("--json", **FILE, help="write the numbers and settings to FILE, too")
     args = parser.parse_args()
     if args.photos and not args.network:
-        parser.error("--photos are for comparing a --network on real photos")
+        parser.error("--photos compares a --network on real photos, so it needs one")
     return args
 
 
 def main() -> None:
     args = parse()
-    if args.json and not args.json.parent.is_dir():
-        raise UserError(f"--json {args.json}: there is no folder {args.json.parent}")
+    check_output("--json", args.json)
     rows = evaluate(args)
     say(f"{'':14}{'n':>7}" + "".join(f"{heading:>16}" for heading in SCORES.values()))
-    for row, found in rows.items():
-        say(f"{row:14}{found['n']:7}" + "".join(f"{found[key]:16.4f}" for key in SCORES))
+    for row, values in rows.items():
+        say(f"{row:14}{values['n']:7}" + "".join(f"{values[key]:16.4f}" for key in SCORES))
     if args.json:
         args.json.write_text(json.dumps(vars(args) | {"rows": rows}, indent=2, default=str) + "\n")
 

