@@ -122,7 +122,7 @@ class Programs:
         return self.call(test.main, "test.py", *args)
 
     def check(self, *args: object) -> Result:
-        from models.training import check_data
+        from scripts import check_data
 
         return self.call(check_data.main, "check_data.py", *args)
 

@@ -1,36 +1,18 @@
-"""Looks through a data set before a training does, prints the plan of that training, and leaves with status 1 if it would stop.
-
-python scripts/check_data.py --dataroot datasets/horse2zebra --crop_size 128
-
-Every option of train.py may be given, for what fits depends on them; ``--verbose`` names all files of a finding instead of
-three. ``train.py --dry_run`` does the same.
-"""
+"""The report of scripts/check_data.py and ``train.py --dry_run``: the dataset, then the plan."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import sys
-import warnings
 from argparse import Namespace
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import chain
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from statistics import median
 
-from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from data.image_folder import is_image_file, make_dataset, read_image
+from data.scan import ImageFile, image_folders, other_entries, scan
 from data.transforms import crop_fits, resized_size
-from util.console import Progress, run_main, say
-from util.errors import UserError
+from models.training import plan
+from util.console import say
 
-MODES = {
+MODES = {  # Pillow's names
     "1": "black and white",
     "L": "grayscale",
     "LA": "gray with alpha",
@@ -42,36 +24,22 @@ MODES = {
     "CMYK": "CMYK",
     "F": "floating point",
 }
-UNBALANCED = 3  # times as many images in one domain as in the other are worth a note
-
-
-@dataclass
-class Picture:
-    """One file. ``error``: why training cannot read it; ``damage``: what is wrong though training can."""
-
-    folder: str  # as in the data set, e.g. trainA
-    name: str  # relative to the data set
-    mode: str = "RGB"
-    size: tuple[int, int] = (0, 0)
-    digest: bytes = b""  # of the pixels
-    error: str = ""
-    damage: str = ""
+UNBALANCED = 3.0  # ratio of the domains' numbers of images that is worth a note
 
 
 def report(opt: Namespace) -> int:
-    """Print all findings, and the plan of the training. Returns 1 if something would stop it, else 0."""
-    folders = layout(opt)
-    progress = Progress(sum(map(len, folders.values())), "Reading images")
-    pictures = scan(opt, folders, progress)
-    progress.close()
-    for folder in folders:
-        say(f"{folder}: {sizes([p for p in pictures if p.folder == folder])}")
-    trained = folders.keys() & {opt.phase, opt.phase + "A", opt.phase + "B", "."}
-    problems, notes = findings(opt, pictures, trained)
-    from models.training import plan as training_plan  # which needs PyTorch
+    """Print problems and notes about the dataset, and the plan of the training.
 
-    planned, stops = training_plan.lines(opt, rehearse_it=not problems)
-    for line in planned:
+    Returns: the exit status, 1 if training would stop with an error, else 0.
+    """
+    folders = image_folders(opt)
+    images = scan(opt, folders)
+    for folder in folders:
+        say(f"{folder}: {sizes([image for image in images if image.folder == folder])}")
+    training_folders = folders.keys() & {opt.phase, opt.phase + "A", opt.phase + "B", "."}
+    problems, notes = findings(opt, images, training_folders)
+    plan_lines, stops = plan.lines(opt, rehearse_it=not problems)
+    for line in plan_lines:
         say(line)
     for line in notes + strays(opt, folders):
         say(f"note: {line}")
@@ -82,226 +50,138 @@ def report(opt: Namespace) -> int:
     return int(bool(problems))
 
 
-def layout(opt: Namespace) -> dict[str, list[str]]:
-    """Folder, e.g. trainA -> its images: those to train with, and of the other phases what is there.
-
-    Raises:
-        UserError: a folder to train with is missing or empty.
-    """
-    root = Path(opt.dataroot)
-    domains = {"unaligned": ("A", "B"), "aligned": ("",), "colorization": ("",)}.get(
-        opt.dataset_mode
-    )
-    if domains is None:  # single, template and most custom ones
-        return {".": make_dataset(opt.dataroot, opt.max_dataset_size)}
-    found = {
-        opt.phase + domain: make_dataset(str(root / (opt.phase + domain)), opt.max_dataset_size)
-        for domain in domains
-    }
-    for folder in (
-        phase + domain
-        for phase in ("train", "val", "test")
-        if phase != opt.phase
-        for domain in domains
-    ):
-        try:
-            found[folder] = make_dataset(str(root / folder))
-        except UserError:  # it is not needed
-            continue
-    return found
-
-
-def scan(opt: Namespace, folders: dict[str, list[str]], progress: Progress) -> list[Picture]:
-    """Read every image."""
-    jobs = [(opt, folder, path) for folder, paths in folders.items() for path in paths]
-    pictures = []
-    with warnings.catch_warnings(), ThreadPoolExecutor(max(1, opt.num_threads)) as pool:
-        warnings.simplefilter("ignore")  # Pillow's, of large images and odd metadata
-        for picture in pool.map(lambda job: inspect(*job), jobs):
-            pictures.append(picture)
-            progress.update()
-    return pictures
-
-
-def inspect(opt: Namespace, folder: str, path: str) -> Picture:
-    """Read one image as training does, then look at what it is."""
-    picture = Picture(folder, printable(os.path.relpath(path, opt.dataroot)))
-    try:
-        pixels = read_image(path, exif=not opt.no_exif)
-    except UserError as error:
-        reason = str(error).removeprefix(f"cannot read the image {path}: ")
-        picture.error = (
-            "it is no image" if reason.startswith("cannot identify") else printable(reason)
-        )
-        return picture
-    picture.size = pixels.size
-    picture.digest = hashlib.blake2b(
-        repr(pixels.size).encode() + pixels.tobytes(), digest_size=16
-    ).digest()
-    try:
-        with Image.open(path) as image:
-            picture.mode = image.mode
-            if image.format not in (
-                Image.registered_extensions()[Path(path).suffix.lower()],
-                "MPO",
-            ):  # which is a JPEG, too
-                picture.damage = f"it is {image.format}"
-            image.verify()  # checksums and endings, which decoding passes over
-    except Exception as error:
-        picture.damage = printable(str(error) or type(error).__name__)
-    return picture
-
-
-def printable(text: str) -> str:
-    """On one line, and without what a file's name could do to a terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
 def findings(
-    opt: Namespace, pictures: list[Picture], trained: set[str]
+    opt: Namespace, images: list[ImageFile], training_folders: set[str]
 ) -> tuple[list[str], list[str]]:
-    """(What would stop the training, what is worth knowing), a line each."""
+    """(Problems that would stop the training, notes), as lines of text."""
     problems: list[str] = []
     notes: list[str] = []
-    for folder, group in by_folder(pictures).items():
-        bad = [f"{p.name} ({p.error})" for p in group if p.error]
-        skip = opt.on_bad_image == "skip" and len(bad) < len(group)
+    for folder, group in grouped(images, lambda image: image.folder).items():
+        bad = [f"{image.name} ({image.error})" for image in group if image.error]
+        skips = opt.on_bad_image == "skip" and len(bad) < len(group)
         if bad:
-            (problems if folder in trained and not skip else notes).append(
-                f"{folder}: {counted(bad)} of {len(group)} cannot be read: {few(bad, opt)}"
-            )
+            line = f"{folder}: {counted(bad)} of {len(group)} cannot be read: {few(bad, opt)}"
+            (problems if folder in training_folders and not skips else notes).append(line)
         small = [
-            f"{p.name} ({p.size[0]}x{p.size[1]})"
-            for p in group
-            if not p.error and not crop_fits(opt, image_size(opt, p))
+            f"{image.name} ({image.size[0]}x{image.size[1]})"
+            for image in group
+            if not image.error and not crop_fits(opt, part_size(opt, image))
         ]
-        if small and folder in trained:
+        if small and folder in training_folders:
             problems.append(
-                f"{folder}: {counted(small)} of {len(group)} too small for --crop_size {opt.crop_size}: "
-                f"{few(small, opt)}; give a smaller one, or --preprocess resize_and_crop"
+                f"{folder}: {counted(small)} of {len(group)} too small for --crop_size "
+                f"{opt.crop_size}: {few(small, opt)}; give a smaller --crop_size, or --preprocess "
+                "resize_and_crop"
             )
-    problems += mixed_sizes(opt, [p for p in pictures if p.folder in trained and not p.error])
-    return problems, notes + oddities(opt, pictures) + duplicates(opt, pictures) + balance(
-        pictures, trained
+    for_training = [image for image in images if image.folder in training_folders]
+    readable = [image for image in images if not image.error]
+    problems += mixed_sizes(opt, [image for image in for_training if not image.error])
+    return problems, notes + oddities(opt, readable) + duplicates(opt, readable) + balance(
+        for_training
     )
 
 
-def by_folder(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
-    groups: dict[str, list[Picture]] = defaultdict(list)
-    for picture in pictures:
-        groups[picture.folder].append(picture)
+def grouped(images: Iterable[ImageFile], key: Callable) -> dict[object, list[ImageFile]]:
+    """{key(image): its images}, in the order of ``images``."""
+    groups: dict[object, list[ImageFile]] = defaultdict(list)
+    for image in images:
+        groups[key(image)].append(image)
     return groups
 
 
 def counted(names: list[str], noun: str = "image") -> str:
+    """The number of ``names``, e.g. ``1 image`` or ``2 images``."""
     return f"{len(names)} {noun}{'s' * (len(names) != 1)}"
 
 
 def few(names: list[str], opt: Namespace) -> str:
-    """The first three; with ``--verbose`` all."""
+    """The first three of ``names``, or all with ``--verbose``."""
     shown = names if opt.verbose else names[:3]
-    return ", ".join(shown) + (
-        f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
-    )
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    return ", ".join(shown) + more
 
 
-def image_size(opt: Namespace, picture: Picture) -> tuple[int, int]:
-    """Return (width, height) of one image: with --dataset_mode aligned, of one half of the file."""
-    width, height = picture.size
+def part_size(opt: Namespace, image: ImageFile) -> tuple[int, int]:
+    """(width, height) of one image: with ``--dataset_mode aligned``, of one half of the file."""
+    width, height = image.size
     return (max(1, width // 2), height) if opt.dataset_mode == "aligned" else (width, height)
 
 
-def mixed_sizes(opt: Namespace, pictures: list[Picture]) -> list[str]:
-    found = {resized_size(opt, image_size(opt, p)) for p in pictures}
-    if opt.batch_size == 1 or "crop" in opt.preprocess or len(found) < 2:
+def mixed_sizes(opt: Namespace, images: list[ImageFile]) -> list[str]:
+    """A problem if images that are not cropped would have to be stacked to a batch."""
+    different = sorted({resized_size(opt, part_size(opt, image)) for image in images})
+    if opt.batch_size == 1 or "crop" in opt.preprocess or len(different) < 2:
         return []
+    examples = few([f"{width}x{height}" for width, height in different], opt)
     return [
-        f"--batch_size {opt.batch_size} needs images of one size, but with --preprocess {opt.preprocess} they have "
-        f"{len(found)}: {few([f'{w}x{h}' for w, h in sorted(found)], opt)}; give --batch_size 1 or a --preprocess that crops"
+        f"--batch_size {opt.batch_size} needs images of one size, but with --preprocess "
+        f"{opt.preprocess} they have {len(different)}: {examples}; give --batch_size 1 or a "
+        "--preprocess that crops"
     ]
 
 
-def oddities(opt: Namespace, pictures: list[Picture]) -> list[str]:
-    """Images that training reads, but that may not be what was meant."""
+def oddities(opt: Namespace, images: list[ImageFile]) -> list[str]:
+    """Notes on images that training converts, and on defects that it ignores."""
     kinds: dict[str, list[str]] = defaultdict(list)
-    for p in pictures:
-        kind = (
-            "16 bits per channel" if p.mode.startswith("I") else MODES.get(p.mode, f"mode {p.mode}")
-        )
-        if not p.error and p.mode != "RGB":
-            kinds[f"{kind}, converted by training"].append(p.name)
-        if p.damage:
-            kinds["damaged or misnamed, but readable"].append(f"{p.name} ({p.damage})")
+    for image in images:
+        if image.mode != "RGB":
+            deep = "16 bits per channel" if image.mode.startswith("I") else ""
+            kind = deep or MODES.get(image.mode, f"mode {image.mode}")
+            kinds[f"{kind}, converted by training"].append(image.name)
+        if image.damage:
+            kinds["damaged or misnamed, but readable"].append(f"{image.name} ({image.damage})")
     return [f"{counted(names)}, {kind}: {few(names, opt)}" for kind, names in sorted(kinds.items())]
 
 
-def duplicates(opt: Namespace, pictures: list[Picture]) -> list[str]:
-    same: dict[bytes, list[Picture]] = defaultdict(list)
-    for p in pictures:
-        if not p.error:
-            same[p.digest].append(p)
-    where: dict[str, list[str]] = defaultdict(list)
-    for group in same.values():
+def duplicates(opt: Namespace, images: list[ImageFile]) -> list[str]:
+    """Notes on images with the same pixels."""
+    copies: dict[str, list[str]] = defaultdict(list)
+    for group in grouped(images, lambda image: image.digest).values():
         if len(group) > 1:
-            where[" and ".join(sorted({p.folder for p in group}))].append(
-                " = ".join(p.name for p in group[:3])
-            )
+            folders = " and ".join(sorted({image.folder for image in group}))
+            copies[folders].append(" = ".join(image.name for image in group[:3]))
     return [
         f"{counted(names)} more than once, equal in every pixel, in {folders}: {few(names, opt)}"
-        for folders, names in sorted(where.items())
+        for folders, names in sorted(copies.items())
     ]
 
 
-def balance(pictures: list[Picture], trained: set[str]) -> list[str]:
-    counts = Counter(p.folder for p in pictures if p.folder in trained).most_common()
+def balance(images: list[ImageFile]) -> list[str]:
+    """A note if one domain has at least ``UNBALANCED`` times the images of the other."""
+    counts = Counter(image.folder for image in images).most_common()
     if len(counts) < 2 or counts[0][1] < UNBALANCED * counts[1][1]:
         return []
-    (large, many), (little, some) = counts
+    (large, most), (small, fewest) = counts
     return [
-        f"{large} has {many} images, {little} {some}: an epoch shows each image of {little} about {many / some:.0f} times"
+        f"{large} has {most} images, {small} {fewest}: an epoch shows each image of {small} about "
+        f"{most / fewest:.0f} times"
     ]
 
 
-def sizes(pictures: list[Picture]) -> str:
-    """Number and sizes of the images that can be read."""
-    found = Counter(p.size for p in pictures if not p.error)
-    if len(found) < 2:
-        return f"{len(pictures)} images" + "".join(f", all {w}x{h}" for w, h in found)
-    width, height = (sorted(side) for side in zip(*found.elements(), strict=True))
-    (w, h), times = found.most_common(1)[0]
+def sizes(images: list[ImageFile]) -> str:
+    """Number, widths and heights of the images that can be read."""
+    counts = Counter(image.size for image in images if not image.error)
+    if len(counts) < 2:
+        return f"{len(images)} images" + "".join(f", all {w}x{h}" for w, h in counts)
+    widths, heights = (
+        f"{min(sides)} to {max(sides)} (median {median(sides):g})"
+        for sides in zip(*counts.elements(), strict=True)
+    )
+    (w, h), times = counts.most_common(1)[0]
     return (
-        f"{len(pictures)} images, widths {width[0]} to {width[-1]} (median {median(width):g}), heights {height[0]} to "
-        f"{height[-1]} (median {median(height):g}), {len(found)} sizes, most often {w}x{h} ({times})"
+        f"{len(images)} images, widths {widths}, heights {heights}, {len(counts)} sizes, most "
+        f"often {w}x{h} ({times})"
     )
 
 
 def strays(opt: Namespace, folders: dict[str, list[str]]) -> list[str]:
-    """What lies among the images and is none: folders named like images, and files of other kinds."""
-    entries = [
-        (os.path.relpath(os.path.join(at, name), opt.dataroot), kind)
-        for folder in folders
-        for at, subfolders, files in os.walk(os.path.join(opt.dataroot, folder), followlinks=True)
-        for name, kind in chain(((n, "folder") for n in subfolders), ((n, "file") for n in files))
-    ]
-    odd = sorted(
-        printable(path) for path, kind in entries if kind == "folder" and is_image_file(path)
-    )
-    other = sorted(
-        printable(path) for path, kind in entries if kind == "file" and not is_image_file(path)
-    )
-    lines = [f"{counted(odd, 'folder')} named like an image: {few(odd, opt)}"] if odd else []
-    return lines + (
-        [f"{counted(other, 'file')} left out, no image by its ending: {few(other, opt)}"]
-        if other
-        else []
-    )
-
-
-def main() -> None:
-    from options.train_options import TrainOptions
-
-    sys.exit(report(TrainOptions().parse(record=False)))
-
-
-if __name__ == "__main__":
-    run_main(main)
+    """Notes on entries of the folders that are not images."""
+    like_images, other_files = other_entries(opt, folders)
+    notes = []
+    if like_images:
+        named = counted(like_images, "folder")
+        notes.append(f"{named} named like an image: {few(like_images, opt)}")
+    if other_files:
+        skipped = counted(other_files, "file")
+        notes.append(f"{skipped} without an image's extension skipped: {few(other_files, opt)}")
+    return notes
