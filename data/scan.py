@@ -98,7 +98,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def other_entries(opt: Namespace, folders: dict[str, list[str]]) -> tuple[list[str], list[str]]:
+def stray_entries(opt: Namespace, folders: dict[str, list[str]]) -> tuple[list[str], list[str]]:
     """(Sub-folders named like an image, files that are not images), relative to the dataset."""
     like_images, other_files = [], []
     for folder in folders:

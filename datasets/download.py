@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data.image_folder import is_image_file
 from options.parser import Parser
 from util.console import run_main, say
-from util.download.catalogue import ALL_DATASETS, SPLITS, Item, table
-from util.download.command import add_options, chosen_item, mirrors, obtain
+from util.download.catalogue import ALL_DATASETS, SPLITS, Item, find, table
+from util.download.command import add_options, obtain
 from util.download.unpack import unpack
 from util.errors import UserError
 
@@ -58,7 +58,7 @@ def check_counts(item: Item, folder: Path, checked: bool) -> str:
         raise UserError(f"{item.file} holds no folders of images")
     wrong = [
         f"{split} has {counts.get(split, 0)} images instead of {count}"
-        for split, count in zip(SPLITS[item.kind], item.counts, strict=False)
+        for split, count in item.counts.items()
         if counts.get(split, 0) != count
     ]
     if wrong and checked:
@@ -93,7 +93,7 @@ def is_downloaded(item: Item, out: Path, checked: bool) -> bool:
     return True
 
 
-def download(item: Item, out: Path, hosts: list[str], checked: bool = True) -> None:
+def download(item: Item, out: Path, mirrors: list[str], checked: bool = True) -> None:
     """Download and unpack ``item`` to the folder ``out``, unless it is there already.
 
     ``out`` is complete, or does not exist.
@@ -116,7 +116,7 @@ def download(item: Item, out: Path, hosts: list[str], checked: bool = True) -> N
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    obtain(item, out.parent, hosts, checked, install)
+    obtain(item, out.parent, mirrors, checked, install)
     say(f"{out}: {counts}")
 
 
@@ -129,9 +129,8 @@ def main() -> None:
         return say(f"{table(ALL_DATASETS)}\n\n{CITYSCAPES}")
     if args.name == "cityscapes":
         raise UserError(CITYSCAPES)
-    item = chosen_item(args, ALL_DATASETS)
-    out = args.out or FOLDER / item.name
-    return download(item, out, mirrors(args.mirror), not args.unchecked)
+    item = find(ALL_DATASETS, args.name, args.kind)
+    return download(item, args.out or FOLDER / item.name, args.mirror, not args.unchecked)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+import numpy as np
 from PIL import Image
 
 from data.image_folder import is_image_file, read_image
@@ -72,13 +73,10 @@ def write_image(image: Image.Image, path: Path, quality: int = 95) -> None:
     """Write ``path`` completely or not at all; lossless, or JPEG with full colour resolution."""
     temporary = path.with_name(f"{path.name}.tmp")
     kind = Image.registered_extensions()[path.suffix.lower()]
-    options: dict[str, dict[str, Any]] = {
-        "JPEG": {"quality": quality, "subsampling": 0},
-        "WEBP": {"lossless": True},
-    }
+    options = {"quality": quality, "subsampling": 0, "lossless": True}  # each format uses its own
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(temporary, format=kind, **options.get(kind, {}))
+        image.save(temporary, format=kind, **options)
         temporary.replace(path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
@@ -89,10 +87,7 @@ def write_image(image: Image.Image, path: Path, quality: int = 95) -> None:
 
 def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
     """Join two RGB images of the same height."""
-    joined = Image.new("RGB", (left.width + right.width, left.height))
-    joined.paste(left, (0, 0))
-    joined.paste(right, (left.width, 0))
-    return joined
+    return Image.fromarray(np.hstack([np.asarray(left), np.asarray(right)]))
 
 
 def join_files(pair: Pair) -> None:
@@ -122,20 +117,14 @@ def run_jobs(
     Raises:
         UserError: one or more jobs raised one; a line for each. Other errors stop at once.
     """
-
-    def attempt(job: Job) -> str | None:
-        try:
-            work(job)
-        except UserError as error:
-            return str(error)
-        return None
-
     progress, pool, problems = Progress(len(jobs), label), ThreadPoolExecutor(threads), []
     try:
-        for problem in pool.map(attempt, jobs):
+        for result in [pool.submit(work, job) for job in jobs]:
+            try:
+                result.result()
+            except UserError as error:
+                problems.append(str(error))
             progress.update()
-            if problem:
-                problems.append(problem)
     finally:
         pool.shutdown(cancel_futures=True)
         progress.close()

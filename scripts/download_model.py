@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from options.parser import Parser
 from util.console import run_main, say
-from util.download.catalogue import ALL_MODELS, Item, table
-from util.download.command import add_options, chosen_item, known_checksum, mirrors, obtain
+from util.download.catalogue import ALL_MODELS, Item, find, table
+from util.download.command import add_options, noted_checksums, obtain
 from util.download.transfer import sha256_of
 from util.errors import UserError
 
@@ -38,7 +38,7 @@ def check_weights(path: Path) -> None:
         raise UserError("this is not the state dict of a network")
 
 
-def download(item: Item, checkpoints: Path, hosts: list[str], checked: bool = True) -> Path:
+def download(item: Item, checkpoints: Path, mirrors: list[str], checked: bool = True) -> Path:
     """The path of the weights, which are downloaded unless they are there already.
 
     Raises:
@@ -46,7 +46,7 @@ def download(item: Item, checkpoints: Path, hosts: list[str], checked: bool = Tr
     """
     out = checkpoints / f"{item.name}_pretrained" / f"latest_net_G{item.place.ending}"
     if out.exists():
-        sha256 = known_checksum(checkpoints, item.key) if checked else None
+        sha256 = noted_checksums(checkpoints).get(item.key) if checked else None
         if sha256 and sha256_of(out) != sha256:
             raise UserError(
                 f"{out} is not {item.name} of --kind {item.kind} as first downloaded; to download "
@@ -61,7 +61,7 @@ def download(item: Item, checkpoints: Path, hosts: list[str], checked: bool = Tr
         out.parent.mkdir(exist_ok=True)
         part.replace(out)
 
-    obtain(item, checkpoints, hosts, checked, install)
+    obtain(item, checkpoints, mirrors, checked, install)
     say(f"{out}: {out.stat().st_size / 2**20:.1f} MiB")
     return out
 
@@ -75,8 +75,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.list:
         return say(table(ALL_MODELS))
-    item = chosen_item(args, ALL_MODELS)
-    download(item, args.checkpoints_dir, mirrors(args.mirror), not args.unchecked)
+    item = find(ALL_MODELS, args.name, args.kind)
+    download(item, args.checkpoints_dir, args.mirror, not args.unchecked)
     return None
 
 

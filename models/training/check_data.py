@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from statistics import median
 
-from data.scan import ImageFile, image_folders, other_entries, scan
+from data.scan import ImageFile, image_folders, scan, stray_entries
 from data.transforms import crop_fits, resized_size
 from models.training import plan
 from util.console import say
 
-MODES = {  # Pillow's names
+MODES = {  # Pillow's names; others are shown as they are
     "1": "black and white",
     "L": "grayscale",
     "LA": "gray with alpha",
-    "La": "gray with alpha",
     "P": "palette",
     "PA": "palette with alpha",
     "RGBA": "alpha",
-    "RGBa": "alpha",
-    "CMYK": "CMYK",
     "F": "floating point",
 }
 UNBALANCED = 3.0  # ratio of the domains' numbers of images that is worth a note
@@ -39,13 +36,10 @@ def report(opt: Namespace) -> int:
     training_folders = folders.keys() & {opt.phase, opt.phase + "A", opt.phase + "B", "."}
     problems, notes = findings(opt, images, training_folders)
     plan_lines, stops = plan.lines(opt, rehearse_it=not problems)
-    for line in plan_lines:
-        say(line)
-    for line in notes + strays(opt, folders):
-        say(f"note: {line}")
     problems = problems or stops
-    for line in problems:
-        say(f"problem: {line}")
+    lines = plan_lines + [f"note: {note}" for note in notes + strays(opt, folders)]
+    lines += [f"problem: {problem}" for problem in problems]
+    say("\n".join(lines))
     say("The training would stop" if problems else "Nothing would stop the training")
     return int(bool(problems))
 
@@ -57,31 +51,28 @@ def findings(
     problems: list[str] = []
     notes: list[str] = []
     for folder, group in grouped(images, lambda image: image.folder).items():
+        total = f"of {len(group)}"
         bad = [f"{image.name} ({image.error})" for image in group if image.error]
-        skips = opt.on_bad_image == "skip" and len(bad) < len(group)
         if bad:
-            line = f"{folder}: {counted(bad)} of {len(group)} cannot be read: {few(bad, opt)}"
-            (problems if folder in training_folders and not skips else notes).append(line)
+            skips = opt.on_bad_image == "skip" and len(bad) < len(group)
+            lines = problems if folder in training_folders and not skips else notes
+            lines.append(f"{folder}: {listed(opt, bad, f' {total} cannot be read')}")
         small = [
             f"{image.name} ({image.size[0]}x{image.size[1]})"
             for image in group
             if not image.error and not crop_fits(opt, part_size(opt, image))
         ]
         if small and folder in training_folders:
-            problems.append(
-                f"{folder}: {counted(small)} of {len(group)} too small for --crop_size "
-                f"{opt.crop_size}: {few(small, opt)}; give a smaller --crop_size, or --preprocess "
-                "resize_and_crop"
-            )
-    for_training = [image for image in images if image.folder in training_folders]
+            reason = f" {total} too small for --crop_size {opt.crop_size}"
+            advice = "give a smaller --crop_size, or --preprocess resize_and_crop"
+            problems.append(f"{folder}: {listed(opt, small, reason)}; {advice}")
     readable = [image for image in images if not image.error]
-    problems += mixed_sizes(opt, [image for image in for_training if not image.error])
-    return problems, notes + oddities(opt, readable) + duplicates(opt, readable) + balance(
-        for_training
-    )
+    problems += mixed_sizes(opt, [image for image in readable if image.folder in training_folders])
+    notes += oddities(opt, readable) + duplicates(opt, readable)
+    return problems, notes + balance([i.folder for i in images if i.folder in training_folders])
 
 
-def grouped(images: Iterable[ImageFile], key: Callable) -> dict[object, list[ImageFile]]:
+def grouped(images: list[ImageFile], key: Callable) -> dict[object, list[ImageFile]]:
     """{key(image): its images}, in the order of ``images``."""
     groups: dict[object, list[ImageFile]] = defaultdict(list)
     for image in images:
@@ -89,16 +80,11 @@ def grouped(images: Iterable[ImageFile], key: Callable) -> dict[object, list[Ima
     return groups
 
 
-def counted(names: list[str], noun: str = "image") -> str:
-    """The number of ``names``, e.g. ``1 image`` or ``2 images``."""
-    return f"{len(names)} {noun}{'s' * (len(names) != 1)}"
-
-
-def few(names: list[str], opt: Namespace) -> str:
-    """The first three of ``names``, or all with ``--verbose``."""
+def listed(opt: Namespace, names: list[str], text: str, noun: str = "image") -> str:
+    """``2 images TEXT: NAME, NAME``, with the first three names, or all with ``--verbose``."""
     shown = names if opt.verbose else names[:3]
     more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
-    return ", ".join(shown) + more
+    return f"{len(names)} {noun}{'s' * (len(names) != 1)}{text}: {', '.join(shown)}{more}"
 
 
 def part_size(opt: Namespace, image: ImageFile) -> tuple[int, int]:
@@ -112,10 +98,10 @@ def mixed_sizes(opt: Namespace, images: list[ImageFile]) -> list[str]:
     different = sorted({resized_size(opt, part_size(opt, image)) for image in images})
     if opt.batch_size == 1 or "crop" in opt.preprocess or len(different) < 2:
         return []
-    examples = few([f"{width}x{height}" for width, height in different], opt)
+    names = [f"{width}x{height}" for width, height in different]
     return [
-        f"--batch_size {opt.batch_size} needs images of one size, but with --preprocess "
-        f"{opt.preprocess} they have {len(different)}: {examples}; give --batch_size 1 or a "
+        f"--batch_size {opt.batch_size} needs images of one size, but --preprocess "
+        f"{opt.preprocess} makes {listed(opt, names, '', 'size')}; give --batch_size 1 or a "
         "--preprocess that crops"
     ]
 
@@ -126,11 +112,11 @@ def oddities(opt: Namespace, images: list[ImageFile]) -> list[str]:
     for image in images:
         if image.mode != "RGB":
             deep = "16 bits per channel" if image.mode.startswith("I") else ""
-            kind = deep or MODES.get(image.mode, f"mode {image.mode}")
-            kinds[f"{kind}, converted by training"].append(image.name)
+            kind = deep or MODES.get(image.mode, image.mode)
+            kinds[f", {kind}, converted by training"].append(image.name)
         if image.damage:
-            kinds["damaged or misnamed, but readable"].append(f"{image.name} ({image.damage})")
-    return [f"{counted(names)}, {kind}: {few(names, opt)}" for kind, names in sorted(kinds.items())]
+            kinds[", damaged or misnamed, but readable"].append(f"{image.name} ({image.damage})")
+    return [listed(opt, names, kind) for kind, names in sorted(kinds.items())]
 
 
 def duplicates(opt: Namespace, images: list[ImageFile]) -> list[str]:
@@ -140,15 +126,17 @@ def duplicates(opt: Namespace, images: list[ImageFile]) -> list[str]:
         if len(group) > 1:
             folders = " and ".join(sorted({image.folder for image in group}))
             copies[folders].append(" = ".join(image.name for image in group[:3]))
-    return [
-        f"{counted(names)} more than once, equal in every pixel, in {folders}: {few(names, opt)}"
-        for folders, names in sorted(copies.items())
-    ]
+    text = " more than once, equal in every pixel, in "
+    return [listed(opt, names, text + folders) for folders, names in sorted(copies.items())]
 
 
-def balance(images: list[ImageFile]) -> list[str]:
-    """A note if one domain has at least ``UNBALANCED`` times the images of the other."""
-    counts = Counter(image.folder for image in images).most_common()
+def balance(folders: list[str]) -> list[str]:
+    """A note if one domain has at least ``UNBALANCED`` times the images of the other.
+
+    Args:
+        folders: the folder of each image.
+    """
+    counts = Counter(folders).most_common()
     if len(counts) < 2 or counts[0][1] < UNBALANCED * counts[1][1]:
         return []
     (large, most), (small, fewest) = counts
@@ -176,12 +164,7 @@ def sizes(images: list[ImageFile]) -> str:
 
 def strays(opt: Namespace, folders: dict[str, list[str]]) -> list[str]:
     """Notes on entries of the folders that are not images."""
-    like_images, other_files = other_entries(opt, folders)
-    notes = []
-    if like_images:
-        named = counted(like_images, "folder")
-        notes.append(f"{named} named like an image: {few(like_images, opt)}")
-    if other_files:
-        skipped = counted(other_files, "file")
-        notes.append(f"{skipped} without an image's extension skipped: {few(other_files, opt)}")
-    return notes
+    like_images, others = stray_entries(opt, folders)
+    no_image = " skipped, no image by the extension"
+    notes = [listed(opt, like_images, " named like an image", "folder")] if like_images else []
+    return notes + ([listed(opt, others, no_image, "file")] if others else [])

@@ -53,6 +53,6 @@ def test_all_names_and_places() -> None:
 def test_the_table() -> None:
     """The counts that facts of others give only roughly are shown, but nothing is held to them."""
     shoes = catalogue.find(catalogue.ALL_DATASETS, "edges2shoes", None)
-    assert shoes.counts == () and "about 50,000 pairs" in catalogue.table([shoes])
+    assert shoes.counts == {} and "about 50,000 pairs" in catalogue.table([shoes])
     maps = catalogue.table([catalogue.find(catalogue.ALL_DATASETS, "maps", "pix2pix")])
     assert "~239.0 MiB" in maps and "train 1096" in maps and "Google Maps: its terms" in maps

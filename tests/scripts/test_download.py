@@ -44,6 +44,8 @@ def zipped(counts: tuple[int, ...] = COUNTS, top: str = "horse2zebra/") -> bytes
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server that has the archive; the official host is a port where nobody answers."""
     monkeypatch.setattr(catalogue, "OFFICIAL", "127.0.0.1:1")
+    without_older = catalogue.Place("cyclegan/datasets", ".zip")
+    monkeypatch.setitem(catalogue.PLACES, ("dataset", "cyclegan"), without_older)
     monkeypatch.setattr(transfer, "PAUSES", (0.01, 0.01))
     monkeypatch.setattr(transfer, "TIMEOUT", 0.4)
     monkeypatch.delenv("CYCLEGAN_MIRROR", raising=False)
@@ -60,10 +62,9 @@ def item(**known: object) -> catalogue.Item:
     """horse2zebra with the small archive's figures; no older host."""
     return replace(
         catalogue.find(catalogue.ALL_DATASETS, "horse2zebra", None),
-        place=catalogue.Place("cyclegan/datasets", ".zip"),
         **(
             {
-                "counts": COUNTS,
+                "images": "/".join(map(str, COUNTS)),
                 "size": len(zipped()),
                 "sha256": hashlib.sha256(zipped()).hexdigest(),
             }
@@ -158,7 +159,7 @@ WRONG: dict[
     "counts": ({"sha256": "", "size": 0}, zipped((3, 2, 1, 0)), "testB has 0 images instead of 1"),
     "hostile": ({"sha256": "", "size": 0}, zipped(top="../"), "outside of its folder"),
     "no images": (
-        {"sha256": "", "size": 0, "counts": ()},
+        {"sha256": "", "size": 0, "images": ""},
         zipped((0, 0, 0, 0)),
         "no folders of images",
     ),

@@ -1,16 +1,18 @@
 """The datasets and trained models of the official pages, listed in catalogue.csv.
 
-Columns: ``bytes`` is exact for rows with a SHA-256 and an estimate for others; ``images`` is the
-number in each split (see ``SPLITS``), or ``~`` and a number of pairs from a third party.
+Columns: ``size`` is exact for rows with a SHA-256, else an estimate or 0; ``images`` is the number
+in each split (see ``SPLITS``), or ``~`` and a number of pairs from a third party.
 Checksums, exact sizes and numbers of images are those that TensorFlow Datasets records.
 """
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from util.errors import UsageError
 
@@ -42,14 +44,27 @@ PLACES = {
 class Item:
     """One file that can be downloaded; a row of catalogue.csv."""
 
+    what: str
     kind: str
     name: str
-    place: Place
-    size: int = 0  # bytes, exact if ``sha256`` is known; 0: unknown
-    sha256: str = ""
-    counts: tuple[int, ...] = ()  # images in each of ``SPLITS[kind]``, if known
-    source: str = ""
-    about: str = ""  # the number of images if it is only roughly known
+    size: int  # bytes, 0 if unknown
+    sha256: str
+    images: str
+    source: str
+
+    @property
+    def place(self) -> Place:
+        return PLACES[self.what, self.kind]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of images in each split, if it is known exactly."""
+        numbers = [] if "~" in self.images else self.images.split("/")
+        return {
+            split: int(number)
+            for split, number in zip(SPLITS.get(self.kind, ()), numbers, strict=False)
+            if number
+        }
 
     @property
     def file(self) -> str:
@@ -68,39 +83,22 @@ class Item:
         return [*urls, *(f"{folder}/{self.file}" for folder in self.place.older)]
 
 
-def _read(what: str) -> list[Item]:
-    """The rows of catalogue.csv whose first column is ``what``."""
-    items = []
-    with Path(__file__).with_suffix(".csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["what"] == what:
-                kind, images = row["kind"], row["images"]
-                estimate = images.startswith("~")
-                counts = () if estimate else tuple(map(int, images.split("/") if images else ()))
-                item = Item(
-                    kind,
-                    row["name"],
-                    PLACES[what, kind],
-                    int(row["bytes"] or 0),
-                    row["sha256"],
-                    counts,
-                    row["source"],
-                    f"about {images[1:]} pairs" if estimate else "",
-                )
-                items.append(item)
-    return items
+with Path(__file__).with_suffix(".csv").open(encoding="utf-8", newline="") as table_file:
+    _rows: Iterable[dict[str, Any]] = csv.DictReader(table_file)
+    _items = [Item(**row | {"size": int(row["size"])}) for row in _rows]
+ALL_DATASETS = [item for item in _items if item.what == "dataset"]
+ALL_MODELS = [item for item in _items if item.what == "model"]
 
 
-ALL_DATASETS = _read("dataset")
-ALL_MODELS = _read("model")
-
-
-def find(items: list[Item], name: str, kind: str | None) -> Item:
+def find(items: list[Item], name: str | None, kind: str | None) -> Item:
     """The item called ``name``, of the first kind that has it unless ``kind`` is given.
 
     Raises:
-        UsageError: there is none; the message suggests a similar name or another kind.
+        UsageError: there is none, or ``name`` is empty; the message suggests a similar name or
+            another kind.
     """
+    if not name:
+        raise UsageError("no name given; --list shows all names")
     same_name = [item for item in items if item.name == name]
     for item in same_name:
         if kind in (None, item.kind):
@@ -123,6 +121,6 @@ def table(items: list[Item]) -> str:
 
 def _row(item: Item) -> tuple[str, ...]:
     size = f"{'' if item.sha256 else '~'}{item.size / MIB:.1f} MiB" if item.size else "not known"
-    splits = zip(SPLITS.get(item.kind, ()), item.counts, strict=False)
-    images = ", ".join(f"{split} {count}" for split, count in splits)
-    return item.name, item.kind, size, images or item.about or "-", item.source
+    images = ", ".join(f"{split} {count}" for split, count in item.counts.items())
+    about = f"about {item.images[1:]} pairs" if item.images else "-"
+    return item.name, item.kind, size, images or about, item.source

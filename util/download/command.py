@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 
 from util.console import say
-from util.download.catalogue import Item, find
+from util.download.catalogue import Item
 from util.download.transfer import WriteError, fetch
-from util.errors import UsageError, UserError
+from util.errors import UserError
+
+NOTES = ".checksums.json"  # in the folder of a download
 
 
 def add_options(parser: ArgumentParser, items: list[Item]) -> None:
@@ -38,22 +40,10 @@ def add_options(parser: ArgumentParser, items: list[Item]) -> None:
     )
 
 
-def chosen_item(args: Namespace, items: list[Item]) -> Item:
-    """The item that ``args.name`` and ``args.kind`` select. Raises UsageError: there is none."""
-    if not args.name:
-        raise UsageError("no name given; --list shows all names")
-    return find(items, args.name, args.kind)
-
-
-def mirrors(urls: list[str]) -> list[str]:
-    """``urls``, then the mirrors in the environment variable CYCLEGAN_MIRROR, split at spaces."""
-    return [*urls, *os.environ.get("CYCLEGAN_MIRROR", "").split()]
-
-
 def obtain(
     item: Item,
     folder: Path,
-    hosts: list[str],
+    mirrors: list[str],
     checked: bool,
     install: Callable[[Path], None],
 ) -> None:
@@ -62,7 +52,7 @@ def obtain(
     The checksum of an item without a recorded one is noted, and later downloads must match it.
 
     Args:
-        hosts: mirrors to try before the official host.
+        mirrors: hosts to try first, before those of the environment variable CYCLEGAN_MIRROR.
         checked: verify the recorded or noted checksum and size.
         install: moves or unpacks the file; raises UserError if the content is wrong.
 
@@ -70,11 +60,12 @@ def obtain(
         UserError: see :func:`fetch` and ``install``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    sha256 = (item.sha256 or known_checksum(folder, item.key)) if checked else None
+    sha256 = (item.sha256 or noted_checksums(folder).get(item.key)) if checked else None
     size = item.size if checked and item.sha256 else None
     part = folder / f".{item.kind}-{item.file}.part"
     resumed = part.exists()
-    digest = fetch(item.urls(hosts), part, size, sha256)
+    urls = item.urls([*mirrors, *os.environ.get("CYCLEGAN_MIRROR", "").split()])
+    digest = fetch(urls, part, size, sha256)
     try:
         install(part)
     except WriteError:
@@ -84,33 +75,19 @@ def obtain(
         if not resumed:
             raise UserError(f"{item.file}: {error}") from None
         say(f"{item.file}: {error}. Its two parts may not belong together: downloading it again")
-        return obtain(item, folder, hosts, checked, install)
+        return obtain(item, folder, mirrors, checked, install)
     part.unlink(missing_ok=True)
     if checked and not item.sha256:
-        note_checksum(folder, item.key, digest)
+        noted = noted_checksums(folder) | {item.key: digest}
+        temporary = folder / f"{NOTES}.tmp"
+        temporary.write_text(json.dumps(noted, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.replace(folder / NOTES)
     return None
 
 
-def known_checksum(folder: Path, key: str) -> str | None:
-    """The checksum that an earlier download of ``key`` into ``folder`` noted, if any."""
-    return _read_notes(folder).get(key)
-
-
-def note_checksum(folder: Path, key: str, sha256: str) -> None:
-    """Require this checksum in later downloads of ``key`` into ``folder``."""
-    path = _notes(folder)
-    text = json.dumps(_read_notes(folder) | {key: sha256}, indent=2, sort_keys=True) + "\n"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
-def _notes(folder: Path) -> Path:
-    return folder / ".checksums.json"
-
-
-def _read_notes(folder: Path) -> dict[str, str]:
-    path = _notes(folder)
+def noted_checksums(folder: Path) -> dict[str, str]:
+    """The checksums {key: SHA-256} of earlier downloads into ``folder``."""
+    path = folder / NOTES
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except ValueError:

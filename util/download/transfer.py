@@ -120,21 +120,25 @@ def _size(part: Path) -> int:
 
 def _request(url: str, part: Path, size: int | None) -> None:
     """Make one request for the data after the end of ``part``, and append the data."""
+    end = _size(part)
+    headers = HEADERS | ({"Range": f"bytes={end}-"} if end else {})
     try:
-        response, start, total = _open(url, _size(part))
+        request = urllib.request.Request(url, headers=headers)
+        response = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code != 416:  # requested range not satisfiable
+        if error.code != 416:  # range not satisfiable
             raise
-        if error.headers.get("Content-Range") == f"bytes */{_size(part)}":
-            return  # the part file is already complete
+        if error.headers.get("Content-Range") == f"bytes */{end}":
+            return None  # the part file is already complete
         part.unlink()  # the part file is longer than the file on the server
-        response, start, total = _open(url, 0)
+        return _request(url, part, size)
     except ValueError as error:
-        raise UserError(f"not a web address, or an unexpected response: {error}") from None
+        raise UserError(f"not a web address: {error}") from None
     with response:
+        start, total = _range(response)
         total = total or size or 0
-        if start not in (0, _size(part)):
-            raise http.client.HTTPException(f"requested byte {_size(part)}, received {start}")
+        if start not in (0, end):
+            raise http.client.HTTPException(f"requested byte {end}, received {start}")
         if "text/html" in response.headers.get("Content-Type", ""):
             raise UserError("the response is a web page, not the file")
         if size and total != size:
@@ -150,23 +154,21 @@ def _request(url: str, part: Path, size: int | None) -> None:
         _append(response, part, start, total)
     if total and _size(part) != total:
         raise http.client.IncompleteRead(b"", total - _size(part))
+    return None
 
 
-def _open(url: str, start: int) -> tuple[Any, int, int]:
-    """(The response, its first byte's position in the file, the file's size or 0 if unknown).
+def _range(response: Any) -> tuple[int, int]:
+    """(Position of the response's first byte in the file, the file's size or 0 if unknown).
 
     Servers that do not support ranges send the file from position 0.
     """
-    headers = HEADERS | ({"Range": f"bytes={start}-"} if start else {})
-    request = urllib.request.Request(url, headers=headers)
-    response = urllib.request.urlopen(request, timeout=TIMEOUT)
-    if response.status == 206:  # partial content
-        answer = response.headers.get("Content-Range", "")
-        match = re.match(r"bytes (\d+)-\d+/(\d*)", answer)
-        if not match:
-            raise ValueError(f"Content-Range: {answer}")
-        return response, int(match[1]), int(match[2] or 0)
-    return response, 0, int(response.headers.get("Content-Length") or 0)
+    if response.status != 206:  # not a part of the file
+        return 0, int(response.headers.get("Content-Length") or 0)
+    header = response.headers.get("Content-Range", "")
+    match = re.match(r"bytes (\d+)-\d+/(\d*)", header)
+    if not match:
+        raise http.client.HTTPException(f"unexpected Content-Range: {header}")
+    return int(match[1]), int(match[2] or 0)
 
 
 def _append(response: Any, part: Path, start: int, total: int) -> None:
