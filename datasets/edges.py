@@ -60,14 +60,14 @@ def hed(photo: Image.Image, network: Network, offset: int) -> Array:
     batch = torch.nn.functional.pad(to_batch([photo], "hed"), (pad,) * 4, mode="reflect")
     out = run(network, batch, "--hed")
     start = pad + offset
-    rows, columns = slice(start, start + photo.height), slice(start, start + photo.width)
-    edges = out[:, :, rows, columns] if out.ndim == 4 else out
-    if out.ndim != 4 or edges.shape[-2:] != (photo.height, photo.width):
+    edges = out[0, -1, start:, start:] if out.ndim == 4 else out
+    edges = edges[: photo.height, : photo.width]
+    if edges.shape != (photo.height, photo.width):
         raise UserError(
             f"--hed: the network returns {tuple(out.shape)} for {tuple(batch.shape)}; it should "
             "return a map of the same height and width"
         )
-    return edges[0, -1].clamp(0, 1).double().numpy()
+    return edges.clamp(0, 1).double().numpy()
 
 
 def suppress(edges: Array) -> Array:
@@ -93,10 +93,8 @@ def suppress(edges: Array) -> Array:
         for sign in (-1, 1)
     )
     maxima = np.where(edges * 1.01 >= np.maximum(before, after), edges, 0)
-    row, column = position
-    height, width = edges.shape
-    rim = np.minimum(np.minimum(row, height - 1 - row), np.minimum(column, width - 1 - column))
-    return maxima * np.minimum(1, rim / 5)
+    row, column = (np.minimum(i, n - 1 - i) for i, n in zip(position, edges.shape, strict=True))
+    return maxima * np.minimum(1, np.minimum(row, column) / 5)  # distance from the rim
 
 
 def clean(edges: Array, small: int) -> Image.Image:

@@ -19,6 +19,7 @@ MODES = {  # Pillow's names; others are shown as they are
     "P": "palette",
     "PA": "palette with alpha",
     "RGBA": "alpha",
+    "I": "16 bits per channel",
     "F": "floating point",
 }
 UNBALANCED = 3.0  # ratio of the domains' numbers of images that is worth a note
@@ -111,8 +112,7 @@ def oddities(opt: Namespace, images: list[ImageFile]) -> list[str]:
     kinds: dict[str, list[str]] = defaultdict(list)
     for image in images:
         if image.mode != "RGB":
-            deep = "16 bits per channel" if image.mode.startswith("I") else ""
-            kind = deep or MODES.get(image.mode, image.mode)
+            kind = MODES.get(image.mode.split(";")[0], image.mode)  # I;16, I;16B: I
             kinds[f", {kind}, converted by training"].append(image.name)
         if image.damage:
             kinds[", damaged or misnamed, but readable"].append(f"{image.name} ({image.damage})")
@@ -165,6 +165,9 @@ def sizes(images: list[ImageFile]) -> str:
 def strays(opt: Namespace, folders: dict[str, list[str]]) -> list[str]:
     """Notes on entries of the folders that are not images."""
     like_images, others = stray_entries(opt, folders)
-    no_image = " skipped, no image by the extension"
-    notes = [listed(opt, like_images, " named like an image", "folder")] if like_images else []
-    return notes + ([listed(opt, others, no_image, "file")] if others else [])
+    notes = []
+    if like_images:
+        notes.append(listed(opt, like_images, " named like an image", "folder"))
+    if others:
+        notes.append(listed(opt, others, " skipped, not an image by the extension", "file"))
+    return notes

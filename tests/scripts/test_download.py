@@ -130,7 +130,7 @@ def test_the_next_call_goes_on_where_the_last_gave_up(server: Server, tmp_path: 
     server.faults = ["cut", "404"]
     with pytest.raises(
         UserError,
-        match=r"(?s)could not download cyclegan-horse2zebra.zip.*HTTP 404 Not Found.*--mirror",
+        match=r"(?s)could not download cyclegan-horse2zebra.zip.*HTTP Error 404: Not Found.*--mirror",
     ):
         get(server, tmp_path)
     assert files(tmp_path) == [".cyclegan-horse2zebra.zip.part"]

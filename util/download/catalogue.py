@@ -107,8 +107,7 @@ def find(items: list[Item], name: str | None, kind: str | None) -> Item:
     hint = f"did you mean {similar[0]}? " if similar else ""
     if same_name:
         hint = f"it is of --kind {same_name[0].kind}. "
-    of_kind = f" of --kind {kind}" if kind else ""
-    raise UsageError(f"nothing{of_kind} is named {name}; {hint}--list shows all names")
+    raise UsageError(f"--kind {kind or 'any'} has no {name}; {hint}--list shows all names")
 
 
 def table(items: list[Item]) -> str:

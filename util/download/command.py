@@ -18,26 +18,16 @@ NOTES = ".checksums.json"  # in the folder of a download
 
 def add_options(parser: ArgumentParser, items: list[Item]) -> None:
     """Add the options that both programs have."""
+    add = parser.add_argument
     kinds = list(dict.fromkeys(item.kind for item in items))
-    parser.add_argument("name", nargs="?", help="--list shows all names")
-    parser.add_argument(
-        "--kind", choices=kinds, help="if several kinds have the name (default: the first of these)"
-    )
-    parser.add_argument(
-        "--mirror",
-        action="append",
-        default=[],
-        metavar="URL",
-        help="try this host first (repeatable); also CYCLEGAN_MIRROR='URL ...'",
-    )
-    parser.add_argument(
-        "--unchecked",
-        action="store_true",
-        help="accept a version that differs from the recorded checksum and image counts",
-    )
-    parser.add_argument(
-        "--list", action="store_true", help="show all names with kind, size, images and terms"
-    )
+    first = f"needed if several kinds have the name (default: {kinds[0]})"
+    mirror = "host to try first (repeatable); also CYCLEGAN_MIRROR='URL ...'"
+    unchecked = "accept a version that differs from the recorded checksum and numbers of images"
+    add("name", nargs="?", help="see --list")
+    add("--kind", choices=kinds, help=first)
+    add("--mirror", action="append", default=[], metavar="URL", help=mirror)
+    add("--unchecked", action="store_true", help=unchecked)
+    add("--list", action="store_true", help="show all names with kind, size, images and terms")
 
 
 def obtain(

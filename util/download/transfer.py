@@ -65,19 +65,11 @@ def fetch(urls: list[str], part: Path, size: int | None = None, sha256: str | No
         except WriteError:
             raise
         except (UserError, *NETWORK_ERRORS) as error:
-            problems.append(f"{url}: {_reason(error)}")
+            problems.append(f"{url}: {str(error) or type(error).__name__}")
     raise UserError(
         f"could not download {shown_name(part)}. {'; '.join(problems)}. To resume, run the same "
         "command again; to use another host: --mirror URL or CYCLEGAN_MIRROR=URL"
     )
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, urllib.error.HTTPError):
-        return f"HTTP {error.code} {error.reason}"
-    if isinstance(error, http.client.IncompleteRead):
-        return "the connection was closed too early"
-    return str(getattr(error, "reason", "") or error) or type(error).__name__
 
 
 def _fetch_verified(url: str, part: Path, size: int | None, sha256: str | None) -> str:
@@ -153,7 +145,7 @@ def _request(url: str, part: Path, size: int | None) -> None:
         say(f"{'resuming' if start else 'downloading'} {url}{amount}")
         _append(response, part, start, total)
     if total and _size(part) != total:
-        raise http.client.IncompleteRead(b"", total - _size(part))
+        raise http.client.HTTPException("the connection was closed too early")
     return None
 
 

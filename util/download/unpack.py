@@ -22,45 +22,26 @@ from util.errors import UserError
 MAX_FILES = 1_000_000
 SLACK = 100 << 20  # bytes
 WINDOWS = os.name == "nt"
-NAME_ERRORS = {  # errors caused by the member's name, not by the disk
-    errno.EEXIST,
-    errno.EILSEQ,
-    errno.EINVAL,
-    errno.EISDIR,
-    errno.ENAMETOOLONG,
-    errno.ENOENT,
-    errno.ENOTDIR,
-}
-ARCHIVE_ERRORS = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    RuntimeError,  # an encrypted zip
-    ValueError,
-    OSError,
-)
+NAME_ERRORS = {errno.EEXIST, errno.EILSEQ, errno.EINVAL, errno.EISDIR}  # not the disk's fault
+NAME_ERRORS |= {errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR}
+DECODING_ERRORS = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
+ARCHIVE_ERRORS = (*DECODING_ERRORS, OSError, ValueError, RuntimeError)  # of encrypted archives too
 Member = tuple[str, int, bool, Callable]  # name, bytes, regular file or folder, extract
-
-
-def default_limit(archive: Path) -> int:
-    """The most bytes that an archive of images may hold: images hardly compress."""
-    return 4 * archive.stat().st_size + SLACK
 
 
 def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
     """Unpack ``archive`` into the new folder ``folder``, which does not exist after an error.
 
     Args:
-        limit: the most bytes to unpack; see :func:`default_limit`.
+        limit: the most bytes to unpack; default: 4 times the archive and ``SLACK``.
 
     Raises:
         UserError: not an archive, or a damaged one; it holds more than ``limit`` bytes, a link, a
             device, the same name twice, or a name outside ``folder``.
         WriteError: ``folder`` cannot be written.
     """
-    limit = default_limit(archive) if limit is None else limit
+    if limit is None:  # images hardly compress
+        limit = 4 * archive.stat().st_size + SLACK
     folder.mkdir(parents=True)
     try:
         _unpack_all(archive, folder, limit)
