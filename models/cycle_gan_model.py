@@ -145,10 +145,19 @@ class CycleGANModel(BaseModel):
         self.fake_A = self.netG_B(self.real_B)  # F(y)
         self.rec_B = self.netG_A(self.fake_A)  # G(F(y))
 
+    gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
+
     def optimize_parameters(self) -> None:
-        self.set_requires_grad([self.netD_A, self.netD_B], False)
-        self.optimizer_D.zero_grad()  # here, for the memory
+        self.optimizer_D.zero_grad()
         self.optimizer_G.zero_grad()
+        self.gradients_G()
+        self.optimizer_G.step()
+        self.gradients_D()
+        self.optimizer_D.step()
+
+    def gradients_G(self) -> None:
+        """Gradients of both generators; the discriminators are frozen."""
+        self.set_requires_grad([self.netD_A, self.netD_B], False)
         if self.overrides(
             CycleGANModel, "forward", "backward_G"
         ):  # which may count on all images being there before any loss
@@ -156,11 +165,12 @@ class CycleGANModel(BaseModel):
             self.backward_G()
         else:
             self.backward_G_in_parts()
-        self.optimizer_G.step()
+
+    def gradients_D(self) -> None:
+        """Gradients of both discriminators, for the images of :meth:`gradients_G`."""
         self.set_requires_grad([self.netD_A, self.netD_B], True)
         self.backward_D_A()
         self.backward_D_B()
-        self.optimizer_D.step()
 
     def backward_G(self) -> None:
         """Gradients of the full objective (paper, Eq. 3, and the identity loss of section 5.2) for both generators."""

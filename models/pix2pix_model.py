@@ -79,6 +79,8 @@ class Pix2PixModel(BaseModel):
     def forward(self) -> None:
         self.fake_B = self.netG(self.real_A)
 
+    gradient_methods = {"optimizer_D": "gradients_D", "optimizer_G": "gradients_G"}
+
     def optimize_parameters(self) -> None:
         self.forward()
         self.set_requires_grad(self.netD, True)
@@ -89,6 +91,19 @@ class Pix2PixModel(BaseModel):
         self.optimizer_G.zero_grad()
         self.backward_G()
         self.optimizer_G.step()
+
+    def gradients_D(self) -> None:
+        """For ``--accumulate``: gradients of the discriminator; no graph is kept for the generator."""
+        self.set_requires_grad(self.netD, True)
+        with torch.no_grad():
+            self.forward()
+        self.backward_D()
+
+    def gradients_G(self) -> None:
+        """For ``--accumulate``: gradients of the generator, which translates the images again."""
+        self.set_requires_grad(self.netD, False)
+        self.forward()
+        self.backward_G()
 
     def backward_D(self) -> None:
         real = torch.cat([self.real_A, self.real_B], 1)

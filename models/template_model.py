@@ -58,10 +58,16 @@ class TemplateModel(BaseModel):
     def forward(self) -> None:
         self.output = self.netG(self.data_A)
 
+    gradient_methods = {"optimizer": "compute_gradients"}  # for --accumulate
+
     def optimize_parameters(self) -> None:
         """One step of training."""
-        self.forward()
         self.optimizer.zero_grad()
+        self.compute_gradients()
+        self.optimizer.step()
+
+    def compute_gradients(self) -> None:
+        """Losses, and gradients of the optimizer's parameters."""
+        self.forward()
         self.loss_G = self.criterionLoss(self.output, self.data_B) * self.opt.lambda_regression
         self.backward(self.loss_G)
-        self.optimizer.step()

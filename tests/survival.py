@@ -16,7 +16,7 @@ import pytest
 import torch
 from conftest import FSYNC, TINY, Programs, Result, pictures
 
-from models.cycle_gan_model import CycleGANModel
+from models.training.step import Step
 from scripts.maintenance import check_resume
 from scripts.maintenance.check_resume import differences, kill, start
 
@@ -57,17 +57,17 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def after_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], object]], None]:
     """``after_step(3, what)`` calls ``what`` at the end of the third step from now, in this process."""
-    step, todo = CycleGANModel.optimize_parameters, {}
+    step, todo = Step.__call__, {}
 
-    def optimize_parameters(self: CycleGANModel) -> None:
-        step(self)
+    def counted_step(self: Step, *args) -> None:
+        step(self, *args)
         for what in list(todo):
             todo[what] -= 1
             if todo[what] == 0:
                 todo.pop(what)
                 what()
 
-    monkeypatch.setattr(CycleGANModel, "optimize_parameters", optimize_parameters)
+    monkeypatch.setattr(Step, "__call__", counted_step)
     return lambda count, what: todo.update({what: count})
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import warnings
 import weakref
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from torch.utils._pytree import tree_leaves
 from data import create_dataset
 from models import create_model
 from models.base_model import BaseModel
-from models.training import accumulation as accumulate
 from models.training.step import Step
 from util.errors import UserError
 from util.image_pool import ImagePool
@@ -103,7 +101,7 @@ class OneFakeMode(FakeTensorMode):
 def bytes_of_steps(step: Step, batch: dict) -> int:
     """The most that is alive in two steps: the optimizers' own tensors appear in the first."""
     alive = Alive(tree_leaves(step.model.get_weights()))
-    with Watched(alive), watched_parts(alive):
+    with Watched(alive):
         for _ in range(2):
             step(batch)
     return alive.most
@@ -137,7 +135,7 @@ class Alive:
 
 
 class Watched(TorchDispatchMode):
-    """A context that adds the results of all operations of this thread."""
+    """A context that adds the results of all operations."""
 
     def __init__(self, alive: Alive) -> None:
         super().__init__()
@@ -147,22 +145,6 @@ class Watched(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         self.alive.add(tree_leaves(result))
         return result
-
-
-@contextlib.contextmanager
-def watched_parts(alive: Alive) -> Iterator[None]:
-    """Inside, the threads of --accumulate are watched, too."""
-    plain = accumulate.Part.run
-
-    def run(part: accumulate.Part) -> None:
-        Watched(alive).__enter__()  # until the thread's end
-        plain(part)
-
-    accumulate.Part.run = run  # type: ignore
-    try:
-        yield
-    finally:
-        accumulate.Part.run = plain  # type: ignore[method-assign]
 
 
 def pool_growth(model: BaseModel) -> int:

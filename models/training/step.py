@@ -11,7 +11,7 @@ from torch import nn
 from models import set_batch
 from models.base_model import BaseModel
 from models.networks import ResnetGenerator
-from models.training.accumulation import Accumulation
+from models.training.accumulation import accumulated_step, require_gradient_methods
 from models.training.gradients import Mean, NonFiniteGuard, fuse, parameters_of
 from models.training.memory import keep_memory, out_of_memory, step_without_compiler
 from util import distributed
@@ -33,7 +33,8 @@ class Step:
         self.guard = NonFiniteGuard(opt.on_nonfinite == "skip", OVERFLOWS if model.scaler else 0)
         self.at_once = model.device.type == "cpu"  # where there is nothing to wait for
         self.graphs, self.share, self.mean = 0, 1.0, Mean()
-        self.accumulation = Accumulation(model) if opt.accumulate > 1 else None
+        if opt.accumulate > 1:
+            require_gradient_methods(model)
         for optimizer in model.optimizers:
             fuse(optimizer)
             if not opt.compile:
@@ -112,8 +113,8 @@ class Step:
         if self.opt.cuda_graphs:
             torch.compiler.cudagraph_mark_step_begin()
         try:
-            if self.accumulation:
-                self.accumulation.step(batch, self.opt.batch_size)
+            if self.opt.accumulate > 1:
+                accumulated_step(self.model, batch, self.opt.batch_size)
             else:
                 set_batch(self.model, batch)
                 self.model.optimize_parameters()

@@ -1,4 +1,4 @@
-"""--accumulate for models that do what official ones do not, and for batches that hold more than images."""
+"""--accumulate with a model of one's own, and with batches that hold more than images."""
 
 from __future__ import annotations
 
@@ -12,34 +12,42 @@ from models.training.step import Step
 from util.errors import UserError
 
 
-class Joint(TemplateModel):
-    """One backward pass for two optimizers, of which the first may be left out where an image is dark."""
+class Sequential(TemplateModel):
+    """Two optimizers; the second learns from the images of the first network, made before its step."""
 
-    careful = False
+    gradient_methods = {"optimizer_G": "gradients_G", "optimizer_H": "gradients_H"}
 
     def __init__(self, opt) -> None:
         super().__init__(opt)
         self.model_names = ["G", "H"]
         self.netG, self.netH = (torch.nn.Conv2d(3, 3, 3, padding=1).double() for _ in "GH")
-        self.optimizers = [
+        self.optimizer_G, self.optimizer_H = self.optimizers = [
             torch.optim.SGD(net.parameters(), lr=0.1) for net in (self.netG, self.netH)
         ]
 
     def optimize_parameters(self) -> None:
-        for optimizer in self.optimizers:
-            optimizer.zero_grad()
+        for optimizer, gradients in zip(
+            self.optimizers, (self.gradients_G, self.gradients_H), strict=True
+        ):
+            for other in self.optimizers:
+                other.zero_grad()
+            gradients()
+            optimizer.step()
+
+    def gradients_G(self) -> None:
+        """Also leaves gradients in H, which are not H's."""
         self.forward()
         self.loss_G = self.criterionLoss(self.netH(self.output), self.data_B)
-        self.loss_G.backward()
-        if not self.careful or self.data_A.mean() > 0:
-            self.optimizers[0].step()
-        self.optimizers[1].step()
+        self.backward(self.loss_G)
+
+    def gradients_H(self) -> None:
+        self.backward(self.criterionLoss(self.netH(self.output.detach()), self.data_B))
 
 
-def joint(*args: str) -> Step:
+def sequential(*args: str) -> Step:
     torch.manual_seed(3)
     opt = options("--model", "template", "--ngf", "4", *args)
-    return Step(opt, Joint(opt))
+    return Step(opt, Sequential(opt))
 
 
 def batch(n: int) -> dict:
@@ -51,34 +59,51 @@ def batch(n: int) -> dict:
     }
 
 
-def test_one_backward_pass_for_two_optimizers() -> None:
-    large, parts = joint("--batch_size", "5"), joint("--batch_size", "2", "--accumulate", "3")
+def test_two_optimizers() -> None:
+    """Three micro-batches, the last of them smaller, equal one large batch."""
+    large, small = (
+        sequential("--batch_size", "5"),
+        sequential("--batch_size", "2", "--accumulate", "3"),
+    )
     before = [p.clone() for net in large.model.get_networks().values() for p in net.parameters()]
-    for _ in range(3):
+    for i in range(3):
+        torch.manual_seed(i)
         data = batch(5)
         large(data)
-        parts(data)
-    found = [
-        [p for net in each.model.get_networks().values() for p in net.parameters()]
-        for each in (large, parts)
+        small(data)
+    weights = [
+        [p for net in step.model.get_networks().values() for p in net.parameters()]
+        for step in (large, small)
     ]
-    for p, q, first in zip(*found, before, strict=True):
+    for p, q, first in zip(*weights, before, strict=True):
         assert torch.allclose(p, q, rtol=0, atol=1e-12) and not torch.equal(p, first)
-    assert len(parts.accumulation.threads._threads) == 3
+    losses = [step.model.get_current_losses()["G"] for step in (large, small)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-12)
+    assert small.model.get_image_paths() == ["a"] * 5
 
 
-def test_parts_that_step_other_optimizers() -> None:
-    """An error; and no thread is left waiting."""
-    step = joint("--accumulate", "2")
-    step.model.careful = True
-    data = batch(2)
-    data["A"][1] *= -1
-    with pytest.raises(UserError, match="--accumulate: .* the same optimizers"):
-        step(data)
-    step.accumulation.threads.shutdown()
-    step = joint("--accumulate", "2")
-    step(data)
-    assert step.model.get_image_paths() == ["a", "a"]
+class OwnStep(Sequential):
+    def optimize_parameters(self) -> None:
+        super().optimize_parameters()
+
+
+class NoList(Sequential):
+    gradient_methods: dict[str, str] = {}
+
+
+class ShortList(Sequential):
+    gradient_methods = {"optimizer_G": "gradients_G"}
+
+
+@pytest.mark.parametrize("model", [OwnStep, NoList, ShortList])
+def test_models_without_the_list(model: type[Sequential]) -> None:
+    """A subclass with a step of its own would not run it, so it has to list its methods, too."""
+    opt = options("--model", "template", "--ngf", "4", "--accumulate", "2")
+    with pytest.raises(UserError, match=f"--accumulate: {model.__name__} .* gradient_methods"):
+        Step(opt, model(opt))
+    OwnStep.gradient_methods = dict(Sequential.gradient_methods)
+    Step(opt, OwnStep(opt))
+    del OwnStep.gradient_methods
 
 
 def test_batches_hold_anything() -> None:
@@ -89,8 +114,8 @@ def test_batches_hold_anything() -> None:
         "A_paths": list("abcde"),
         "more": {"names": [list("fghij"), list("klmno")]},
     }
-    count, parts = split(data, 2)
-    assert count == 5 and [len(part["A"]) for part in parts] == [2, 2, 1]
+    weights, parts = split(data, 2)
+    assert weights == [0.4, 0.4, 0.2] and [len(part["A"]) for part in parts] == [2, 2, 1]
     assert torch.equal(torch.cat([part["A"] for part in parts]), data["A"])
     assert [part["size"][1].tolist() for part in parts] == [[10, 11], [12, 13], [14]]
     assert [part["A_paths"] for part in parts] == [["a", "b"], ["c", "d"], ["e"]]
