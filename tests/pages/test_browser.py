@@ -170,7 +170,7 @@ def test_training_page(browser: Browser, folder: Path) -> None:
         " return [r.x, r.y + 100, r.width] })()"
     )
     browser.mouse("mouseMoved", x + width / 2, y)
-    assert text(browser, ".chart.wide .tip")[0].startswith("after 1 epochs\nD_A")
+    assert text(browser, ".chart.wide .tip")[0].startswith("after 1 epoch\nD_A")
     browser.mouse("mousePressed", x + width * 0.6, y, 1)
     browser.mouse("mouseMoved", x + width * 0.8, y, 1)
     browser.mouse("mouseReleased", x + width * 0.8, y)
@@ -200,7 +200,7 @@ def test_refreshes_only_while_it_lives(browser: Browser, folder: Path) -> None:
             "\n".join([*lines[:-1], 'run("text", 2, "long ago", 1e9)']) + "\n"
         )  # killed: no last line
         browser.open((data.parent / "index.html").as_uri())
-        assert text(browser, ".state") == ["no sign of life"] and browser.js("alive()") is False
+        assert text(browser, ".state") == ["no updates"] and browser.js("alive()") is False
     finally:
         data.write_text(whole)
     assert browser.errors == []

@@ -1,13 +1,18 @@
 "use strict";
-// Curves over epochs: smoothed, with values under the pointer, a zoom that all charts share, and series to switch off.
+// Line charts over epochs, with smoothing, the values under the pointer, a zoom shared by all
+// charts, and lines that can be hidden. tests/pages/test_chart.py runs this file in Node.js:
+// loading it must not use the document.
 
 const view = { from: null, to: null, smooth: 0.6, log: false, charts: [] };
 
-function redrawAll() { for (const chart of view.charts) chart.draw(); }
+function redrawAll() {
+  for (const chart of view.charts) chart.draw();
+}
 
-// Averages with weights that fall by `share` from point to point, freed of the start's pull towards 0.
+// Exponential moving average with bias correction. NaN stays NaN and does not change the average.
 function smoothed(values, share) {
-  let mean = 0, weight = 0;
+  let mean = 0,
+    weight = 0;
   return values.map((value) => {
     if (!Number.isFinite(value)) return NaN;
     mean = share * mean + (1 - share) * value;
@@ -16,29 +21,39 @@ function smoothed(values, share) {
   });
 }
 
+// Up to four significant digits; a dash for a gap.
 function format(value) {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(2).replace(/\.?0+e/, "e");
+  if (size !== 0 && (size < 1e-3 || size >= 1e5))
+    return value.toExponential(2).replace(/\.?0+e/, "e");
   return String(+value.toPrecision(4));
 }
 
+// Round numbers in [low, high]: multiples of 1, 2 or 5 times a power of ten, at most `count` steps.
 function ticks(low, high, count) {
-  const raw = (high - low) / count, power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= raw);
-  const found = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) found.push(+(k * step).toPrecision(12));
-  return found;
+  const least = (high - low) / count,
+    power = 10 ** Math.floor(Math.log10(least));
+  const step = [1, 2, 5, 10]
+    .map((factor) => factor * power)
+    .find((candidate) => candidate >= least);
+  const numbers = [];
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++)
+    numbers.push(+(k * step).toPrecision(12));
+  return numbers;
 }
 
-// Series of A and B share a colour; those of B are dashed.
+// Lines of A and B share a colour; those of B are dashed.
 function styles(names) {
   const stems = [...new Set(names.map((name) => name.replace(/_B$|_A$/, "")))];
-  return names.map((name) => ({ colour: `--c${stems.indexOf(name.replace(/_B$|_A$/, "")) % 8}`, dash: /_B$/.test(name) ? [5, 3] : [] }));
+  return names.map((name) => ({
+    colour: `--c${stems.indexOf(name.replace(/_B$|_A$/, "")) % 8}`,
+    dash: /_B$/.test(name) ? [5, 3] : [],
+  }));
 }
 
 class Chart {
-  // title: text; wide: over both columns; smooth: whether the common smoothing applies
+  // wide: spans both columns; smooth: obeys the smoothing slider; log: obeys the button Log
   constructor(title, { wide = false, smooth = true, log = false } = {}) {
     Object.assign(this, { smooth, log, x: [], names: [], values: {}, lines: {}, off: new Set() });
     this.canvas = make("canvas", { role: "img", "aria-label": title });
@@ -47,18 +62,33 @@ class Chart {
     this.zoom = make("div", { class: "zoom", hidden: "" });
     this.legend = make("div", { class: "legend" });
     this.title = make("h2", {}, title);
-    this.element = make("div", { class: "chart" + (wide ? " wide" : "") }, this.title, this.canvas, this.legend,
-      this.zoom, this.cross, this.tip);
+    this.element = make(
+      "div",
+      { class: "chart" + (wide ? " wide" : "") },
+      this.title,
+      this.canvas,
+      this.legend,
+      this.zoom,
+      this.cross,
+      this.tip,
+    );
     this.canvas.addEventListener("pointermove", (event) => this.hover(event));
-    this.canvas.addEventListener("pointerleave", () => { this.cross.hidden = this.tip.hidden = true; });
-    this.canvas.addEventListener("pointerdown", (event) => { this.start = event.pointerType === "mouse" ? event.offsetX : null; });
+    this.canvas.addEventListener("pointerleave", () => {
+      this.cross.hidden = this.tip.hidden = true;
+    });
+    this.canvas.addEventListener("pointerdown", (event) => {
+      this.start = event.pointerType === "mouse" ? event.offsetX : null;
+    });
     this.canvas.addEventListener("pointerup", (event) => this.release(event));
-    this.canvas.addEventListener("dblclick", () => { view.from = view.to = null; redrawAll(); });
+    this.canvas.addEventListener("dblclick", () => {
+      view.from = view.to = null;
+      redrawAll();
+    });
     new ResizeObserver(() => this.draw()).observe(this.canvas);
     view.charts.push(this);
   }
 
-  // x: epochs done at each point; values: name -> numbers, as many
+  // x: finished epochs at each point; values: name -> one number per point
   set(x, values) {
     Object.assign(this, { x, values, names: Object.keys(values) });
     this.element.hidden = !this.names.length || !x.length;
@@ -66,18 +96,24 @@ class Chart {
   }
 
   draw() {
-    const { canvas } = this, width = canvas.clientWidth, height = canvas.clientHeight, scale = devicePixelRatio || 1;
+    const { canvas } = this,
+      width = canvas.clientWidth,
+      height = canvas.clientHeight,
+      scale = devicePixelRatio || 1;
     if (!width || !this.x.length) return;
     canvas.width = width * scale;
     canvas.height = height * scale;
-    const context = canvas.getContext("2d"), css = getComputedStyle(document.documentElement);
+    const context = canvas.getContext("2d"),
+      css = getComputedStyle(document.documentElement);
     context.scale(scale, scale);
     context.font = `11px ${getComputedStyle(document.body).fontFamily}`;
     const last = this.x[this.x.length - 1];
     this.from = view.from ?? Math.min(this.x[0], 0);
     this.to = view.to ?? Math.max(last, this.from + 1e-3);
-    const share = 1 - (1 - view.smooth) * Math.min(1, 300 / this.x.length); // looks the same for few points and for many
-    for (const name of this.names) this.lines[name] = smoothed(this.values[name], this.smooth ? share : 0);
+    // stronger for more than 300 points, so that long runs look as smooth as short ones
+    const share = 1 - (1 - view.smooth) * Math.min(1, 300 / this.x.length);
+    for (const name of this.names)
+      this.lines[name] = smoothed(this.values[name], this.smooth ? share : 0);
     this.box = { left: 46, top: 8, width: width - 54, height: height - 30 };
     this.range();
     this.axes(context, css);
@@ -96,6 +132,7 @@ class Chart {
     this.drawLegend(looks);
   }
 
+  // The points to draw: those in the zoom, and one more on each side; [first, end).
   visible() {
     const first = this.x.findIndex((x) => x >= this.from);
     let end = this.x.length;
@@ -103,12 +140,15 @@ class Chart {
     return [Math.max(0, first - 1), Math.min(this.x.length, end + 1)];
   }
 
+  // Fits the ends of the vertical axis to the visible part of the lines; logarithms in log mode.
   range() {
     const [first, end] = this.visible();
-    let low = Infinity, high = -Infinity;
-    for (const name of this.names.filter((each) => !this.off.has(each)))
+    let low = Infinity,
+      high = -Infinity;
+    for (const name of this.names.filter((candidate) => !this.off.has(candidate)))
       for (const value of this.lines[name].slice(first, end))
-        if (Number.isFinite(value) && (!this.logarithmic || value > 0)) [low, high] = [Math.min(low, value), Math.max(high, value)];
+        if (Number.isFinite(value) && (!this.logarithmic || value > 0))
+          [low, high] = [Math.min(low, value), Math.max(high, value)];
     if (low > high) [low, high] = this.logarithmic ? [0.1, 1] : [0, 1];
     if (this.logarithmic) {
       [low, high] = [Math.log10(low) - 0.05, Math.log10(high) + 0.05];
@@ -120,13 +160,17 @@ class Chart {
     Object.assign(this, { low, high });
   }
 
-  get logarithmic() { return this.log && view.log; }
+  get logarithmic() {
+    return this.log && view.log;
+  }
 
-  px(x) { return this.box.left + (x - this.from) / (this.to - this.from) * this.box.width; }
+  px(x) {
+    return this.box.left + ((x - this.from) / (this.to - this.from)) * this.box.width;
+  }
 
   py(value) {
     const y = this.logarithmic ? Math.log10(value) : value;
-    return this.box.top + (this.high - y) / (this.high - this.low) * this.box.height;
+    return this.box.top + ((this.high - y) / (this.high - this.low)) * this.box.height;
   }
 
   axes(context, css) {
@@ -135,22 +179,33 @@ class Chart {
     context.fillStyle = css.getPropertyValue("--soft");
     context.textAlign = "right";
     context.textBaseline = "middle";
-    const steps = this.logarithmic ? ticks(this.low, this.high, 4).map((each) => 10 ** each) : ticks(this.low, this.high, 5);
+    const steps = this.logarithmic
+      ? ticks(this.low, this.high, 4).map((power) => 10 ** power)
+      : ticks(this.low, this.high, 5);
     for (const value of steps) {
       const y = Math.round(this.py(value)) + 0.5;
       context.beginPath();
       context.moveTo(left, y);
       context.lineTo(left + width, y);
       context.stroke();
-      context.fillText(this.logarithmic ? format(+value.toPrecision(2)) : format(value), left - 6, y);
+      context.fillText(
+        this.logarithmic ? format(+value.toPrecision(2)) : format(value),
+        left - 6,
+        y,
+      );
     }
     context.textBaseline = "top";
     context.textAlign = "center";
     for (const x of ticks(this.from, this.to, Math.max(3, Math.min(10, width / 80)))) {
-      context.fillText(format(x), Math.max(left + 4, Math.min(left + width - 8, this.px(x))), top + height + 8);
+      context.fillText(
+        format(x),
+        Math.max(left + 4, Math.min(left + width - 8, this.px(x))),
+        top + height + 8,
+      );
     }
   }
 
+  // A line with gaps where values are not finite (or not positive on a logarithmic axis).
   stroke(context, values, width, alpha, dash) {
     const [first, end] = this.visible();
     context.globalAlpha = alpha;
@@ -170,19 +225,30 @@ class Chart {
   }
 
   drawLegend(looks) {
-    this.legend.replaceChildren(...this.names.map((name, i) => {
-      const line = `<svg viewBox="0 0 22 8"><path d="M0 4h22" stroke="var(${looks[i].colour})" stroke-width="2.5" stroke-dasharray="${looks[i].dash}"/></svg>`;
-      const button = make("button", { "aria-pressed": !this.off.has(name), title: "Show or hide", onclick: () => {
-        this.off.has(name) ? this.off.delete(name) : this.off.add(name);
-        this.draw();
-      } });
-      button.innerHTML = line;
-      button.append(`${name} ${format(this.lines[name][this.lines[name].length - 1])}`);
-      return button;
-    }));
+    this.legend.replaceChildren(
+      ...this.names.map((name, i) => {
+        const { colour, dash } = looks[i];
+        const stroke = `stroke="var(${colour})" stroke-width="2.5" stroke-dasharray="${dash}"`;
+        const line = `<svg viewBox="0 0 22 8"><path d="M0 4h22" ${stroke}/></svg>`;
+        const button = make("button", {
+          "aria-pressed": !this.off.has(name),
+          title: "Show or hide this line",
+          onclick: () => {
+            this.off.has(name) ? this.off.delete(name) : this.off.add(name);
+            this.draw();
+          },
+        });
+        button.innerHTML = line;
+        button.append(`${name} ${format(this.lines[name][this.lines[name].length - 1])}`);
+        return button;
+      }),
+    );
   }
 
-  at(pixel) { return this.from + (pixel - this.box.left) / this.box.width * (this.to - this.from); }
+  // The epoch at a horizontal position in the canvas.
+  at(pixel) {
+    return this.from + ((pixel - this.box.left) / this.box.width) * (this.to - this.from);
+  }
 
   hover(event) {
     if (!this.box) return;
@@ -190,21 +256,40 @@ class Chart {
     let i = this.x.findIndex((x) => x >= epoch);
     if (i < 0) i = this.x.length - 1;
     if (i > 0 && epoch - this.x[i - 1] < this.x[i] - epoch) i--;
-    const shown = this.names.filter((name) => !this.off.has(name));
-    this.tip.textContent = [`after ${format(this.x[i])} epochs`, ...shown.map((name) => `${name}  ${format(this.lines[name][i])}`)].join("\n");
+    const shown = this.names.filter((name) => !this.off.has(name)),
+      after = format(this.x[i]);
+    this.tip.textContent = [
+      `after ${after} epoch${after === "1" ? "" : "s"}`,
+      ...shown.map((name) => `${name}  ${format(this.lines[name][i])}`),
+    ].join("\n");
     this.cross.hidden = this.tip.hidden = false;
-    const { offsetLeft, offsetTop } = this.canvas, x = offsetLeft + this.px(this.x[i]);
-    Object.assign(this.cross.style, { left: x + "px", top: offsetTop + this.box.top + "px", height: this.box.height + "px" });
+    const { offsetLeft, offsetTop } = this.canvas,
+      x = offsetLeft + this.px(this.x[i]);
+    Object.assign(this.cross.style, {
+      left: x + "px",
+      top: offsetTop + this.box.top + "px",
+      height: this.box.height + "px",
+    });
     const right = x + 14 + this.tip.offsetWidth > this.element.clientWidth;
-    Object.assign(this.tip.style, { left: (right ? x - 14 - this.tip.offsetWidth : x + 14) + "px", top: offsetTop + 10 + "px" });
+    Object.assign(this.tip.style, {
+      left: (right ? x - 14 - this.tip.offsetWidth : x + 14) + "px",
+      top: offsetTop + 10 + "px",
+    });
     const dragging = this.start != null && event.buttons === 1;
     this.zoom.hidden = !dragging;
-    if (dragging) Object.assign(this.zoom.style, { left: offsetLeft + Math.min(this.start, event.offsetX) + "px",
-      width: Math.abs(event.offsetX - this.start) + "px", top: offsetTop + this.box.top + "px", height: this.box.height + "px" });
+    if (dragging)
+      Object.assign(this.zoom.style, {
+        left: offsetLeft + Math.min(this.start, event.offsetX) + "px",
+        width: Math.abs(event.offsetX - this.start) + "px",
+        top: offsetTop + this.box.top + "px",
+        height: this.box.height + "px",
+      });
   }
 
   release(event) {
-    const [a, b] = [this.start, event.offsetX].map((pixel) => this.at(pixel)).sort((one, two) => one - two);
+    const [a, b] = [this.start, event.offsetX]
+      .map((pixel) => this.at(pixel))
+      .sort((one, two) => one - two);
     this.zoom.hidden = true;
     if (this.start != null && Math.abs(event.offsetX - this.start) > 8) {
       [view.from, view.to] = [Math.max(0, a), b];

@@ -20,7 +20,7 @@ from util.schedules import last_epoch
 
 POINTS = 50  # points of a curve per epoch; ten times as many in the first, to show a start soon
 ROWS = 10  # number of epochs shown to readers whose browser runs no scripts
-SCRIPTS = ("page.js", "chart.js", "training.js")
+SCRIPTS = ("page.js", "chart.js", "events.js", "epochs.js", "training.js")
 HIDDEN = {"changed", "explicit_options", "isTrain"}  # bookkeeping of the options themselves
 
 

@@ -1,0 +1,70 @@
+"use strict";
+
+// A row of images with a slider for the epoch. It follows the newest epoch until it is moved.
+class Epochs {
+  constructor(name) {
+    this.slider = make("input", {
+      type: "range",
+      min: 0,
+      "aria-label": `Epoch of ${name}`,
+      oninput: () => this.show(),
+    });
+    this.output = make("output");
+    this.grid = make("div", { class: "images" });
+    this.element = make(
+      "section",
+      { class: "row" },
+      make(
+        "div",
+        { class: "slide" },
+        make("h2", {}, name),
+        make("span", {}, this.slider, this.output),
+      ),
+      this.grid,
+    );
+    this.epochs = [];
+  }
+
+  // epochs: list of {epoch, figures: [[label, url, width, height], ...], stamp}
+  set(epochs) {
+    const follow = !this.epochs.length || +this.slider.value === this.epochs.length - 1;
+    this.epochs = epochs;
+    this.slider.max = epochs.length - 1;
+    this.slider.disabled = epochs.length < 2;
+    if (follow) this.slider.value = epochs.length - 1;
+    this.show();
+  }
+
+  show() {
+    const { epoch, figures, stamp } = this.epochs[+this.slider.value];
+    this.output.textContent = `epoch ${epoch}`;
+    if (figures.map(([label]) => label).join() !== this.labels) this.build(figures);
+    figures.forEach(([, url, width, height], i) => {
+      const [link, image] = this.cells[i];
+      // the stamp changes when the images of the current epoch are replaced
+      const source = url + (stamp ? `?${stamp}` : "");
+      if (image.getAttribute("src") === source) return;
+      Object.assign(image, { src: source, width, height });
+      link.href = url;
+    });
+    // load the images of the neighbouring epochs, so that the slider moves smoothly
+    for (const step of [-1, 1]) {
+      const near = this.epochs[+this.slider.value + step];
+      for (const [, url] of near?.figures ?? [])
+        new Image().src = url + (near.stamp ? `?${near.stamp}` : "");
+    }
+  }
+
+  build(figures) {
+    const count = figures.length;
+    this.labels = figures.map(([label]) => label).join();
+    this.grid.style = `--n:${count > 8 ? Math.ceil(count / 2) : count};--m:${count % 3 ? 2 : 3}`;
+    this.cells = figures.map(([label]) => {
+      const image = make("img", { alt: label }),
+        link = make("a", {}, image);
+      this.grid.append(make("figure", {}, link, make("figcaption", {}, label)));
+      return [link, image];
+    });
+    this.grid.replaceChildren(...this.cells.map(([link]) => link.parentElement));
+  }
+}
