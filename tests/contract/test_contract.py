@@ -1,4 +1,4 @@
-"""What people script against and no other test holds: names and signatures, models other than CycleGAN from end to end."""
+"""Official names, signatures and commands; models other than CycleGAN from end to end."""
 
 from __future__ import annotations
 
@@ -12,22 +12,27 @@ import torch
 from conftest import CPU, ONE_EPOCH, ROOT, TINY, Programs, pictures
 from PIL import Image
 
+from models import create_model
 from options.parser import choose_device
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from util.errors import UsageError
 
-# Officially; our own parameters may only come behind.
+# The official parameters; our own may only follow them.
 INIT = "init_type='normal' init_gain=0.02"
 SIGNATURES = {
-    "models.networks.define_G": f"input_nc output_nc ngf netG norm='batch' use_dropout=False {INIT} gpu_ids",
+    "models.networks.define_G": (
+        f"input_nc output_nc ngf netG norm='batch' use_dropout=False {INIT} gpu_ids"
+    ),
     "models.networks.define_D": f"input_nc ndf netD n_layers_D=3 norm='batch' {INIT} gpu_ids",
     "models.networks.GANLoss": "gan_mode target_real_label=1.0 target_fake_label=0.0",
     "models.networks.get_scheduler": "optimizer opt",
     "models.networks.get_norm_layer": "norm_type='instance'",
     "models.networks.init_weights": f"net {INIT}",
     "models.networks.init_net": f"net {INIT} gpu_ids",
-    "models.networks.cal_gradient_penalty": "netD real_data fake_data device type='mixed' constant=1.0 lambda_gp=10.0",
+    "models.networks.cal_gradient_penalty": (
+        "netD real_data fake_data device type='mixed' constant=1.0 lambda_gp=10.0"
+    ),
     "models.base_model.BaseModel": "opt",
     "models.base_model.BaseModel.set_requires_grad": "self nets requires_grad=False",
     "models.base_model.BaseModel.modify_commandline_options": "parser is_train",
@@ -65,59 +70,42 @@ SIGNATURES = {
 
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_signatures(name: str) -> None:
-    """Names, order and defaults (of gpu_ids and method any)."""
-    found: object = pkgutil.resolve_name(name)
+    """Names, order and defaults are the official ones; any default of gpu_ids and method."""
+    function: object = pkgutil.resolve_name(name)
     official = SIGNATURES[name].split()
-    parameters = list(inspect.signature(found).parameters.values())  # type: ignore[arg-type]
+    parameters = list(inspect.signature(function).parameters.values())  # type: ignore[arg-type]
     for wanted, parameter in zip(official, parameters, strict=False):
         assert wanted in (f"{parameter.name}={parameter.default!r}", parameter.name)
     assert len(parameters) >= len(official)
     assert all(p.default is not p.empty for p in parameters[len(official) :])
 
 
-def test_the_rest_of_the_program_gets_plain_dicts(
+def test_a_model_gives_plain_dicts(
     aligned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lists of names are looked up in BaseModel alone; the attributes are those that custom files rely on."""
-    from models import create_model
-
+    """Networks and losses come as dicts; attributes are those that custom files rely on."""
     monkeypatch.chdir(tmp_path)
-    model = create_model(
-        TrainOptions().parse(
-            ["--dataroot", str(aligned), "--model", "pix2pix", *TINY], record=False
-        )
-    )
-    model.loss_D_real, model.loss_D_fake, model.loss_G_GAN, model.loss_G_L1 = (
-        torch.ones(()),
-        2,
-        3.0,
-        torch.zeros(1),
-    )
+    args = ["--dataroot", str(aligned), "--model", "pix2pix", *TINY]
+    model = create_model(TrainOptions().parse(args, record=False))
+    model.loss_D_real, model.loss_D_fake = torch.ones(()), 2
+    model.loss_G_GAN, model.loss_G_L1 = 3.0, torch.zeros(1)
+    losses = [("G_GAN", 3.0), ("G_L1", 0.0), ("D_real", 1.0), ("D_fake", 2.0)]
+    assert list(model.get_current_losses().items()) == losses
     assert model.get_networks() == {"G": model.netG, "D": model.netD}
-    assert list(model.get_current_losses().items()) == [
-        ("G_GAN", 3.0),
-        ("G_L1", 0.0),
-        ("D_real", 1.0),
-        ("D_fake", 2.0),
-    ]
-    assert (model.isTrain, model.gpu_ids, model.device, model.opt.name) == (
-        True,
-        [],
-        torch.device("cpu"),
-        "experiment_name",
-    )
+    assert (model.isTrain, model.gpu_ids, model.device) == (True, [], torch.device("cpu"))
+    assert model.opt.name == "experiment_name"
     assert Path(model.save_dir) == Path("checkpoints/experiment_name")
     assert (model.optimizers, model.image_paths) == ([model.optimizer_G, model.optimizer_D], [])
-    users = [
-        path.name
-        for folder in (".", "models", "data", "util", "options")
-        for path in (ROOT / folder).glob("*.py")
-        if re.search(
-            r"getattr\([^)]*\b(loss_names|model_names|visual_names)|for \w+ in \w+\.(loss|model|visual)_names",
-            path.read_text(),
-        )
-    ]
-    assert users == ["base_model.py"]
+
+
+def test_lists_of_names_are_looked_up_in_one_place() -> None:
+    lookup = re.compile(
+        r"getattr\([^)]*\b(loss_names|model_names|visual_names)"
+        r"|for \w+ in \w+\.(loss|model|visual)_names"
+    )
+    folders = [ROOT / folder for folder in (".", "models", "data", "util", "options")]
+    files = [path for folder in folders for path in folder.glob("*.py")]
+    assert [p.name for p in files if lookup.search(p.read_text())] == ["base_model.py"]
 
 
 PIX2PIX = "G_GAN G_L1 D_real D_fake"
@@ -131,63 +119,44 @@ RUNS = {
 
 @pytest.mark.parametrize("flags", RUNS)
 def test_other_models(run: Programs, tmp_path: Path, flags: str) -> None:
-    """Train, continue, test with --name alone: files, labels and losses are the official ones."""
+    """Train, resume, test with --name alone: files, labels and losses are the official ones."""
     labels, losses, nets = (words.split() for words in RUNS[flags])
     plain = "--dataset_mode" in flags  # the template's dataset takes a plain folder
     for phase in ("train", "val"):
         pictures(tmp_path / "data" / ("" if plain else phase), ["1.png", "2.jpg"], size=(80, 40))
-    run.train(
-        "--dataroot",
-        tmp_path / "data",
-        "--name",
-        "x",
-        *TINY,
-        *ONE_EPOCH,
-        "--ngf",
-        "2",
-        "--save_epoch_freq",
-        "1",
-        *flags.split(),
-    ).ok()
+    data = ("--dataroot", tmp_path / "data", "--name", "x")
+    more = ("--ngf", "2", "--save_epoch_freq", "1", *flags.split())
+    run.train(*data, *TINY, *ONE_EPOCH, *more).ok()
     run.train("--name", "x", "--continue_train", "--n_epochs", "2").ok()
     folder = run.runs / "x"
-    assert {p.name for p in folder.glob("*_net_*.pth")} == {
-        f"{e}_net_{n}.pth" for e in (1, 2, "latest") for n in nets
-    }
-    lines = (folder / "loss_log.txt").read_text().splitlines()[1:]
-    assert [re.findall(r"(\w+): -?\d+\.\d{3} ", line.partition(") ")[2]) for line in lines] == [
-        losses
-    ] * 2
+    saved = {p.name for p in folder.glob("*_net_*.pth")}
+    assert saved == {f"{epoch}_net_{net}.pth" for epoch in (1, 2, "latest") for net in nets}
+    lines = [line.partition(") ")[2] for line in (folder / "loss_log.txt").open()][1:]
+    assert [re.findall(r"(\w+): -?\d+\.\d{3} ", line) for line in lines] == [losses] * 2
     shown = {p.name for p in (folder / "web" / "images").iterdir() if "panel" not in p.name}
-    assert shown == {f"epoch00{e}_{label}.png" for e in (1, 2) for label in labels}
-    run.test("--dataroot", tmp_path / "data", "--name", "x", *CPU, "--phase", "val").ok()
-    images = run.results / "x" / "val_latest" / "images"
-    assert {p.name for p in images.iterdir()} == {
-        f"{stem}_{label}.png" for stem in "12" for label in labels
-    }
-    assert {Image.open(p).mode for p in images.iterdir()} == {"RGB"}
+    assert shown == {f"epoch00{epoch}_{label}.png" for epoch in (1, 2) for label in labels}
+    run.test(*data, *CPU, "--phase", "val").ok()
+    images = list((run.results / "x" / "val_latest" / "images").iterdir())
+    assert {p.name for p in images} == {f"{stem}_{label}.png" for stem in "12" for label in labels}
+    assert {Image.open(p).mode for p in images} == {"RGB"}
 
 
-def test_colorization_needs_its_own_test(run: Programs, aligned: Path) -> None:
-    """Its generator takes lightness and gives two channels of colour: as an image of any folder that would be garbage."""
-    run.train(
-        "--dataroot", aligned, *TINY, *ONE_EPOCH, "--model", "colorization", "--name", "x"
-    ).ok()
+def test_colorization_needs_its_own_model(run: Programs, aligned: Path) -> None:
+    """Model test is refused: this generator maps lightness to two channels of color."""
+    model = ("--model", "colorization", "--name", "x")
+    run.train("--dataroot", aligned, *TINY, *ONE_EPOCH, *model).ok()
     test = ("--dataroot", aligned / "test", "--name", "x", *CPU)
     run.test(*test, "--model", "test").refused(2, "--model test", "--model colorization")
     run.test(*test).refused(1, "has no folder test")
 
 
-OFFICIAL_COMMANDS = {  # of the official README and scripts
+FACADES = "--netG unet_256 --direction BtoA --dataset_mode aligned --norm batch"
+OFFICIAL_COMMANDS: dict[str, dict[str, object]] = {  # in the official README and scripts
     "train --dataroot ./maps --name maps_cyclegan --model cycle_gan --pool_size 50 --no_dropout": {
         "netG": "resnet_9blocks"
     },
-    "train --dataroot ./facades --name facades_pix2pix --model pix2pix --netG unet_256 --direction BtoA --lambda_L1 100 "
-    "--dataset_mode aligned --norm batch --pool_size 0": {
-        "gan_mode": "vanilla",
-        "lambda_L1": 100.0,
-        "no_dropout": False,
-    },
+    "train --dataroot ./facades --name facades_pix2pix --model pix2pix --lambda_L1 100 "
+    f"{FACADES} --pool_size 0": {"gan_mode": "vanilla", "lambda_L1": 100.0, "no_dropout": False},
     "train --dataroot ./colors --name color_pix2pix --model colorization": {
         "input_nc": 1,
         "output_nc": 2,
@@ -196,13 +165,12 @@ OFFICIAL_COMMANDS = {  # of the official README and scripts
     "test --dataroot ./maps --name maps_cyclegan --model cycle_gan --phase test --no_dropout": {
         "dataset_mode": "unaligned"
     },
-    "test --dataroot ./facades --name f --model pix2pix --netG unet_256 --direction BtoA --dataset_mode aligned --norm batch": {
+    f"test --dataroot ./facades --name facades_pix2pix --model pix2pix {FACADES}": {
         "load_size": 256,
         "crop_size": 256,
     },
-    "test --dataroot ./facades/testB --name f --model test --netG unet_256 --direction BtoA --dataset_mode single --norm batch": {
-        "no_dropout": False
-    },
+    "test --dataroot ./facades/testB --name facades_pix2pix --model test --netG unet_256 "
+    "--direction BtoA --dataset_mode single --norm batch": {"no_dropout": False},
     "test --dataroot ./h2z/testA --name horse2zebra_pretrained --model test --no_dropout": {
         "dataset_mode": "single"
     },
@@ -219,7 +187,7 @@ def test_official_commands(command: str, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("there", "given", "wanted"),
+    ("devices", "gpu_ids", "expected"),
     [
         (("cuda", "mps"), "auto", ([0], "cuda:0")),
         (("mps",), "auto", ([], "mps")),
@@ -232,13 +200,16 @@ def test_official_commands(command: str, tmp_path: Path, monkeypatch: pytest.Mon
     ],
 )
 def test_devices(
-    there: tuple[str, ...], given: str, wanted: tuple | str, monkeypatch: pytest.MonkeyPatch
+    devices: tuple[str, ...],
+    gpu_ids: str,
+    expected: tuple | str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in there)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 * ("cuda" in there))
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in there)
-    if isinstance(wanted, tuple):
-        assert choose_device(given) == wanted
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in devices)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 * ("cuda" in devices))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in devices)
+    if isinstance(expected, tuple):
+        assert choose_device(gpu_ids) == expected
     else:
-        with pytest.raises(UsageError, match=wanted):
-            choose_device(given)
+        with pytest.raises(UsageError, match=expected):
+            choose_device(gpu_ids)
