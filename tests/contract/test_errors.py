@@ -202,7 +202,7 @@ def test_no_gpu(run: Programs, unaligned: Path) -> None:
 
 
 def test_as_a_process(tmp_path: Path) -> None:
-    """The shell gets the same line and status; these mistakes are found before torch is imported."""
+    """The shell gets the same line and status; these mistakes are found without torch."""
     for args, status, words in (
         (
             "--continue_train --name none",
