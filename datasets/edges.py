@@ -122,12 +122,8 @@ def parse() -> argparse.Namespace:
     add = parser.add_argument
     add("--input", required=True, help="folder of photos (sub-folders included)")
     add("--output", type=Path, required=True, help="folder for the edges")
-    add(
-        "--hed",
-        metavar="FILE",
-        help="edge network, TorchScript or ONNX: (1, 3, H, W), BGR minus the mean, to (1, 1, H, W) "
-        "in [0, 1]",
-    )
+    network = "TorchScript or ONNX network: (1, 3, H, W), BGR minus the mean, to (1, 1, H, W)"
+    add("--hed", metavar="FILE", help=network)
     shift = "shift of HED's map down and right, in pixels (HED in Caffe: 35; default: 0)"
     add("--hed_offset", type=int, default=0, help=shift)
     size = "width and height of the results in pixels, 0: as the photo (default: 256)"

@@ -1,7 +1,7 @@
 """Make the Cityscapes dataset of CycleGAN and pix2pix from the two official archives.
 
-    python datasets/prepare_cityscapes_dataset.py --gtFine_dir gtFine --leftImg8bit_dir leftImg8bit \\
-        --output_dir datasets/cityscapes
+    python datasets/prepare_cityscapes_dataset.py --gtFine_dir gtFine \\
+        --leftImg8bit_dir leftImg8bit --output_dir datasets/cityscapes
 
 Download gtFine_trainvaltest.zip and leftImg8bit_trainvaltest.zip from
 https://www.cityscapes-dataset.com. Photos and label maps are paired by CITY_SHOT_FRAME and resized

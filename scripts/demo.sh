@@ -1,12 +1,12 @@
 #!/bin/sh
-# The demo: train a small CycleGAN on satellite photos and maps, translate the test images, measure the result.
-# SEED=2 sh scripts/demo.sh trains with another seed.
+# The demo: train a small CycleGAN on satellite photos and maps, translate the test images, measure the results.
+# Another seed: SEED=2 sh scripts/demo.sh
 set -e
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python}
 DATA=./datasets/atlas
 
-# How these values were found: docs/demo.md
+# docs/demo.md explains the choice of these values
 echo "== training (about 8 minutes on 2 CPU cores)"
 $PYTHON train.py --dataroot $DATA --name atlas --model cycle_gan --netG resnet_6blocks --ngf 16 --ndf 64 \
     --load_size 64 --crop_size 64 --lr 0.0004 --lr_policy cosine --n_epochs 9 --n_epochs_decay 0 \

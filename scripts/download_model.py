@@ -1,7 +1,7 @@
 """Download a trained generator of the official pages.
 
     python scripts/download_model.py horse2zebra
-    python test.py --dataroot ./datasets/horse2zebra/testA --name horse2zebra_pretrained --model test
+    python test.py --dataroot datasets/horse2zebra/testA --name horse2zebra_pretrained --model test
 
 The file becomes checkpoints/NAME_pretrained/latest_net_G.pth once it is complete and readable. To
 resume an interrupted download, run the same command again. A mirror has the paths of the official

@@ -1,3 +1,3 @@
 set -ex
-# One generator on a folder of images; what it is made of is read from its weights.
+# One generator on a folder of images. Its architecture is read from its weights.
 python test.py --dataroot ./datasets/facades/testB/ --name facades_pix2pix --model test --direction BtoA

@@ -1,4 +1,4 @@
-"""A web server in this process that can be slow, break off, stall or answer nonsense."""
+"""A web server in a thread that can be slow, close connections, stall or send wrong responses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Server(ThreadingHTTPServer):
-    """Serves ``files``; each request takes the next of ``faults``."""
+    """Serves ``files``; each request gets the next of ``faults``, as long as there are any.
+
+    Faults: a status code, ``no ranges``, ``page`` (text/html), ``cut``, ``slow``, ``stall``.
+    """
 
     daemon_threads = True
 
@@ -16,7 +19,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files: dict[str, bytes] = {}
         self.faults: list[str] = []
-        self.ranges: list[str | None] = []  # asked for
+        self.ranges: list[str | None] = []  # the header of each request
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
 
@@ -28,13 +31,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         fault = self.server.faults.pop(0) if self.server.faults else ""
-        asked = self.headers.get("Range")
-        self.server.ranges.append(asked)
+        requested = self.headers.get("Range")
+        self.server.ranges.append(requested)
         body = self.server.files.get(self.path)
         if body is None or fault in ("404", "503"):
             return self.send_error(int(fault or 404))
         start = (
-            int(asked.removeprefix("bytes=").rstrip("-")) if asked and fault != "no ranges" else 0
+            int(requested.removeprefix("bytes=").rstrip("-"))
+            if requested and fault != "no ranges"
+            else 0
         )
         if start >= len(body):
             self.send_response(416)

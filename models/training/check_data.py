@@ -17,10 +17,8 @@ MODES = {  # Pillow's names; others are shown as they are
     "L": "grayscale",
     "LA": "gray with alpha",
     "P": "palette",
-    "PA": "palette with alpha",
     "RGBA": "alpha",
     "I": "16 bits per channel",
-    "F": "floating point",
 }
 UNBALANCED = 3.0  # ratio of the domains' numbers of images that is worth a note
 
@@ -91,7 +89,7 @@ def listed(opt: Namespace, names: list[str], text: str, noun: str = "image") -> 
 def part_size(opt: Namespace, image: ImageFile) -> tuple[int, int]:
     """(width, height) of one image: with ``--dataset_mode aligned``, of one half of the file."""
     width, height = image.size
-    return (max(1, width // 2), height) if opt.dataset_mode == "aligned" else (width, height)
+    return (max(1, width // 2) if opt.dataset_mode == "aligned" else width), height
 
 
 def mixed_sizes(opt: Namespace, images: list[ImageFile]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The names, places and figures of what can be downloaded."""
+"""Names, URLs, sizes and numbers of images of the downloads."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from util.download import catalogue
 from util.errors import UsageError
 
 
-def test_all_names_and_places() -> None:
-    """Those of the official scripts."""
+def test_names_and_urls() -> None:
+    """All names of the official scripts, at the official URLs; docs/datasets.md lists each."""
     sets = {(i.kind, i.name) for i in catalogue.ALL_DATASETS}
     names = (
-        "ae_photos apple2orange summer2winter_yosemite horse2zebra monet2photo cezanne2photo ukiyoe2photo vangogh2photo "
-        "maps facades iphone2dslr_flower mini mini_pix2pix mini_colorization grumpifycat"
+        "ae_photos apple2orange summer2winter_yosemite horse2zebra monet2photo cezanne2photo "
+        "ukiyoe2photo vangogh2photo maps facades iphone2dslr_flower mini mini_pix2pix "
+        "mini_colorization grumpifycat"
     )
     assert sets == {("cyclegan", n) for n in names.split()} | {
         ("pix2pix", n) for n in ("night2day", "edges2handbags", "edges2shoes", "facades", "maps")
@@ -44,14 +45,14 @@ def test_all_names_and_places() -> None:
     assert len(known) == 10 and all(len(i.sha256) == 64 and len(i.counts) == 4 for i in known)
     with pytest.raises(UsageError):
         catalogue.find(catalogue.ALL_DATASETS, "cityscapes", None)
-    told = (ROOT / "docs/datasets.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/datasets.md").read_text(encoding="utf-8")
     assert not [
-        i.name for i in catalogue.ALL_DATASETS + catalogue.ALL_MODELS if f"`{i.name}`" not in told
+        i.name for i in catalogue.ALL_DATASETS + catalogue.ALL_MODELS if f"`{i.name}`" not in page
     ]
 
 
 def test_the_table() -> None:
-    """The counts that facts of others give only roughly are shown, but nothing is held to them."""
+    """Rough numbers of images are shown but not verified."""
     shoes = catalogue.find(catalogue.ALL_DATASETS, "edges2shoes", None)
     assert shoes.counts == {} and "about 50,000 pairs" in catalogue.table([shoes])
     maps = catalogue.table([catalogue.find(catalogue.ALL_DATASETS, "maps", "pix2pix")])

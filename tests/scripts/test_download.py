@@ -1,4 +1,4 @@
-"""Downloads from a local server that is slow, breaks off, lies or is hostile: nothing half-done, and the next call completes."""
+"""Downloads from a faulty server: results are complete or absent, and the next call resumes."""
 
 from __future__ import annotations
 
@@ -25,74 +25,67 @@ COUNTS = (3, 2, 1, 1)
 PATH = "/cyclegan/datasets/horse2zebra.zip"
 
 
-@functools.cache  # the time is written into it
+@functools.cache  # an archive contains its time of creation
 def zipped(counts: tuple[int, ...] = COUNTS, top: str = "horse2zebra/") -> bytes:
-    """A dataset's archive; the images are noise, so that it is some 70 kB."""
+    """A dataset's archive of about 70 kB; the images are noise and cannot be compressed."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as bundle:
-        for split, count in zip(("trainA", "trainB", "testA", "testB"), counts, strict=True):
+        for split, count in zip(catalogue.SPLITS["cyclegan"], counts, strict=True):
             for i in range(count):
-                bundle.writestr(
-                    f"{top}{split}/{i}.jpg",
-                    hashlib.shake_128(f"{split}{i}".encode()).digest(10_000),
-                )
-        bundle.writestr("__MACOSX/._x", b"litter")
+                noise = hashlib.shake_128(f"{split}{i}".encode()).digest(10_000)
+                bundle.writestr(f"{top}{split}/{i}.jpg", noise)
+        bundle.writestr("__MACOSX/._x", b"metadata")
     return out.getvalue()
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server that has the archive; the official host is a port where nobody answers."""
+    """A server that has the archive; the official host refuses connections."""
     monkeypatch.setattr(catalogue, "OFFICIAL", "127.0.0.1:1")
     without_older = catalogue.Place("cyclegan/datasets", ".zip")
     monkeypatch.setitem(catalogue.PLACES, ("dataset", "cyclegan"), without_older)
     monkeypatch.setattr(transfer, "PAUSES", (0.01, 0.01))
     monkeypatch.setattr(transfer, "TIMEOUT", 0.4)
     monkeypatch.delenv("CYCLEGAN_MIRROR", raising=False)
-    with Server() as made:
-        made.files[PATH] = zipped()
-        thread = threading.Thread(target=made.serve_forever, args=(0.01,))
+    with Server() as flaky:
+        flaky.files[PATH] = zipped()
+        thread = threading.Thread(target=flaky.serve_forever, args=(0.01,))
         thread.start()
-        yield made
-        made.shutdown()
+        yield flaky
+        flaky.shutdown()
         thread.join()
 
 
-def item(**known: object) -> catalogue.Item:
-    """horse2zebra with the small archive's figures; no older host."""
-    return replace(
-        catalogue.find(catalogue.ALL_DATASETS, "horse2zebra", None),
-        **(
-            {
-                "images": "/".join(map(str, COUNTS)),
-                "size": len(zipped()),
-                "sha256": hashlib.sha256(zipped()).hexdigest(),
-            }
-            | known
-        ),
-    )
+def item(**fields: object) -> catalogue.Item:
+    """horse2zebra with the size, checksum and counts of the small archive."""
+    small: dict[str, object] = {
+        "images": "/".join(map(str, COUNTS)),
+        "size": len(zipped()),
+        "sha256": hashlib.sha256(zipped()).hexdigest(),
+    }
+    official = catalogue.find(catalogue.ALL_DATASETS, "horse2zebra", None)
+    return replace(official, **small | fields)
 
 
-def get(server: Server, folder: Path, **known: object) -> None:
-    download.download(item(**known), folder / "horse2zebra", [server.url])
+def get(server: Server, folder: Path, **fields: object) -> None:
+    download.download(item(**fields), folder / "horse2zebra", [server.url])
 
 
 def files(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir())
 
 
-def complete(folder: Path) -> bool:
-    return [
-        len(list((folder / "horse2zebra" / s).iterdir()))
-        for s in ("trainA", "trainB", "testA", "testB")
-    ] == list(COUNTS)
+def is_complete(folder: Path) -> bool:
+    splits = catalogue.SPLITS["cyclegan"]
+    counts = [len(list((folder / "horse2zebra" / split).iterdir())) for split in splits]
+    return counts == list(COUNTS)
 
 
-def test_a_dataset_arrives_whole_and_only_once(
+def test_a_dataset_is_downloaded_once(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     get(server, tmp_path)
-    assert complete(tmp_path) and files(tmp_path) == ["horse2zebra"]
+    assert is_complete(tmp_path) and files(tmp_path) == ["horse2zebra"]
     assert (tmp_path / "horse2zebra/trainA/2.jpg").read_bytes() == hashlib.shake_128(
         b"trainA2"
     ).digest(10_000)
@@ -115,18 +108,18 @@ def test_a_dataset_arrives_whole_and_only_once(
         (["503"], 2),
     ],
 )
-def test_a_broken_transfer_goes_on_by_itself(
+def test_a_broken_transfer_is_resumed(
     server: Server, tmp_path: Path, faults: list[str], ranges: int
 ) -> None:
     server.faults = list(faults)
     get(server, tmp_path)
-    assert complete(tmp_path) and files(tmp_path) == ["horse2zebra"]
+    assert is_complete(tmp_path) and files(tmp_path) == ["horse2zebra"]
     assert len(server.ranges) == ranges
     if "cut" in faults:
         assert server.ranges[1] == f"bytes={len(zipped()) // 2}-"
 
 
-def test_the_next_call_goes_on_where_the_last_gave_up(server: Server, tmp_path: Path) -> None:
+def test_the_next_call_resumes(server: Server, tmp_path: Path) -> None:
     server.faults = ["cut", "404"]
     with pytest.raises(
         UserError,
@@ -134,15 +127,14 @@ def test_the_next_call_goes_on_where_the_last_gave_up(server: Server, tmp_path: 
     ):
         get(server, tmp_path)
     assert files(tmp_path) == [".cyclegan-horse2zebra.zip.part"]
-    (tmp_path / ".horse2zebra.unpacking/trainA").mkdir(parents=True)  # as of a call that was killed
+    (tmp_path / ".horse2zebra.unpacking/trainA").mkdir(parents=True)  # of a killed process
     get(server, tmp_path)
-    assert complete(tmp_path) and files(tmp_path) == ["horse2zebra"]
+    assert is_complete(tmp_path) and files(tmp_path) == ["horse2zebra"]
     assert server.ranges[-1] == f"bytes={len(zipped()) // 2}-"
 
 
-WRONG: dict[
-    str, tuple[dict[str, object], bytes, str]
-] = {  # what is known, what comes, what is said
+# Recorded fields, downloaded content, message
+WRONG: dict[str, tuple[dict[str, object], bytes, str]] = {
     "checksum": (
         {"sha256": "0" * 64},
         zipped(),
@@ -175,30 +167,28 @@ def test_wrong_content_leaves_nothing(server: Server, tmp_path: Path, case: str)
     assert files(tmp_path) == []
     server.files[PATH] = zipped()
     get(server, tmp_path)
-    assert complete(tmp_path)
+    assert is_complete(tmp_path)
 
 
-def test_a_web_page_is_no_dataset_and_the_next_place_is_tried(
-    server: Server, tmp_path: Path
-) -> None:
+def test_a_web_page_is_refused_and_the_next_host_is_tried(server: Server, tmp_path: Path) -> None:
     server.faults = ["page", "404", ""]
     download.download(item(), tmp_path / "horse2zebra", [server.url, server.url, server.url])
-    assert complete(tmp_path) and len(server.ranges) == 3
+    assert is_complete(tmp_path) and len(server.ranges) == 3
 
 
-def test_a_part_of_another_file_is_begun_anew(server: Server, tmp_path: Path) -> None:
+def test_a_part_of_another_file_is_discarded(server: Server, tmp_path: Path) -> None:
     for part in (b"x" * 1000, b"x" * 200_000):  # shorter and longer than the file
         (tmp_path / ".cyclegan-horse2zebra.zip.part").write_bytes(part)
         get(server, tmp_path)
-        assert complete(tmp_path)
+        assert is_complete(tmp_path)
         (tmp_path / "horse2zebra").rename(tmp_path / f"done{len(part)}")
 
 
 def test_a_part_of_another_file_without_a_checksum(server: Server, tmp_path: Path) -> None:
-    """Only the whole archive, or file of weights, shows that the two halves do not belong together."""
+    """Only the complete archive or file of weights shows that the halves do not belong together."""
     (tmp_path / ".cyclegan-horse2zebra.zip.part").write_bytes(b"x" * 1000)
     get(server, tmp_path, sha256="", size=0)
-    assert complete(tmp_path) and server.ranges == ["bytes=1000-", None]
+    assert is_complete(tmp_path) and server.ranges == ["bytes=1000-", None]
     buffer = io.BytesIO()
     torch.save({"model.1.weight": torch.zeros(3)}, buffer)
     server.files["/cyclegan/pretrained_models/sat2map.pth"] = buffer.getvalue()
@@ -209,20 +199,20 @@ def test_a_part_of_another_file_without_a_checksum(server: Server, tmp_path: Pat
     assert out.read_bytes() == buffer.getvalue() and server.ranges[2:] == ["bytes=100-", None]
 
 
-def test_an_unknown_checksum_is_noted_and_then_held_to(server: Server, tmp_path: Path) -> None:
+def test_an_unknown_checksum_is_noted_and_then_required(server: Server, tmp_path: Path) -> None:
     unknown: dict[str, object] = {"sha256": "", "size": 0}
     get(server, tmp_path, **unknown)
     (tmp_path / "horse2zebra").rename(tmp_path / "old")
-    server.files[PATH] = zipped(top="")  # without a top folder
+    server.files[PATH] = zipped(top="")  # no folder around the splits
     with pytest.raises(UserError, match="expected"):
         get(server, tmp_path, **unknown)
     assert files(tmp_path) == [".checksums.json", "old"]
     download.download(item(**unknown), tmp_path / "horse2zebra", [server.url], checked=False)
-    assert complete(tmp_path)
+    assert is_complete(tmp_path)
 
 
 def test_a_full_disk(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before loading, while loading and while unpacking: an error of the system, here a limit of the file size."""
+    """Before and while downloading, and while unpacking; the last two by a limited file size."""
     resource = pytest.importorskip("resource")
     with monkeypatch.context() as small:
         small.setattr(transfer.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
@@ -230,10 +220,8 @@ def test_a_full_disk(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyP
             get(server, tmp_path)
     assert files(tmp_path) == []
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    for limit, left in (
-        (50_000, 50_000),
-        (9_000, len(zipped())),
-    ):  # of the archive; of an image in it
+    # smaller than the archive; smaller than an image in it
+    for limit, left in ((50_000, 50_000), (9_000, len(zipped()))):
         if limit == 9_000:
             (tmp_path / ".cyclegan-horse2zebra.zip.part").write_bytes(zipped())
         try:
@@ -245,12 +233,12 @@ def test_a_full_disk(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert files(tmp_path) == [".cyclegan-horse2zebra.zip.part"]
         assert (tmp_path / ".cyclegan-horse2zebra.zip.part").stat().st_size == left
     get(server, tmp_path)
-    assert complete(tmp_path) and files(tmp_path) == ["horse2zebra"]
+    assert is_complete(tmp_path) and files(tmp_path) == ["horse2zebra"]
 
 
-def test_another_dataset_in_the_same_place_is_not_touched(server: Server, tmp_path: Path) -> None:
+def test_another_dataset_in_the_folder_is_not_changed(server: Server, tmp_path: Path) -> None:
     (tmp_path / "horse2zebra/train").mkdir(parents=True)
-    (tmp_path / "horse2zebra/train/1.jpg").write_bytes(b"mine")
+    (tmp_path / "horse2zebra/train/1.jpg").write_bytes(b"other")
     with pytest.raises(
         UserError, match="is not horse2zebra of --kind cyclegan: it has train; choose another"
     ):
@@ -275,9 +263,9 @@ def test_models(server: Server, tmp_path: Path) -> None:
         and out.read_bytes() == buffer.getvalue()
     )
     assert files(checkpoints) == [".checksums.json", "sat2map_pretrained"]
-    asked = len(server.ranges)
+    requests = len(server.ranges)
     download_model.download(model, checkpoints, [server.url])
-    assert len(server.ranges) == asked  # it is there
+    assert len(server.ranges) == requests
     with pytest.raises(
         UserError, match="is not sat2map of --kind pix2pix as first downloaded|could not"
     ):

@@ -1,4 +1,4 @@
-"""``scripts/edges.py`` on drawings whose edges are known."""
+"""``scripts/edges.py`` on drawings with known edges."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def disc(path: Path, size: tuple[int, int] = (64, 64)) -> None:
 
 
 def dark(path: Path) -> np.ndarray:
-    """Where the lines are; everything is black or white."""
+    """The pixels of the lines as bool (H, W); every pixel must be nearly black or white."""
     image = np.asarray(Image.open(path).convert("L"))
     assert np.all((image < 60) | (image > 195))
     return image < 128
@@ -48,7 +48,7 @@ def test_canny_draws_the_outline(run: Programs) -> None:
 
 
 class Blurred(torch.nn.Module):
-    """Plays HED: a broad ridge along a vertical line of pure red (the third channel of BGR), and whatever is around."""
+    """A stand-in for HED: a broad ridge along a line of pure red, the third channel of BGR."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         red = (x[:, 2:] > 0).float()
@@ -72,7 +72,7 @@ def test_hed_is_suppressed_to_thin_lines(run: Programs) -> None:
     )
     run.call(
         edges.main, "edges.py", *flags, "--hed_offset", "3"
-    ).ok()  # the map is taken from 3 pixels further right
+    ).ok()  # the map is shifted by 3 pixels
     assert set(np.nonzero(dark(run.folder / "edges/a.png"))[1]) <= {26, 27, 28}
     run.call(edges.main, "edges.py", *flags, "--threshold", "0.99").ok()
     assert not dark(run.folder / "edges/a.png").any()
@@ -84,12 +84,12 @@ def test_hed_is_suppressed_to_thin_lines(run: Programs) -> None:
     )
 
 
-def test_small_components_go() -> None:
-    found = np.zeros((20, 20), bool)
-    found[3, 2:6], found[10, 2:7] = True, True
-    assert np.argwhere(np.asarray(edges.clean(found, 5).convert("L")) == 0).tolist() == [
+def test_small_components_are_deleted() -> None:
+    drawn = np.zeros((20, 20), bool)
+    drawn[3, 2:6], drawn[10, 2:7] = True, True
+    assert np.argwhere(np.asarray(edges.clean(drawn, 5).convert("L")) == 0).tolist() == [
         [10, x] for x in range(2, 7)
     ]
     assert (np.asarray(edges.clean(np.zeros((9, 9), bool), 5)) == 255).all()
-    np.fill_diagonal(found[12:, 12:], True)  # connected across corners
-    assert (np.asarray(edges.clean(found, 6).convert("L")) == 0).sum() == 8
+    np.fill_diagonal(drawn[12:, 12:], True)  # connected across corners
+    assert (np.asarray(edges.clean(drawn, 6).convert("L")) == 0).sum() == 8

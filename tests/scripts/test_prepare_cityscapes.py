@@ -30,7 +30,7 @@ def cityscapes(root: Path, *more: object) -> Result:
 
 @pytest.fixture
 def raw(tmp_path: Path) -> Path:
-    """A small Cityscapes: three pairs to train, one to validate, label maps as RGBA PNG like the original."""
+    """Three train pairs, one val pair, label maps in RGBA like the original."""
     root = tmp_path / "Städte 北京"
     rng = np.random.default_rng(0)
     for split, city, shots in (("train", "aachen", 2), ("train", "ulm", 1), ("val", "lindau", 1)):

@@ -1,4 +1,4 @@
-"""The preparation tools in ``datasets/``, run as a user runs them, on small synthetic images."""
+"""The command lines of the preparation tools in ``datasets/``, on small synthetic images."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from conftest import Programs, Result
 from PIL import Image
 
 DATASETS = Path(__file__).resolve().parents[2] / "datasets"
-sys.path.append(str(DATASETS))  # as where Python starts a script
+sys.path.append(str(DATASETS))  # Python does this for a script
 RED, BLUE = (200, 30, 20), (10, 40, 220)
 
 
 def tool(name: str, *args: object, cwd: Path = DATASETS) -> Result:
-    """In this process, which spares the start of another."""
+    """Run ``datasets/NAME.py`` in this process."""
     path = str(DATASETS / f"{name}.py")
     return Programs(cwd).call(lambda: runpy.run_path(path, run_name="__main__"), path, *args)
 
@@ -28,7 +28,7 @@ def succeeds(result: Result) -> Result:
 
 
 def fails(result: Result, *words: object) -> None:
-    """The last message is an error that holds ``words``, the exit status is 1, and nobody sees a traceback."""
+    """The exit status is 1, and an error without a traceback contains ``words``."""
     assert result.status == 1
     assert "Traceback" not in result.err
     assert "error: " in result.err
@@ -83,13 +83,13 @@ def align(root: Path) -> Result:
 # combine_A_and_B
 
 
-def test_combine_joins_by_name_and_says_what_is_alone(tmp_path: Path) -> None:
+def test_combine_joins_by_name_and_lists_unpaired_files(tmp_path: Path) -> None:
     for name in ("2.jpg", "naïve 猫.PNG", "1.png"):
         paint(tmp_path / "A/train" / name)
         paint(tmp_path / "B/train" / name, BLUE)
     for n in range(7):
-        paint(tmp_path / f"A/train/alone{n}.jpg")
-    paint(tmp_path / "B/train/widow.jpg")
+        paint(tmp_path / f"A/train/unpaired{n}.jpg")
+    paint(tmp_path / "B/train/other.jpg")
     paint(tmp_path / "B/val/1.jpg")
     (tmp_path / "A/train/notes.txt").write_text("no image")
     result = succeeds(combine(tmp_path))
@@ -97,8 +97,8 @@ def test_combine_joins_by_name_and_says_what_is_alone(tmp_path: Path) -> None:
     assert sorted(first) == ["train/1.png", "train/2.jpg", "train/naïve 猫.PNG"]
     assert all(is_pair(tmp_path / "AB" / name) for name in first)
     assert "train: 3 pairs" in result.out
-    assert "alone0.jpg" in result.err and "and 2 more" in result.err
-    assert "widow.jpg" in result.err and f"there is no {tmp_path / 'A/val'}" in result.err
+    assert "unpaired0.jpg" in result.err and "and 2 more" in result.err
+    assert "other.jpg" in result.err and f"there is no {tmp_path / 'A/val'}" in result.err
     succeeds(combine(tmp_path, "--no_multiprocessing"))
     assert contents(tmp_path / "AB") == first
 
@@ -127,7 +127,7 @@ def test_combine_use_ab_in_one_folder_and_the_limit(tmp_path: Path) -> None:
     assert "warning" not in result.err
 
 
-def test_combine_reports_every_bad_pair_and_does_the_rest(tmp_path: Path) -> None:
+def test_combine_reports_every_bad_pair_and_writes_the_others(tmp_path: Path) -> None:
     for name in ("big.png", "broken.png", "good.png"):
         paint(tmp_path / "A/train" / name, size=(20, 8) if name == "big.png" else (12, 8))
         paint(tmp_path / "B/train" / name, BLUE)

@@ -1,4 +1,4 @@
-"""Untrusted archives: nothing outside the folder, no links or devices, bounded size, no leftovers."""
+"""Untrusted archives: nothing outside the folder, no links or devices, a bounded size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``scripts/check_data.py`` and ``train.py --dry_run`` say of sets that can be trained on, and of odd ones."""
+"""The reports of ``scripts/check_data.py`` and ``train.py --dry_run`` on good and bad datasets."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def check(run: Programs, data: Path, *more: object) -> Result:
 
 def test_healthy(run: Programs, unaligned: Path) -> None:
     before = run.files()
-    found = check(run, unaligned, "--n_epochs_decay", "3", "--save_epoch_freq", "2").ok()
-    assert run.files() == before and found.err == ""
-    lines = found.out.splitlines()
+    result = check(run, unaligned, "--n_epochs_decay", "3", "--save_epoch_freq", "2").ok()
+    assert run.files() == before and result.err == ""
+    lines = result.out.splitlines()
     assert lines[:4] == [
         "trainA: 4 images, all 40x40",
         "trainB: 5 images, all 40x40",
@@ -32,17 +32,17 @@ def test_healthy(run: Programs, unaligned: Path) -> None:
     assert "  epoch 1: 0.0002, epoch 2: 0.00015, epoch 3: 0.0001, epoch 4: 5e-05" in lines
     assert "Steps: 5 per epoch of 5 images, 20 in all" in lines
     assert lines[-1] == "Nothing would stop the training" and not re.search(
-        "problem|note", found.out
+        "problem|note", result.out
     )
     more = (*TINY, *ONE_EPOCH, "--n_epochs_decay", "3", "--save_epoch_freq", "2")
     dry = run.train("--dry_run", "--dataroot", unaligned, *more).ok()
-    free = re.compile(r"[\d.]+ \wB are free")  # which other programs change
-    assert free.sub("", dry.out) == free.sub("", found.out) and free.search(dry.out)
+    free = re.compile(r"[\d.]+ \wB are free")  # other programs change this number
+    assert free.sub("", dry.out) == free.sub("", result.out) and free.search(dry.out)
     assert run.files() == before
 
 
 def test_estimates(run: Programs, unaligned: Path) -> None:
-    """Within a few percent of the bytes on disk; memory is more than the weights, gradients and Adam's two moments."""
+    """Disk within 10 percent of the files; memory at least weights, gradients and moments."""
     more = (
         "--n_epochs_decay",
         "3",
@@ -55,14 +55,10 @@ def test_estimates(run: Programs, unaligned: Path) -> None:
         "--ndf",
         "8",
     )
-    found = check(run, unaligned, *more).ok()
-    total, state, memory = (
-        float(number)
-        for number in re.findall(
-            r"Disk: about ([\d.]+) MB for 3 sets .* state of ([\d.]+) MB.*\nMemory: about ([\d.]+) MB",
-            found.out,
-        )[0]
-    )
+    result = check(run, unaligned, *more).ok()
+    disk = r"Disk: about ([\d.]+) MB for 3 sets .* state of ([\d.]+) MB.*\n"
+    [numbers] = re.findall(disk + r"Memory: about ([\d.]+) MB", result.out)
+    total, state, memory = map(float, numbers)
     run.train("--dataroot", unaligned, "--name", "x", *TINY, *ONE_EPOCH, *more).ok()
     files = {p.name: p.stat().st_size / 1e6 for p in (run.runs / "x").glob("*.pth")}
     assert state == pytest.approx(files["state.pth"], rel=0.1)
@@ -76,15 +72,15 @@ def test_unbalanced_and_duplicated(run: Programs, tmp_path: Path) -> None:
     pictures(data / "trainA", [f"{i}.png" for i in range(2)], 1)
     pictures(data / "trainB", [f"{i}.png" for i in range(6)], 2)
     pictures(data / "testA", ["0.png"], 3)
-    Image.open(data / "trainA" / "1.png").save(
-        data / "testA" / "other_name.tif"
-    )  # the same pixels in other bytes
+    same_pixels = data / "testA" / "other_name.tif"
+    Image.open(data / "trainA" / "1.png").save(same_pixels)
     shutil.copy(data / "trainB" / "3.png", data / "trainB" / "copy.png")
-    found = check(run, data).ok()
-    notes = [line for line in found.out.splitlines() if line.startswith("note: ")]
+    result = check(run, data).ok()
+    notes = [line for line in result.out.splitlines() if line.startswith("note: ")]
+    equal = "note: 1 image more than once, equal in every pixel, in"
     assert notes == [
-        "note: 1 image more than once, equal in every pixel, in testA and trainA: trainA/1.png = testA/other_name.tif",
-        "note: 1 image more than once, equal in every pixel, in trainB: trainB/3.png = trainB/copy.png",
+        f"{equal} testA and trainA: trainA/1.png = testA/other_name.tif",
+        f"{equal} trainB: trainB/3.png = trainB/copy.png",
         "note: trainB has 7 images, trainA 2: an epoch shows each image of trainA about 4 times",
     ]
 
@@ -104,7 +100,7 @@ def test_modes(run: Programs, tmp_path: Path) -> None:
         picture(data / "trainA" / name, mode=mode)
     picture(data / "trainA" / "deep.png", mode="L")
     Image.open(data / "trainA" / "deep.png").convert("I;16").save(data / "trainA" / "deep.png")
-    found = check(run, data).ok()
+    result = check(run, data).ok()
     for kind, name in {
         "grayscale": "l",
         "alpha": "rgba",
@@ -115,7 +111,7 @@ def test_modes(run: Programs, tmp_path: Path) -> None:
         "16 bits per channel": "deep",
     }.items():
         assert re.search(
-            rf"note: 1 image, {kind}, converted by training: trainA/{name}\.", found.out
+            rf"note: 1 image, {kind}, converted by training: trainA/{name}\.", result.out
         ), kind
     run.train("--dataroot", data, "--name", "x", *TINY, *ONE_EPOCH).ok()
 
@@ -123,23 +119,23 @@ def test_modes(run: Programs, tmp_path: Path) -> None:
 def test_too_small(run: Programs, unaligned: Path, aligned: Path, tmp_path: Path) -> None:
     data = Path(shutil.copytree(unaligned, tmp_path / "copy"))
     picture(data / "trainB" / "small.png", size=(90, 20))
-    found = check(run, data, "--preprocess", "crop")
+    result = check(run, data, "--preprocess", "crop")
     assert (
-        found.status,
+        result.status,
         "problem: trainB: 1 image of 6 too small for --crop_size 32: trainB/small.png (90x20)"
-        in found.out,
+        in result.out,
     ) == (1, True)
     assert (
         "widths 40 to 90 (median 40), heights 20 to 40 (median 40), 2 sizes, most often 40x40 (5)"
-        in found.out
+        in result.out
     )
     assert check(run, data, "--preprocess", "none", "--batch_size", "2").status == 1
     check(run, data, "--preprocess", "none").ok()
     check(run, data).ok()
-    found = check(run, data, "--load_size", "16", "--crop_size", "8")
+    result = check(run, data, "--load_size", "16", "--crop_size", "8")
     assert (
-        found.status == 1
-        and "problem: images of 8x8 are too small for this discriminator" in found.out
+        result.status == 1
+        and "problem: images of 8x8 are too small for this discriminator" in result.out
     )
     pairs = ("--model", "pix2pix", "--netG", "resnet_6blocks", "--preprocess", "crop")
     check(run, aligned, *pairs).ok()  # halves of 40x40
@@ -156,14 +152,16 @@ def test_too_small(run: Programs, unaligned: Path, aligned: Path, tmp_path: Path
     ],
 )
 def test_other_layouts(run: Programs, aligned: Path, args: str) -> None:
-    found = check(run, aligned, *args.split()).ok()
+    result = check(run, aligned, *args.split()).ok()
     first = (
         ".: 5 images"
         if args.endswith("_mode template")
         else "train: 3 images, all 80x40\ntest: 2 images, all 80x40"
     )
     assert (
-        found.out.startswith(first) and "Disk: about" in found.out and "Memory: about" in found.out
+        result.out.startswith(first)
+        and "Disk: about" in result.out
+        and "Memory: about" in result.out
     )
 
 
