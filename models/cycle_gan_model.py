@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -20,7 +20,11 @@ from util.image_pool import ImagePool
 class CycleGANModel(BaseModel):
     """Two generators and two discriminators, trained on two unpaired sets of images.
 
-    G_A: A -> B is the paper's G, G_B: B -> A its F. D_A judges images of domain B (the paper's D_Y), D_B those of A (D_X).
+    G_A: A -> B is the paper's G, and G_B: B -> A its F. D_A (the paper's D_Y) judges images of
+    domain B, and D_B (D_X) images of domain A. x = ``real_A``, y = ``real_B``.
+
+    To add a loss to the generators: compute ``self.loss_NAME`` in :meth:`backward_G`, add it to the
+    sum there, and add ``"NAME"`` to ``loss_names`` to have it logged.
     """
 
     @staticmethod
@@ -28,21 +32,12 @@ class CycleGANModel(BaseModel):
         parser.set_defaults(no_dropout=True)
         if is_train:
             BaseModel.add_init_options(parser, "G_A", "G_B", "D_A", "D_B")
-            parser.add_argument(
-                "--lambda_A", type=float, default=10.0, help="weight of the cycle loss A -> B -> A"
-            )
-            parser.add_argument(
-                "--lambda_B", type=float, default=10.0, help="weight of the cycle loss B -> A -> B"
-            )
-            parser.add_argument(
-                "--lambda_GAN",
-                type=float,
-                default=1.0,
-                help="weight of the adversarial losses; 0: cycle alone",
-            )
-            parser.add_argument(
+            add = functools.partial(parser.add_argument, type=float)
+            add("--lambda_A", default=10.0, help="weight of the cycle loss A -> B -> A")
+            add("--lambda_B", default=10.0, help="weight of the cycle loss B -> A -> B")
+            add("--lambda_GAN", default=1.0, help="weight of the adversarial losses; 0: none")
+            add(
                 "--lambda_identity",
-                type=float,
                 default=0.5,
                 help="weight of the identity loss, as a multiple of lambda_A and lambda_B; 0: none "
                 "(the paper uses it for paintings -> photos and flowers only)",
@@ -57,74 +52,36 @@ class CycleGANModel(BaseModel):
         super().__init__(opt)
         self.loss_names = ["D_A", "G_A", "cycle_A", "idt_A", "D_B", "G_B", "cycle_B", "idt_B"]
         self.model_names = ["G_A", "G_B", "D_A", "D_B"] if self.isTrain else ["G_A", "G_B"]
-        generator = (
-            opt.ngf,
-            opt.netG,
-            opt.norm,
-            not opt.no_dropout,
-            opt.init_type,
-            opt.init_gain,
-            self.gpu_ids,
+        visual_names_A, visual_names_B = (
+            ["real_A", "fake_B", "rec_A"],
+            ["real_B", "fake_A", "rec_B"],
         )
+        init = (opt.init_type, opt.init_gain, self.gpu_ids)
+        generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
         self.netG_A = networks.define_G(opt.input_nc, opt.output_nc, *generator)
         self.netG_B = networks.define_G(opt.output_nc, opt.input_nc, *generator)
-        self.visual_names = ["real_A", "fake_B", "rec_A", "real_B", "fake_A", "rec_B"]
-        if not self.isTrain:
-            return
-        self.lambda_identity = self._identity_weight(opt)
-        self.lambda_GAN = getattr(
-            opt, "lambda_GAN", 1.0
-        )  # subclasses of users may declare options of their own
-        if self.lambda_identity > 0:
-            self.visual_names = [
-                "real_A",
-                "fake_B",
-                "rec_A",
-                "idt_B",
-                "real_B",
-                "fake_A",
-                "rec_B",
-                "idt_A",
-            ]
-        discriminator = (
-            opt.ndf,
-            opt.netD,
-            opt.n_layers_D,
-            opt.norm,
-            opt.init_type,
-            opt.init_gain,
-            self.gpu_ids,
-        )
-        self.netD_A = networks.define_D(opt.output_nc, *discriminator)
-        self.netD_B = networks.define_D(opt.input_nc, *discriminator)
-        self.fake_A_pool = ImagePool(opt.pool_size)
-        self.fake_B_pool = ImagePool(opt.pool_size)
-        self.criterionGAN = networks.GANLoss(opt.gan_mode).to(self.device)
-        self.criterionCycle = torch.nn.L1Loss()
-        self.criterionIdt = torch.nn.L1Loss()
-        adam = {"lr": opt.lr, "betas": (opt.beta1, 0.999)}
-        self.optimizer_G = torch.optim.Adam(
-            itertools.chain(self.netG_A.parameters(), self.netG_B.parameters()), **adam
-        )
-        self.optimizer_D = torch.optim.Adam(
-            itertools.chain(self.netD_A.parameters(), self.netD_B.parameters()), **adam
-        )
-        self.optimizers = [self.optimizer_G, self.optimizer_D]
-        self.idt_A: torch.Tensor | None = None
-        self.idt_B: torch.Tensor | None = None
-        self.loss_G: torch.Tensor | float = 0.0
-
-    @staticmethod
-    def _identity_weight(opt: Namespace) -> float:
-        if opt.lambda_identity == 0 or opt.input_nc == opt.output_nc:
-            return opt.lambda_identity
-        channels = f"--input_nc {opt.input_nc} and --output_nc {opt.output_nc} differ"
-        if "lambda_identity" in opt.explicit_options:
-            raise UserError(
-                f"--lambda_identity {opt.lambda_identity:g}: {channels}, so no image can stay as it is; give 0"
-            )
-        say(f"No identity loss: {channels}")
-        return 0.0
+        if self.isTrain:
+            discriminator = (opt.ndf, opt.netD, opt.n_layers_D, opt.norm, *init)
+            self.netD_A = networks.define_D(opt.output_nc, *discriminator)
+            self.netD_B = networks.define_D(opt.input_nc, *discriminator)
+            self.fake_A_pool = ImagePool(opt.pool_size)  # the image history of section 4
+            self.fake_B_pool = ImagePool(opt.pool_size)
+            self.criterionGAN = networks.GANLoss(opt.gan_mode).to(self.device)
+            self.criterionCycle = torch.nn.L1Loss()
+            self.criterionIdt = torch.nn.L1Loss()
+            generators = itertools.chain(self.netG_A.parameters(), self.netG_B.parameters())
+            discriminators = itertools.chain(self.netD_A.parameters(), self.netD_B.parameters())
+            adam = functools.partial(torch.optim.Adam, lr=opt.lr, betas=(opt.beta1, 0.999))
+            self.optimizer_G, self.optimizer_D = adam(generators), adam(discriminators)
+            self.optimizers = [self.optimizer_G, self.optimizer_D]
+            # Models derived from this one may lack the option.
+            self.lambda_GAN = getattr(opt, "lambda_GAN", 1.0)
+            self.lambda_identity = identity_weight(opt)
+            self.loss_idt_A = self.loss_idt_B = torch.zeros((), device=self.device)
+            if self.lambda_identity > 0:
+                visual_names_A.append("idt_B")
+                visual_names_B.append("idt_A")
+        self.visual_names = visual_names_A + visual_names_B
 
     def set_input(self, input: dict) -> None:
         first, second = ("A", "B") if self.opt.direction == "AtoB" else ("B", "A")
@@ -134,142 +91,92 @@ class CycleGANModel(BaseModel):
         self.other_paths = input[second + "_paths"]
 
     def get_visual_paths(self) -> dict[str, list[str]]:
-        paths = getattr(
-            self, "other_paths", []
-        )  # which the set_input of an official subclass does not know
+        # A subclass written for the official code sets image_paths only.
+        paths = getattr(self, "other_paths", [])
         return dict.fromkeys(("real_B", "fake_A", "rec_B", "idt_A"), paths) if paths else {}
 
     def forward(self) -> None:
+        """Translate both images and back."""
+        self.forward_A()
+        self.forward_B()
+
+    def forward_A(self) -> None:
         self.fake_B = self.netG_A(self.real_A)  # G(x)
         self.rec_A = self.netG_B(self.fake_B)  # F(G(x))
+
+    def forward_B(self) -> None:
         self.fake_A = self.netG_B(self.real_B)  # F(y)
         self.rec_B = self.netG_A(self.fake_A)  # G(F(y))
 
+    # For --accumulate: the methods that compute the gradients of each optimizer.
     gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
 
     def optimize_parameters(self) -> None:
-        self.optimizer_D.zero_grad()
+        """One step of both generators, then one of both discriminators on the same images."""
         self.optimizer_G.zero_grad()
+        self.optimizer_D.zero_grad()
         self.gradients_G()
         self.optimizer_G.step()
         self.gradients_D()
         self.optimizer_D.step()
 
     def gradients_G(self) -> None:
-        """Gradients of both generators; the discriminators are frozen."""
         self.set_requires_grad([self.netD_A, self.netD_B], False)
-        if self.overrides(
-            CycleGANModel, "forward", "backward_G"
-        ):  # which may count on all images being there before any loss
+        model = type(self)
+        ours = CycleGANModel.forward, CycleGANModel.backward_G
+        if (model.forward, model.backward_G) == ours:
+            self.backward_G(by_direction=True)
+        else:  # as in the official code, for a subclass whose losses may need all images
             self.forward()
             self.backward_G()
-        else:
-            self.backward_G_in_parts()
 
     def gradients_D(self) -> None:
-        """Gradients of both discriminators, for the images of :meth:`gradients_G`."""
         self.set_requires_grad([self.netD_A, self.netD_B], True)
         self.backward_D_A()
         self.backward_D_B()
 
-    def backward_G(self) -> None:
-        """Gradients of the full objective (paper, Eq. 3, and the identity loss of section 5.2) for both generators."""
-        self.loss_G = 0.0
-        if self.lambda_identity > 0:
-            self.idt_A = self.netG_A(self.real_B)  # G(y)
-            self.idt_B = self.netG_B(self.real_A)  # F(x)
-        self._backward(self.objective_A() + self.objective_B())
+    def backward_G(self, by_direction: bool = False) -> None:
+        """Gradients of the full objective (Eq. 3) and the identity loss (section 5.2).
 
-    def backward_G_in_parts(self) -> None:
-        """The same for a fraction of the memory: each part of the sum is back-propagated before the next is computed.
+        Each sum is back-propagated, and its activations are freed, before the next is computed.
 
-        Where no image sees the others of a batch, the identity loss needs no passes of its own.
+        Args:
+            by_direction: compute the images of a direction here; otherwise they are there already.
         """
-        x, y = self.real_A, self.real_B
-        small = (
-            x.is_cuda or x[0, 0].numel() <= 128 * 128
-        )  # else a larger batch takes memory, and no CPU is faster at it
-        pair = (
-            self.lambda_identity > 0
-            and small
-            and networks.samples_independent(self.netG_A)
-            and networks.samples_independent(self.netG_B)
-        )
-        self.loss_G = 0.0
-        self.fake_B, self.idt_A = (
-            networks.forward_pair(self.netG_A, x, y) if pair else (self.netG_A(x), None)
-        )  # G(x), G(y)
-        self.rec_A = self.netG_B(self.fake_B)  # F(G(x))
-        self._backward(self.objective_A())
-        self.fake_A, self.idt_B = (
-            networks.forward_pair(self.netG_B, y, x) if pair else (self.netG_B(y), None)
-        )  # F(y), F(x)
-        self.rec_B = self.netG_A(self.fake_A)  # G(F(y))
-        self._backward(self.objective_B())
-        if self.lambda_identity > 0 and not pair:
-            self.idt_A = self.netG_A(y)
-            self._backward(self.identity_A())
-            self.idt_B = self.netG_B(x)
-            self._backward(self.identity_B())
-
-    def _backward(self, part: torch.Tensor) -> None:
-        self.backward(part)
-        self.loss_G = self.loss_G + part.detach()
-
-    def objective_A(self) -> torch.Tensor:
-        """The terms of direction A -> B -> A."""
-        self.loss_G_A = (
-            self.criterionGAN(self.netD_A(self.fake_B), True) * self.lambda_GAN
-        )  # Eq. 1 for G and D_Y
-        self.loss_cycle_A = (
-            self.criterionCycle(self.rec_A, self.real_A) * self.opt.lambda_A
-        )  # Eq. 2, forward
-        return self.loss_G_A + self.loss_cycle_A + self.identity_A()
-
-    def objective_B(self) -> torch.Tensor:
-        """The terms of direction B -> A -> B."""
-        self.loss_G_B = (
-            self.criterionGAN(self.netD_B(self.fake_A), True) * self.lambda_GAN
-        )  # Eq. 1 for F and D_X
-        self.loss_cycle_B = (
-            self.criterionCycle(self.rec_B, self.real_B) * self.opt.lambda_B
-        )  # Eq. 2, backward
-        return self.loss_G_B + self.loss_cycle_B + self.identity_B()
-
-    def identity_A(self) -> Any:
-        """Section 5.2 for G; 0 without an identity loss, or where it is computed later."""
-        self.loss_idt_A = (
-            0.0
-            if self.idt_A is None
-            else self.criterionIdt(self.idt_A, self.real_B)
-            * (self.opt.lambda_B * self.lambda_identity)
-        )
-        return self.loss_idt_A
-
-    def identity_B(self) -> Any:
-        """Section 5.2 for F."""
-        self.loss_idt_B = (
-            0.0
-            if self.idt_B is None
-            else self.criterionIdt(self.idt_B, self.real_A)
-            * (self.opt.lambda_A * self.lambda_identity)
-        )
-        return self.loss_idt_B
+        x, y, lambda_A, lambda_B = self.real_A, self.real_B, self.opt.lambda_A, self.opt.lambda_B
+        if by_direction:
+            self.forward_A()
+        self.loss_G_A = self.criterionGAN(self.netD_A(self.fake_B), True) * self.lambda_GAN  # Eq. 1
+        self.loss_cycle_A = self.criterionCycle(self.rec_A, x) * lambda_A  # Eq. 2
+        self.backward(self.loss_G_A + self.loss_cycle_A)
+        if by_direction:
+            self.forward_B()
+        self.loss_G_B = self.criterionGAN(self.netD_B(self.fake_A), True) * self.lambda_GAN
+        self.loss_cycle_B = self.criterionCycle(self.rec_B, y) * lambda_B
+        self.backward(self.loss_G_B + self.loss_cycle_B)
+        if self.lambda_identity > 0:
+            self.idt_A = self.netG_A(y)  # G(y) should be y
+            self.loss_idt_A = self.criterionIdt(self.idt_A, y) * lambda_B * self.lambda_identity
+            self.backward(self.loss_idt_A)
+            self.idt_B = self.netG_B(x)  # F(x) should be x
+            self.loss_idt_B = self.criterionIdt(self.idt_B, x) * lambda_A * self.lambda_identity
+            self.backward(self.loss_idt_B)
+        loss_A = self.loss_G_A + self.loss_cycle_A + self.loss_idt_A
+        loss_B = self.loss_G_B + self.loss_cycle_B + self.loss_idt_B
+        self.loss_G = (loss_A + loss_B).detach()
 
     def backward_D_A(self) -> None:
-        self.loss_D_A = self.backward_D_basic(
-            self.netD_A, self.real_B, self.fake_B_pool.query(self.fake_B)
-        )
+        fake_B = self.fake_B_pool.query(self.fake_B)
+        self.loss_D_A = self.backward_D_basic(self.netD_A, self.real_B, fake_B)
 
     def backward_D_B(self) -> None:
-        self.loss_D_B = self.backward_D_basic(
-            self.netD_B, self.real_A, self.fake_A_pool.query(self.fake_A)
-        )
+        fake_A = self.fake_A_pool.query(self.fake_A)
+        self.loss_D_B = self.backward_D_basic(self.netD_B, self.real_A, fake_A)
 
     def backward_D_basic(
         self, netD: torch.nn.Module, real: torch.Tensor, fake: torch.Tensor
     ) -> torch.Tensor:
-        """Gradients for a discriminator; its objective is halved (section 7.1)."""
+        """Gradients of a discriminator's objective, which is halved (section 7.1)."""
         fake = fake.detach()
         real_score, fake_score = networks.forward_pair(netD, real, fake)
         loss = (self.criterionGAN(real_score, True) + self.criterionGAN(fake_score, False)) / 2
@@ -277,3 +184,15 @@ class CycleGANModel(BaseModel):
             loss = loss + networks.cal_gradient_penalty(netD, real, fake, self.device)[0] / 2
         self.backward(loss)
         return loss
+
+
+def identity_weight(opt: Namespace) -> float:
+    """``--lambda_identity``, or 0 if the domains differ in channels and the option was not given."""
+    if opt.lambda_identity == 0 or opt.input_nc == opt.output_nc:
+        return opt.lambda_identity
+    channels = f"--input_nc {opt.input_nc} and --output_nc {opt.output_nc} differ"
+    if "lambda_identity" in opt.explicit_options:
+        given = f"--lambda_identity {opt.lambda_identity:g}"
+        raise UserError(f"{given}: {channels}, so an image cannot map to itself; give 0")
+    say(f"No identity loss: {channels}")
+    return 0.0

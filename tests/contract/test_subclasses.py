@@ -101,7 +101,9 @@ def test_plateau_of_metrics_that_are_to_grow(
 ) -> None:
     """A slowly falling one is no progress."""
     values = iter(20 - 0.1 * i if metric == "psnr" else 0.8 - 0.001 * i for i in range(99))
-    monkeypatch.setattr(Validation, "measure", lambda self, limit=None: {metric: next(values)})
+    monkeypatch.setattr(
+        Validation, "compute_metrics", lambda self, limit=None: {metric: next(values)}
+    )
     out = (
         train(
             run,
