@@ -21,7 +21,12 @@ from util.schedules import last_epoch
 POINTS = 50  # points of a curve per epoch; ten times as many in the first, to show a start soon
 ROWS = 10  # number of epochs shown to readers whose browser runs no scripts
 SCRIPTS = ("page.js", "chart.js", "events.js", "epochs.js", "training.js")
-HIDDEN = {"changed", "explicit_options", "isTrain"}  # bookkeeping of the options themselves
+# Bookkeeping of the options themselves, and options of one start instead of the whole run: the
+# page of a resumed run equals the page of an uninterrupted one.
+HIDDEN = {
+    "changed", "explicit_options", "isTrain", "name", "checkpoints_dir", "gpu_ids", "suffix",
+    "continue_train", "epoch", "load_iter", "epoch_count", "verbose", "dry_run", "accept_new_data",
+}  # fmt: skip
 
 
 class TrainingPage:
