@@ -1,120 +1,64 @@
-"""Curves of one or several runs as a picture, from metrics.jsonl, or from loss_log.txt where there is none (an official run).
+"""Plot the curves of one or several runs, a panel for each quantity and a curve for each run.
 
-One panel for each quantity, in it a curve for each run:
   python scripts/plot.py --runs atlas --output curves.png
-  python scripts/plot.py --runs atlas other/checkpoints/facades --keys G_A cycle_A lr --smooth 0.95 --output curves.svg
+  python scripts/plot.py --runs atlas other/checkpoints/facades --keys G_A cycle_A lr \\
+    --smooth 0.95 --output curves.svg
 
-Needs the package matplotlib: pip install matplotlib
+Reads metrics.jsonl, or loss_log.txt in folders without it, such as runs of the official code.
+Needs: pip install matplotlib
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import re
 import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from scripts.arguments import Arguments
 from util.console import run_main, say
 from util.errors import UsageError, UserError
 from util.sinks.base import read_metrics
 
 LINE = re.compile(r"\(epoch: (\d+), iters: (\d+), time: ([\d.]+), data: ([\d.]+)\) (.*)")
-NOT_PLOTTED = {"epoch", "iters", "share", "total", "losses", "note"}  # of an entry
-Run = list[dict[str, Any]]  # x and values: one dict for each report
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--runs",
-        nargs="+",
-        required=True,
-        metavar="RUN",
-        help="names in --checkpoints_dir, or folders",
-    )
-    parser.add_argument(
-        "--checkpoints_dir",
-        type=Path,
-        default=Path("checkpoints"),
-        help="where runs are looked for by name",
-    )
-    parser.add_argument(
-        "--output", type=Path, required=True, help="picture to write: .png, .svg or .pdf"
-    )
-    parser.add_argument(
-        "--keys", nargs="+", metavar="KEY", help="losses, lr, time, data, ...; default: all losses"
-    )
-    parser.add_argument(
-        "--smooth",
-        type=float,
-        default=0.9,
-        help="weight of the past in each point, from 0 (off) to below 1",
-    )
-    parser.add_argument(
-        "--x",
-        default="epoch",
-        choices=("epoch", "total"),
-        help="over epochs, or over images seen in all",
-    )
-    parser.add_argument("--log", action="store_true", help="logarithmic values")
-    args = parser.parse_args()
-    if not 0 <= args.smooth < 1:
-        raise UsageError(f"--smooth {args.smooth:g}: should be from 0 to below 1")
-    if args.output.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise UsageError(f"--output {args.output}: the name should end in .png, .svg or .pdf")
-    runs = {name: read(name, args.checkpoints_dir) for name in args.runs}
-    known = dict.fromkeys(key for run in runs.values() for entry in run for key in entry["values"])
-    losses = dict.fromkeys(key for run in runs.values() for entry in run for key in entry["losses"])
-    unknown = [key for key in args.keys or () if key not in known]
-    if unknown:
-        raise UserError(f"--keys {unknown[0]}: the runs have {', '.join(known)}")
-    draw(runs, args.keys or [*losses], args)
-    say(f"{len(runs)} run{'s' if len(runs) > 1 else ''}: {args.output}")
+NOT_PLOTTED = {"epoch", "iters", "share", "total", "losses", "note"}  # keys of metrics.jsonl
+Run = list[dict[str, Any]]  # one dict for each line of the log
 
 
 def read(name: str, checkpoints: Path) -> Run:
-    """The reports of a run.
+    """Return the log of a run: its lines with the keys epoch, total, losses and values.
 
     Raises:
-        UserError: there is no such run, or it has reported nothing.
+        UserError: there is no such run, or it has no losses yet.
     """
     folder = checkpoints / name if (checkpoints / name).is_dir() else Path(name)
     if not folder.is_dir():
         raise UserError(f"--runs {name}: neither {checkpoints / name} nor {name} is a folder")
-    entries = [entry for entry in read_metrics(folder) if "losses" in entry] or read_loss_log(
-        folder / "loss_log.txt"
-    )
+    entries = [entry for entry in read_metrics(folder) if "losses" in entry]
+    entries = entries or read_loss_log(folder / "loss_log.txt")
     if not entries:
         raise UserError(f"--runs {name}: {folder} has no losses in metrics.jsonl or loss_log.txt")
-    return [
-        {
-            "epoch": entry["epoch"] - 1 + entry["share"],
-            "total": entry["total"],
-            "losses": entry["losses"],
-            "values": {
-                **entry["losses"],
-                **{key: value for key, value in entry.items() if key not in NOT_PLOTTED},
-            },
-        }
-        for entry in entries
-    ]
+    run = []
+    for entry in entries:
+        others = {key: value for key, value in entry.items() if key not in NOT_PLOTTED}
+        x = {"epoch": entry["epoch"] - 1 + entry["share"], "total": entry["total"]}
+        run.append(x | {"losses": entry["losses"], "values": entry["losses"] | others})
+    return run
 
 
 def read_loss_log(path: Path) -> Run:
-    """Entries as in ``metrics.jsonl``, from the last start on; an epoch is taken to be as long as its last line says."""
+    """Return the lines since the last start, with the keys of ``metrics.jsonl``.
+
+    The file does not hold the number of images per epoch: the largest ``iters`` is taken.
+    """
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    found = [
-        match.groups()
-        for line in text.split("= Training Loss (")[-1].splitlines()
-        if (match := LINE.match(line))
-    ]
-    size = max((int(iters) for _, iters, *_ in found), default=1)
+    lines = text.split("= Training Loss (")[-1].splitlines()
+    matches = [match.groups() for line in lines if (match := LINE.match(line))]
+    size = max((int(iters) for _, iters, *_ in matches), default=1)
     return [
         {
             "epoch": int(epoch),
@@ -124,21 +68,22 @@ def read_loss_log(path: Path) -> Run:
             "time": float(time),
             "data": float(data),
         }
-        for epoch, iters, time, data, losses in found
+        for epoch, iters, time, data, losses in matches
     ]
 
 
 def smooth(values: list[float], weight: float) -> list[float]:
-    """Exponential moving average without the bias towards its start (Adam's correction); gaps stay gaps."""
-    mean, seen, smoothed = 0.0, 0.0, []
+    """Return the exponential moving average with Adam's bias correction; NaN stays NaN."""
+    mean, total, smoothed = 0.0, 0.0, []
     for value in values:
         if math.isfinite(value):
-            mean, seen = weight * mean + (1 - weight) * value, weight * seen + 1 - weight
-        smoothed.append(mean / seen if math.isfinite(value) else math.nan)
+            mean, total = weight * mean + (1 - weight) * value, weight * total + 1 - weight
+        smoothed.append(mean / total if math.isfinite(value) else math.nan)
     return smoothed
 
 
-def draw(runs: dict[str, Run], keys: list[str], args: argparse.Namespace) -> None:
+def draw(runs: dict[str, Run], keys: list[str], args: Namespace) -> None:
+    """Draw a panel for each of ``keys`` and write ``args.output``."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -146,27 +91,57 @@ def draw(runs: dict[str, Run], keys: list[str], args: argparse.Namespace) -> Non
     columns = min(4, math.ceil(math.sqrt(len(keys))))
     rows = math.ceil(len(keys) / columns)
     figure = Figure(figsize=(3.6 * columns + 0.4, 2.6 * rows + 0.5), layout="constrained")
+    scale = "log" if args.log else "linear"
     for i, key in enumerate(keys, 1):
-        axes = figure.add_subplot(
-            rows, columns, i, title=key, yscale="log" if args.log else "linear"
-        )
+        axes = figure.add_subplot(rows, columns, i, title=key, yscale=scale)
         axes.set_xlabel("epoch" if args.x == "epoch" else "images")
         axes.grid(alpha=0.25)
         for j, (name, run) in enumerate(runs.items()):
             x = [entry[args.x] for entry in run]
-            y = [
-                math.nan if entry["values"].get(key) is None else entry["values"][key]
-                for entry in run
-            ]
+            values = [entry["values"].get(key) for entry in run]
+            y = [math.nan if value is None else value for value in values]
             if args.smooth:
                 axes.plot(x, y, color=f"C{j}", alpha=0.25, linewidth=0.8)
             axes.plot(x, smooth(y, args.smooth), color=f"C{j}", linewidth=1.4, label=name)
     if len(runs) > 1:
-        figure.legend(
-            *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(runs)
-        )
+        lines = figure.axes[0].get_legend_handles_labels()
+        figure.legend(*lines, loc="outside lower center", ncols=len(runs))
     args.output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(args.output, dpi=150)
+
+
+def parse() -> Namespace:
+    parser = Arguments(__doc__)
+    add, default = parser.add_argument, Path("checkpoints")
+    runs = "names of runs in --checkpoints_dir, or folders"
+    smoothing = "weight of the past in the moving average, 0 (off) to below 1 (default: 0.9)"
+    axis = "x axis: epochs, or images seen in total (default: epoch)"
+    add("--runs", nargs="+", required=True, metavar="RUN", help=runs)
+    add("--checkpoints_dir", type=Path, default=default, help="default: checkpoints")
+    add("--output", type=Path, required=True, help="picture to write: .png, .svg or .pdf")
+    add("--keys", nargs="+", metavar="KEY", help="losses, lr, time, ... (default: all losses)")
+    add("--smooth", type=float, default=0.9, help=smoothing)
+    add("--x", default="epoch", choices=("epoch", "total"), help=axis)
+    add("--log", action="store_true", help="logarithmic y axis")
+    args = parser.parse_args()
+    if not 0 <= args.smooth < 1:
+        raise UsageError(f"--smooth {args.smooth:g}: should be from 0 to below 1")
+    if args.output.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise UsageError(f"--output {args.output}: the name should end in .png, .svg or .pdf")
+    return args
+
+
+def main() -> None:
+    args = parse()
+    runs = {name: read(name, args.checkpoints_dir) for name in args.runs}
+    entries = [entry for run in runs.values() for entry in run]
+    known = dict.fromkeys(key for entry in entries for key in entry["values"])
+    losses = dict.fromkeys(key for entry in entries for key in entry["losses"])
+    unknown = [key for key in args.keys or () if key not in known]
+    if unknown:
+        raise UserError(f"--keys {unknown[0]}: the runs have {', '.join(known)}")
+    draw(runs, args.keys or [*losses], args)
+    say(f"{len(runs)} run{'s' if len(runs) > 1 else ''}: {args.output}")
 
 
 if __name__ == "__main__":

@@ -1,84 +1,85 @@
-"""Translate one image, or all in a folder, with a trained generator.
+"""Translate one image, or all images in a folder, with a trained generator.
 
-python scripts/translate.py --name horse2zebra --input horse.jpg --output zebra.png
-python scripts/translate.py --name horse2zebra --input photos/ --output translated/ --preprocess none
+    python scripts/translate.py --name horse2zebra --input horse.jpg --output zebra.png
+    python scripts/translate.py --name horse2zebra --input photos --output out --preprocess none
 
-Every option of test.py may be added; those of the training are read from the run.
+Takes every option of test.py, too. Options of the training are read from the run.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from data.image_folder import make_dataset, read_image
+from scripts.arguments import Arguments
 from util.console import Progress, run_main, say
 from util.errors import UserError
 
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+
 
 def plan(source: Path, target: Path, extension: str, limit: float) -> dict[Path, Path]:
-    """Where to write -> the image to translate, each into a file of its own."""
-    from data.image_folder import make_dataset
+    """Return which file to write (key) from which image (value).
 
+    Raises:
+        UserError: an output would replace an input.
+    """
     jobs = {} if source.is_dir() else {target: source}
     for path in map(Path, make_dataset(str(source), limit) if source.is_dir() else ()):
         out = target / path.relative_to(source).with_suffix(f".{extension}")
-        if out in jobs:  # of an image with this stem and another extension
+        if out in jobs:  # two inputs differ only in their extension
             out = out.with_stem(path.stem + path.suffix.replace(".", "_"))
         jobs[out] = path
     lost = {path.resolve() for path in jobs.values()} & {out.resolve() for out in jobs}
     if lost:
-        raise UserError(f"--output {target} would replace the input {min(lost)}; give another")
+        raise UserError(f"--output {target} would replace the input {min(lost)}; choose another")
     return jobs
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--input", type=Path, required=True, help="an image, or a folder of images")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        required=True,
-        help="a file or an existing folder; for a folder, a folder",
-    )
-    parser.add_argument(
-        "--format",
-        default="png",
-        choices=("png", "jpg", "webp"),
-        help="of images in an output folder",
-    )
-    own, options = parser.parse_known_args()
-    if not own.input.exists():
-        raise UserError(f"--input {own.input}: no such file or folder")
-    if own.input.is_dir() and own.output.is_file():
-        raise UserError(f"--output {own.output} is a file; a folder of images needs a folder")
-    if own.input.is_file() and own.output.is_dir():
-        own.output /= f"{own.input.stem}.{own.format}"
-    if own.input.is_file() and own.output.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+def parse() -> tuple[Namespace, list[str]]:
+    """Return the options of this program, and those for test.py."""
+    parser = Arguments(__doc__)
+    add, target = parser.add_argument, "file or existing folder; for an input folder, a folder"
+    add("--input", type=Path, required=True, help="image, or folder of images")
+    add("--output", type=Path, required=True, help=target)
+    formats = ("png", "jpg", "webp")
+    add("--format", default="png", choices=formats, help="file format in an output folder")
+    args, others = parser.parse_known_args()
+    if not args.input.exists():
+        raise UserError(f"--input {args.input}: no such file or folder")
+    if args.input.is_dir() and args.output.is_file():
+        raise UserError(f"--output {args.output} is a file; a folder of images needs a folder")
+    if args.input.is_file() and args.output.is_dir():
+        args.output /= f"{args.input.stem}.{args.format}"
+    if args.input.is_file() and args.output.suffix.lower() not in ENDINGS:
         raise UserError(
-            f"--output {own.output}: should end in .png, .jpg or .webp, or be a folder that is there"
+            f"--output {args.output}: should end in .png, .jpg or .webp, or be an existing folder"
         )
+    return args, others
 
-    from data.image_folder import read_image
-    from models.translation.translator import Translator
+
+def main() -> None:
+    args, others = parse()
+
+    from models.translation.translator import Translator  # imports torch
     from options.test_options import TestOptions
     from util.images import save_image
 
-    root = own.input if own.input.is_dir() else own.input.parent
-    opt = TestOptions().parse(["--model", "test", "--dataroot", str(root), *options], record=False)
-    jobs = plan(own.input, own.output, own.format, min(opt.max_dataset_size, opt.num_test))
-    translate = Translator(opt)
-    progress = Progress(len(jobs), "Translating")
+    root = args.input if args.input.is_dir() else args.input.parent
+    opt = TestOptions().parse(["--model", "test", "--dataroot", str(root), *others], record=False)
+    limit = min(opt.max_dataset_size, opt.num_test)
+    jobs = plan(args.input, args.output, args.format, limit)
+    translate, progress = Translator(opt), Progress(len(jobs), "Translating")
     for target, source in jobs.items():
-        picture = translate(read_image(str(source), opt.input_nc, exif=not opt.no_exif))
-        save_image(picture, target, opt.aspect_ratio)
+        image = read_image(str(source), opt.input_nc, exif=not opt.no_exif)
+        save_image(translate(image), target, opt.aspect_ratio)
         progress.update()
     progress.close()
-    say(f"{len(jobs)} image{'s' * (len(jobs) > 1)}: {own.output}")
+    say(f"{len(jobs)} image{'s' * (len(jobs) > 1)}: {args.output}")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,17 @@
-"""What logging and live displays cost a training: a table of step times and of the share that logging takes.
+"""Measure what logging and live displays cost a training: step times with and without them.
 
-python scripts/check_logging.py --dataroot datasets/atlas --steps 200 [any option of train.py]
+    python scripts/check_logging.py --dataroot datasets/atlas --steps 200 [options of train.py]
 
-Steps are timed in turns, some with each set of sinks, so that a machine that slows down slows all alike. Packages that are not
-installed are left out of the third row. Intervals are train.py's defaults if none are given; --steps is per set. "In reports" is
-what the training waits for logging, a mean over all steps; CPU ms, of all threads, also holds what it does in the background.
+The sets of sinks take turns of ten steps, so that other load on the machine slows all alike.
+tensorboard and wandb are part of the third row if they are installed. --steps is per set. "In
+reports" is the time that the training waits for logging, as a mean over all steps. CPU time is that
+of all threads, so it includes work in the background.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import copy
-import importlib.util
 import socket
 import statistics
 import sys
@@ -21,139 +20,143 @@ import threading
 import time
 from argparse import Namespace
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from options.train_options import TrainOptions
+from scripts.arguments import Arguments
 from util.console import run_main, say
-from util.errors import UserError
+from util.errors import UsageError
 
 QUIET = {"display_id": 0, "no_html": True, "use_wandb": False, "use_tensorboard": False}
-BLOCK = 10  # steps in a row with the same sinks
+BLOCK = 10  # consecutive steps with the same sinks
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--steps", type=int, default=200, help="steps with each set of sinks")
-    args, others = parser.parse_known_args()
-    if args.steps < BLOCK:
-        raise UserError(f"--steps {args.steps}: should be at least {BLOCK}")
-    with tempfile.TemporaryDirectory() as folder, black_hole(0) as deaf, black_hole(1) as dying:
-        opt = TrainOptions().parse([*others, "--checkpoints_dir", folder], record=False)
-        extras = [name for name in ("tensorboard", "wandb") if importlib.util.find_spec(name)]
-        everything = {"no_html": False, **{f"use_{name}": True for name in extras}}
-        # two sets without anything: their difference is what this measurement cannot tell
-        sets: dict[str, dict] = {
-            "none": {},
-            "none again": {},
-            f"page {' '.join(extras)}": everything,
-            "visdom that never answers": {"display_id": 1, "display_port": deaf},
-            "visdom that stops answering": {"display_id": 1, "display_port": dying},
-        }
-        if not importlib.util.find_spec("visdom"):
-            say("visdom is not installed: its two rows show nothing but a line in the log")
-        measure(
-            opt,
-            {
-                name: {**QUIET, "display_server": "http://127.0.0.1", **more}
-                for name, more in sets.items()
-            },
-            args.steps,
-        )
+def installed(package: str) -> bool:
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
 
 
 class Endless:
-    """In place of a loader: an epoch that does not end."""
+    """Stands in for a loader whose epoch never ends."""
 
-    last_batch_images = global_batch_size = 1
+    def __init__(self, batch_size: int) -> None:
+        self.last_batch_images = self.global_batch_size = batch_size
 
     def __len__(self) -> int:
         return 10**9
 
 
-def measure(opt: Namespace, sets: dict[str, dict], count: int) -> None:
+class Sinks:
+    """One set of sinks with its own log folder, and the times of its blocks of steps."""
+
+    def __init__(self, name: str, opt: Namespace, changes: dict) -> None:
+        from models.training.report import Report
+        from models.training.run_state import Position
+        from util.visualizer import Visualizer
+
+        self.opt = copy.copy(opt)
+        vars(self.opt).update(QUIET, display_server="http://127.0.0.1", **changes)
+        self.opt.name = name.replace(" ", "_")
+        self.name, self.visualizer, self.at = name, Visualizer(self.opt), Position(1)
+        self.report = Report(self.opt, self.visualizer)
+        self.loader: Any = Endless(opt.batch_size)
+        self.wall: list[float] = []  # seconds per block
+        self.cpu: list[float] = []
+        self.reporting = 0.0  # seconds in all
+
+    def block(self, model) -> None:
+        """Train and report ``BLOCK`` steps on the batch that the model holds."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        for _ in range(BLOCK):
+            step_start = time.time()
+            model.optimize_parameters()
+            model.get_current_losses()  # waits for the GPU
+            self.at.seen += self.opt.batch_size
+            self.at.total += self.opt.batch_size
+            start = time.perf_counter()
+            self.report.after_step(self.at, model, self.loader, step_start, 0.0)
+            self.reporting += time.perf_counter() - start
+        self.wall.append(time.perf_counter() - wall)
+        self.cpu.append(time.process_time() - cpu)
+
+
+def measure(sets: list[Sinks], opt: Namespace, steps: int) -> None:
+    """Train ``steps`` steps with each set of sinks, in turns."""
     from data import create_dataset
     from models import create_model, set_batch
-    from models.training.report import Report
-    from models.training.run_state import Position
-    from util.visualizer import Visualizer
 
-    dataset = create_dataset(opt)
-    model = create_model(opt)
+    dataset, model = create_dataset(opt), create_model(opt)
     model.setup(opt)
     set_batch(model, next(iter(dataset)))
-    endless: Any = Endless()
-    endless.last_batch_images = endless.global_batch_size = opt.batch_size
-    opts = {name: copy.copy(opt) for name in sets}
-    shown, at = {}, {}
-    times: dict[str, list[tuple[float, float]]] = {
-        name: [] for name in sets
-    }  # per block: seconds and CPU seconds
-    spent = dict.fromkeys(sets, 0.0)
-    for i, (name, more) in enumerate(sets.items()):
-        vars(opts[name]).update(more, name=f"set{i}")
-        shown[name], at[name] = Report(opts[name], Visualizer(opts[name])), Position(1)
-    for block in range(count // BLOCK):
-        for name in [*sets][:: -1 if block % 2 else 1]:
-            start = time.perf_counter(), time.process_time()
-            for _ in range(BLOCK):
-                step_start = time.time()
-                model.optimize_parameters()
-                model.get_current_losses()  # waits for a GPU
-                at[name].seen += opt.batch_size
-                at[name].total += opt.batch_size
-                reported = time.perf_counter()
-                shown[name].after_step(at[name], model, endless, step_start, 0.0)
-                spent[name] += time.perf_counter() - reported
-            times[name].append((time.perf_counter() - start[0], time.process_time() - start[1]))
-    for each in shown.values():
-        each.visualizer.close()
+    for i in range(steps // BLOCK):
+        for sinks in sets[:: -1 if i % 2 else 1]:
+            sinks.block(model)
+    for sinks in sets:
+        sinks.visualizer.close()
     dataset.close()
+
+
+def show(sets: list[Sinks]) -> None:
+    """Print the table: median wall times, which other programs disturb less, and mean CPU times."""
     head = ("sinks", "ms per step", "against none", "CPU ms", "against none", "in reports", "share")
     say("\n{:34} {:>12} {:>13} {:>8} {:>13} {:>11} {:>8}".format(*head))
-    say_table(times, spent)
-
-
-def say_table(times: dict[str, list[tuple[float, float]]], spent: dict[str, float]) -> None:
-    # the median of seconds, which other programs disturb; the mean of CPU seconds
-    steps = {
-        name: (
-            statistics.median(b[0] for b in blocks) / BLOCK,
-            statistics.fmean(b[1] for b in blocks) / BLOCK,
-        )
-        for name, blocks in times.items()
-    }
-    base = steps["none"]
-    for name, (wall, cpu) in steps.items():
-        logging = spent[name] / (len(times[name]) * BLOCK)
+    steps = [(statistics.median(s.wall) / BLOCK, statistics.fmean(s.cpu) / BLOCK) for s in sets]
+    base_wall, base_cpu = steps[0]
+    for sinks, (wall, cpu) in zip(sets, steps, strict=True):
+        reporting = sinks.reporting / (len(sinks.wall) * BLOCK)
         say(
-            f"{name:34} {wall * 1e3:12.2f} {wall / base[0] - 1:13.2%} {cpu * 1e3:8.2f} {cpu / base[1] - 1:13.2%} "
-            f"{logging * 1e3:8.3f} ms {logging / base[0]:8.2%}"
+            f"{sinks.name:34} {wall * 1e3:12.2f} {wall / base_wall - 1:13.2%} {cpu * 1e3:8.2f} "
+            f"{cpu / base_cpu - 1:13.2%} {reporting * 1e3:8.3f} ms {reporting / base_wall:8.2%}"
         )
 
 
 @contextlib.contextmanager
 def black_hole(answers: int) -> Iterator[int]:
-    """A port of this machine that accepts every connection and answers the first ``answers`` requests only."""
-    held = []
+    """Open a port that accepts every connection but answers only the first ``answers`` requests."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+    connections = []
 
     def serve() -> None:
         with contextlib.suppress(OSError):
             while True:
-                held.append(server.accept()[0])
-                if len(held) <= answers:
-                    held[-1].recv(4096)
-                    held[-1].sendall(
-                        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
-                    )
+                connections.append(server.accept()[0])
+                if len(connections) <= answers:
+                    connections[-1].recv(4096)
+                    connections[-1].sendall(answer)
 
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()[1]
+
+
+def main() -> None:
+    parser = Arguments(__doc__)
+    parser.add_argument("--steps", type=int, default=200, help="steps with each set of sinks")
+    args, others = parser.parse_known_args()
+    if args.steps < BLOCK:
+        raise UsageError(f"--steps {args.steps}: should be at least {BLOCK}")
+    extras = [name for name in ("tensorboard", "wandb") if installed(name)]
+    if not installed("visdom"):
+        say("visdom is not installed: its two rows show nothing but a line in the log")
+    with tempfile.TemporaryDirectory() as folder, black_hole(0) as silent, black_hole(1) as dying:
+        opt = TrainOptions().parse([*others, "--checkpoints_dir", folder], record=False)
+        everything = {"no_html": False, **{f"use_{name}": True for name in extras}}
+        changes: dict[str, dict] = {
+            "none": {},
+            "none again": {},  # the difference from "none" is the noise of the measurement
+            f"page {' '.join(extras)}": everything,
+            "visdom that never answers": {"display_id": 1, "display_port": silent},
+            "visdom that stops answering": {"display_id": 1, "display_port": dying},
+        }
+        sets = [Sinks(name, opt, change) for name, change in changes.items()]
+        measure(sets, opt, args.steps)
+    show(sets)
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ def test_sheet_of_epochs(run: Programs) -> None:
 @pytest.mark.parametrize(
     ("args", "status", "words"),
     [
-        ("--labels fake_C", 1, "no image with label fake_C"),
+        ("--labels fake_C", 1, "no image named STEM_fake_C"),
         ("--labels fake_B --rows 7", 1, "column fake_B has no image '7'; it has 1"),
         ("--labels fake_B --size 0", 2, "--size"),
         ("--labels fake_B --titles a b", 2, "--titles: 2 for 1"),
