@@ -181,7 +181,7 @@ class BaseOptions:
             )
 
     def print_options(self, opt: Namespace) -> None:
-        """Say the changed options and write all to ``PHASE_opt.txt``, for test.py also as JSON."""
+        """Print the changed options; write all to ``PHASE_opt.txt``, in training also as JSON."""
         if not is_main():
             return
         values = {name: str(value) for name, value in sorted(option_values(opt).items())}

@@ -25,8 +25,7 @@ NOT_INHERITED = {
 class TestOptions(BaseOptions):
     """Options of testing.
 
-    Explicit options come first, then those of the run, then those that can be read off its weights,
-    then the official defaults.
+    Precedence: explicit options, what the weights show, options of the run, official defaults.
     """
 
     isTrain = False
@@ -55,9 +54,8 @@ class TestOptions(BaseOptions):
     def apply_run_defaults(self, parser: Parser, given: dict[str, Any], model: type[Any]) -> None:
         opt = parser.preview(given)
         self._check_model(opt.model, given)
-        choices: dict[str, Any] = {
-            a.dest: a.choices for a in parser._actions if a.dest not in NOT_INHERITED
-        }
+        actions = [a for a in parser._actions if a.dest not in NOT_INHERITED]
+        choices: dict[str, Any] = {action.dest: action.choices for action in actions}
         parser.set_defaults(**{k: v for k, v in self.run.items() if k in choices})
         parser.set_defaults(model=opt.model, dataset_mode=opt.dataset_mode)
         weights = model.architecture_source(parser.preview(given))
@@ -72,7 +70,7 @@ class TestOptions(BaseOptions):
         self._fit_images(parser, given)
 
     def _check_model(self, model: str, given: dict[str, Any]) -> None:
-        """Warn of a test that would silently give wrong images, or raise UsageError."""
+        """Warn, or raise UsageError, if a test would silently give wrong images."""
         if model == "test" and self.run.get("dataset_mode") == "colorization":
             raise UsageError(
                 "--model test takes RGB images, but this run colorizes: give --model colorization, "
@@ -122,11 +120,9 @@ class TestOptions(BaseOptions):
 def _holds_only_images(opt: Namespace) -> bool:
     """True if ``--dataroot`` holds images and no folders of ``--phase`` (such as testA)."""
     root = Path(opt.dataroot or ".")
-    if not root.is_dir() or any(
-        p.is_dir() and p.name.startswith(opt.phase) for p in root.iterdir()
-    ):
-        return False
-    return any(is_image_file(p.name) for p in root.iterdir())
+    entries = list(root.iterdir()) if root.is_dir() else []
+    has_phase = any(p.is_dir() and p.name.startswith(opt.phase) for p in entries)
+    return not has_phase and any(is_image_file(p.name) for p in entries)
 
 
 def _scale(preprocess: str, load_size: int) -> str:

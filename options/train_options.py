@@ -84,7 +84,8 @@ class TrainOptions(BaseOptions):
             ),
             (
                 opt.cuda_graphs and opt.accumulate > 1,
-                "--cuda_graphs and --accumulate cannot be combined: leave one out",
+                "--cuda_graphs and --accumulate: a graph overwrites its outputs at the next "
+                "micro-batch; leave one out",
             ),
             (opt.val_share and not opt.val_freq, "--val_share needs --val_freq"),
             (
@@ -103,7 +104,7 @@ class TrainOptions(BaseOptions):
                 raise UsageError(message)
 
     def _check_resume(self, opt: Namespace) -> None:
-        """Say what a resumed run changes. Raises UsageError: its state does not fit the changes."""
+        """Print the changes of a resumed run. Raises UsageError: they do not fit its state."""
         warm_starts = [
             name
             for name in opt.explicit_options

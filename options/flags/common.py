@@ -7,7 +7,7 @@ FLAGS = (
     Flag("checkpoints_dir", str, "./checkpoints", "folder of all runs"),
     Flag("suffix", str, "", "appended to --name; may name options, e.g. {model}_{netG}"),
     Flag("gpu_ids", str, "auto", "number of the GPU, -1: CPU; several GPUs: use torchrun"),
-    Flag("seed", int, None, "random seed; not given: drawn in training, 0 in tests", 0, 2**32 - 1),
+    Flag("seed", int, None, "seed; training draws one, tests use 0", lowest=0, highest=2**32 - 1),
     Flag("epoch", str, "latest", "saved networks to load: number of an epoch, latest, or best"),
     Flag("load_iter", int, 0, "load the networks iter_N of --save_by_iter; 0: use --epoch"),
     Flag("verbose", bool, False, "print all options and the layers of the networks"),

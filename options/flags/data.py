@@ -12,7 +12,7 @@ FLAGS = (
     Flag("phase", str, "train", "part of the dataset: train reads trainA and trainB"),
     Flag("direction", ("AtoB", "BtoA"), "AtoB", "AtoB: translate domain A to domain B"),
     Flag("serial_batches", bool, False, "take images in order instead of shuffling them"),
-    Flag("num_threads", int, 4, "processes that load images; 0: load in the main process", 0),
+    Flag("num_threads", int, 4, "processes that load images; 0: the main process", lowest=0),
     Flag("batch_size", int, 1, "images per step, in each process; 1 in the paper", lowest=1),
     Flag("max_dataset_size", int, inf, "use at most N images of each domain", lowest=1),
     Flag("preprocess", PREPROCESS, "resize_and_crop", "resizing and cropping of loaded images"),

@@ -12,10 +12,10 @@ FLAGS = (
     Flag("display_server", str, "http://localhost", "visdom server"),
     Flag("display_env", str, "main", "visdom environment"),
     Flag("display_port", int, 8097, "visdom port"),
-    Flag("update_html_freq", int, 1000, "save images to the training page every N images", 1),
+    Flag("update_html_freq", int, 1000, "save images to the page every N images", lowest=1),
     Flag("no_html", bool, False, "write no training page"),
     Flag("panel", str, None, "images to translate after every epoch", nargs="+", metavar="FILE"),
-    Flag("panel_size", int, 4, "without --panel: translate N validation or test images", 0),
+    Flag("panel_size", int, 4, "without --panel: translate N validation or test images", lowest=0),
     Flag("no_health", bool, False, "no warnings of mode collapse, inverted colors and the like"),
     Flag("use_tensorboard", bool, False, "log to TensorBoard (pip install tensorboard)"),
 )

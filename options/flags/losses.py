@@ -4,5 +4,5 @@ from options.flags.flag import Flag
 
 FLAGS = (
     Flag("gan_mode", ("lsgan", "vanilla", "wgangp"), "lsgan", "adversarial loss"),
-    Flag("pool_size", int, 50, "size of the history of generated images; 0: no history", 0),
+    Flag("pool_size", int, 50, "size of the history of generated images; 0: no history", lowest=0),
 )

@@ -18,6 +18,8 @@ FLAGS = (
     Flag("n_layers_D", int, 3, "convolution layers of --netD n_layers", lowest=1),
     Flag("norm", NORM, "instance", "normalization; sync_batch: batch norm over all processes"),
     Flag("init_type", INIT, "normal", "initialization of the weights"),
-    Flag("init_gain", float, 0.02, "standard deviation (normal), or gain (xavier, orthogonal)", 0),
+    Flag(
+        "init_gain", float, 0.02, "standard deviation (normal), gain (xavier, orthogonal)", lowest=0
+    ),
     Flag("no_dropout", bool, False, "no dropout in the generator"),
 )

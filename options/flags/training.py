@@ -6,9 +6,11 @@ ON_ERROR = ("stop", "skip")
 
 FLAGS = (
     Flag("dry_run", bool, False, "check the data, print the plan and the memory needed, and exit"),
-    Flag("ema", float, 0.0, "decay of averaged generators, e.g. 0.999; 0: none", 0, below=1),
+    Flag("ema", float, 0.0, "decay of averaged generators, e.g. 0.999; 0: none", lowest=0, below=1),
     Flag("deterministic", bool, False, "bitwise reproducible on GPUs too, but slower"),
     Flag("on_bad_image", ON_ERROR, "stop", "what to do if an image cannot be read"),
     Flag("on_nonfinite", ON_ERROR, "stop", "what to do if a gradient is infinite or NaN"),
-    Flag("stall_timeout", float, 600, "log all stacks after N seconds without a step; 0: never", 0),
+    Flag(
+        "stall_timeout", float, 600, "log stacks after X seconds without a step; 0: never", lowest=0
+    ),
 )
