@@ -1,4 +1,7 @@
-"""Datasets by name, and the loader. To add one, copy ``template_dataset.py`` to ``data/X_dataset.py`` with ``XDataset``."""
+"""Datasets by name, and the loader of batches.
+
+To add a dataset, copy ``template_dataset.py`` to ``data/X_dataset.py`` with a class ``XDataset``.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,23 @@ from typing import TYPE_CHECKING
 
 from util.plugins import find_class
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing PyTorch takes seconds, and not every program needs it
     from data.base_dataset import BaseDataset
     from data.pipeline.loader import Loader
 
 
 def find_dataset_using_name(dataset_name: str) -> type[BaseDataset]:
-    """The class ``XDataset`` in ``data/X_dataset.py``, or the one in the ``.py`` file that is named."""
+    """Return class ``XDataset`` from ``data/X_dataset.py``, or from the ``.py`` file given."""
     return find_class("dataset", dataset_name)
 
 
 def get_option_setter(dataset_name: str):
+    """Return ``modify_commandline_options`` of a dataset class."""
     return find_dataset_using_name(dataset_name).modify_commandline_options
 
 
 def create_dataset(opt: Namespace) -> Loader:
-    """Batches of the dataset that ``opt`` describes; each pass over it is one epoch."""
+    """Return the loader of the dataset of ``opt``; each pass over it is one epoch."""
     from data.pipeline.loader import Loader
 
     return Loader(find_dataset_using_name(opt.dataset_mode)(opt), opt)

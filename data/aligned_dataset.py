@@ -26,10 +26,10 @@ class AlignedDataset(BaseDataset):
         """
         path = self.AB_paths[index]
         A, B = self.load_resized(path, self.channels, self.resizes)
-        transform = get_transform(self.opt, get_params(self.opt, A.size))
+        steps = get_transform(self.opt, get_params(self.opt, A.size)).transforms
         return {
-            "A": apply_as_bytes(transform, A),
-            "B": apply_as_bytes(transform, B),
+            "A": apply_as_bytes(steps, A),
+            "B": apply_as_bytes(steps, B),
             "A_paths": path,
             "B_paths": path,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
@@ -15,7 +16,6 @@ from torch.utils.data import Dataset
 from data.cache import Cache
 from data.image_folder import as_mode, read_image, turned_sideways
 from data.transforms import (
-    Compose,
     Resize,
     apply_as_bytes,
     crop_fits,
@@ -60,8 +60,7 @@ class BaseDataset(Dataset, ABC):
     def __getitem__(self, index: int) -> dict:
         """Return item ``index``.
 
-        The loader first seeds the generators of Python, NumPy and PyTorch with a function of
-        (seed, epoch, index).
+        The loader seeds the generators of Python, NumPy and PyTorch by (seed, epoch, index) first.
         """
         return images_to_float(self.pixels(index))
 
@@ -81,21 +80,21 @@ class BaseDataset(Dataset, ABC):
     def image(self, path: str, channels: int, transform: Callable) -> Any:
         """Read an image file and apply ``transform``.
 
-        Returns: uint8 (C, H, W) if the last step of ``transform`` is ``to_tensor``, else its result.
+        Returns: uint8 (C, H, W) if the last step is ``to_tensor``, else the last step's result.
         """
-        steps = transform.transforms if isinstance(transform, Compose) else []
-        if steps and isinstance(resize := steps[0], Resize):
+        steps = getattr(transform, "transforms", [transform])
+        if isinstance(resize := steps[0], Resize):
             [image] = self.load_resized(path, [channels], [resize])
-            return apply_as_bytes(Compose(steps[1:]), image)
-        return apply_as_bytes(transform, self.read(path, channels))
+            return apply_as_bytes(steps[1:], image)
+        return apply_as_bytes(steps, self.read(path, channels))
 
     def load_resized(
         self, path: str, channels: Sequence[int], resizes: Sequence[Resize]
     ) -> list[Image.Image]:
         """Read the images that stand side by side in a file, and resize them.
 
-        ``--cache_images`` keeps the results. With ``--jpeg_draft``, JPEGs that are much larger than
-        the results are decoded at a fraction of their size.
+        ``--cache_images`` keeps the results. With ``--jpeg_draft``, JPEGs much larger than the
+        results are decoded at a fraction of their size.
 
         Args:
             channels: of each image, from left to right.
@@ -139,7 +138,7 @@ def channels_of_domains(opt: Namespace) -> tuple[int, int]:
 def check_sizes(
     opt: Namespace, paths: list[str], n_side_by_side: int = 1, at_most: int = 500
 ) -> None:
-    """Before a training that crops without resizing both sides, look for images smaller than the crop.
+    """Look for images smaller than the crop before a training that does not resize both sides.
 
     Args:
         n_side_by_side: number of images in each file.
@@ -152,14 +151,12 @@ def check_sizes(
         return
     small = []
     for path in paths[:: -(-len(paths) // at_most)]:
-        try:
-            with Image.open(path) as image:
-                turn = turned_sideways(image) and not opt.no_exif
-                width, height = image.size[::-1] if turn else image.size
-        except Exception:  # reading this image later raises the error that names the cause
-            continue
-        width = max(1, width // n_side_by_side)
-        if not crop_fits(opt, (width, height)):
-            small.append(f"{path} ({width}x{height})")
+        # An unreadable image is reported, with its cause, when the training reads it
+        with contextlib.suppress(Exception), Image.open(path) as image:
+            turned = turned_sideways(image) and not opt.no_exif
+            width, height = image.size[::-1] if turned else image.size
+            width = max(1, width // n_side_by_side)
+            if not crop_fits(opt, (width, height)):
+                small.append(f"{path} ({width}x{height})")
     if small:
         raise UserError(too_small(opt, small) + f"; {len(small)} images are too small")

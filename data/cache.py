@@ -1,4 +1,4 @@
-"""Images that are decoded and resized once (``--cache_images``), in files shared by all workers and runs."""
+"""Images decoded and resized once (``--cache_images``), in files that workers and runs share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Cache:
     """One file per source file, written the first time the source is read.
 
     The name of the file is a digest of the source's path, time and size and of all settings that
-    change the pixels. The files stay in the page cache of the system while there is memory for them.
+    change the pixels. The operating system keeps the files in memory while there is room.
     """
 
     def __init__(self, folder: Path, settings: tuple) -> None:
@@ -30,7 +30,7 @@ class Cache:
     def get(
         self, path: str, settings: tuple, load: Callable[[], list[Image.Image]]
     ) -> list[Image.Image]:
-        """Return the images that ``load()`` returned for the file at ``path`` in its present version.
+        """Return the images of the file at ``path``, from the cache or from ``load()``.
 
         Args:
             settings: everything else that the pixels of these images depend on.

@@ -1,4 +1,4 @@
-"""Which images a folder holds, and reading one of them."""
+"""Listing the images of a folder, and reading an image file."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".we
 
 
 def is_image_file(filename: str) -> bool:
+    """True if the name has one of the extensions in ``IMG_EXTENSIONS``, in any case."""
     return filename.lower().endswith(IMG_EXTENSIONS)
 
 
 def make_dataset(dir: str, max_dataset_size: float = float("inf")) -> list[str]:
-    """Paths of all images in ``dir`` and its sub-folders, sorted, then cut to ``max_dataset_size``.
+    """Return the sorted paths of all images in ``dir`` and its sub-folders.
 
-    Raises UserError: the folder is missing or holds no image.
+    Args:
+        max_dataset_size: return only this many of them, the first ones.
+
+    Raises:
+        UserError: the folder is missing or holds no image.
     """
     if not os.path.isdir(dir):
         raise UserError(_missing(Path(dir)))
@@ -39,87 +44,90 @@ def make_dataset(dir: str, max_dataset_size: float = float("inf")) -> list[str]:
 
 
 def find_images(opt: Namespace, folder: str) -> list[str]:
-    """Paths of the images in ``dataroot/folder``: in training those that ``--val_share`` leaves, in validation only its share.
+    """Return the paths of the images in ``dataroot/folder`` that this phase uses.
 
-    The share depends on the seed and the names alone, and holds both images of a pair (see :func:`stem`).
+    With ``--val_share``, validation uses the held-out share, and training the rest. The share
+    depends only on the seed and the file names, and does not separate the two images of a pair.
+
+    Raises:
+        UserError: there are no images, or none is left to train on.
     """
-    paths, share = (
-        make_dataset(os.path.join(opt.dataroot, folder), opt.max_dataset_size),
-        getattr(opt, "val_share", 0),
-    )
+    paths = make_dataset(os.path.join(opt.dataroot, folder), opt.max_dataset_size)
+    share = getattr(opt, "val_share", 0)
     if not share:
         return paths
-    order = sorted(
-        paths,
-        key=lambda path: hashlib.blake2b(
-            f"{opt.seed} {stem(path)}".encode(errors="replace")
-        ).digest(),
-    )
-    held = set(order[: max(1, round(share * len(order)))])
-    if len(held) == len(paths):
+
+    def digest(path: str) -> bytes:
+        return hashlib.blake2b(f"{opt.seed} {stem(path)}".encode(errors="replace")).digest()
+
+    held_out = set(sorted(paths, key=digest)[: max(1, round(share * len(paths)))])
+    if len(held_out) == len(paths):
         raise UserError(
-            f"--val_share {share:g} of the {len(paths)} images in {os.path.join(opt.dataroot, folder)} leaves none "
-            "to train on"
+            f"--val_share {share:g} of the {len(paths)} images in "
+            f"{os.path.join(opt.dataroot, folder)} leaves none to train on"
         )
-    return [path for path in paths if (path in held) != opt.isTrain]
+    return [path for path in paths if (path in held_out) != opt.isTrain]
 
 
 def stem(path: str) -> str:
-    """What the two images of a pair have in common: the name without its ending, and without _A or _B as officially."""
+    """Return the file name without extension, _A and _B; the images of a pair have it in common."""
     return re.sub("_[AB]$", "", os.path.splitext(os.path.basename(path))[0])
 
 
 def _missing(folder: Path) -> str:
-    """What is wrong with a folder that is not there: what is there instead, and where it may be."""
-    root = folder.parent
-    found = (
-        sorted(p.name + "/" if p.is_dir() else p.name for p in root.iterdir())
-        if root.is_dir()
-        else []
-    )
-    said = f"{root} has no folder {folder.name}; it has {', '.join(found[:8]) or 'nothing'}{' ...' if len(found) > 8 else ''}"
+    """Return the message for a missing folder, with a guess at what was meant."""
     if folder.exists():
         return f"{folder} is a file; it should be a folder of images"
-    deeper = [p for p in (root / name for name in found) if (p / folder.name).is_dir()]
-    if deeper:
-        return f"{said}. Did you mean --dataroot {deeper[0]}?"
-    alike = [
-        name
-        for name in found
-        if name.endswith("/") and re.sub(r"\W|_", "", name).lower() == folder.name.lower()
-    ]
-    if alike:
-        return f"{said}. Did you mean {alike[0]}? Names count, upper and lower case too: rename {alike[0]} to {folder.name}"
-    if folder.name[-1:] in "AB" and folder.name[:-1] + "/" in found:
-        return f"{said}. For pairs side by side in one file, give --dataset_mode aligned and a model such as pix2pix"
-    if re.fullmatch(r"(train|test|val)[AB]?", root.name):
-        return f"{said}. Did you mean its parent, --dataroot {root.parent}?"
-    return said + (
-        ". To translate a plain folder of images: --model test"
-        if folder.name.startswith("test")
-        else ""
-    )
+    root, name = folder.parent, folder.name
+    entries = sorted(f"{p.name}/" if p.is_dir() else p.name for p in root.glob("*"))
+    folders = [entry[:-1] for entry in entries if entry.endswith("/")]
+    nested = [n for n in folders if (root / n / name).is_dir()]
+    similar = [n for n in folders if re.sub(r"\W|_", "", n).lower() == name.lower()]
+    hint = ""
+    if nested:
+        hint = f". Did you mean --dataroot {root / nested[0]}?"
+    elif similar:
+        hint = f". Names are case-sensitive: rename {similar[0]}/ to {name}"
+    elif name[-1:] in "AB" and name[:-1] in folders:
+        hint = (
+            ". For pairs side by side in one file, give --dataset_mode aligned and a model such as "
+            "pix2pix"
+        )
+    elif re.fullmatch(r"(train|test|val)[AB]?", root.name):
+        hint = f". Did you mean its parent, --dataroot {root.parent}?"
+    elif name.startswith("test"):
+        hint = ". To translate a plain folder of images: --model test"
+    listed = ", ".join(entries[:8]) + (" ..." if len(entries) > 8 else "")
+    return f"{root} has no folder {name}; it has {listed or 'nothing'}{hint}"
+
+
+def _orientation(image: Image.Image) -> int:
+    return image.getexif().get(ExifTags.Base.Orientation, 1)
 
 
 def turned_sideways(image: Image.Image) -> bool:
     """True if the EXIF orientation exchanges width and height."""
-    return image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+    return _orientation(image) >= 5
 
 
 def as_mode(image: Image.Image, channels: int, exif: bool = True) -> Image.Image:
-    """An image of any kind with ``channels``: 1 and 3 as RGB (get_transform makes gray), 2 gray + alpha, 4 RGB + alpha.
+    """Convert an image of any mode to one with 8 bits per channel.
 
-    Upright by its EXIF note, palette and CMYK converted, 16 bits scaled to 8; alpha is dropped where none is wanted.
+    Args:
+        channels: 1 and 3 give RGB (``get_transform`` makes the gray image), 2 gray and alpha, 4 RGB
+            and alpha. Palettes and CMYK are converted, 16 bits are scaled to 8.
+        exif: turn the image upright by its EXIF orientation.
 
-    Raises UserError: there are no images with so many channels.
+    Raises:
+        UserError: images cannot have this number of channels.
     """
     if channels not in (1, 2, 3, 4):
         raise UserError(
             f"--input_nc and --output_nc: images have 1, 2, 3 or 4 channels, not {channels}"
         )
-    if exif and image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+    if exif and _orientation(image) != 1:
         image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255 instead of scaling
+    if image.mode.startswith("I"):  # 16 bits; Pillow would clip them at 255 instead of scaling
         image = Image.fromarray((np.asarray(image, np.int64) >> 8).clip(0, 255).astype(np.uint8))
     if channels in (1, 3):
         return image if image.mode == "RGB" else image.convert("RGB")
@@ -133,15 +141,17 @@ def read_image(
     draft: tuple[int, int] | None = None,
     n_side_by_side: int = 1,
 ) -> Image.Image:
-    """Decode one file; see :func:`as_mode`.
+    """Decode an image file; see :func:`as_mode` for ``channels`` and ``exif``.
 
     Args:
-        draft: (width, height) that suffices: larger JPEGs are decoded at 1/2, 1/4 or 1/8, which is fast, but not exact.
-        n_side_by_side: how many images stand side by side; the decoder must not mix them.
+        draft: (width, height) that suffices. Larger JPEGs are decoded at 1/2, 1/4 or 1/8 of their
+            size, which is fast but not exact.
+        n_side_by_side: number of images side by side in the file; drafts do not mix their pixels.
 
-    Raises UserError: names the file and what is wrong with it.
+    Raises:
+        UserError: names the file and what is wrong with it.
     """
-    if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe would wait for ever
+    if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe would block forever
         raise UserError(f"cannot read the image {path}: it is not a file")
     try:
         with Image.open(path) as image:
@@ -152,7 +162,5 @@ def read_image(
     except UserError:
         raise
     except Exception as error:  # Pillow's decoders raise almost anything on damaged files
-        reason = (
-            getattr(error, "strerror", None) or str(error) or type(error).__name__
-        ).splitlines()[0]
-        raise UserError(f"cannot read the image {path}: {reason}") from None
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UserError(f"cannot read the image {path}: {reason.splitlines()[0]}") from None

@@ -1,7 +1,7 @@
-"""A small dataset to copy: each image, and the same image without its colours. ``--dataset_mode template`` loads it.
+"""A template for custom datasets: each image, paired with its grayscale version.
 
-For a dataset of your own, copy this file to ``data/NAME_dataset.py``, call the class ``NameDataset``, and run
-``python train.py --dataset_mode name``.
+Copy this file to ``data/NAME_dataset.py``, rename the class to ``NameDataset``, and run
+``python train.py --dataset_mode NAME``.
 """
 
 from __future__ import annotations
@@ -15,24 +15,28 @@ from data.image_folder import make_dataset
 
 
 class TemplateDataset(BaseDataset):
-    """All images in ``dataroot``: A is the image, B its grayscale version, with ``--new_dataset_option`` times the contrast."""
+    """A: the images in ``dataroot``. B: in grayscale, contrast times ``--new_dataset_option``."""
 
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool) -> ArgumentParser:
-        """Add options, and change defaults; ``train.py --dataset_mode template --help`` shows them."""
+        """Add options and change defaults.
+
+        ``python train.py --dataset_mode template --help`` shows the result.
+        """
         parser.add_argument("--new_dataset_option", type=float, default=1.0, help="contrast of B")
         parser.set_defaults(max_dataset_size=10, new_dataset_option=2.0)
         return parser
 
     def __init__(self, opt: Namespace) -> None:
-        super().__init__(opt)  # self.opt, self.root
-        self.image_paths = make_dataset(self.root, opt.max_dataset_size)  # sorted
-        self.transform = get_transform(opt)  # what --preprocess and --no_flip say
+        super().__init__(opt)  # sets self.opt and self.root
+        self.image_paths = make_dataset(self.root, opt.max_dataset_size)
+        self.transform = get_transform(opt)  # of --preprocess and --no_flip
 
     def __getitem__(self, index: int) -> dict:
-        """One item: tensors (C, H, W) in [-1, 1], and the path that outputs are named after.
+        """Return tensors (C, H, W) in [-1, 1], and the paths that outputs are named after.
 
-        Draw from ``random``, ``numpy.random`` or ``torch`` as you like: they are seeded for each item.
+        The generators of Python, NumPy and PyTorch are seeded for each item: random transforms are
+        reproducible.
         """
         path = self.image_paths[index]
         A = self.transform(self.read(path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import random
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ class Compose:
 
 @dataclass(frozen=True)
 class Resize:
-    """The deterministic first step: the conversion to grayscale, and the resize of ``--preprocess``.
+    """The first step, without chance: conversion to grayscale and the resize of ``--preprocess``.
 
     Its ``repr`` is part of the key under which ``--cache_images`` keeps the result.
     """
@@ -97,19 +97,19 @@ def resized_size(opt: Namespace | Resize, size: tuple[int, int]) -> tuple[int, i
 
 
 def crop_fits(opt: Namespace, size: tuple[int, int]) -> bool:
-    """True if an image of ``size`` (width, height) is not smaller than ``--crop_size`` once resized."""
+    """True if ``--crop_size`` fits into an image of ``size`` (width, height) after its resize."""
     return "crop" not in opt.preprocess or min(resized_size(opt, size)) >= opt.crop_size
 
 
 def crop_position(opt: Namespace, size: tuple[int, int]) -> tuple[int, int]:
-    """Return the left and top edge of the crop of a resized image: random in training, else centred."""
+    """Return left and top of the crop of a resized image: random in training, otherwise centred."""
     free = [max(0, side - opt.crop_size) for side in size]
     left, top = (random.randint(0, f) if opt.isTrain else f // 2 for f in free)
     return left, top
 
 
 def crop(image: Image.Image, opt: Namespace, params: dict | None) -> Image.Image:
-    """Crop a resized image; outside of training, a side shorter than ``--crop_size`` stays whole."""
+    """Crop a resized image. Outside of training, sides shorter than ``--crop_size`` stay whole."""
     width, height = image.size
     if opt.isTrain and min(image.size) < opt.crop_size:
         raise UserError(too_small(opt, [f"{width}x{height}"]))
@@ -142,12 +142,11 @@ def to_pixels(image: Image.Image) -> torch.Tensor:
     return torch.from_numpy(array.transpose(2, 0, 1).copy())
 
 
-def apply_as_bytes(transform: Callable, image: Image.Image) -> Any:
-    """Apply ``transform``, but return uint8 (C, H, W) instead of floats if it ends with ``to_tensor``."""
-    if not isinstance(transform, Compose) or transform.transforms[-1:] != [to_tensor]:
-        return transform(image)
-    image = Compose(transform.transforms[:-1])(image)
-    return to_pixels(image) if image.mode in BYTE_MODES else to_tensor(image)
+def apply_as_bytes(steps: Sequence[Callable], image: Any) -> Any:
+    """Apply the steps of a transform; if the last is ``to_tensor``, return uint8 instead."""
+    *others, last = steps
+    image = Compose(others)(image)
+    return to_pixels(image) if last is to_tensor and image.mode in BYTE_MODES else last(image)
 
 
 def to_tensor(image: Image.Image) -> torch.Tensor:
@@ -160,7 +159,7 @@ def to_tensor(image: Image.Image) -> torch.Tensor:
 
 
 def to_float(pixels: torch.Tensor, device: str = "cpu") -> torch.Tensor:
-    """Copy a uint8 tensor to ``device`` and scale it to floats in [-1, 1], without waiting for a GPU.
+    """Copy a uint8 tensor to ``device`` as floats in [-1, 1], without waiting for a GPU.
 
     x / 127.5 - 1 has the same bits as torchvision's (x / 255 - 0.5) / 0.5, because factors of 2
     are exact. The divisor is a tensor: GPUs replace division by a number with a multiplication by

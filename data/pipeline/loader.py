@@ -145,6 +145,6 @@ class Loader:
 
 @atexit.register
 def _close_all() -> None:
-    """End all workers before Python sends them SIGTERM, which they outlive for a minute, and waits."""
+    """End all workers. Python would send them SIGTERM and wait a minute for them to end."""
     for loader in list(_live):
         loader.close()

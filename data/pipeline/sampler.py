@@ -14,8 +14,9 @@ from util.seeds import derived_seed
 class EpochSampler(Sampler):
     """Iterating gives this rank's batches of one epoch, as lists of keys (epoch, index).
 
-    Every ``batch`` * ranks images are divided among the ranks, so that all ranks make the same number
-    of steps. A rank without an image in the last step gets a placeholder, whose share is 0.
+    Each step takes ``batch`` images per rank. The rest in the last step is divided evenly, so that
+    all ranks make the same number of steps; a rank without images then gets a placeholder batch
+    whose weight is 0.
 
     Attributes:
         epoch: the epoch that the next pass gives, from 1.
@@ -29,31 +30,24 @@ class EpochSampler(Sampler):
         self.ranks = distributed.world_size()
         self.rank = distributed.rank() if self.ranks > 1 else 0
 
-    def _steps(self) -> list[range]:
-        """Return the positions in the epoch that all ranks together take in each step."""
-        step = self.batch * self.ranks
-        return [
-            range(begin, min(begin + step, self.size))
-            for begin in range(self.start, self.size, step)
-        ]
-
-    def _part(self, positions: range) -> range:
-        """Return the positions of this rank."""
-        count = len(positions)
-        begin, end = (count * rank // self.ranks for rank in (self.rank, self.rank + 1))
-        return positions[begin:end]
-
-    def __len__(self) -> int:
-        return len(self._steps())
+    def _parts(self) -> list[tuple[range, int]]:
+        """Return for each step the positions that this rank takes, and how many all ranks take."""
+        step, parts = self.batch * self.ranks, []
+        for begin in range(self.start, self.size, step):
+            count = min(step, self.size - begin)
+            first = begin + count * self.rank // self.ranks
+            end = begin + count * (self.rank + 1) // self.ranks
+            parts.append((range(first, end), count))
+        return parts
 
     def weights(self) -> list[float]:
-        """Return for each step the share of its images that this rank takes."""
-        return [len(self._part(step)) / len(step) for step in self._steps()]
+        """Return for each step this rank's share of the images, in [0, 1]."""
+        return [len(part) / count for part, count in self._parts()]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         indices = list(range(self.size))
         if self.shuffle:
             random.Random(derived_seed(self.seed, self.epoch)).shuffle(indices)
         # A list, because the epoch may change while this pass is in use
-        parts = [self._part(step) or step[:1] for step in self._steps()]
-        return iter([[(self.epoch, indices[i]) for i in part] for part in parts])
+        batches = [part or [part.start] for part, _ in self._parts()]
+        return iter([[(self.epoch, indices[i]) for i in batch] for batch in batches])

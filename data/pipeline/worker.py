@@ -1,4 +1,4 @@
-"""What runs in the DataLoader's worker processes: seeded reading of items, collation, signals."""
+"""Code that runs in the DataLoader's worker processes: seeded reading, collation, signals."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import pickle
 import signal
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -31,26 +32,23 @@ class Sample(NamedTuple):
     error: str = ""
 
 
+@dataclass
 class SeededDataset(Dataset):
-    """Items of ``dataset`` by (epoch, index), read with seeded generators.
+    """Items of a dataset by (epoch, index), read with seeded generators.
 
     The generators of Python, NumPy and PyTorch are seeded with (seed, epoch, index), so that custom
     datasets are reproducible too.
     """
 
-    def __init__(self, dataset: BaseDataset, seed: int, mode: str, size: int, skip: bool) -> None:
-        """Create the dataset.
-
-        Args:
-            mode: the value of ``--dataset_mode``.
-            size: number of items of an epoch.
-            skip: replace an item that cannot be read by the next one that can.
-        """
-        self.dataset, self.seed, self.mode, self.size, self.skip = dataset, seed, mode, size, skip
+    dataset: BaseDataset
+    seed: int
+    mode: str  # the value of --dataset_mode
+    size: int  # items in an epoch
+    skip: bool  # replace an item that cannot be read by the next one that can
 
     def __reduce__(self) -> tuple:
         # Spawned workers must import a dataset that was given as a .py file before they unpickle it
-        return _unpickle, (pickle.dumps(self.dataset), self.seed, self.mode, self.size, self.skip)
+        return _unpickle, (self.mode, pickle.dumps(vars(self)))
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         # In the main process the model draws from the same generators
@@ -81,9 +79,9 @@ def gives_pixels(dataset: BaseDataset) -> bool:
     return getattr(type(dataset), "__getitem__", None) is BaseDataset.__getitem__
 
 
-def _unpickle(dataset: bytes, seed: int, mode: str, size: int, skip: bool) -> SeededDataset:
+def _unpickle(mode: str, fields: bytes) -> SeededDataset:
     find_class("dataset", mode)
-    return SeededDataset(pickle.loads(dataset), seed, mode, size, skip)
+    return SeededDataset(**pickle.loads(fields))
 
 
 def collate(samples: Sequence[Sample]) -> Sample:
@@ -100,15 +98,13 @@ def collate(samples: Sequence[Sample]) -> Sample:
 
 def _different_sizes(items: list) -> str:
     """Return the message for images that cannot be stacked, or ""."""
-    for key, first in items[0].items() if isinstance(items[0], dict) else ():
-        if not isinstance(first, torch.Tensor):
-            continue
-        shapes = [item[key].shape for item in items]
-        if any(shape != first.shape for shape in shapes):
-            sizes = ", ".join("x".join(map(str, reversed(shape[1:]))) for shape in shapes)
+    for key in items[0] if isinstance(items[0], dict) else ():
+        images = [item[key] for item in items if isinstance(item[key], torch.Tensor)]
+        sizes = ["x".join(map(str, reversed(image.shape[1:]))) for image in images]
+        if len(set(sizes)) > 1:
             return (
-                f"--batch_size {len(items)} needs images of one size, but {key} has {sizes}: "
-                "give --batch_size 1, or a --preprocess that makes one size"
+                f"--batch_size {len(items)} needs images of one size, but {key} has "
+                f"{', '.join(sizes)}: give --batch_size 1, or a --preprocess that makes one size"
             )
     return ""
 
@@ -116,8 +112,8 @@ def _different_sizes(items: list) -> str:
 def ignore_signals(worker_id: int) -> None:
     """Keep a worker running after Ctrl-C or a scheduler's SIGTERM, which reach it too.
 
-    The main process finishes its step and saves, and ends the workers itself. A worker that outlives
-    the main process ends a minute after SIGTERM.
+    The main process finishes its step, saves, and ends the workers itself. SIGTERM ends a worker
+    after a minute, so that it cannot outlive the main process for long.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "alarm"):

@@ -35,7 +35,10 @@ def test_changed(run: Programs, data: Path, after_step: Callable, change: str) -
     assert {
         path: path.read_bytes() for path in (run.runs / "x").rglob("*") if path.is_file()
     } == files
-    assert f"The data are new from here on: {words}" in go_on(run, "--accept_new_data").ok().out
+    assert (
+        f"The training images are new from here on: {words}"
+        in go_on(run, "--accept_new_data").ok().out
+    )
     assert state(run.runs / "x")["position"]["epoch"] == 3
     assert "new" not in go_on(run, "--n_epochs", "3").ok().out
 
