@@ -55,14 +55,15 @@ def image_folders(opt: Namespace) -> dict[str, list[str]]:
     return folders
 
 
-def scan(opt: Namespace, folders: dict[str, list[str]]) -> list[ImageFile]:
+def scan(opt: Namespace, folders: dict[str, list[str]]) -> dict[str, list[ImageFile]]:
     """Read all images of ``folders`` in ``--num_threads`` threads."""
     jobs = [(folder, path) for folder, paths in folders.items() for path in paths]
-    progress, images = Progress(len(jobs), "Reading images"), []
+    images: dict[str, list[ImageFile]] = {folder: [] for folder in folders}
+    progress = Progress(len(jobs), "Reading images")
     with warnings.catch_warnings(), ThreadPoolExecutor(max(1, opt.num_threads)) as pool:
         warnings.simplefilter("ignore")  # Pillow warns of large images and unusual metadata
         for image in pool.map(lambda job: read(opt, *job), jobs):
-            images.append(image)
+            images[image.folder].append(image)
             progress.update()
     progress.close()
     return images

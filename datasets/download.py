@@ -12,7 +12,6 @@ MIRROR/pix2pix/datasets/NAME.tar.gz.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import sys
@@ -21,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.image_folder import is_image_file
-from options.parser import Parser
+from scripts.arguments import Arguments
 from util.console import run_main, say
 from util.download.catalogue import ALL_DATASETS, SPLITS, Item, find, table
 from util.download.command import add_options, obtain
@@ -121,7 +120,7 @@ def download(item: Item, out: Path, mirrors: list[str], checked: bool = True) ->
 
 
 def main() -> None:
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Arguments(__doc__)
     add_options(parser, ALL_DATASETS)
     parser.add_argument("--out", type=Path, help="the new folder (default: datasets/NAME)")
     args = parser.parse_args()

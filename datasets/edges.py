@@ -11,8 +11,8 @@ components of fewer than --small_edge pixels are deleted.
 
 from __future__ import annotations
 
-import argparse
 import sys
+from argparse import Namespace
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from prepare import write_image
 
 from data.image_folder import make_dataset, read_image
-from options.parser import Parser
+from scripts.arguments import Arguments
 from scripts.evaluation.external import Network, load_network, needs, run, to_batch
 from util.console import Progress, run_main, say
 from util.errors import UserError
@@ -107,7 +107,7 @@ def clean(edges: Array, small: int) -> Image.Image:
     return Image.fromarray(np.where(large[components], 0, 255).astype(np.uint8)).convert("RGB")
 
 
-def draw(photo: Image.Image, args: argparse.Namespace, network: Network | None) -> Image.Image:
+def draw(photo: Image.Image, args: Namespace, network: Network | None) -> Image.Image:
     """The cleaned edges of one photo, at ``--size``."""
     size = (args.size, args.size) if args.size else photo.size
     if network is None:
@@ -117,8 +117,8 @@ def draw(photo: Image.Image, args: argparse.Namespace, network: Network | None) 
     return clean(edges >= max(args.threshold, 1e-6), args.small_edge)
 
 
-def parse() -> argparse.Namespace:
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse() -> Namespace:
+    parser = Arguments(__doc__)
     add = parser.add_argument
     add("--input", required=True, help="folder of photos (sub-folders included)")
     add("--output", type=Path, required=True, help="folder for the edges")

@@ -11,13 +11,12 @@ host: MIRROR/cyclegan/pretrained_models/NAME.pth, MIRROR/pix2pix/models-pytorch/
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from options.parser import Parser
+from scripts.arguments import Arguments
 from util.console import run_main, say
 from util.download.catalogue import ALL_MODELS, Item, find, table
 from util.download.command import add_options, noted_checksums, obtain
@@ -67,7 +66,7 @@ def download(item: Item, checkpoints: Path, mirrors: list[str], checked: bool = 
 
 
 def main() -> None:
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Arguments(__doc__)
     add_options(parser, ALL_MODELS)
     parser.add_argument(
         "--checkpoints_dir", type=Path, default=Path("./checkpoints"), help="default: ./checkpoints"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from statistics import median
 
 from data.scan import ImageFile, image_folders, scan, stray_entries
@@ -30,10 +29,9 @@ def report(opt: Namespace) -> int:
     """
     folders = image_folders(opt)
     images = scan(opt, folders)
-    for folder in folders:
-        say(f"{folder}: {sizes([image for image in images if image.folder == folder])}")
-    training_folders = folders.keys() & {opt.phase, opt.phase + "A", opt.phase + "B", "."}
-    problems, notes = findings(opt, images, training_folders)
+    for folder, group in images.items():
+        say(f"{folder}: {sizes(group)}")
+    problems, notes = findings(opt, images)
     plan_lines, stops = plan.lines(opt, rehearse_it=not problems)
     problems = problems or stops
     lines = plan_lines + [f"note: {note}" for note in notes + strays(opt, folders)]
@@ -43,40 +41,32 @@ def report(opt: Namespace) -> int:
     return int(bool(problems))
 
 
-def findings(
-    opt: Namespace, images: list[ImageFile], training_folders: set[str]
-) -> tuple[list[str], list[str]]:
+def findings(opt: Namespace, images: dict[str, list[ImageFile]]) -> tuple[list[str], list[str]]:
     """(Problems that would stop the training, notes), as lines of text."""
     problems: list[str] = []
     notes: list[str] = []
-    for folder, group in grouped(images, lambda image: image.folder).items():
-        total = f"of {len(group)}"
+    training_folders = [
+        f for f in images if f in (opt.phase, opt.phase + "A", opt.phase + "B", ".")
+    ]
+    for folder, group in images.items():
         bad = [f"{image.name} ({image.error})" for image in group if image.error]
         if bad:
             skips = opt.on_bad_image == "skip" and len(bad) < len(group)
             lines = problems if folder in training_folders and not skips else notes
-            lines.append(f"{folder}: {listed(opt, bad, f' {total} cannot be read')}")
+            lines.append(f"{folder}: {listed(opt, bad, f' of {len(group)} cannot be read')}")
         small = [
             f"{image.name} ({image.size[0]}x{image.size[1]})"
             for image in group
             if not image.error and not crop_fits(opt, part_size(opt, image))
         ]
         if small and folder in training_folders:
-            reason = f" {total} too small for --crop_size {opt.crop_size}"
+            reason = f" of {len(group)} too small for --crop_size {opt.crop_size}"
             advice = "give a smaller --crop_size, or --preprocess resize_and_crop"
             problems.append(f"{folder}: {listed(opt, small, reason)}; {advice}")
-    readable = [image for image in images if not image.error]
+    readable = [image for group in images.values() for image in group if not image.error]
     problems += mixed_sizes(opt, [image for image in readable if image.folder in training_folders])
     notes += oddities(opt, readable) + duplicates(opt, readable)
-    return problems, notes + balance([i.folder for i in images if i.folder in training_folders])
-
-
-def grouped(images: list[ImageFile], key: Callable) -> dict[object, list[ImageFile]]:
-    """{key(image): its images}, in the order of ``images``."""
-    groups: dict[object, list[ImageFile]] = defaultdict(list)
-    for image in images:
-        groups[key(image)].append(image)
-    return groups
+    return problems, notes + balance({folder: len(images[folder]) for folder in training_folders})
 
 
 def listed(opt: Namespace, names: list[str], text: str, noun: str = "image") -> str:
@@ -119,8 +109,11 @@ def oddities(opt: Namespace, images: list[ImageFile]) -> list[str]:
 
 def duplicates(opt: Namespace, images: list[ImageFile]) -> list[str]:
     """Notes on images with the same pixels."""
+    by_pixels: dict[bytes, list[ImageFile]] = defaultdict(list)
+    for image in images:
+        by_pixels[image.digest].append(image)
     copies: dict[str, list[str]] = defaultdict(list)
-    for group in grouped(images, lambda image: image.digest).values():
+    for group in by_pixels.values():
         if len(group) > 1:
             folders = " and ".join(sorted({image.folder for image in group}))
             copies[folders].append(" = ".join(image.name for image in group[:3]))
@@ -128,16 +121,12 @@ def duplicates(opt: Namespace, images: list[ImageFile]) -> list[str]:
     return [listed(opt, names, text + folders) for folders, names in sorted(copies.items())]
 
 
-def balance(folders: list[str]) -> list[str]:
-    """A note if one domain has at least ``UNBALANCED`` times the images of the other.
-
-    Args:
-        folders: the folder of each image.
-    """
-    counts = Counter(folders).most_common()
-    if len(counts) < 2 or counts[0][1] < UNBALANCED * counts[1][1]:
+def balance(counts: dict[str, int]) -> list[str]:
+    """A note if one folder has at least ``UNBALANCED`` times the images of the other."""
+    ranked = sorted((count, folder) for folder, count in counts.items())
+    (fewest, small), (most, large) = ranked[0], ranked[-1]
+    if most < UNBALANCED * fewest:
         return []
-    (large, most), (small, fewest) = counts
     return [
         f"{large} has {most} images, {small} {fewest}: an epoch shows each image of {small} about "
         f"{most / fewest:.0f} times"

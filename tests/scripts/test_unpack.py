@@ -71,7 +71,7 @@ def test_a_hostile_archive_leaves_nothing(
         if case.split()[1] in ("link", "hard", "device", "pipe")
         else "larger"
         if "bomb" in case
-        else "twice"
+        else "duplicate"
         if "twice" in case
         else "outside of its folder"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import http.client
 import re
@@ -11,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -165,21 +165,17 @@ def _range(response: Any) -> tuple[int, int]:
 
 def _append(response: Any, part: Path, start: int, total: int) -> None:
     """Write the response to ``part`` from byte ``start`` on, which is 0 or the end."""
-    progress = Progress(total, shown_name(part), start)
-    try:
-        with _disk_errors(part):
-            file = part.open("ab" if start else "wb", buffering=0)
-        with file:
-            while block := response.read1(BLOCK):
-                progress.update(len(block), f"{progress.done / MIB:.1f} MiB")
-                with _disk_errors(part):
-                    while block:
-                        block = block[file.write(block) :]
-    finally:
-        progress.close()
+    with _disk_errors(part):
+        file = part.open("ab" if start else "wb", buffering=0)
+    with file, closing(Progress(total, shown_name(part), start)) as progress:
+        while block := response.read1(BLOCK):
+            progress.update(len(block), f"{progress.done / MIB:.1f} MiB")
+            with _disk_errors(part):
+                while block:
+                    block = block[file.write(block) :]
 
 
-@contextlib.contextmanager
+@contextmanager
 def _disk_errors(part: Path) -> Iterator[None]:
     """Raise a :class:`WriteError` instead of an OSError."""
     try:

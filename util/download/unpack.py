@@ -12,6 +12,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -55,25 +56,22 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
 
 
 def _unpack_all(archive: Path, folder: Path, limit: int) -> None:
-    total = 0
-    progress = Progress(archive.stat().st_size, f"Unpacking {shown_name(archive)}")
-    for number, (name, size, regular, extract) in enumerate(_members(archive)):
-        total += size
-        if total > limit or number >= MAX_FILES:
-            bound = f"{limit / 2**20:.0f} MiB or {MAX_FILES} files"
-            raise UserError(f"not unpacked: the content is larger than {bound}")
-        if not regular:
-            raise UserError(f"not unpacked: the member {name!r} is a link or a device")
-        if name.startswith("/") or ".." in name.split("/") or "\\" in name:
-            raise UserError(f"not unpacked: the member {name!r} would be outside of its folder")
-        target = folder / name
-        if _is_litter(target):
-            continue
-        if target.is_file():
-            raise UserError(f"not unpacked: {name!r} is there twice (or in upper and lower case)")
-        extract(path=folder)
-        progress.update(size)
-    progress.close()
+    label = f"Unpacking {shown_name(archive)}"
+    with closing(Progress(archive.stat().st_size, label)) as progress:
+        for number, (name, size, regular, extract) in enumerate(_members(archive), 1):
+            progress.update(size)
+            if progress.done > limit or number > MAX_FILES:
+                bound = f"{limit / 2**20:.0f} MiB or {MAX_FILES} files"
+                raise UserError(f"not unpacked: the content is larger than {bound}")
+            if not regular:
+                raise UserError(f"not unpacked: the member {name!r} is a link or a device")
+            if name.startswith("/") or ".." in name.split("/") or "\\" in name:
+                raise UserError(f"not unpacked: the member {name!r} would be outside of its folder")
+            target = folder / name
+            if target.is_file():
+                raise UserError(f"not unpacked: {name!r} is a duplicate, or one in another case")
+            if not _is_litter(target):
+                extract(path=folder)
 
 
 def _members(archive: Path) -> Iterator[Member]:
