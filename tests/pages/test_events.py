@@ -77,7 +77,7 @@ def test_time_is_split_into_what_was_measured_and_the_rest() -> None:
     """10 images in 5 s: 0.2 s of steps, 0.1 s of waiting and 0.05 s of logging for each image."""
     calls = (("begin", BEGIN), ("keys", ["time", "data", "logging"]))
     calls += (point(1, 0.5, 10, 1000, 0.2, 0.2, 0.5), point(1, 1, 20, 1005, 0.2, 0.2, 0.5))
-    split = events("return timeSplit()", *calls)
+    split = events("return timeSplit(data.points)", *calls)
     assert split["compute"] == [0.2, 0.2] and split["data"] == [0.1, 0.1]
     assert split["logging"] == ["NaN", 0.05]
     assert split["saving, other"] == ["NaN", pytest.approx(0.5 - 0.2 - 0.1 - 0.05)]
@@ -86,7 +86,7 @@ def test_time_is_split_into_what_was_measured_and_the_rest() -> None:
 def test_time_between_a_stop_and_a_resume_does_not_count() -> None:
     calls = (("begin", BEGIN), ("keys", ["time", "data"]), point(1, 0.5, 10, 1000, 0.2, 0.2))
     calls += (("begin", BEGIN), point(1, 1, 20, 9000, 0.2, 0.2))
-    assert events("return timeSplit()", *calls)["saving, other"] == ["NaN", "NaN"]
+    assert events("return timeSplit(data.points)", *calls)["saving, other"] == ["NaN", "NaN"]
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,16 @@ function redrawAll() {
   for (const chart of view.charts) chart.draw();
 }
 
+// Shows the epochs between `from` and `to` in all charts; null: from the first, to the last.
+function zoomTo(from, to) {
+  Object.assign(view, { from, to });
+  redrawAll();
+}
+
 // Exponential moving average with bias correction. NaN stays NaN and does not change the average.
 function smoothed(values, share) {
-  let mean = 0,
-    weight = 0;
+  let mean = 0;
+  let weight = 0;
   return values.map((value) => {
     if (!Number.isFinite(value)) return NaN;
     mean = share * mean + (1 - share) * value;
@@ -32,8 +38,8 @@ function format(value) {
 
 // Round numbers in [low, high]: multiples of 1, 2 or 5 times a power of ten, at most `count` steps.
 function ticks(low, high, count) {
-  const least = (high - low) / count,
-    power = 10 ** Math.floor(Math.log10(least));
+  const least = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(least));
   const step = [1, 2, 5, 10]
     .map((factor) => factor * power)
     .find((candidate) => candidate >= least);
@@ -80,10 +86,7 @@ class Chart {
       this.start = event.pointerType === "mouse" ? event.offsetX : null;
     });
     this.canvas.addEventListener("pointerup", (event) => this.release(event));
-    this.canvas.addEventListener("dblclick", () => {
-      view.from = view.to = null;
-      redrawAll();
-    });
+    this.canvas.addEventListener("dblclick", () => zoomTo(null, null));
     new ResizeObserver(() => this.draw()).observe(this.canvas);
     view.charts.push(this);
   }
@@ -96,15 +99,15 @@ class Chart {
   }
 
   draw() {
-    const { canvas } = this,
-      width = canvas.clientWidth,
-      height = canvas.clientHeight,
-      scale = devicePixelRatio || 1;
+    const { canvas } = this;
+    const width = canvas.clientWidth;
+    const height = canvas.clientHeight;
+    const scale = devicePixelRatio || 1;
     if (!width || !this.x.length) return;
     canvas.width = width * scale;
     canvas.height = height * scale;
-    const context = canvas.getContext("2d"),
-      css = getComputedStyle(document.documentElement);
+    const context = canvas.getContext("2d");
+    const css = getComputedStyle(document.documentElement);
     context.scale(scale, scale);
     context.font = `11px ${getComputedStyle(document.body).fontFamily}`;
     const last = this.x[this.x.length - 1];
@@ -143,8 +146,8 @@ class Chart {
   // Fits the ends of the vertical axis to the visible part of the lines; logarithms in log mode.
   range() {
     const [first, end] = this.visible();
-    let low = Infinity,
-      high = -Infinity;
+    let low = Infinity;
+    let high = -Infinity;
     for (const name of this.names.filter((candidate) => !this.off.has(candidate)))
       for (const value of this.lines[name].slice(first, end))
         if (Number.isFinite(value) && (!this.logarithmic || value > 0))
@@ -188,11 +191,8 @@ class Chart {
       context.moveTo(left, y);
       context.lineTo(left + width, y);
       context.stroke();
-      context.fillText(
-        this.logarithmic ? format(+value.toPrecision(2)) : format(value),
-        left - 6,
-        y,
-      );
+      const text = format(this.logarithmic ? +value.toPrecision(2) : value);
+      context.fillText(text, left - 6, y);
     }
     context.textBaseline = "top";
     context.textAlign = "center";
@@ -213,11 +213,14 @@ class Chart {
     context.lineJoin = "round";
     context.setLineDash(dash);
     context.beginPath();
-    let open = false;
+    const fits = (value) => Number.isFinite(value) && (!this.logarithmic || value > 0);
     for (let i = first; i < end; i++) {
-      const fits = Number.isFinite(values[i]) && (!this.logarithmic || values[i] > 0);
-      if (fits) context[open ? "lineTo" : "moveTo"](this.px(this.x[i]), this.py(values[i]));
-      open = fits;
+      if (!fits(values[i])) continue;
+      const x = this.px(this.x[i]);
+      const y = this.py(values[i]);
+      const open = i > first && fits(values[i - 1]);
+      context[open ? "lineTo" : "moveTo"](x, y);
+      if (!open && !fits(values[i + 1])) context.lineTo(x + 2, y); // a single value is a short dash
     }
     context.stroke();
     context.globalAlpha = 1;
@@ -256,15 +259,15 @@ class Chart {
     let i = this.x.findIndex((x) => x >= epoch);
     if (i < 0) i = this.x.length - 1;
     if (i > 0 && epoch - this.x[i - 1] < this.x[i] - epoch) i--;
-    const shown = this.names.filter((name) => !this.off.has(name)),
-      after = format(this.x[i]);
+    const shown = this.names.filter((name) => !this.off.has(name));
+    const after = format(this.x[i]);
     this.tip.textContent = [
       `after ${after} epoch${after === "1" ? "" : "s"}`,
       ...shown.map((name) => `${name}  ${format(this.lines[name][i])}`),
     ].join("\n");
     this.cross.hidden = this.tip.hidden = false;
-    const { offsetLeft, offsetTop } = this.canvas,
-      x = offsetLeft + this.px(this.x[i]);
+    const { offsetLeft, offsetTop } = this.canvas;
+    const x = offsetLeft + this.px(this.x[i]);
     Object.assign(this.cross.style, {
       left: x + "px",
       top: offsetTop + this.box.top + "px",
@@ -287,14 +290,10 @@ class Chart {
   }
 
   release(event) {
-    const [a, b] = [this.start, event.offsetX]
-      .map((pixel) => this.at(pixel))
-      .sort((one, two) => one - two);
+    const ends = [this.start, event.offsetX];
     this.zoom.hidden = true;
-    if (this.start != null && Math.abs(event.offsetX - this.start) > 8) {
-      [view.from, view.to] = [Math.max(0, a), b];
-      redrawAll();
-    }
+    if (this.start != null && Math.abs(ends[1] - ends[0]) > 8)
+      zoomTo(Math.max(0, this.at(Math.min(...ends))), this.at(Math.max(...ends)));
     this.start = null;
   }
 }

@@ -16,7 +16,7 @@ function emptyData() {
 function run(kind, ...values) {
   const handlers = {
     begin(start) {
-      data.begins.push({ ...start, index: data.points.length });
+      data.begins.push(start);
       data.end = null;
       data.time = start.time;
     },
@@ -25,7 +25,8 @@ function run(kind, ...values) {
     },
     point([epoch, share, total, time, ...values]) {
       const numbers = Object.fromEntries(data.keys.map((key, i) => [key, values[i]]));
-      data.points.push({ x: epoch - 1 + share, total, time, numbers });
+      const part = data.begins.length; // a resumed run has several parts
+      data.points.push({ x: epoch - 1 + share, total, time, numbers, part });
       data.time = time;
     },
     panel(epoch, rows) {
@@ -71,13 +72,12 @@ function validationTitle(points, names) {
 
 // How the time between two points was spent, in seconds per image: steps, waiting for data and
 // logging as measured, and the remainder.
-function timeSplit() {
-  const starts = new Set(data.begins.map((begin) => begin.index));
-  const batch = data.begins[0].batch;
+function timeSplit(points) {
+  const { batch } = data.begins[0];
   const split = { compute: [], data: [], logging: [], "saving, other": [] };
-  data.points.forEach(({ time, total, numbers }, i) => {
-    const before = data.points[i - 1];
-    const images = before && !starts.has(i) && total > before.total ? total - before.total : NaN;
+  points.forEach(({ time, total, numbers, part }, i) => {
+    const before = points[i - 1];
+    const images = before?.part === part && total > before.total ? total - before.total : NaN;
     const waited = numbers.data / batch;
     const logged = (numbers.logging ?? 0) / images;
     const rest = (time - before?.time) / images - numbers.time - waited - logged;

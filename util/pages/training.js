@@ -65,10 +65,7 @@ const curves = make(
         "button",
         {
           title: "Drag across a chart to zoom in",
-          onclick: () => {
-            view.from = view.to = null;
-            redrawAll();
-          },
+          onclick: () => zoomTo(null, null),
         },
         "Reset zoom",
       ),
@@ -167,35 +164,41 @@ function drawLatest() {
   training.set(data.images);
 }
 
+// Draws the numbers `names` of the points that have any of them.
+function plot(chart, names, points) {
+  const measured = points.filter(({ numbers }) => names.some((name) => name in numbers));
+  const values = (name) => measured.map(({ numbers }) => numbers[name] ?? NaN);
+  const lines = Object.fromEntries(names.map((name) => [name, values(name)]));
+  chart.set(
+    measured.map(({ x }) => x),
+    lines,
+  );
+}
+
 function drawCurves() {
-  const validated = (point) => Object.keys(point.numbers).some((key) => key.startsWith("val_"));
-  const points = data.points.filter((point) => !validated(point));
-  const x = points.map((point) => point.x);
-  const keys = [...new Set(points.flatMap((point) => Object.keys(point.numbers)))];
-  const first = Math.min(
-    ...CHARTED.map((key) => keys.indexOf(key)).map((i) => (i < 0 ? keys.length : i)),
-  );
-  const pick = (names) =>
-    Object.fromEntries(names.map((key) => [key, points.map((point) => point.numbers[key] ?? NaN)]));
-  const validations = data.points.filter(validated);
-  const names = [...new Set(validations.flatMap((point) => Object.keys(point.numbers)))].filter(
-    (key) => !CHARTED.includes(key),
-  );
-  validation.set(
-    validations.map((point) => point.x),
-    Object.fromEntries(
-      names.map((key) => [key, validations.map((point) => point.numbers[key] ?? NaN)]),
-    ),
-  );
-  if (validations.length) validation.title.textContent = validationTitle(validations, names);
+  const namesOf = (points) => [...new Set(points.flatMap(({ numbers }) => Object.keys(numbers)))];
+  const isMetric = (name) => name.startsWith("val_");
+  const validations = data.points.filter((point) => namesOf([point]).some(isMetric));
+  const points = data.points.filter((point) => !validations.includes(point));
+  const names = namesOf(points);
+  const lossCount = names.findIndex((name) => CHARTED.includes(name)); // losses come first
+  const lossNames = lossCount < 0 ? names : names.slice(0, lossCount);
+  const metrics = namesOf(validations).filter((name) => !CHARTED.includes(name));
   curves.hidden = !points.length;
-  losses.set(x, pick(keys.slice(0, first)));
-  rate.set(x, pick(keys.filter((key) => key === "lr")));
-  seconds.set(
-    data.points.map((point) => point.x),
-    keys.includes("time") && keys.includes("data") ? timeSplit() : {},
+  plot(losses, lossNames, points);
+  plot(rate, ["lr"], points);
+  plot(
+    health,
+    names.slice(lossNames.length).filter((name) => !CHARTED.includes(name)),
+    points,
   );
-  health.set(x, pick(keys.slice(first).filter((key) => !CHARTED.includes(key))));
+  plot(validation, metrics, validations);
+  if (validations.length) validation.title.textContent = validationTitle(validations, metrics);
+  const timed = names.includes("time") && names.includes("data");
+  seconds.set(
+    points.map(({ x }) => x),
+    timed ? timeSplit(points) : {},
+  );
 }
 
 function drawStatus() {
@@ -211,7 +214,7 @@ function drawStatus() {
   state.className = `state ${now}`;
   state.textContent = now === "silent" ? "no updates" : now;
   done.style.width = `${(100 * at) / begin.epochs}%`;
-  const since = points.slice(begin.index).slice(-200);
+  const since = points.filter(({ part }) => part === data.begins.length).slice(-200);
   const first = since[0];
   const last = since[since.length - 1];
   const secondsPerEpoch =
