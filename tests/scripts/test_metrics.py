@@ -1,4 +1,4 @@
-"""The metrics against scikit-image and by hand."""
+"""Metrics compared with scikit-image and with values computed by hand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from util.errors import UserError
 from util.image import metrics
@@ -25,10 +26,9 @@ def noisy_pair(seed: int, height: int, width: int) -> tuple[np.ndarray, np.ndarr
 
 @pytest.mark.parametrize(("height", "width"), [(11, 11), (11, 30), (64, 64), (57, 80)])
 def test_psnr_and_ssim_agree_with_scikit_image(height: int, width: int) -> None:
-    reference = pytest.importorskip("skimage.metrics")
     noise = np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
     for image, target in (noisy_pair(0, height, width), (noise, noise[::-1]), (noise, 255 - noise)):
-        ssim = reference.structural_similarity(
+        ssim = structural_similarity(
             image,
             target,
             gaussian_weights=True,
@@ -38,18 +38,19 @@ def test_psnr_and_ssim_agree_with_scikit_image(height: int, width: int) -> None:
             channel_axis=2,
         )
         assert metrics.ssim(image, target) == pytest.approx(ssim, abs=1e-6)
-        psnr = reference.peak_signal_noise_ratio(target, image, data_range=255)
+        psnr = peak_signal_noise_ratio(target, image, data_range=255)
         assert metrics.psnr(image, target) == pytest.approx(psnr, abs=1e-9)
 
 
 def test_values_by_hand() -> None:
     black, gray = np.zeros((12, 12, 3), np.uint8), np.full((12, 12, 3), 51, np.uint8)
     assert metrics.psnr(gray, black) == pytest.approx(10 * math.log10(25))  # 51 is a fifth of 255
-    assert metrics.l1(gray, black) == metrics.l1(black, gray) == 51  # and not 256 - 51
+    assert (
+        metrics.l1(gray, black) == metrics.l1(black, gray) == 51
+    )  # an overflow of uint8 would give 256 - 51
     c1 = 2.55**2
-    assert metrics.ssim(gray, black) == pytest.approx(
-        c1 / (51**2 + c1)
-    )  # flat: only luminance differs
+    # flat images: only the luminance term differs from 1
+    assert metrics.ssim(gray, black) == pytest.approx(c1 / (51**2 + c1))
     assert metrics.ssim(gray, gray) == pytest.approx(1)
     assert metrics.psnr(gray, gray) == math.inf
     one_channel = black.copy()
@@ -57,7 +58,7 @@ def test_values_by_hand() -> None:
     assert metrics.psnr(one_channel, black) == pytest.approx(10 * math.log10(3))
 
 
-def test_metrics_refuse_what_they_cannot_compare() -> None:
+def test_incomparable_images_are_refused() -> None:
     image = np.zeros((16, 16, 3), np.uint8)
     with pytest.raises(UserError, match="at least 11x11 pixels, this one is 16x10"):
         metrics.ssim(image[:10], image[:10])
@@ -83,7 +84,5 @@ def test_palette_labels_are_the_nearest_colours() -> None:
     palette = np.random.default_rng(1).integers(0, 256, (35, 3))
     distances = ((image[:, :, None].astype(int) - palette) ** 2).sum(-1)
     assert np.array_equal(metrics.palette_labels(image, palette), distances.argmin(-1))
-    assert (
-        metrics.palette_labels(np.full((1, 1, 3), 10, np.uint8), [(0, 10, 10), (20, 10, 10)]).item()
-        == 0
-    )  # a tie
+    between = np.full((1, 1, 3), 10, np.uint8)
+    assert metrics.palette_labels(between, [(0, 10, 10), (20, 10, 10)]).item() == 0  # a tie
