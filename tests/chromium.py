@@ -21,23 +21,23 @@ BINARY = next(
     ),
     None,
 )
-LIMIT = 60  # seconds for an answer
+LIMIT = 60  # seconds to wait for an answer
 
 
 class Browser:
-    """One page. ``errors``: what the console said in warning or worse; ``requests``: every URL that was asked for."""
+    """A page in a headless browser.
+
+    Attributes:
+        errors: exceptions, and console messages of level warning or worse, since :meth:`open`.
+        requests: requested URLs since :meth:`open`.
+    """
 
     def __init__(self, profile: Path) -> None:
-        ours, its = (
-            os.pipe(),
-            os.pipe(),
-        )  # we write commands, it writes answers, each ended by a zero byte
+        # Chromium reads commands from file 3 and writes answers to file 4; a zero byte ends each.
+        ours, its = os.pipe(), os.pipe()
 
         def hand_over() -> None:
-            ends = (
-                os.dup(ours[0]),
-                os.dup(its[1]),
-            )  # first away from 3 and 4, which one of them may be
+            ends = os.dup(ours[0]), os.dup(its[1])  # copies, because 3 or 4 may be in use
             os.dup2(ends[0], 3)
             os.dup2(ends[1], 4)
 
@@ -75,7 +75,7 @@ class Browser:
             self.call(f"{domain}.enable")
 
     def call(self, method: str, **params: Any) -> dict:
-        """Send a command and wait for its answer."""
+        """Send a command of the DevTools protocol and wait for its result."""
         self.number += 1
         message = {"id": self.number, "method": method, "params": params}
         if self.session:
@@ -114,7 +114,7 @@ class Browser:
             self.loaded = True
 
     def open(self, url: str, width: int = 1400, height: int = 900, dark: bool = False) -> None:
-        """Load a page and wait until it is there."""
+        """Load a page and wait for its load event."""
         self.errors.clear()
         self.requests.clear()
         self.call(
@@ -134,7 +134,7 @@ class Browser:
             self._until(lambda answer: answer.get("method") == "Page.loadEventFired")
 
     def js(self, expression: str) -> Any:
-        """The value of a JavaScript expression, awaited."""
+        """Returns the value of a JavaScript expression; a promise is awaited."""
         result = self.call(
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
         )
@@ -146,7 +146,7 @@ class Browser:
             self.call("Input.dispatchKeyEvent", type=kind, key=key)
 
     def mouse(self, kind: str, x: float, y: float, buttons: int = 0) -> None:
-        """mouseMoved, mousePressed or mouseReleased at a place of the window, with the left button."""
+        """Send mouseMoved, mousePressed or mouseReleased (left button) at a place in the window."""
         self.call(
             "Input.dispatchMouseEvent",
             type=kind,

@@ -1,4 +1,4 @@
-"""What the tests of displays share: numbers and images to show, and servers and packages that only pretend."""
+"""Shared by the tests of displays: numbers and images to show, and fake servers and packages."""
 
 from __future__ import annotations
 
@@ -45,7 +45,14 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def server(port: int = 0, silent: bool = False) -> Iterator[http.server.ThreadingHTTPServer]:
-    """Speaks enough HTTP for visdom's client; ``got`` holds what was posted. Silent: answers no POST."""
+    """Run a server that speaks enough HTTP for the client of visdom.
+
+    Args:
+        silent: leave POST requests unanswered.
+
+    Yields:
+        The server; its ``got`` lists what was posted.
+    """
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -81,13 +88,13 @@ def server(port: int = 0, silent: bool = False) -> Iterator[http.server.Threadin
 
 @contextlib.contextmanager
 def deaf() -> Iterator[int]:
-    """A port that accepts and never answers."""
+    """Yields a port that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
         yield listening.getsockname()[1]
 
 
 class Recorder:
-    """Stands for the packages wandb and tensorboard: keeps every call."""
+    """Stands in for the packages wandb and tensorboard; records every call."""
 
     def __init__(self) -> None:
         self.calls: list[tuple] = []
@@ -102,17 +109,17 @@ class Recorder:
 
 
 def fake(monkeypatch: pytest.MonkeyPatch) -> tuple[Recorder, Recorder]:
-    """Install pretended packages; returns wandb and the writer of tensorboard."""
+    """Install fake packages; returns wandb and the writer of tensorboard."""
     wandb, writer = Recorder(), Recorder()
     monkeypatch.setitem(sys.modules, "wandb", wandb)  # type: ignore[misc]
     tensorboard = types.ModuleType("torch.utils.tensorboard")
-    tensorboard.SummaryWriter = lambda *args, **options: writer.SummaryWriter(*args, **options)  # type: ignore[attr-defined]
+    vars(tensorboard)["SummaryWriter"] = writer.SummaryWriter
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", tensorboard)
     return wandb, writer
 
 
 class Bad:
-    """A sink that fails, or that takes a minute."""
+    """A sink whose calls raise ``error``; without one they take a minute."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error, self.memory, self.calls = error, {}, 0

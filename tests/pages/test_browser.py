@@ -1,4 +1,4 @@
-"""Both pages in a real browser: no error, no request outside, and every control does what it says."""
+"""Both pages in Chromium: no errors, no requests to other servers, and working controls."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from urllib.parse import quote
 import pytest
 from chromium import BINARY, Browser
 from conftest import ONE_EPOCH, TINY, Programs, pictures
+
+from scripts import evaluate
+from util.pages.page import row, write_metrics, write_page
 
 pytestmark = [
     pytest.mark.slow,
@@ -41,64 +44,38 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two epochs on files of odd names, its results, and metrics of them."""
-    from scripts import evaluate
-
+    """A run of two epochs on files with odd names, its results, and their metrics."""
     folder = tmp_path_factory.mktemp("browser")
     run, data = Programs(folder), folder / "data"
     for i, name in enumerate(("trainA", "trainB", "testA", "testB")):
         pictures(data / name, ODD, i)
-    run.train(
-        "--dataroot",
-        data,
-        "--name",
-        NAME,
-        *TINY,
-        *ONE_EPOCH,
-        "--n_epochs_decay",
-        "1",
-        "--print_freq",
-        "2",
-        "--panel_size",
-        "8",
-        "--batch_size",
-        "4",
-        "--val_freq",
-        "1",
-        "--val_share",
-        "0.1",
-    ).ok()
+    flags = ("--n_epochs_decay", "1", "--print_freq", "2", "--panel_size", "8")
+    flags += ("--batch_size", "4", "--val_freq", "1", "--val_share", "0.1")
+    run.train("--dataroot", data, "--name", NAME, *TINY, *ONE_EPOCH, *flags).ok()
     run.test("--dataroot", data, "--name", NAME).ok()
     images = run.results / NAME / "test_latest" / "images"
-    run.call(
-        evaluate.main,
-        "evaluate.py",
-        "--page",
-        "--fake",
-        f"{images}:fake_B",
-        "--real",
-        f"{images}:real_B",
-    ).ok()
+    pairs = ("--fake", f"{images}:fake_B", "--real", f"{images}:real_B")
+    run.call(evaluate.main, "evaluate.py", "--page", *pairs).ok()
     return folder
 
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[str]:
-    quiet = type(
-        "Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *args: None}
-    )
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(quiet, directory=str(folder))
-    ) as found:
-        threading.Thread(target=found.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{found.server_port}/"
-        found.shutdown()
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}/"
+        running.shutdown()
 
 
 @pytest.mark.parametrize("scheme", ["file", "http"])
 @pytest.mark.parametrize("page", ["checkpoints/NAME/web/", "results/NAME/test_latest/"])
 def test_opens(browser: Browser, folder: Path, server: str, scheme: str, page: str) -> None:
-    """With every image there, nothing in the console, nothing asked for elsewhere, and no scrolling sideways on a phone."""
+    """All images load, nothing is requested elsewhere, and phones need no sideways scrolling."""
     base = server if scheme == "http" else folder.as_uri() + "/"
     for width, dark in (1400, False), (420, True):
         browser.open(base + quote(page.replace("NAME", NAME)) + "index.html", width, dark=dark)
@@ -120,67 +97,77 @@ def test_opens(browser: Browser, folder: Path, server: str, scheme: str, page: s
 
 
 def text(browser: Browser, selector: str) -> list[str]:
-    return browser.js(
-        f"[...document.querySelectorAll({json.dumps(selector)})].map((each) => each.textContent)"
-    )
+    elements = f"[...document.querySelectorAll({json.dumps(selector)})]"
+    return browser.js(f"{elements}.map((element) => element.textContent)")
 
 
-def test_training_page(browser: Browser, folder: Path) -> None:
+def rectangle(browser: Browser, selector: str) -> tuple[float, float, float, float]:
+    """Returns x, y, width and height of an element in the window."""
+    box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
+    return browser.js(f"(({{ x, y, width, height }}) => [x, y, width, height])({box})")
+
+
+@pytest.fixture
+def training_page(browser: Browser, folder: Path) -> Iterator[Browser]:
     browser.open((folder / "checkpoints" / NAME / "web" / "index.html").as_uri())
-    assert (
-        text(browser, ".state") == ["finished"] and "2 epochs" in text(browser, "#status .note")[0]
-    )
-    assert sorted(text(browser, "#rows .slide h2"))[:3] == sorted([*ODD, "Latest batch"])[:3]
-    assert text(browser, "#rows .slide output") == ["epoch 2"] * 9
-    assert "n_epochs1" in text(browser, "#options > dl > div") and "beta10.5" in text(
-        browser, "#options details dl div"
-    )
-    before = browser.js("document.querySelector('figure:nth-child(2) img').src")
-    browser.js(
-        "(() => { const s = document.querySelector('.slide input'); s.value = 0; s.dispatchEvent(new Event('input')) })()"
-    )
-    assert text(browser, "#rows .slide output")[:2] == ["epoch 1", "epoch 2"]
-    assert (
-        "epoch001_panel0_fake_B"
-        in browser.js("document.querySelector('figure:nth-child(2) img').src")
-        != before
-    )
-    legends = {
-        word.split()[0]: word.split()[1]
-        for word in text(browser, ".chart:not(.wide) .legend button")
-    }
-    assert not {"–", "NaN"} & {legends["val_patches"], legends["val_cycle"]}
-    assert "val_patches" not in {
-        word.split()[0] for word in text(browser, ".chart.wide .legend button")
-    }
-    assert {"D_A", "cycle_B"} <= {
-        word.split()[0] for word in text(browser, ".chart.wide .legend button")
-    }
-    best = json.loads((folder / "checkpoints" / NAME / "best.json").read_text())
-    told = next(title for title in text(browser, ".chart h2") if title.startswith("Validation"))
-    assert told.startswith(f"Validation: {best['metric']} ")
-    assert told.endswith(f", best {best['value']:.5g} in epoch {best['epoch']}")
-    drawn = (
-        "(() => { const c = document.querySelector('.chart.wide canvas'); return c.toDataURL() })()"
-    )
-    whole = browser.js(drawn)
-    browser.js("document.querySelector('.chart.wide').scrollIntoView()")
-    x, y, width = browser.js(
-        "(() => { const r = document.querySelector('.chart.wide canvas').getBoundingClientRect();"
-        " return [r.x, r.y + 100, r.width] })()"
-    )
-    browser.mouse("mouseMoved", x + width / 2, y)
-    assert text(browser, ".chart.wide .tip")[0].startswith("after 1 epoch\nD_A")
-    browser.mouse("mousePressed", x + width * 0.6, y, 1)
-    browser.mouse("mouseMoved", x + width * 0.8, y, 1)
-    browser.mouse("mouseReleased", x + width * 0.8, y)
-    assert browser.js("[view.from > 1, view.to < 2]") == [True, True] and browser.js(drawn) != whole
-    browser.js("document.querySelector('#curves .bar button:last-child').click()")
-    assert browser.js("view.from") is None and browser.js(drawn) == whole
+    yield browser
     assert browser.errors == []
 
 
-def test_refreshes_only_while_it_lives(browser: Browser, folder: Path) -> None:
+def test_state_and_options_of_a_training(training_page: Browser) -> None:
+    assert text(training_page, ".state") == ["finished"]
+    assert "2 epochs" in text(training_page, "#status .note")[0]
+    assert "n_epochs1" in text(training_page, "#options > dl > div")
+    assert "beta10.5" in text(training_page, "#options details dl div")
+
+
+def test_sliders_of_epochs(training_page: Browser) -> None:
+    names = text(training_page, "#rows .slide h2")
+    assert sorted(names) == sorted([*ODD, "Latest batch"])
+    assert text(training_page, "#rows .slide output") == ["epoch 2"] * 9
+    source = "document.querySelector('figure:nth-child(2) img').src"
+    before = training_page.js(source)
+    training_page.js(
+        "(() => { const slider = document.querySelector('.slide input'); slider.value = 0;"
+        " slider.dispatchEvent(new Event('input')) })()"
+    )
+    assert text(training_page, "#rows .slide output")[:2] == ["epoch 1", "epoch 2"]
+    assert "epoch001_panel0_fake_B" in training_page.js(source) != before
+
+
+def test_numbers_of_the_charts(training_page: Browser, folder: Path) -> None:
+    """Losses are in the large chart, all other numbers in the small ones."""
+    small = dict(line.split(maxsplit=1) for line in text(training_page, ".chart:not(.wide) button"))
+    large = {line.split()[0] for line in text(training_page, ".chart.wide button")}
+    assert not {"–", "NaN"} & {small["val_patches"], small["val_cycle"]}
+    assert {"D_A", "cycle_B"} <= large and "val_patches" not in large
+    best = json.loads((folder / "checkpoints" / NAME / "best.json").read_text())
+    titles = text(training_page, ".chart h2")
+    title = next(title for title in titles if title.startswith("Validation"))
+    assert title.startswith(f"Validation: {best['metric']} ")
+    assert title.endswith(f", best {best['value']:.5g} in epoch {best['epoch']}")
+
+
+def test_pointer_and_zoom_of_a_chart(training_page: Browser) -> None:
+    drawn = "document.querySelector('.chart.wide canvas').toDataURL()"
+    whole = training_page.js(drawn)
+    training_page.js("document.querySelector('.chart.wide').scrollIntoView()")
+    x, y, width, _ = rectangle(training_page, ".chart.wide canvas")
+    y += 100
+    training_page.mouse("mouseMoved", x + width / 2, y)
+    assert text(training_page, ".chart.wide .tip")[0].startswith("after 1 epoch\nD_A")
+    training_page.mouse("mousePressed", x + width * 0.6, y, 1)
+    training_page.mouse("mouseMoved", x + width * 0.8, y, 1)
+    training_page.mouse("mouseReleased", x + width * 0.8, y)
+    assert training_page.js("[view.from > 1, view.to < 2]") == [True, True]
+    assert training_page.js(drawn) != whole
+    training_page.js("document.querySelector('#curves .bar button:last-child').click()")
+    assert training_page.js("view.from") is None and training_page.js(drawn) == whole
+
+
+def test_the_page_is_read_again_only_while_the_training_runs(
+    browser: Browser, folder: Path
+) -> None:
     data = folder / "checkpoints" / NAME / "web" / "data.js"
     whole = data.read_text()
     lines = whole.splitlines()
@@ -206,85 +193,84 @@ def test_refreshes_only_while_it_lives(browser: Browser, folder: Path) -> None:
     assert browser.errors == []
 
 
-def test_results_page(browser: Browser, folder: Path) -> None:
+NAMES = "[...document.querySelectorAll('.row h2')].map((title) => title.firstChild.textContent)"
+
+
+@pytest.fixture
+def results_page(browser: Browser, folder: Path) -> Iterator[Browser]:
     browser.open((folder / "results" / NAME / "test_latest" / "index.html").as_uri())
-    names = "[...document.querySelectorAll('.row h2')].map((each) => each.firstChild.textContent)"
-    assert sorted(browser.js(names)) == sorted(name[:-4] for name in ODD)
-    assert text(browser, ".row figcaption") == [
-        "real_A",
-        "fake_B",
-        "rec_A",
-        "real_B",
-        "fake_A",
-        "rec_B",
-    ] * len(ODD)
-    orders = browser.js("[...document.querySelectorAll('option')].map((each) => each.value)")
+    yield browser
+    assert browser.errors == []
+
+
+def test_rows_of_results(results_page: Browser) -> None:
+    assert sorted(results_page.js(NAMES)) == sorted(name[:-4] for name in ODD)
+    labels = ["real_A", "fake_B", "rec_A", "real_B", "fake_A", "rec_B"]
+    assert text(results_page, ".row figcaption") == labels * len(ODD)
+
+
+def test_sorting_results_by_a_metric(results_page: Browser) -> None:
+    options = "[...document.querySelectorAll('option')].map((option) => option.value)"
+    orders = results_page.js(options)
     assert orders[0] == "" and {"-fake_B PSNR (dB)", "+fake_B SSIM", "+fake_B L1"} <= set(orders)
     for sign in "+-":
-        browser.js(f"order.value = '{sign}fake_B L1'; order.dispatchEvent(new Event('change'))")
-        values = [float(each.split()[-1]) for each in text(browser, ".row h2 small:nth-of-type(3)")]
+        results_page.js(
+            f"order.value = '{sign}fake_B L1'; order.dispatchEvent(new Event('change'))"
+        )
+        lines = text(results_page, ".row h2 small:nth-of-type(3)")
+        values = [float(line.split()[-1]) for line in lines]
         assert values == sorted(values, reverse=sign == "-") and len(set(values)) > 1
-    browser.js("search.value = 'SCRIPT alert'; search.dispatchEvent(new Event('input'))")
-    assert browser.js(names) == ["<script>alert(1)<_script>"] and text(
-        browser, ".sticky .note"
-    ) == [f"1 of {len(ODD)} images"]
-    browser.js("search.value = ''; search.dispatchEvent(new Event('input'))")
-    browser.js("document.querySelectorAll('.row')[1].querySelectorAll('a')[1].click()")
-    first, second = browser.js(names)[:2]
-    large = "[document.querySelector('dialog b').textContent, document.querySelector('dialog small').textContent]"
-    assert browser.js(large) == [second, "fake_B"]
-    for key, shown in (
+
+
+def test_searching_results(results_page: Browser) -> None:
+    results_page.js("search.value = 'SCRIPT alert'; search.dispatchEvent(new Event('input'))")
+    assert results_page.js(NAMES) == ["<script>alert(1)<_script>"]
+    assert text(results_page, ".sticky .note") == [f"1 of {len(ODD)} images"]
+
+
+def test_enlarged_images(results_page: Browser) -> None:
+    """Keys move between images and rows; the slider compares input and output."""
+    results_page.js("document.querySelectorAll('.row')[1].querySelectorAll('a')[1].click()")
+    first, second = results_page.js(NAMES)[:2]
+
+    def title() -> list[str]:
+        return text(results_page, "dialog b") + text(results_page, "dialog span > small")
+
+    assert title() == [second, "fake_B"]
+    for key, expected in (
         ("ArrowLeft", [second, "real_A"]),
         ("ArrowUp", [first, "real_A"]),
         ("ArrowRight", [first, "fake_B"]),
         ("c", [first, "real_A → fake_B"]),
     ):
-        browser.key(key)
-        assert browser.js(large) == shown
-    x, y, width = browser.js(
-        "(() => { const r = document.querySelector('.stage').getBoundingClientRect();"
-        " return [r.x, r.y + r.height / 2, r.width] })()"
-    )
-    for kind, place, buttons in (
-        ("mousePressed", 0.5, 1),
-        ("mouseMoved", 0.25, 1),
-        ("mouseReleased", 0.25, 0),
-    ):
-        browser.mouse(kind, x + width * place, y, buttons)
-    assert (
-        15
-        < float(
-            browser.js(
-                "document.querySelector('.stage').style.getPropertyValue('--cut').replace('%', '')"
-            )
-        )
-        < 35
-    )
-    browser.js("document.querySelector('dialog').close()")
-    assert browser.errors == []
+        results_page.key(key)
+        assert title() == expected
+    x, y, width, height = rectangle(results_page, ".stage")
+    y += height / 2
+    results_page.mouse("mousePressed", x + width / 2, y, 1)
+    results_page.mouse("mouseMoved", x + width / 4, y, 1)
+    results_page.mouse("mouseReleased", x + width / 4, y)
+    cut = results_page.js("document.querySelector('.stage').style.getPropertyValue('--cut')")
+    assert 15 < float(cut.replace("%", "")) < 35
+    results_page.js("document.querySelector('dialog').close()")
 
 
 def test_thousands_of_results(browser: Browser, tmp_path: Path) -> None:
-    """Only what is near the window is in the document."""
-    from util.pages.page import row, write_metrics, write_page
-
+    """Only rows near the window are in the document."""
     (tmp_path / "images").mkdir()
     picture = pictures(tmp_path / "images", ["x.png"]) / "x.png"
-    rows = [
-        row(f"name {i}", dict.fromkeys(("real", "fake"), picture.name), (40, 40))
-        for i in range(5000)
-    ]
+    images = dict.fromkeys(("real", "fake"), picture.name)
+    rows = [row(f"name {i}", images, (40, 40)) for i in range(5000)]
     write_metrics(tmp_path, {})
     write_page(tmp_path, "Many", [], rows, 256, ("page.js", "results.js"), "metrics.js")
     browser.open((tmp_path / "index.html").as_uri())
     for place in (0, 0.5, 1):
-        browser.js(
-            f"new Promise((done) => {{ scrollTo(0, {place} * document.documentElement.scrollHeight);"
-            " setTimeout(done, 200) })"
-        )
+        scroll = f"scrollTo(0, {place} * document.documentElement.scrollHeight)"
+        browser.js(f"new Promise((done) => {{ {scroll}; setTimeout(done, 200) }})")
         near = browser.js(
-            "[...document.querySelectorAll('.row')].map((each) => [each.getBoundingClientRect().top,"
-            " each.textContent]).filter(([top]) => top > 0 && top < innerHeight).map((each) => each[1])"
+            "[...document.querySelectorAll('.row')].filter((row) => {"
+            " const { top } = row.getBoundingClientRect(); return top > 0 && top < innerHeight; })"
+            ".map((row) => row.textContent)"
         )
         assert near and browser.js("document.querySelectorAll('*').length") < 3000
     assert near[-1].startswith("name 4999")

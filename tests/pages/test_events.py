@@ -1,4 +1,4 @@
-"""What the training page computes from the events in data.js."""
+"""Computations of the training page from the events in data.js."""
 
 from __future__ import annotations
 

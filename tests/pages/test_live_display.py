@@ -1,4 +1,4 @@
-"""visdom: the server may be absent, silent or lost and found; a real one shows images and curves."""
+"""visdom: absent, silent and lost servers, and a real one that shows images and curves."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_lost_server_is_shown_everything_when_it_is_back(
 
 @pytest.fixture(scope="module")
 def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A visdom server in its own process, without the start-up that downloads files for browsers."""
+    """A visdom server in its own process; its start-up, which downloads files, is left out."""
     port, folder = free_port(), str(tmp_path_factory.mktemp("visdom"))
     code = "from visdom.server.run_server import start_server; start_server("
     code += f"port={port}, hostname='127.0.0.1', base_url='', env_path={folder!r})"

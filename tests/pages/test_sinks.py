@@ -1,4 +1,4 @@
-"""Displays may be absent, slow or broken: training goes ahead, and the logs have every line once."""
+"""Displays may be absent, slow or broken; training continues, and logs have every line once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of a training: it changes nothing in the training, and an epoch costs the same early and late."""
+"""The training page changes nothing in the training, and its cost per epoch stays the same."""
 
 from __future__ import annotations
 
