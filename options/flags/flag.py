@@ -63,4 +63,6 @@ class Flag(NamedTuple):
         bounds |= {"at most": self.highest, "below": self.below}
         limits = " and ".join(f"{k} {v:.10g}" for k, v in bounds.items() if math.isfinite(v))
         number = "a finite number" if self.kind is float else "a whole number"
-        raise UsageError(f"--{self.name} {value}: should be {number} {limits}".rstrip())
+        raise UsageError(
+            f"--{self.name} {value}: should be {number}" + f", {limits}" * bool(limits)
+        )
