@@ -1,14 +1,15 @@
-"""Tables 4 and 5 on any set of images: the parts of the objective, several seeds each. ``scripts/paper.py ablate`` calls it.
+"""Reproduce Tables 4 and 5 on any data set: parts of the objective, several seeds each.
 
-    python scripts/paper.py ablate --dataroot datasets/atlas --seeds 1 2 3 --palette 144,202,228 242,239,233 255,255,255 \\
-        --network segmenter.pt -- --netG resnet_6blocks --ngf 16 --load_size 64 --crop_size 64 --val_freq 1 --val_share 0.1
+    python scripts/paper.py ablate --dataroot datasets/atlas --seeds 1 2 3 \\
+        --palette 144,202,228 242,239,233 255,255,255 --network segmenter.pt \\
+        -- --netG resnet_6blocks --ngf 16 --load_size 64 --crop_size 64 --val_freq 1 --val_share 0.1
 
-Needs testA and testB. What is finished is passed over, so the same command goes on after a break. Each finished run leaves a
-small file in ``OUT/NAME``, and docs/results.md is written again from all of them. With ``--val_freq`` the best epoch is measured,
-too.
+Needs testA and testB. Finished runs are skipped, so the same command resumes after a break. Each
+finished run leaves a small file in ``OUT/NAME``, and docs/results.md is written from all of them.
+With ``--val_freq`` the best epoch is measured, too.
 
-Forward and backward are the paper's words for its x, which seem to be the labels (Figure 7): where B holds labels or maps, as in
-the official sets, forward is B -> A -> B.
+The paper's "forward" and "backward" refer to its x, which seems to be the labels (Figure 7): where
+B holds labels or maps, as in the official sets, forward is B -> A -> B.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 from data.image_folder import make_dataset, read_image, stem
+from scripts.arguments import colour
 from scripts.paper_tools import results, scoring
 from scripts.paper_tools.scoring import ROOT
 from util.checkpoint import STATE, load, saved_options, write_atomically
@@ -36,49 +38,63 @@ VARIANTS = {
     "backward": ("GAN + backward cycle", ["--lambda_B", "0"]),
     "full": ("CycleGAN", []),
 }
-TILES, POINTS = 6, 40  # of a picture; of a curve
+TILES = 6  # images in a picture
+POINTS = 40  # lines of the loss log that are kept
 
 
 def add_options(ablate: ArgumentParser, write: ArgumentParser) -> None:
-    add = ablate.add_argument
+    add, keys = ablate.add_argument, list(VARIANTS)
+    work, out = ROOT / "checkpoints" / "ablation", ROOT / "docs" / "results"
+    palette = "colours of the classes, if B holds label maps"
     add("--dataroot", type=Path, required=True, help="folder with trainA, trainB, testA, testB")
     add("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default: 1 2 3")
-    add(
-        "--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), help="default: all"
-    )
-    add("--name", help="what the results are called (default: the dataroot's name)")
-    add(
-        "--palette",
-        metavar="R,G,B",
-        nargs="+",
-        default=[],
-        help="colours of the classes, where B holds label maps",
-    )
-    add(
-        "--work",
-        type=Path,
-        default=ROOT / "checkpoints" / "ablation",
-        help="folder of the runs (default: checkpoints/ablation)",
-    )
-    add("--dry_run", action="store_true", help="only print the commands of what is not finished")
+    add("--variants", nargs="+", choices=keys, default=keys, help="default: all")
+    add("--name", help="name of the results (default: the name of the dataroot)")
+    add("--palette", metavar="R,G,B", nargs="+", default=[], help=palette)
+    add("--work", type=Path, default=work, help="folder of runs (default: checkpoints/ablation)")
+    add("--dry_run", action="store_true", help="only print the commands that are left")
     scoring.add_options(ablate)
     for parser in (ablate, write):
-        parser.add_argument(
-            "--out", type=Path, default=ROOT / "docs" / "results", help="default: docs/results"
-        )
+        parser.add_argument("--out", type=Path, default=out, help="default: docs/results")
 
 
 def ablate(args: Namespace) -> None:
-    """All variants with all seeds, one after the other.
+    """Train, test and measure all variants with all seeds, one after the other.
 
     Raises:
-        UserError: ``OUT/NAME`` holds results of other settings; a program failed.
+        UserError: ``OUT/NAME`` holds results of other settings, or a program failed.
     """
-    for domain in "AB":
-        make_dataset(str(args.dataroot / f"test{domain}"))
     args.name = args.name or args.dataroot.name
     folder = args.out / args.name
-    args.segments = scoring.palette_flags(args.palette)
+    args.scoring = scoring_of(args)
+    check_setup(args, folder / "setup.json")
+    for seed in args.seeds:
+        for variant in args.variants:
+            run = Run(args, variant, seed)
+            if (folder / f"{variant}-{seed}.json").is_file():
+                say(f"{variant}, seed {seed}: finished")
+            elif args.dry_run:
+                say("\n".join(scoring.shown(argv) for argv in (run.training(), run.test("latest"))))
+            else:
+                run.execute(folder)
+                write_results(args)
+
+
+def scoring_of(args: Namespace) -> scoring.Scoring:
+    """Return what to measure. Raises UserError if a colour of ``--palette`` is invalid."""
+    for text in args.palette:
+        try:
+            colour(text)
+        except ValueError:
+            raise UserError(f"--palette {text}: should be R,G,B with levels 0 to 255") from None
+    palette = ["--palette", *args.palette] if args.palette else []
+    stems = [{stem(path) for path in make_dataset(str(args.dataroot / f"test{x}"))} for x in "AB"]
+    paired = stems[0] == stems[1]
+    return scoring.Scoring(paired, palette, args.features, args.network, args.network_range)
+
+
+def check_setup(args: Namespace, path: Path) -> None:
+    """Write the settings to ``path``, or raise UserError if it holds other settings."""
     setup = {
         "dataset": args.dataroot.name,
         "train": args.train,
@@ -86,161 +102,107 @@ def ablate(args: Namespace) -> None:
         "features": Path(args.features).name if args.features else None,
         "network": Path(args.network).name if args.network else None,
     }
-    path = folder / "setup.json"
     if path.is_file() and (old := json.loads(path.read_text())) != setup:
-        differ = [key for key in setup if old.get(key) != setup[key]]
-        raise UserError(f"{path} is of other settings ({', '.join(differ)}); give another --name")
+        differ = ", ".join(key for key in setup if old.get(key) != setup[key])
+        raise UserError(f"{path} is of other settings ({differ}); give another --name")
     if not args.dry_run:
         write_atomically(path, json.dumps(setup, indent=1).encode())
-    for seed in args.seeds:
-        for variant in args.variants:
-            if (folder / f"{variant}-{seed}.json").is_file():
-                say(f"{variant}, seed {seed}: finished")
-            elif args.dry_run:
-                say("\n".join(scoring.shown(argv) for argv in train_and_test(args, variant, seed)))
-            else:
-                one(args, variant, seed, folder)
-                write_results(args)
 
 
 def write_results(args: Namespace) -> None:
     results.write(args.out, {key: title for key, (title, _) in VARIANTS.items()})
 
 
-def train_and_test(args: Namespace, variant: str, seed: int, go_on: bool = True) -> list[list[str]]:
-    """The training (with ``go_on`` the rest of it, where it was broken off) and the test of its last epoch."""
-    name = f"{args.name}_{variant}_{seed}"
-    where = ["--name", name, "--checkpoints_dir", str(args.work)]
-    if go_on and (args.work / name / STATE).is_file():
-        train = ["train.py", "--continue_train", *where]
-    else:
-        train = [
-            "train.py",
-            "--dataroot",
-            str(args.dataroot),
-            *args.train,
-            *VARIANTS[variant][1],
-            *where,
-            "--seed",
-            str(seed),
-        ]
-    results_dir = str(args.work / "results")
-    return [
-        train,
-        [
-            "test.py",
-            "--dataroot",
-            str(args.dataroot),
-            *where,
-            "--results_dir",
-            results_dir,
-            "--model",
-            "cycle_gan",
-        ],
-    ]
+class Run:
+    """One variant with one seed."""
 
+    def __init__(self, args: Namespace, variant: str, seed: int) -> None:
+        self.args, self.variant, self.seed = args, variant, seed
+        self.folder = args.work / f"{args.name}_{variant}_{seed}"
+        self.results = args.work / "results"
+        self.where = ["--name", self.folder.name, "--checkpoints_dir", str(args.work)]
+        self.data = ["--dataroot", str(args.dataroot)]
 
-def one(args: Namespace, variant: str, seed: int, folder: Path) -> None:
-    """Train, test and measure one run; leave its file, and for the first seed a picture."""
-    train, test = train_and_test(args, variant, seed)
-    scoring.execute(train)
-    run = args.work / f"{args.name}_{variant}_{seed}"
-    scores = {"latest": measure(args, run, test, "latest")}
-    if seed == args.seeds[0]:
-        picture(images_of(args, run, "latest"), args.dataroot, folder, variant)
-    position = load(run / STATE)["position"]
-    best = json.loads((run / "best.json").read_text()) if position["validated"] else None
-    if best:  # where the last epoch is the best one, the networks are the same
-        last = position["validated"][0][0]
-        scores["best"] = (
-            scores["latest"] if best["epoch"] == last else measure(args, run, test, "best")
-        )
-    record = {
-        "variant": variant,
-        "seed": seed,
-        "command": tidy(train_and_test(args, variant, seed, go_on=False)[0], args),
-        "commit": scoring.commit(),
-        "machine": scoring.machine(saved_options(run)["device"]),
-        "hours": round(position["elapsed"] / 3600, 4),
-        "images": position["total"],
-        "best": best,
-        "scores": scores,
-        "log": log(run),
-    }
-    write_atomically(folder / f"{variant}-{seed}.json", json.dumps(record, indent=1).encode())
+    def training(self, resume: bool = True) -> list[str]:
+        """Return the command that trains, or that resumes the training if it was interrupted."""
+        if resume and (self.folder / STATE).is_file():
+            return ["train.py", "--continue_train", *self.where]
+        settings = [*self.args.train, *VARIANTS[self.variant][1]]
+        return ["train.py", *self.data, *settings, *self.where, "--seed", str(self.seed)]
 
+    def test(self, epoch: str) -> list[str]:
+        options = ["--results_dir", str(self.results), "--model", "cycle_gan", "--epoch", epoch]
+        return ["test.py", *self.data, *self.where, *options]
 
-def images_of(args: Namespace, run: Path, epoch: str) -> Path:
-    return args.work / "results" / run.name / f"test_{epoch}" / "images"
+    def images(self, epoch: str) -> Path:
+        return self.results / self.folder.name / f"test_{epoch}" / "images"
 
+    def measure(self, epoch: str) -> scoring.Scores:
+        """Test an epoch and return the scores of its images."""
+        scoring.execute(self.test(epoch))
+        out = self.folder / f"scores_{epoch}"
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+        how: scoring.Scoring = self.args.scoring
+        for argv in how.commands(self.images(epoch), self.args.dataroot, "test", out):
+            scoring.execute(argv)
+        return scoring.collect(out)
 
-def measure(args: Namespace, run: Path, test: list[str], epoch: str) -> scoring.Scores:
-    """Test an epoch of a run, and what its images score."""
-    scoring.execute([*test, "--epoch", epoch])
-    out = run / f"scores_{epoch}"
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir()
-    for argv in scoring.commands(
-        images_of(args, run, epoch), args.dataroot, "test", paired(args.dataroot), args, out
-    ):
-        scoring.execute(argv)
-    return scoring.collect(out)
+    def execute(self, folder: Path) -> None:
+        """Train, test and measure; write the run's file, and for the first seed a picture."""
+        scoring.execute(self.training())
+        scores = {"latest": self.measure("latest")}
+        if self.seed == self.args.seeds[0]:
+            draw(self.images("latest"), self.args.dataroot, folder, self.variant)
+        position = load(self.folder / STATE)["position"]
+        best = None
+        if position["validated"]:
+            best = json.loads((self.folder / "best.json").read_text())
+            # If the last epoch is the best one, both have the same networks.
+            same = best["epoch"] == position["validated"][0][0]
+            scores["best"] = scores["latest"] if same else self.measure("best")
+        record = {
+            "variant": self.variant,
+            "seed": self.seed,
+            "command": self.readable(self.training(resume=False)),
+            "commit": scoring.commit(),
+            "machine": scoring.machine(saved_options(self.folder)["device"]),
+            "hours": round(position["elapsed"] / 3600, 4),
+            "images": position["total"],
+            "best": best,
+            "scores": scores,
+            "log": log(self.folder),
+        }
+        path = folder / f"{self.variant}-{self.seed}.json"
+        write_atomically(path, json.dumps(record, indent=1).encode())
 
-
-def tidy(argv: list[str], args: Namespace) -> str:
-    """The command with folders as a reader has them."""
-    return (
-        scoring.shown(argv)
-        .replace(str(args.dataroot), f"datasets/{args.dataroot.name}")
-        .replace(str(args.work), "checkpoints/ablation")
-    )
-
-
-def paired(dataroot: Path) -> bool:
-    """Whether the test images are pairs by name."""
-    A, B = (
-        {stem(path) for path in make_dataset(str(dataroot / f"test{domain}"))} for domain in "AB"
-    )
-    return A == B
+    def readable(self, argv: list[str]) -> str:
+        """Return a command line with the folders of a fresh checkout."""
+        text = scoring.shown(argv).replace(str(self.args.work), "checkpoints/ablation")
+        return text.replace(str(self.args.dataroot), f"datasets/{self.args.dataroot.name}")
 
 
 def log(run: Path) -> list[str]:
-    """Lines of the loss log: all validations, and a few of the others."""
-    lines = [
-        line.strip()
-        for line in (run / "loss_log.txt").read_text().splitlines()
-        if line.startswith("(epoch")
-    ]
+    """Return lines of the loss log: all validations, and about ``POINTS`` of the others."""
+    lines = [line.strip() for line in (run / "loss_log.txt").read_text().splitlines()]
+    lines = [line for line in lines if line.startswith("(epoch")]
     losses = [line for line in lines if "val_" not in line]
     kept = set(losses[:: 1 + len(losses) // POINTS] + losses[-1:])
     return [re.sub(r", time: .*?\)", ")", line) for line in lines if "val_" in line or line in kept]
 
 
-def picture(images: Path, dataroot: Path, folder: Path, variant: str) -> None:
-    """The same few test images for each variant: above A -> B, below B -> A; and once what they are and should be."""
-    names = {
-        domain: [Path(path).stem for path in make_dataset(str(dataroot / f"test{domain}"))]
-        for domain in "AB"
-    }
-    chosen = {
-        domain: [found[i * len(found) // TILES] for i in range(TILES)]
-        for domain, found in names.items()
-    }
-    rows = {
-        f"{variant}.png": (("A", "fake_B"), ("B", "fake_A")),
-        "input.png": (("A", "real_A"), ("B", "real_B")),
-    }
-    for file, kinds in rows.items():
-        tiles = [
-            [
-                read_image(str(images / f"{name}_{label}.png")).resize(
-                    (96, 96), Image.Resampling.BICUBIC
-                )
-                for name in chosen[domain]
-            ]
-            for domain, label in kinds
-        ]
-        sheet = np.concatenate(
-            [np.concatenate([np.asarray(tile) for tile in row], 1) for row in tiles]
-        )
-        Image.fromarray(sheet).save(folder / file, optimize=True)
+def draw(images: Path, dataroot: Path, folder: Path, variant: str) -> None:
+    """Write a picture of the same few test images for each variant, and one of the real images.
+
+    The upper row is A -> B, the lower row B -> A.
+    """
+    rows: dict[str, list[np.ndarray]] = {f"{variant}.png": [], "input.png": []}
+    for domain, other in (("A", "B"), ("B", "A")):
+        names = [Path(path).stem for path in make_dataset(str(dataroot / f"test{domain}"))]
+        chosen = [names[i * len(names) // TILES] for i in range(TILES)]
+        for row, label in zip(rows.values(), (f"fake_{other}", f"real_{domain}"), strict=True):
+            tiles = [read_image(str(images / f"{name}_{label}.png")) for name in chosen]
+            small = [tile.resize((96, 96), Image.Resampling.BICUBIC) for tile in tiles]
+            row.append(np.concatenate([np.asarray(tile) for tile in small], 1))
+    for file, row in rows.items():
+        Image.fromarray(np.concatenate(row)).save(folder / file, optimize=True)

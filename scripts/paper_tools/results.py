@@ -1,9 +1,9 @@
-"""docs/results.md from the small files that finished runs have left in docs/results: ``scripts/paper.py results``."""
+"""Write docs/results.md from the files that finished runs have left in docs/results."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -12,7 +12,29 @@ from util.checkpoint import write_atomically
 from util.console import say
 from util.errors import UserError
 
-LOWER = ("L1", "LPIPS", "FID", "KID")  # is better
+# Texts of the page.
+INTRO = """# Results
+
+`python scripts/paper.py results` writes this page from the files that the runs leave in
+`docs/results`; do not edit it. Numbers are the mean ± the standard deviation over seeds, which is
+how much a result changes with the seed alone. A difference that is not clearly larger than both
+deviations shows nothing, and with three seeds the deviations themselves are rough.
+"""
+TITLE = "## Parts of the objective (Tables 4 and 5) on {dataset}"
+ABOUT = ("Runs", "Seeds", "Commit", "Machine", "Hours in total", "Hours per run", "Images per run")
+EPOCHS = {"latest": "final epoch", "best": "best epoch by validation ({metrics})"}
+PAPER_COLUMN = "paper, Cityscapes (the last three)"
+BEST = "- {side}, {metric}: best is {best} ({value})"
+FULL = "; {full}: {value}"
+COMPARED = ", {verdict} {rival} ({value})"
+VERDICTS = {
+    None: "with one seed not distinguishable from",
+    True: "clearly different from",
+    False: "not distinguishable from",
+}
+PICTURES = "First seed, final epoch. Upper row A → B, lower row B → A (inputs: A above B)."
+
+LOWER_IS_BETTER = ("L1", "LPIPS", "FID", "KID")
 SEGMENTS = ("per-pixel acc.", "per-class acc.", "class IOU")
 PAPER = {  # Tables 5 and 4: per-pixel accuracy, per-class accuracy, class IOU
     "AtoB": {
@@ -30,20 +52,16 @@ PAPER = {  # Tables 5 and 4: per-pixel accuracy, per-class accuracy, class IOU
         "full": (0.52, 0.17, 0.11),
     },
 }
-INTRO = """# Results
-
-Written by `python scripts/paper.py results` from the files in `docs/results`, which the runs leave behind; do not edit it.
-Numbers are the mean ± the standard deviation over seeds: the same training with another seed differs by so much. A difference
-that is not clearly larger than both spreads shows nothing, and with three seeds the spreads themselves are rough.
-"""
-Record = dict
+Record = dict  # of one run
+Runs = dict[str, list[Record]]  # variant -> its runs by seed
+Titles = dict[str, str]  # variant -> its name in tables
 
 
-def write(out: Path, titles: dict[str, str]) -> None:
+def write(out: Path, titles: Titles) -> None:
     """Write ``out.md``, a chapter for each folder in ``out``.
 
     Raises:
-        UserError: there is nothing, or a file cannot be read.
+        UserError: there are no results, or a file cannot be read.
     """
     chapters = [chapter(path.parent, titles) for path in sorted(out.glob("*/setup.json"))]
     if not chapters:
@@ -52,191 +70,139 @@ def write(out: Path, titles: dict[str, str]) -> None:
     say(f"Written: {out.with_suffix('.md')}")
 
 
-def chapter(folder: Path, titles: dict[str, str]) -> str:
+def chapter(folder: Path, titles: Titles) -> str:
     try:
         setup = json.loads((folder / "setup.json").read_text())
-        records: list[Record] = [
-            json.loads(path.read_text()) for path in sorted(folder.glob("*-*.json"))
-        ]
+        records = [json.loads(path.read_text()) for path in sorted(folder.glob("*-*.json"))]
     except ValueError as error:
         raise UserError(f"{folder}: {error}") from None
-    runs = {
-        key: sorted((r for r in records if r["variant"] == key), key=lambda r: r["seed"])
-        for key in titles
-    }
-    runs = {key: found for key, found in runs.items() if found}
-    seeds = sorted({record["seed"] for record in records})
-    lines = [
-        f"## Parts of the objective (Tables 4 and 5) on {setup['dataset']}",
-        "",
-        *about(setup, records, seeds, len(titles)),
-    ]
+    records.sort(key=lambda record: record["seed"])
+    runs = {key: [record for record in records if record["variant"] == key] for key in titles}
+    runs = {key: of_variant for key, of_variant in runs.items() if of_variant}
+    lines = [TITLE.format(**setup), "", *about(setup, records, len(titles))]
     if records:
         for side in SIDES:
             lines += tables(side, runs, titles)
         lines += ["### What it shows", "", *findings(runs, titles), ""]
-        lines += pictures(folder, runs, titles)
+        lines += pictures(folder, titles)
     notes = folder / "notes.md"
     return "\n".join(lines + ([notes.read_text()] if notes.is_file() else []))
 
 
-def about(setup: dict, records: list[Record], seeds: list[int], variants: int) -> list[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table, and an empty line."""
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
+    return [lines[0], "|---" * len(head) + "|", *lines[1:], ""]
+
+
+def about(setup: dict, records: list[Record], variants: int) -> list[str]:
+    """Return the command that repeats the runs, and a table of what they took."""
+    seeds = list(dict.fromkeys(str(record["seed"]) for record in records))
+    data = ["--dataroot", f"datasets/{setup['dataset']}", "--seeds", *seeds]
     colours = ["--palette", *setup["palette"]] if setup["palette"] else []
-    more = [
-        word for key in ("network", "features") if setup[key] for word in (f"--{key}", setup[key])
+    networks = [
+        w for key in ("network", "features") if setup[key] for w in (f"--{key}", setup[key])
     ]
-    command = [
-        "scripts/paper.py",
-        "ablate",
-        "--dataroot",
-        f"datasets/{setup['dataset']}",
-        "--seeds",
-        *map(str, seeds),
-        *colours,
-        *more,
-        "--",
-        *setup["train"],
-    ]
+    command = ["scripts/paper.py", "ablate", *data, *colours, *networks, "--", *setup["train"]]
     lines = ["```bash", shown(command), "```", ""]
     if not records:
         return [*lines, "No run has finished yet.", ""]
     hours = [record["hours"] for record in records]
     missing = len(seeds) * variants - len(records)
-    head = (
-        "Runs",
-        "Seeds",
-        "Commit",
-        "Machine",
-        "Hours in all",
-        "Hours of a run",
-        "Images seen by a run",
+    count = f"{len(records)} ({missing} not finished)" if missing > 0 else str(len(records))
+    commit, machine, images = (
+        ", ".join(dict.fromkeys(str(record[key]) for record in records))
+        for key in ("commit", "machine", "images")
     )
-    return [
-        *lines,
-        f"| {' | '.join(head)} |",
-        "|---" * len(head) + "|",
-        f"| {len(records)}{f' ({missing} not finished)' if missing > 0 else ''} | {', '.join(map(str, seeds))} | "
-        f"{each(records, 'commit')} | {each(records, 'machine')} | {sum(hours):.2f} | {min(hours):.2f} to {max(hours):.2f} | "
-        f"{each(records, 'images')} |",
-        "",
-    ]
+    spent = (f"{sum(hours):.2f}", f"{min(hours):.2f} to {max(hours):.2f}")
+    return lines + table(ABOUT, [(count, ", ".join(seeds), commit, machine, *spent, images)])
 
 
-def each(records: list[Record], key: str) -> str:
-    return ", ".join(dict.fromkeys(str(record[key]) for record in records))
+def values(records: Sequence[Record], epoch: str, side: str, metric: str) -> list[float]:
+    """Return the values of a metric in the runs that measured it."""
+    measured = [record["scores"].get(epoch, {}).get(side, {}) for record in records]
+    return [scores[metric] for scores in measured if metric in scores]
 
 
-def values(found: Sequence[Record], epoch: str, side: str, metric: str) -> list[float]:
-    return [
-        r["scores"][epoch][side][metric]
-        for r in found
-        if metric in r["scores"].get(epoch, {}).get(side, {})
-    ]
-
-
-def metrics_of(runs: dict[str, list[Record]], side: str) -> list[str]:
-    return list(
-        dict.fromkeys(
-            metric
-            for found in runs.values()
-            for r in found
-            for metric in r["scores"]["latest"][side]
-        )
-    )
+def metrics_of(runs: Runs, side: str) -> list[str]:
+    records = [record for of_variant in runs.values() for record in of_variant]
+    return list(dict.fromkeys(m for record in records for m in record["scores"]["latest"][side]))
 
 
 def spread(numbers: list[float]) -> str:
+    """Return "mean ± standard deviation", the mean of a single number, or "-"."""
     if not numbers:
         return "-"
     digits = 3 if max(map(abs, numbers)) < 2 else 1
-    return f"{mean(numbers):.{digits}f}" + (
-        f" ± {stdev(numbers):.{digits}f}" if len(numbers) > 1 else ""
-    )
+    deviation = f" ± {stdev(numbers):.{digits}f}" if len(numbers) > 1 else ""
+    return f"{mean(numbers):.{digits}f}{deviation}"
 
 
-def tables(side: str, runs: dict[str, list[Record]], titles: dict[str, str]) -> list[str]:
-    """Final epoch, and best epoch where there was a validation."""
+def arrow(side: str) -> str:
+    return " → ".join(SIDES[side])
+
+
+def tables(side: str, runs: Runs, titles: Titles) -> list[str]:
+    """Return a table for the final epoch, and one for the best epoch if runs were validated."""
     metrics = metrics_of(runs, side)
-    if not metrics:
-        return []
-    compared = set(SEGMENTS) <= set(metrics)
+    records = [record for of_variant in runs.values() for record in of_variant]
     lines = []
-    for epoch, heading in (("latest", "final epoch"), ("best", "best epoch by validation")):
-        if not any(epoch in r["scores"] for found in runs.values() for r in found):
+    for epoch, heading in EPOCHS.items() if metrics else ():
+        if not any(epoch in record["scores"] for record in records):
             continue
-        if epoch == "best":
-            heading += f" ({', '.join({r['best']['metric']: 0 for found in runs.values() for r in found if r['best']})})"
-        head = [
-            "Loss",
-            *metrics,
-            *(["paper, Cityscapes (the last three)"] if compared else []),
-            *(["best epochs"] if epoch == "best" else []),
-        ]
-        lines += [
-            f"### {' → '.join(SIDES[side])}, {heading}",
-            "",
-            f"| {' | '.join(head)} |",
-            "|---" * len(head) + "|",
-        ]
-        for key, found in runs.items():
-            row = [titles[key], *(spread(values(found, epoch, side, metric)) for metric in metrics)]
-            row += [" / ".join(f"{number:.2f}" for number in PAPER[side][key])] if compared else []
-            row += (
-                [", ".join(str(r["best"]["epoch"]) for r in found if r["best"])]
-                if epoch == "best"
-                else []
-            )
-            lines.append(f"| {' | '.join(row)} |")
-        lines.append("")
+        validations = dict.fromkeys(
+            record["best"]["metric"] for record in records if record["best"]
+        )
+        head, rows = ["Loss", *metrics], []
+        head += [PAPER_COLUMN] if set(SEGMENTS) <= set(metrics) else []
+        head += ["best epochs"] if epoch == "best" else []
+        for key, of_variant in runs.items():
+            row = [titles[key]]
+            row += [spread(values(of_variant, epoch, side, metric)) for metric in metrics]
+            if PAPER_COLUMN in head:
+                row.append(" / ".join(f"{number:.2f}" for number in PAPER[side][key]))
+            if epoch == "best":
+                best = [record["best"]["epoch"] for record in of_variant if record["best"]]
+                row.append(", ".join(map(str, best)))
+            rows.append(row)
+        title = heading.format(metrics=", ".join(validations))
+        lines += [f"### {arrow(side)}, {title}", "", *table(head, rows)]
     return lines
 
 
-def findings(runs: dict[str, list[Record]], titles: dict[str, str]) -> list[str]:
-    """For each metric which variant is best in the mean, and whether the full objective is told apart from it."""
+def findings(runs: Runs, titles: Titles) -> list[str]:
+    """Return a line for each metric: the best variant, and whether the full objective differs."""
     lines = []
     for side in SIDES:
         for metric in metrics_of(runs, side):
-            sign = -1 if metric.startswith(LOWER) else 1
-            found = {
-                key: numbers
-                for key in runs
-                if (numbers := values(runs[key], "latest", side, metric))
-            }
-            best = max(found, key=lambda key: sign * mean(found[key]))
-            said = f"- {' → '.join(SIDES[side])}, {metric}: best is {titles[best]} ({spread(found[best])})"
-            if "full" in found and len(found) > 1:
-                rival = (
-                    max((k for k in found if k != "full"), key=lambda k: sign * mean(found[k]))
-                    if best == "full"
-                    else best
-                )
-                said += f"; {titles['full']}: {spread(found['full'])}" if best != "full" else ""
-                said += f", {apart(found['full'], found[rival])} {titles[rival]} ({spread(found[rival])})"
-            lines.append(said + ".")
+            numbers = {key: values(runs[key], "latest", side, metric) for key in runs}
+            numbers = {key: of_variant for key, of_variant in numbers.items() if of_variant}
+            sign = -1 if metric.startswith(LOWER_IS_BETTER) else 1
+            order = sorted(numbers, key=lambda key: -sign * mean(numbers[key]))
+            cells = {key: {"value": spread(numbers[key])} for key in order}
+            best = order[0]
+            line = BEST.format(side=arrow(side), metric=metric, best=titles[best], **cells[best])
+            if "full" in numbers and len(numbers) > 1:
+                rival = order[1] if best == "full" else best
+                if best != "full":
+                    line += FULL.format(full=titles["full"], **cells["full"])
+                verdict = VERDICTS[differ(numbers["full"], numbers[rival])]
+                line += COMPARED.format(verdict=verdict, rival=titles[rival], **cells[rival])
+            lines.append(line + ".")
     return lines
 
 
-def apart(a: list[float], b: list[float]) -> str:
+def differ(a: list[float], b: list[float]) -> bool | None:
+    """True if the means differ by more than both standard deviations; None if one is unknown."""
     if min(len(a), len(b)) < 2:
-        return "with one seed not told apart from"
-    gap = abs(mean(a) - mean(b))
-    return "clearly apart from" if gap > stdev(a) + stdev(b) else "not told apart from"
+        return None
+    return abs(mean(a) - mean(b)) > stdev(a) + stdev(b)
 
 
-def pictures(folder: Path, runs: dict[str, list[Record]], titles: dict[str, str]) -> list[str]:
-    shown_here = {"input": "Test images", **titles}
-    lines = [
-        "### Pictures",
-        "",
-        "Of the first seed, final epoch: above A → B, below B → A (inputs: above A, below B).",
-        "",
-    ]
-    for key, title in shown_here.items():
+def pictures(folder: Path, titles: Titles) -> list[str]:
+    lines = ["### Pictures", "", PICTURES, ""]
+    for key, title in {"input": "Test images", **titles}.items():
         if (folder / f"{key}.png").is_file():
-            lines += [
-                f"{title}:",
-                "",
-                f"![{title}]({folder.parent.name}/{folder.name}/{key}.png)",
-                "",
-            ]
+            file = f"{folder.parent.name}/{folder.name}/{key}.png"
+            lines += [f"{title}:", "", f"![{title}]({file})", ""]
     return lines

@@ -1,4 +1,4 @@
-"""What a test run is measured with: the commands of evaluate.py and segment_scores.py for both directions, and their numbers."""
+"""Score the images of a test run in both directions with evaluate.py and segment_scores.py."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import re
 import shlex
 import subprocess
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from data.image_folder import is_image_file, stem
-from scripts.arguments import colour
 from scripts.evaluate import HEADINGS
 from scripts.evaluation.ranges import RANGES
 from scripts.segment_scores import SCORES
@@ -21,185 +21,140 @@ from util.console import say
 from util.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
-Scores = dict[str, dict[str, float]]  # direction: metric: number
+Scores = dict[str, dict[str, float]]  # direction -> metric -> number
 SIDES = {"AtoB": ("A", "B"), "BtoA": ("B", "A")}
 
 
 def add_options(parser: ArgumentParser) -> None:
-    """The options that say what to measure with."""
+    """Add the options for feature and segmentation networks."""
     add = parser.add_argument
-    add(
-        "--features",
-        metavar="NETWORK",
-        help="add FID and KID on these features (see scripts/evaluate.py)",
-    )
-    add(
-        "--network",
-        metavar="FILE",
-        help="segmentation network for labels -> photo, TorchScript or ONNX",
-    )
-    add(
-        "--network_range",
-        choices=list(RANGES),
-        default="-1..1",
-        help="of the values that it takes (default: -1..1)",
-    )
+    network = "segmentation network for labels -> photo, TorchScript or ONNX"
+    add("--features", metavar="NETWORK", help="add FID and KID (see scripts/evaluate.py)")
+    add("--network", metavar="FILE", help=network)
+    add("--network_range", choices=list(RANGES), default="-1..1", help="value range of its input")
 
 
 def execute(argv: Sequence[str | Path]) -> None:
-    """Run one of our programs. Raises UserError: it failed, and has said why."""
+    """Run one of our programs. Raises UserError if it fails; it has printed the reason."""
     say("\n$ " + shown(argv))
     status = subprocess.run([sys.executable, *map(str, argv)], cwd=ROOT, check=False).returncode
     if status:
         raise UserError(
-            f"{argv[0]} ended with status {status}; mend what it says and give the same command again, which goes on "
-            "from here"
+            f"{argv[0]} ended with status {status}; fix the reason above and run the same command "
+            "again to resume here"
         )
 
 
 def shown(argv: Sequence[str | Path]) -> str:
-    """A command line for people, to be given in the project's folder."""
+    """Return a command line to be typed in the project's folder."""
     return shlex.join(["python", *map(str, argv)]).replace(f"{ROOT}/", "")
 
 
-def endings(dataroot: Path, phase: str, paired: bool) -> dict[str, str]:
-    """ "A_" and "B_" where the files of the domains are named ``1_A.jpg`` and ``1_B.jpg``, as archives name pairs; else ""."""
-    found = {}
-    for domain in "AB":
-        folder = dataroot / f"{phase}{domain}"
-        names = (
-            [path.name for path in folder.iterdir() if is_image_file(path.name)]
-            if folder.is_dir()
-            else []
-        )
-        if (
-            paired and phase == "test" and not dataroot.is_dir()
-        ):  # of an archive that is not there yet
-            names = [f"1_{domain}.jpg"]
-        marked = bool(names) and all(stem(name) + f"_{domain}" == Path(name).stem for name in names)
-        found[domain] = f"{domain}_" if marked else ""
-    return found
+@dataclass
+class Scoring:
+    """The metrics to measure, and the networks that they need.
 
-
-def commands(
-    images: Path, dataroot: Path, phase: str, paired: bool, how: Namespace, out: Path
-) -> list[list[str]]:
-    """What measures the images of a test run in both directions.
-
-    ``how``: ``features``, ``network``, ``network_range``; ``segments``: flags that name the classes, where B holds label maps.
-    Numbers go to ``evaluate.json``, ``AtoB.json`` and ``BtoA.json`` in ``out``.
+    Attributes:
+        paired: True if the test images are pairs.
+        segments: options of segment_scores.py that name the classes, if B holds label maps.
+        features: network for FID and KID, if wanted.
+        network: segmentation network for labels -> photo, if there is one.
+        network_range: value range of its input.
     """
-    end, found = endings(dataroot, phase, paired), []
-    parts: list[str] = []
-    for name, (x, y) in SIDES.items() if paired or how.features else ():
-        parts += [
-            "--fake",
-            f"{images}:{end[x]}fake_{y}",
-            "--real",
-            f"{images}:{end[y]}real_{y}",
-            "--name",
-            name,
-            "--baseline_input",
-            f"{images}:{end[x]}real_{x}",
-        ]
-        parts += ["--features", how.features] if how.features else []
-        parts += [] if paired else ["--unpaired"]
-        parts += how.segments if name == "AtoB" and how.segments[:1] == ["--palette"] else []
-    if parts:
-        found.append(["scripts/evaluate.py", *parts, "--json", str(out / "evaluate.json")])
-    truth = {
-        domain: f"{dataroot / (phase + domain)}:{end[domain][:-1]}".rstrip(":") for domain in "AB"
-    }
-    if how.segments:
-        found.append(
-            [
-                "scripts/segment_scores.py",
-                *how.segments,
+
+    paired: bool
+    segments: list[str]
+    features: str | None
+    network: str | None
+    network_range: str
+
+    def commands(self, images: Path, dataroot: Path, phase: str, out: Path) -> list[list[str]]:
+        """Return the commands that measure ``images`` in both directions.
+
+        They write ``evaluate.json``, ``AtoB.json`` and ``BtoA.json`` in ``out``.
+        """
+        end = {x: self.ending(dataroot / f"{phase}{x}", x) for x in "AB"}
+        parts: list[str] = []
+        for name, (x, y) in SIDES.items() if self.paired or self.features else ():
+            parts += [
                 "--fake",
-                f"{images}:{end['A']}fake_B",
+                f"{images}:{end[x]}fake_{y}",
                 "--real",
-                truth["B"],
-                "--json",
-                str(out / "AtoB.json"),
+                f"{images}:{end[y]}real_{y}",
             ]
-        )
-    if how.segments and how.network:  # = before the range, for it begins with a minus
-        network = ["--network", how.network, f"--network_range={how.network_range}"]
-        ids = (
-            dataroot / f"{phase}B_ids"
-        )  # of Cityscapes, at full size: the truth of the official score
-        real = f"{ids}:gtFine_labelIds" if ids.is_dir() else truth["B"]
-        found.append(
-            [
-                "scripts/segment_scores.py",
-                *how.segments,
-                *network,
-                "--fake",
-                f"{images}:{end['B']}fake_A",
-                "--real",
-                real,
-                "--photos",
-                truth["A"],
-                "--json",
-                str(out / "BtoA.json"),
-            ]
-        )
-    return found
+            parts += ["--name", name, "--baseline_input", f"{images}:{end[x]}real_{x}"]
+            parts += ["--features", self.features] if self.features else []
+            parts += [] if self.paired else ["--unpaired"]
+            if name == "AtoB" and "--palette" in self.segments:
+                parts += self.segments
+        evaluate = ["scripts/evaluate.py", *parts, "--json", str(out / "evaluate.json")]
+        commands = [evaluate] if parts else []
+        if not self.segments:
+            return commands
+        truth = {x: f"{dataroot / (phase + x)}:{end[x][:-1]}".rstrip(":") for x in "AB"}
+        program = ["scripts/segment_scores.py", *self.segments]
+        fake = ["--fake", f"{images}:{end['A']}fake_B", "--real", truth["B"]]
+        commands.append([*program, *fake, "--json", str(out / "AtoB.json")])
+        if self.network:
+            # "=" because the value of the range may begin with a minus.
+            network = ["--network", self.network, f"--network_range={self.network_range}"]
+            # The true ids of Cityscapes at full size, as in the official score.
+            ids = dataroot / f"{phase}B_ids"
+            real = f"{ids}:gtFine_labelIds" if ids.is_dir() else truth["B"]
+            fake = ["--fake", f"{images}:{end['B']}fake_A", "--real", real, "--photos", truth["A"]]
+            commands.append([*program, *network, *fake, "--json", str(out / "BtoA.json")])
+        return commands
+
+    def ending(self, folder: Path, domain: str) -> str:
+        """Return "A_" or "B_" if the files are named like ``1_A.jpg`` and ``1_B.jpg``, else "".
+
+        The archives of pairs name them so; an archive that is still to be downloaded is assumed to.
+        """
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        names = [name for name in names if is_image_file(name)]
+        if self.paired and folder.name.startswith("test") and not folder.parent.is_dir():
+            names = [f"1_{domain}.jpg"]
+        marked = all(stem(name) + f"_{domain}" == Path(name).stem for name in names)
+        return f"{domain}_" if names and marked else ""
 
 
 def collect(out: Path) -> Scores:
-    """The numbers that these commands have left in ``out``."""
+    """Return the numbers that the commands have written to ``out``."""
     scores: Scores = {"AtoB": {}, "BtoA": {}}
-    if (out / "evaluate.json").is_file():
-        for entry in json.loads((out / "evaluate.json").read_text())["evaluations"]:
-            row = entry["rows"].get("result", {})
-            scores[entry["name"]] |= {
-                heading: row[key] for key, heading in HEADINGS.items() if key in row
-            }
-            if entry["sets"]:
-                sets = entry["sets"]["rows"]["result"]
-                scores[entry["name"]] |= {
-                    f"FID ({entry['sets']['features']})": sets["fid"],
-                    f"KID x 1000 ({entry['sets']['features']})": 1000 * sets["kid"],
-                }
-    for name in SIDES:
-        if (out / f"{name}.json").is_file():
-            row = json.loads((out / f"{name}.json").read_text())["rows"]["result"]
-            scores[name] |= {heading: row[key] for key, heading in SCORES.items()}
+    file = out / "evaluate.json"
+    for entry in json.loads(file.read_text())["evaluations"] if file.is_file() else ():
+        row, metrics = entry["rows"].get("result", {}), scores[entry["name"]]
+        metrics |= {heading: row[key] for key, heading in HEADINGS.items() if key in row}
+        if entry["sets"]:
+            sets, network = entry["sets"]["rows"]["result"], entry["sets"]["features"]
+            metrics[f"FID ({network})"] = sets["fid"]
+            metrics[f"KID x 1000 ({network})"] = 1000 * sets["kid"]
+    for side in SIDES:
+        if (out / f"{side}.json").is_file():
+            row = json.loads((out / f"{side}.json").read_text())["rows"]["result"]
+            scores[side] |= {heading: row[key] for key, heading in SCORES.items()}
     return scores
 
 
-def palette_flags(colours: Sequence[str]) -> list[str]:
-    """``--palette`` and the colours R,G,B. Raises UserError: one is none."""
-    for text in colours:
-        try:
-            colour(text)
-        except ValueError:
-            raise UserError(f"--palette {text}: should be R,G,B with levels 0 to 255") from None
-    return ["--palette", *colours] if colours else []
-
-
 def commit() -> str:
-    """The commit that is checked out, with a + where files were changed; "unknown" outside of a repository."""
-    told = [
-        subprocess.run(
-            ["git", *words], cwd=ROOT, capture_output=True, text=True, check=False
-        ).stdout.strip()
+    """Return the commit that is checked out, with "+" if files changed since; or "unknown"."""
+    commit, changes = (
+        subprocess.run(["git", *words.split()], cwd=ROOT, capture_output=True, text=True).stdout
         for words in (
-            ("rev-parse", "--short=12", "HEAD"),
-            ("status", "--porcelain", "--untracked-files=no", "--", "*.py"),
+            "rev-parse --short=12 HEAD",
+            "status --porcelain --untracked-files=no -- *.py",
         )
-    ]
-    return told[0] + ("+" if told[1] else "") or "unknown"
+    )
+    return commit.strip() + ("+" if changes else "") or "unknown"
 
 
 def machine(device: str) -> str:
-    """What a training ran on, e.g. ``NVIDIA H100`` or ``Intel Xeon, 1 thread``."""
+    """Return the hardware of a training, e.g. ``NVIDIA H100`` or ``Intel Xeon, 1 thread``."""
     import torch
 
     if device.startswith("cuda") and torch.cuda.is_available():
         return torch.cuda.get_device_name(device)
-    info = Path("/proc/cpuinfo")
-    told = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
-    threads = torch.get_num_threads()
-    return f"{told[1].strip() if told else f'CPU {platform.machine()}'}, {threads} thread{'s' if threads > 1 else ''}"
+    info, threads = Path("/proc/cpuinfo"), torch.get_num_threads()
+    model = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
+    name = model[1].strip() if model else f"CPU {platform.machine()}"
+    return f"{name}, {threads} thread{'s' if threads > 1 else ''}"
