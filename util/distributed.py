@@ -1,4 +1,7 @@
-"""Several processes ("ranks") that train one model, started by torchrun: docs/several_gpus.md. Alone, this does nothing."""
+"""Data-parallel training in several processes ("ranks") started by torchrun: docs/several_gpus.md.
+
+In a single process every function is a no-op or returns its input.
+"""
 
 from __future__ import annotations
 
@@ -8,82 +11,87 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from util.errors import UserError
+
 if TYPE_CHECKING:
     import torch
 
-PATIENCE = timedelta(minutes=30)  # that ranks wait for one that neither comes nor dies
-_alone = False
+TIMEOUT = timedelta(minutes=30)  # how long a collective waits for a rank that hangs
+_single_rank = False
 
 
-def _told(name: str, alone: int) -> int:
-    """A number that torchrun tells; other programs use the same names for other things."""
-    return int(os.environ[name]) if "TORCHELASTIC_RUN_ID" in os.environ else alone
+def _from_torchrun(variable: str, default: int) -> int:
+    """Return an integer set by torchrun; ``default`` when not under torchrun.
+
+    Other programs, such as cluster schedulers, set variables of the same names.
+    """
+    return int(os.environ[variable]) if "TORCHELASTIC_RUN_ID" in os.environ else default
 
 
 def rank() -> int:
-    return _told("RANK", 0)
+    """Return the index of this process among all of the training."""
+    return _from_torchrun("RANK", 0)
 
 
 def local_rank() -> int:
-    """Among the processes of this machine."""
-    return _told("LOCAL_RANK", 0)
+    """Return the index of this process among those of this machine."""
+    return _from_torchrun("LOCAL_RANK", 0)
 
 
 def local_world_size() -> int:
-    """How many processes of this training run on this machine."""
-    return _told("LOCAL_WORLD_SIZE", 1)
+    """Return the number of processes of this training on this machine."""
+    return _from_torchrun("LOCAL_WORLD_SIZE", 1)
 
 
 def world_size() -> int:
-    """How many ranks act together."""
-    return 1 if _alone else _told("WORLD_SIZE", 1)
+    """Return the number of ranks; 1 inside of :func:`single_rank`."""
+    return 1 if _single_rank else _from_torchrun("WORLD_SIZE", 1)
 
 
 def is_main() -> bool:
-    """Whether this process speaks and writes for all."""
+    """True on rank 0, which prints and writes for all ranks."""
     return rank() == 0
 
 
 @contextlib.contextmanager
 def single_rank() -> Iterator[None]:
-    """Inside, this rank does something without the others, who know nothing of it."""
-    global _alone
-    before, _alone = _alone, True
+    """Collectives are no-ops inside: only this rank runs the code."""
+    global _single_rank
+    before, _single_rank = _single_rank, True
     try:
         yield
     finally:
-        _alone = before
+        _single_rank = before
 
 
 @contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    from util.errors import UserError
-
+def _lost_rank_as_user_error() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
         raise UserError(
-            "another process of this training has ended or does not answer; its own error tells why "
+            "another process of this training has ended or does not answer; its own error says why "
             f"({str(error).splitlines()[0][:120]})"
         ) from None
 
 
 def start(device: str) -> None:
-    """Meet the other ranks."""
+    """Initialise the process group: gloo for CPU tensors, NCCL for those on CUDA."""
     if world_size() == 1:
         return
     import torch
-    import torch.distributed.nn  # its functions keep the group that there is when they are imported, see stop
+    import torch.distributed.nn  # must come first: it would keep the group alive after stop()
 
     backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
-    with _explained():
-        torch.distributed.init_process_group(backend, timeout=PATIENCE)
+    with _lost_rank_as_user_error():
+        torch.distributed.init_process_group(backend, timeout=TIMEOUT)
 
 
 def stop() -> None:
-    """Part, once all have come here.
+    """Wait for all ranks, then destroy the process group.
 
-    Nothing may keep the group: gloo's threads would live on, and abort a program that ends while one lets go of a tensor.
+    No reference to the group may remain: gloo's threads would live on and could abort the program
+    at its end.
     """
     if world_size() > 1:
         import torch
@@ -93,45 +101,56 @@ def stop() -> None:
 
 
 def all_reduce(*values: float, op: str = "SUM") -> list[float]:
-    """Each value's sum (or MAX, ...) over the ranks. Their programs wait for each other, not for their GPUs."""
+    """Return each value's sum (or MIN, MAX) over the ranks. Waits for the ranks, not for GPUs."""
     if world_size() == 1:
         return list(values)
     import torch
 
     result = torch.tensor(values, dtype=torch.float64)
-    with _explained():
+    with _lost_rank_as_user_error():
         torch.distributed.all_reduce(result, getattr(torch.distributed.ReduceOp, op))
     return result.tolist()
 
 
+def all_reduce_(tensor: torch.Tensor) -> None:
+    """Replace ``tensor`` by its sum over the ranks."""
+    if world_size() > 1:
+        import torch
+
+        with _lost_rank_as_user_error():
+            torch.distributed.all_reduce(tensor)
+
+
 def broadcast_object(value: Any) -> Any:
-    """The value that rank 0 has."""
+    """Return rank 0's value on every rank."""
     if world_size() == 1:
         return value
     import torch
 
     box = [value]
-    with _explained():
+    with _lost_rank_as_user_error():
         torch.distributed.broadcast_object_list(box, 0)
     return box[0]
 
 
 def gather(value: Any) -> list:
-    """The values of all ranks on rank 0, [] on the others. Tensors are to be on the CPU."""
+    """Return the values of all ranks on rank 0 and [] on the others. Tensors must be on the CPU."""
     if world_size() == 1:
         return [value]
     import torch
 
     values = [None] * world_size() if is_main() else None
-    with _explained():
+    with _lost_rank_as_user_error():
         torch.distributed.gather_object(value, values)
     return values or []
 
 
 def broadcast_(tensors: Iterable[torch.Tensor]) -> None:
-    """Make them equal to those of rank 0, in place."""
+    """Overwrite the tensors with those of rank 0."""
+    if world_size() == 1:
+        return
     import torch
 
-    for tensor in tensors if world_size() > 1 else ():
-        with _explained():
+    for tensor in tensors:
+        with _lost_rank_as_user_error():
             torch.distributed.broadcast(tensor.detach(), 0)

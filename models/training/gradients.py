@@ -1,9 +1,6 @@
-"""Gradients between the backward pass and the optimizer: not finite, fused steps, means over ranks."""
+"""Gradients between the backward pass and the optimizer: loss scale, mean over ranks, finiteness."""
 
 from __future__ import annotations
-
-import contextlib
-import os
 
 import torch
 
@@ -19,62 +16,72 @@ class NonFinite(Exception):
 class NonFiniteGuard:
     """Keeps gradients that are not finite from the weights.
 
-    Whether there are any is a tensor on the device, which a fused optimizer reads itself; this process looks at it in
-    :meth:`check`, so that a step does not wait for the GPU. Other optimizers are told before their step.
+    The check writes a flag on the device. A fused optimizer reads the flag itself (``found_inf``),
+    so a step does not wait for the GPU; other optimizers find their gradients removed. The process
+    reads the flags in :meth:`check`.
     """
 
     def __init__(self, skip: bool, patience: int = 0) -> None:
-        """With ``patience`` so many bad steps of an optimizer in a row are passed over in silence."""
+        """Create a guard.
+
+        Args:
+            skip: warn about bad steps instead of raising.
+            patience: how many bad steps in a row of one optimizer are ignored silently.
+        """
         self.skip, self.patience = skip, patience
         self.ones: dict[torch.device, torch.Tensor] = {}
-        self.found: list[
-            tuple[torch.Tensor, int, list[str]]
-        ] = []  # (1 if not finite, optimizer, paths of the images)
-        self.in_a_row: dict[int, int] = {}
+        # (1 if a gradient is not finite, the optimizer's id, paths of the images) of each step
+        self.flags: list[tuple[torch.Tensor, int, list[str]]] = []
+        self.bad_in_a_row: dict[int, int] = {}
 
     def watch(self, optimizer: torch.optim.Optimizer, images: list[str]) -> None:
-        """To be called before ``optimizer.step()``, which then leaves the weights alone if a gradient is not finite."""
-        params = [p for p in parameters_of(optimizer) if p.grad is not None]
-        if not params:
+        """Make the coming ``optimizer.step()`` leave the weights alone if a gradient is not finite."""
+        parameters = [p for p in parameters_of(optimizer) if p.grad is not None]
+        if not parameters:
             return
-        device = params[0].device
+        device = parameters[0].device
         if device not in self.ones:
             self.ones[device] = torch.ones((), device=device)
         bad = torch.zeros((), device=device)
-        for dtype in {p.dtype for p in params}:  # one pass over all of them
+        for dtype in {p.dtype for p in parameters}:
+            # No public function checks many tensors in one pass without waiting for the device.
             torch._amp_foreach_non_finite_check_and_unscale_(
-                [p.grad for p in params if p.dtype == dtype], bad, self.ones[device]
+                [p.grad for p in parameters if p.dtype == dtype], bad, self.ones[device]
             )
-        self.found.append((bad, id(optimizer), images))
-        if fused(optimizer):
-            optimizer.found_inf = bad  # type: ignore[attr-defined]  # as torch.amp.GradScaler hands it over
+        self.flags.append((bad, id(optimizer), images))
+        if is_fused(optimizer):
+            optimizer.found_inf = bad  # type: ignore[attr-defined]  # as torch.amp.GradScaler sets it
         elif bad.item():
-            for p in params:
-                p.grad = None  # which optimizers pass over
+            for p in parameters:
+                p.grad = None  # optimizers skip parameters without a gradient
 
     def check(self) -> None:
-        """Look at the steps since the last time. Raises NonFinite, or with ``skip`` says which were left out."""
-        found, self.found = self.found, []
-        flags = torch.stack([bad for bad, *_ in found]).tolist() if found else []
-        for flag, (_, optimizer, images) in zip(flags, found, strict=True):
-            self.in_a_row[optimizer] = self.in_a_row.get(optimizer, 0) + 1 if flag else 0
-            if self.in_a_row[optimizer] <= self.patience:
+        """Read the flags of all steps since the last call; this waits for the device.
+
+        Raises:
+            NonFinite: a step was bad. With ``skip`` a warning names its images instead.
+        """
+        flags, self.flags = self.flags, []
+        values = torch.stack([bad for bad, *_ in flags]).tolist() if flags else []
+        for bad, (_, optimizer, images) in zip(values, flags, strict=True):
+            self.bad_in_a_row[optimizer] = self.bad_in_a_row.get(optimizer, 0) + 1 if bad else 0
+            if self.bad_in_a_row[optimizer] <= self.patience:
                 continue
             if not self.skip:
                 raise NonFinite(", ".join(images))
-            warn(f"a gradient is not finite at {', '.join(images)}: this step is left out")
+            warn(f"a gradient is not finite at {', '.join(images)}: this step is skipped")
 
 
 class LossScaler(torch.amp.GradScaler):
     """The loss scale of ``--amp fp16``.
 
-    ``GradScaler`` checks each optimizer once between two calls of ``update``. This class also lets
+    ``GradScaler`` unscales each optimizer once between two calls of ``update``. This class also lets
     a model step the same optimizer several times, and refuses backward passes without the scale.
     """
 
     def __init__(self, device: str, **options) -> None:
         super().__init__(device, **options)
-        self.running = False  # inside of backward
+        self.running = False  # True inside of backward
         self.unscaled: set[torch.optim.Optimizer] = set()  # since the last update
 
     def backward(self, loss: torch.Tensor) -> None:
@@ -86,7 +93,7 @@ class LossScaler(torch.amp.GradScaler):
             self.running = False
 
     def refuse_unscaled(self, optimizer: torch.optim.Optimizer) -> None:
-        """Make a backward pass that reaches ``optimizer``'s parameters outside of :meth:`backward` raise UserError."""
+        """Raise UserError in backward passes outside of :meth:`backward` to these parameters."""
         for parameter in parameters_of(optimizer):
             if parameter.requires_grad and parameter.is_leaf:
                 parameter.register_post_accumulate_grad_hook(self._require_running)
@@ -110,126 +117,50 @@ class LossScaler(torch.amp.GradScaler):
             self.unscaled.add(optimizer)
 
     def update(self, new_scale: float | torch.Tensor | None = None) -> None:
-        """Adapt the scale to the overflows since the last update; nothing without an optimizer's step."""
+        """Adapt the scale to the overflows since the last update, if any optimizer has stepped."""
         if self.unscaled:
             super().update(new_scale)
             self.unscaled.clear()
 
 
 def parameters_of(optimizer: torch.optim.Optimizer) -> list:
+    """Return the parameters of all groups."""
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def fuse(optimizer: torch.optim.Optimizer) -> None:
-    """Let an Adam of PyTorch step all its weights in one operation, where it can and nothing else was asked for."""
-    params = parameters_of(optimizer)
+    """Use PyTorch's fused Adam or AdamW, unless the model asked for another implementation."""
     able = type(optimizer) in (torch.optim.Adam, torch.optim.AdamW) and all(
-        p.is_floating_point() and p.device.type in ("cpu", "cuda", "mps") for p in params
+        p.is_floating_point() and p.device.type in ("cpu", "cuda", "mps")
+        for p in parameters_of(optimizer)
     )
     for group in optimizer.param_groups if able else ():
         if not (group["foreach"] or group["capturable"] or group["differentiable"]):
             group["fused"] = True
 
 
-def fused(optimizer: torch.optim.Optimizer) -> bool:
+def is_fused(optimizer: torch.optim.Optimizer) -> bool:
+    """True if one fused operation steps all parameters."""
     return all(group.get("fused") for group in optimizer.param_groups)
 
 
-class Mean:
-    """``mean(parameters, share)`` gives them the mean gradients of all images, of which this rank had ``share``.
+@torch.no_grad()
+def average_gradients(parameters: list[torch.nn.Parameter], weight: float) -> None:
+    """Replace the gradients by their mean over the images of all ranks, in place.
 
-    One flat sum over the ranks for each type of numbers, in memory that is kept and that the gradients lie in afterwards.
+    Args:
+        parameters: the same on all ranks. A missing gradient counts as 0.
+        weight: this rank's part of the images. With 0, gradients that are not finite count as 0.
     """
-
-    def __init__(self) -> None:
-        self.sums: dict[
-            tuple[int, ...], tuple[Sum, list[torch.nn.Parameter]]
-        ] = {}  # by the ids of parameters that live
-
-    def __call__(self, params: list[torch.nn.Parameter], share: float) -> None:
-        """A parameter that has no gradient on a rank counts as 0 there."""
-        params = [p for p in params if p.requires_grad or p.grad is not None]
-        if distributed.world_size() == 1 or not params:
-            return
-
-        for dtype in dict.fromkeys(p.dtype for p in params):
-            some = [p for p in params if p.dtype == dtype]
-            key = tuple(map(id, some))
-            if key not in self.sums:
-                self.sums[key] = Sum(torch.cat([p.detach().flatten() for p in some])), some
-            whole = self.sums[key][0]
-            if share:
-                for p, view in zip(some, _views(whole.own, some), strict=True):
-                    view.zero_() if p.grad is None else view.copy_(p.grad)
-                whole.own.mul_(share)
-            else:  # without an image even what is not finite counts for nothing
-                whole.own.zero_()
-            whole()
-            for p, view in zip(some, _views(whole.total, some), strict=True):
-                p.grad = view
-
-
-def _views(flat: torch.Tensor, params: list[torch.nn.Parameter]) -> list[torch.Tensor]:
-    """Parts of ``flat`` that are laid out as the parameters are, where these have no gaps."""
-
-    def dense(p: torch.nn.Parameter) -> bool:
-        return (
-            sum((size - 1) * stride for size, stride in zip(p.shape, p.stride(), strict=True)) + 1
-            == p.numel()
-        )
-
-    return [
-        part.as_strided(p.shape, p.stride()) if dense(p) else part.view(p.shape)
-        for p, part in zip(params, flat.split([p.numel() for p in params]), strict=True)
-    ]
-
-
-class Sum:
-    """Called when all ranks have put numbers into ``own``, gives their sum in ``total``; then ``own`` may be another place.
-
-    Processes of one machine without GPUs add in memory that they share. gloo would send it through sockets, which takes a
-    sixth of a small step.
-    """
-
-    def __init__(self, like: torch.Tensor) -> None:
-        """Args: like: as many numbers as there are (1-D)."""
-
-        self.turn, self.total = 0, torch.empty_like(like)
-        near = (
-            like.device.type == "cpu" and distributed.world_size() == distributed.local_world_size()
-        )
-        shared = _shared(2 * distributed.world_size() * like.numel(), like.dtype) if near else None
-        self.places = None if shared is None else shared.view(2, distributed.world_size(), -1)
-
-    @property
-    def own(self) -> torch.Tensor:
-        return self.total if self.places is None else self.places[self.turn, distributed.rank()]
-
-    def __call__(self) -> None:
-
-        if self.places is None:
-            with distributed._explained():
-                torch.distributed.all_reduce(self.total)
-            return
-        distributed.all_reduce(
-            0
-        )  # all are there. Who is early writes to the other places next, which all have read before they came here
-        torch.add(*self.places[self.turn, :2], out=self.total)
-        for part in self.places[self.turn, 2:]:
-            self.total.add_(part)
-        self.turn ^= 1
-
-
-def _shared(size: int, dtype: torch.dtype) -> torch.Tensor | None:
-    """So many numbers in memory that all ranks see; None where the system has no such thing."""
-
-    file = -1
-    with contextlib.suppress(OSError, AttributeError):  # AttributeError: not on this system
-        file = os.memfd_create("gradients") if distributed.is_main() else -1
-    path, found = distributed.broadcast_object(f"/proc/{os.getpid()}/fd/{file}"), None
-    with contextlib.suppress(RuntimeError):
-        found = torch.from_file(path, shared=True, size=size, dtype=dtype)
-    (known,) = distributed.all_reduce(found is not None, op="MIN")
-    if file >= 0:
-        os.close(file)
-    return found if known else None
+    parameters = [p for p in parameters if p.requires_grad or p.grad is not None]
+    if distributed.world_size() == 1:
+        return
+    for dtype in dict.fromkeys(p.dtype for p in parameters):
+        group = [p for p in parameters if p.dtype == dtype]
+        for p in group:
+            p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+        flat = torch.cat([p.grad.flatten() for p in group])  # type: ignore[union-attr]
+        flat = flat.mul_(weight) if weight else flat.zero_()
+        distributed.all_reduce_(flat)
+        for p, mean in zip(group, flat.split([p.numel() for p in group]), strict=True):
+            p.grad.copy_(mean.view_as(p))  # type: ignore[union-attr]

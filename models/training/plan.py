@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+# PyTorch has no public way to run a model without memory and values, or to list its tensors.
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -25,65 +27,68 @@ from util.schedules import describe, last_epoch, lr_factor
 
 
 def lines(opt: Namespace, rehearse_it: bool = True) -> tuple[list[str], list[str]]:
-    """(The plan, what would stop the training), a line each; without a rehearsal nothing is said of disk and memory."""
+    """Return (the plan, what would stop the training), one item per line.
+
+    Args:
+        rehearse_it: also run two steps without values, to estimate disk and memory.
+    """
     plan = [f"Learning rate: {describe(opt)}", *rates(opt)]
     try:
         dataset = create_dataset(Namespace(**vars(opt) | {"num_threads": 0, "device": "cpu"}))
-        epochs, steps = (
-            last_epoch(opt) - opt.epoch_count + 1,
-            -(-len(dataset) // (opt.batch_size * opt.accumulate)),
-        )
+        epochs = last_epoch(opt) - opt.epoch_count + 1
+        steps = -(-len(dataset) // (opt.batch_size * opt.accumulate))
         plan.append(f"Steps: {steps} per epoch of {len(dataset)} images, {steps * epochs} in all")
         if rehearse_it:
             plan += rehearse(opt, next(iter(dataset)), len(dataset))
     except UserError as error:
         return plan, [str(error)]
-    except Exception as error:  # of a model that looks at values, which a rehearsal does not have
-        plan.append(
-            f"Disk and memory: not known, for this model cannot be rehearsed ({type(error).__name__}: {error})"
-        )
+    except Exception as error:  # a custom model may read values, and a rehearsal has none
+        reason = f"{type(error).__name__}: {error}"
+        plan.append(f"Disk and memory: unknown, this model cannot be rehearsed ({reason})")
     return plan, []
 
 
 def rates(opt: Namespace) -> list[str]:
-    """The learning rate at five epochs."""
+    """Return a line with the learning rate at five epochs; none with ``--lr_policy plateau``."""
     if opt.lr_policy == "plateau":
         return []
     first, last = opt.epoch_count, last_epoch(opt)
     epochs = sorted({first + (last - first) * i // 4 for i in range(5)})
-    return [
-        "  " + ", ".join(f"epoch {epoch}: {opt.lr * lr_factor(opt, epoch):.3g}" for epoch in epochs)
-    ]
+    return ["  " + ", ".join(f"epoch {n}: {opt.lr * lr_factor(opt, n):.3g}" for n in epochs)]
 
 
 def rehearse(opt: Namespace, batch: dict, images: int) -> list[str]:
-    """What a training takes of the disk, and of memory."""
-    model, most = rehearsed(opt, batch)
-    model.scaler = None  # it saves numbers, which there are none of
+    """Return two lines, with the disk space and the memory that a training takes.
+
+    Args:
+        batch: a batch of the dataset.
+        images: per epoch.
+    """
+    model, peak = rehearsed(opt, batch)
+    model.scaler = None  # saving it would read its value
     state = count_bytes(model.training_state()) + pool_growth(model)
+    copy = f", and up to {size(state)} while a checkpoint is written" if opt.device == "cpu" else ""
     return [
         disk(opt, model, state, images),
-        f"Memory: about {size(most + pool_growth(model))} for weights, gradients, optimizers, activations and image "
-        f"histories, counted tensor by tensor in a rehearsal without values; add about 1 GB for PyTorch itself and its "
-        f"work space{f', and up to {size(state)} while a save is written' * (opt.device == 'cpu')}",
+        f"Memory: about {size(peak + pool_growth(model))} for weights, gradients, optimizers, "
+        "activations and image pools, counted tensor by tensor in a rehearsal without values; "
+        f"add about 1 GB for PyTorch itself and its workspace{copy}",
     ]
 
 
 def rehearsed(opt: Namespace, batch: dict) -> tuple[BaseModel, int]:
-    """(The model after two steps with PyTorch's fake tensors, which have a shape and no values; the most bytes alive)."""
-    as_is = {
-        "device": "cpu",
-        "gpu_ids": [],
-        "compile": False,
-        "cuda_graphs": False,
-        "channels_last": False,
-    }
+    """Run two steps on the CPU with fake tensors, which have shapes but no values.
+
+    Returns:
+        The model after the steps, and the peak in bytes of all tensors.
+    """
+    cpu = {"device": "cpu", "gpu_ids": [], "compile": False, "cuda_graphs": False}
     with OneFakeMode(allow_non_fake_inputs=True) as fake, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Accessing the data pointer of FakeTensor")  # by deepcopy
-        opt = Namespace(**vars(opt) | as_is)
+        opt = Namespace(**vars(opt) | cpu | {"channels_last": False})
         model = create_model(opt)
         step = Step(opt, model)
-        step.at_once = False  # there are no gradients to look at
+        step.check_every_step = False  # the guard would read values
         batch = {
             key: fake.from_tensor(value) if isinstance(value, torch.Tensor) else value
             for key, value in batch.items()
@@ -92,50 +97,50 @@ def rehearsed(opt: Namespace, batch: dict) -> tuple[BaseModel, int]:
 
 
 class OneFakeMode(FakeTensorMode):
-    """A mode that copies of its tensors belong to, too; a network is copied for ``--ema``."""
+    """A mode shared by tensors and their copies; ``--ema`` copies networks."""
 
     def __deepcopy__(self, memo: dict) -> OneFakeMode:
         return self
 
 
 def bytes_of_steps(step: Step, batch: dict) -> int:
-    """The most that is alive in two steps: the optimizers' own tensors appear in the first."""
+    """Return the peak of two steps; optimizers create their moments in the first."""
     alive = Alive(tree_leaves(step.model.get_weights()))
     with Watched(alive):
         for _ in range(2):
             step(batch)
-    return alive.most
+    return alive.peak
 
 
 class Alive:
-    """The bytes of all tensors that are alive, of those that are added; ``most`` is the largest sum so far."""
+    """Counts the bytes of the added tensors that are alive; ``peak`` is the largest sum so far."""
 
     def __init__(self, tensors: Iterable) -> None:
-        self.known: dict[int, weakref.ref] = {}
-        self.now = self.most = 0
+        self.storages: dict[int, weakref.ref] = {}
+        self.now = self.peak = 0
         self.add(tensors)
 
     def add(self, values: Iterable) -> None:
-        for storage in (
-            value.untyped_storage() for value in values if isinstance(value, torch.Tensor)
-        ):
-            if storage._cdata not in self.known:
-                self.now += storage.nbytes()
-                self.known[storage._cdata] = weakref.ref(
-                    storage, self._forget(storage._cdata, storage.nbytes())
-                )
-        self.most = max(self.most, self.now)
+        """Count the storages of the tensors among ``values``, each once."""
+        for value in values:
+            if isinstance(value, torch.Tensor):
+                storage = value.untyped_storage()
+                key, count = storage._cdata, storage.nbytes()
+                if key not in self.storages:
+                    self.now += count
+                    self.storages[key] = weakref.ref(storage, self._forget(key, count))
+        self.peak = max(self.peak, self.now)
 
     def _forget(self, key: int, count: int):
         def forget(_: object) -> None:
-            del self.known[key]
+            del self.storages[key]
             self.now -= count
 
         return forget
 
 
 class Watched(TorchDispatchMode):
-    """A context that adds the results of all operations."""
+    """A context that adds the results of all operations to an :class:`Alive`."""
 
     def __init__(self, alive: Alive) -> None:
         super().__init__()
@@ -148,44 +153,39 @@ class Watched(TorchDispatchMode):
 
 
 def pool_growth(model: BaseModel) -> int:
-    """Bytes that the image histories will hold when they are full, beyond what they hold now."""
+    """Return the bytes that the image pools will grow by until they are full."""
     pools = [pool for pool in vars(model).values() if isinstance(pool, ImagePool) and pool.images]
     return sum((pool.pool_size - len(pool.images)) * pool.images[0].nbytes for pool in pools)
 
 
 def disk(opt: Namespace, model: BaseModel, state: int, images: int) -> str:
-    """Bytes of all checkpoints at the end, and of the one more training state (of ``state`` bytes) written beside the old one."""
+    """Return a line with the size of all checkpoints at the end of the training.
+
+    Args:
+        state: bytes of one training state. While it is saved, the old one is still there.
+        images: per epoch.
+    """
     nets = count_bytes(model.get_weights())
     done = opt.epoch_count - 1
     by_epoch = last_epoch(opt) // opt.save_epoch_freq - done // opt.save_epoch_freq
     by_iter = (last_epoch(opt) - done) * images // opt.save_latest_freq if opt.save_by_iter else 0
-    sets = 1 + by_epoch + by_iter
-    total = sets * nets + (1 + opt.keep) * state
+    sets, states = 1 + by_epoch + by_iter, 1 + opt.keep
     folder = Path(opt.checkpoints_dir).resolve()
     free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.is_dir())).free
     return (
-        f"Disk: about {size(total)} for {sets} sets of weights of {size(nets)} and {1 + opt.keep} training "
-        f"state{'s' * (opt.keep > 0)} of {size(state)}; while saving {size(state)} more; {size(free)} are free there"
+        f"Disk: about {size(sets * nets + states * state)} for {sets} sets of weights of {size(nets)} "
+        f"and {states} training state{'s' * (states > 1)} of {size(state)}; "
+        f"while saving {size(state)} more; {size(free)} are free there"
     )
 
 
 def count_bytes(value: Any) -> int:
-    """Of all tensors in nested dicts, lists and tuples."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    return (
-        sum(map(count_bytes, value))
-        if isinstance(value, (list, tuple))
-        else getattr(value, "nbytes", 0)
-    )
+    """Return the bytes of all tensors in nested dicts, lists and tuples."""
+    return sum(getattr(leaf, "nbytes", 0) for leaf in tree_leaves(value))
 
 
 def size(count: float) -> str:
-    """Bytes for people."""
-    return (
-        f"{count / 1e9:.1f} GB"
-        if count >= 1e9
-        else f"{count / 1e6:.0f} MB"
-        if count >= 1e7
-        else f"{count / 1e6:.1f} MB"
-    )
+    """Format a number of bytes as MB or GB."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.{0 if count >= 1e7 else 1}f} MB"

@@ -1,4 +1,4 @@
-"""One training step of any model, with what the options add to it; a model knows nothing of it."""
+"""One training step: AMP, accumulation, rank averaging, non-finite guard, compile and EMA around any model."""
 
 from __future__ import annotations
 
@@ -12,80 +12,85 @@ from models import set_batch
 from models.base_model import BaseModel
 from models.networks import ResnetGenerator
 from models.training.accumulation import accumulated_step, require_gradient_methods
-from models.training.gradients import Mean, NonFiniteGuard, fuse, parameters_of
-from models.training.memory import keep_memory, out_of_memory, step_without_compiler
+from models.training.gradients import NonFiniteGuard, average_gradients, fuse, parameters_of
+from models.training.memory import out_of_memory
 from util import distributed
 from util.console import say
 from util.errors import UsageError, UserError
 from util.seeds import derived_seed, seed_everything
 
-BACKEND = "inductor"  # of --compile
-OVERFLOWS = 40  # in a row that --amp fp16 may have while it looks for a scale
+BACKEND = "inductor"  # torch.compile's backend
+MAX_OVERFLOWS = 40  # in a row, while --amp fp16 searches for its loss scale
 PRECISION = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Step:
-    """``step(batch)`` trains ``model`` on one batch of the dataset."""
+    """``step(batch)`` trains a model on one batch. The model itself needs no code for the options."""
 
     def __init__(self, opt: Namespace, model: BaseModel) -> None:
-        """Make the networks and optimizers of ``model`` what the options say; to be called after resuming."""
+        """Prepare the model's networks and optimizers in place, after the run was resumed.
+
+        Raises:
+            UserError: an option does not fit the model or the device.
+        """
         self.opt, self.model = opt, model
-        self.guard = NonFiniteGuard(opt.on_nonfinite == "skip", OVERFLOWS if model.scaler else 0)
-        self.at_once = model.device.type == "cpu"  # where there is nothing to wait for
-        self.graphs, self.share, self.mean = 0, 1.0, Mean()
+        self.guard = NonFiniteGuard(
+            opt.on_nonfinite == "skip", MAX_OVERFLOWS if model.scaler else 0
+        )
+        self.check_every_step = model.device.type == "cpu"  # on a GPU, a check waits for the device
+        self.graph_count, self.weight = 0, 1.0
+        self._set_backends()
         if opt.accumulate > 1:
             require_gradient_methods(model)
-        for optimizer in model.optimizers:
-            fuse(optimizer)
-            if not opt.compile:
-                step_without_compiler(optimizer)
-            optimizer.register_step_pre_hook(self._before)
-            if model.scaler:
-                model.scaler.refuse_unscaled(optimizer)
-            distributed.broadcast_(parameters_of(optimizer))
-        distributed.broadcast_(
-            value for net in model.get_networks().values() for value in net.state_dict().values()
-        )
-        self._settle()
-        model.start_averages()
-        for net in model.get_networks().values():
-            self._prepare(net)
-            if opt.compile:
-                self._compile(net)
-        for average in model.averaged.values():
-            self._prepare(average.module)
-        for optimizer in model.optimizers:
-            match_memory_format(optimizer)
+        if opt.checkpoint_activations:
+            self._checkpoint_activations()
+        self._prepare_optimizers()
+        self._prepare_networks()
 
-    def _settle(self) -> None:
-        """What holds for the whole process."""
-        generators = [
-            part
-            for net in self.model.get_networks().values()
-            for part in net.modules()
-            if isinstance(part, ResnetGenerator)
-        ]
-        if self.opt.checkpoint_activations and not generators:
-            raise UserError(
-                "--checkpoint_activations: this model has no ResNet generator of models/networks.py to recompute"
-            )
-        for net in generators:
-            net.checkpoint_activations = self.opt.checkpoint_activations
-        if self.at_once:
-            keep_memory(16 << 20)
-        torch.backends.cudnn.allow_tf32 = (
-            torch.backends.cuda.matmul.allow_tf32
-        ) = not self.opt.no_tf32
+    def _set_backends(self) -> None:
+        """Apply the options that hold for the whole process."""
+        allow = not self.opt.no_tf32
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allow
         if self.opt.cuda_graphs and self.model.device.type != "cuda":
             raise UsageError(f"--cuda_graphs needs a CUDA GPU, and this is {self.model.device}")
 
-    def _prepare(self, net: nn.Module) -> None:
-        if self.opt.channels_last:
-            net.to(memory_format=torch.channels_last)
-        if self.opt.amp != "none":  # networks alone, so that all losses get and are float32
-            net.forward = functools.partial(
-                autocast_forward, net.forward, self.model.device.type, PRECISION[self.opt.amp]
+    def _checkpoint_activations(self) -> None:
+        networks = self.model.get_networks().values()
+        modules = [module for net in networks for module in net.modules()]
+        generators = [module for module in modules if isinstance(module, ResnetGenerator)]
+        if not generators:
+            raise UserError(
+                "--checkpoint_activations: this model has no ResNet generator of models/networks.py "
+                "to recompute"
             )
+        for generator in generators:
+            generator.checkpoint_activations = True
+
+    def _prepare_optimizers(self) -> None:
+        for optimizer in self.model.optimizers:
+            fuse(optimizer)
+            optimizer.register_step_pre_hook(self._before_step)
+            if self.model.scaler:
+                self.model.scaler.refuse_unscaled(optimizer)
+            distributed.broadcast_(parameters_of(optimizer))
+
+    def _prepare_networks(self) -> None:
+        networks = self.model.get_networks()
+        for net in networks.values():
+            distributed.broadcast_(net.state_dict().values())
+        self.model.start_averages()  # copies the networks before AMP and compile wrap them
+        averaged = [average.module for average in self.model.averaged.values()]
+        for net in (*networks.values(), *averaged):
+            if self.opt.channels_last:
+                net.to(memory_format=torch.channels_last)
+            if self.opt.amp != "none":  # around networks only: losses are float32
+                net.forward = functools.partial(
+                    autocast_forward, net.forward, self.model.device.type, PRECISION[self.opt.amp]
+                )
+        for net in networks.values() if self.opt.compile else ():
+            self._compile(net)
+        for optimizer in self.model.optimizers:
+            match_memory_format(optimizer)
 
     def _compile(self, net: nn.Module) -> None:
         sizes_vary = self.opt.preprocess in ("none", "scale_width")
@@ -107,8 +112,9 @@ class Step:
         Raises:
             NonFinite: a gradient is not finite; the weights are as before this step. On a GPU
                 :meth:`check` raises it later.
+            UserError: out of memory, or a batch without the images that the model needs.
         """
-        self.share = weight
+        self.weight = weight
         seed_everything(derived_seed("step", self.opt.seed, distributed.rank(), images_seen))
         if self.opt.cuda_graphs:
             torch.compiler.cudagraph_mark_step_begin()
@@ -126,44 +132,46 @@ class Step:
             average.update_parameters(self.model.get_networks()[name])
         if self.opt.compile:
             self._count_graphs()
-        if self.at_once:
+        if self.check_every_step:
             self.check()
 
-    def _before(self, optimizer: torch.optim.Optimizer, *unused: object) -> None:
-        """What happens to the gradients between the model's backward pass and the optimizer."""
-        self.mean(parameters_of(optimizer), self.share)
+    def _before_step(self, optimizer: torch.optim.Optimizer, *unused: object) -> None:
+        """Average, unscale and check the gradients between the backward pass and the optimizer."""
+        average_gradients(parameters_of(optimizer), self.weight)
         if self.model.scaler:
             self.model.scaler.unscale_(optimizer)
         self.guard.watch(optimizer, self.model.get_batch_paths())
 
     def _count_graphs(self) -> None:
-        graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-        if graphs > self.graphs:
+        """Say how many graphs were compiled, whenever there are more."""
+        graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]  # there is no public count
+        if graphs > self.graph_count:
             say(
-                f"--compile: {graphs} graphs so far, one for each network, way of use and size of images"
+                f"--compile: {graphs} graphs so far; each network is compiled once per image size "
+                "and kind of pass"
             )
-        self.graphs = graphs
+        self.graph_count = graphs
 
     def check(self) -> None:
-        """Wait for the device, and make sure that all steps so far were sound. Raises NonFinite."""
+        """Wait for the device. Raises NonFinite if a gradient of the steps so far was not finite."""
         self.guard.check()
 
 
 def autocast_forward(forward, device: str, dtype: torch.dtype, *args, **kwargs):
+    """Run ``forward`` under autocast and return a float32 tensor."""
     with torch.autocast(device, dtype):
         result = forward(*args, **kwargs)
     return result.float() if isinstance(result, torch.Tensor) else result
 
 
 def match_memory_format(optimizer: torch.optim.Optimizer) -> None:
-    """Give moments the memory layout of their weights, which a saved state need not have: a fused step pairs them by address."""
+    """Give moments the strides of their weights; a fused optimizer pairs elements by address.
+
+    They differ if a run resumes with another ``--channels_last``.
+    """
     for p, state in optimizer.state.items():
         for key, value in state.items():
-            if (
-                isinstance(value, torch.Tensor)
-                and value.shape == p.shape
-                and value.stride() != p.stride()
-            ):
-                state[key] = torch.empty_like(p, dtype=value.dtype, requires_grad=False).copy_(
-                    value
-                )
+            is_moment = isinstance(value, torch.Tensor) and value.shape == p.shape
+            if is_moment and value.stride() != p.stride():
+                moment = torch.empty_like(p, dtype=value.dtype, requires_grad=False)
+                state[key] = moment.copy_(value)

@@ -155,7 +155,7 @@ def test_printing_looks_for_bad_numbers(
     monkeypatch.setattr(
         Step,
         "__init__",
-        lambda self, *args: (began(self, *args), setattr(self, "at_once", False))[0],
+        lambda self, *args: (began(self, *args), setattr(self, "check_every_step", False))[0],
     )
     result = train(run, data, "--model", poison, "--serial_batches", "--print_freq", "3")
     result.refused(1, "not finite", "A/a2.png, ")

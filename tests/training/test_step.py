@@ -36,13 +36,13 @@ def test_operations_of_the_default_step(default: Step) -> None:
 
 def test_a_step_does_not_wait(default: Step) -> None:
     """Nothing is read off a tensor until the losses are asked for."""
-    default.at_once = False  # as on a GPU
+    default.check_every_step = False  # as on a GPU
     with Ops(("_local_scalar_dense", "nonzero", "_to_copy")):
         default(batch(dtype=torch.float32))
         default(batch(dtype=torch.float32))
-    assert len(default.guard.found) == 4
+    assert len(default.guard.flags) == 4
     default.check()
-    assert not default.guard.found
+    assert not default.guard.flags
     assert all(type(value) is float for value in default.model.get_current_losses().values())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import platform
 import re
 
 import pytest
@@ -82,21 +81,6 @@ def test_recomputed_activations() -> None:
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
         again.model.netG_A(batch()["A"])
     assert [tuple(t.shape) for t in kept] == [(1, 3, 32, 32)] + 7 * [(1, 16, 8, 8)]
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc of another kind")
-def test_a_step_takes_no_memory_from_the_system() -> None:
-    """What a step has freed serves the next one: no page has to be cleared anew (before, thousands in each step)."""
-    from resource import RUSAGE_SELF, getrusage
-
-    step = train("--ngf", "16", double=False)
-    images = batch(size=64, dtype=torch.float32)
-    faults = []
-    for _ in range(8):
-        before = getrusage(RUSAGE_SELF).ru_minflt
-        step(images)
-        faults.append(getrusage(RUSAGE_SELF).ru_minflt - before)
-    assert min(faults) < 100
 
 
 @pytest.mark.parametrize("amp", ["bf16", "fp16"])
@@ -211,7 +195,7 @@ def test_compiled(
     assert distance(plain, whole) < 1e-6
     assert list(whole.model.netG_A.state_dict()) == list(plain.model.netG_A.state_dict())
     assert re.fullmatch(
-        r"--compile: \d+ graphs so far, .*\n", capsys.readouterr().out
+        r"--compile: \d+ graphs so far; .*\n", capsys.readouterr().out
     )  # all of them in the first step
 
 
