@@ -121,10 +121,8 @@ def test_a_broken_transfer_is_resumed(
 
 def test_the_next_call_resumes(server: Server, tmp_path: Path) -> None:
     server.faults = ["cut", "404"]
-    with pytest.raises(
-        UserError,
-        match=r"(?s)could not download cyclegan-horse2zebra.zip.*HTTP Error 404: Not Found.*--mirror",
-    ):
+    words = "could not download cyclegan-horse2zebra.zip.*HTTP Error 404: Not Found.*--mirror"
+    with pytest.raises(UserError, match=f"(?s){words}"):
         get(server, tmp_path)
     assert files(tmp_path) == [".cyclegan-horse2zebra.zip.part"]
     (tmp_path / ".horse2zebra.unpacking/trainA").mkdir(parents=True)  # of a killed process
