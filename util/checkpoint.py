@@ -1,4 +1,4 @@
-"""Files that must never be half written or run code: weights, states, options; and the architecture that weights show."""
+"""Reading and writing weights, states and options: atomically, and without running any code."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def save_state_dict(state: Mapping[str, torch.Tensor], path: Path) -> None:
 def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """Read a state dict onto the CPU.
 
-    Raises UserError: the file is missing (the message lists what the folder has), holds code, or is not a state dict.
+    Raises UserError: the file is missing, holds code, or is not a state dict.
     """
     import torch
 
@@ -76,7 +76,7 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
 def load(path: Path) -> Any:
     """Read tensors and plain values onto the CPU.
 
-    Raises UserError: the file is missing (the message lists what the folder has), damaged, or holds code.
+    Raises UserError: the file is missing, damaged, or holds code.
     """
     import torch
 
@@ -94,7 +94,10 @@ def load(path: Path) -> Any:
 
 
 def saved_options(folder: Path) -> dict[str, Any]:
-    """Return the content of ``train_opt.json`` in a run's folder, {} without one. Raises UserError: it is damaged."""
+    """Return the content of ``train_opt.json`` in a run's folder, {} without one.
+
+    Raises UserError: it is damaged.
+    """
     path = folder / "train_opt.json"
     try:
         options = json.loads(path.read_text()) if path.is_file() else {}
@@ -108,7 +111,7 @@ def saved_options(folder: Path) -> dict[str, Any]:
 
 
 def resumes_from_state(opt: Namespace) -> bool:
-    """True if ``--continue_train`` finds a saved state and no older weights are chosen by --epoch or --load_iter."""
+    """True if ``--continue_train`` finds a state, and no --epoch or --load_iter is chosen."""
     return (
         getattr(opt, "continue_train", False)
         and opt.epoch == "latest"
@@ -118,7 +121,7 @@ def resumes_from_state(opt: Namespace) -> bool:
 
 
 def weights_path(opt: Namespace, net: str) -> Path:
-    """Return the weight file of a network that ``--name``, ``--epoch``, ``--load_iter`` and ``--ema`` (tests) choose."""
+    """Return the weight file of a network for --name, --epoch, --load_iter and test.py's --ema."""
     prefix = f"iter_{opt.load_iter}" if opt.load_iter > 0 else opt.epoch
     averaged = "_ema" if getattr(opt, "ema", None) is True else ""
     return Path(opt.checkpoints_dir) / opt.name / f"{prefix}_net_{net}{averaged}.pth"
@@ -127,10 +130,11 @@ def weights_path(opt: Namespace, net: str) -> Path:
 def fit_state_dict(net: torch.nn.Module, state: dict[str, torch.Tensor], source: Path) -> None:
     """Load weights strictly, except for differences between versions of PyTorch.
 
-    Ignored are unused statistics of InstanceNorm layers (before 0.4) and the prefix of nn.DataParallel; missing counters of
-    batch norm (before 0.4.1) keep their value.
+    Ignored are unused statistics of InstanceNorm layers (before 0.4) and the prefix of
+    nn.DataParallel; missing counters of batch norm (before 0.4.1) keep their value.
 
-    Raises UserError: the weights do not fit. The message names the flags that differ, if the architectures show them.
+    Raises UserError: the weights do not fit. The message names the flags that differ, if the
+    architectures show them.
     """
     import torch
 
@@ -166,10 +170,10 @@ def _misfits(own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor])
 
 
 def architecture_of(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-    """Return the options that an official generator or discriminator was built with; {} for other networks.
+    """Return the options that built an official generator or discriminator, {} for others.
 
-    The weights of a U-Net do not show ``no_dropout``; ``input_nc`` of a discriminator may include a condition, so it is
-    left out.
+    The weights of a U-Net do not show ``no_dropout``; ``input_nc`` of a discriminator may include a
+    condition, so it is left out.
     """
     try:
         return _architecture({k.removeprefix("module."): tuple(v.shape) for k, v in state.items()})

@@ -13,8 +13,8 @@ from torch import nn
 def uncompiled() -> contextlib.AbstractContextManager:
     """Inside, networks run as without ``--compile``.
 
-    Compiled networks have no second derivatives, need minutes for each new input size, and with CUDA graphs record one for
-    each new use.
+    Compiled networks have no second derivatives, need minutes for each new input size, and with
+    CUDA graphs record one for each new use.
     """
     if (
         "torch._dynamo" not in sys.modules
@@ -25,7 +25,7 @@ def uncompiled() -> contextlib.AbstractContextManager:
 
 @contextlib.contextmanager
 def unaffected(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Run ``modules`` uncompiled, and restore their buffers (e.g. batch-norm statistics) on exit."""
+    """Run ``modules`` uncompiled; their buffers, e.g. statistics of norms, are restored on exit."""
     buffers = [(buffer, buffer.clone()) for module in modules for buffer in module.buffers()]
     with uncompiled():
         try:

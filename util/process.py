@@ -23,10 +23,13 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Lock:
-    """A lock on a run's folder, held by rank 0 of the training; the system releases it when that process ends."""
+    """A lock on a run's folder, held by rank 0 until its process ends, even by a kill."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the lock. Raises UserError: another process trains in ``folder``, or it cannot be written."""
+        """Take the lock.
+
+        Raises UserError: another process trains in ``folder``, or it cannot be written.
+        """
         self.path = folder / ".lock" if distributed.is_main() else Path(os.devnull)
         if not distributed.is_main():
             self.file = self.path.open()
@@ -54,13 +57,12 @@ class Lock:
             self.file.seek(0)
             owner = json.loads(self.file.read() or "{}")
             raise UserError(
-                f"another training runs in {self.path.parent}: process {owner.get('pid')} on {owner.get('host')}; "
-                "choose another --name, or stop that process"
+                f"another training runs in {self.path.parent}: process {owner.get('pid')} on "
+                f"{owner.get('host')}; choose another --name, or stop that process"
             ) from None
         except OSError:  # the file system has no locks
-            warn(
-                f"{self.path.parent} cannot be locked; make sure that no other training writes there"
-            )
+            folder = self.path.parent
+            warn(f"{folder} cannot be locked; make sure that no other training writes there")
 
     def close(self) -> None:
         """Release the lock."""
@@ -68,12 +70,14 @@ class Lock:
 
 
 class SignalHandler:
-    """Handles Ctrl-C and SIGTERM: the first lets the training finish its step and save, a second one ends it.
+    """Handles Ctrl-C and SIGTERM: the first one stops and saves, a second one quits now.
 
-    With several ranks further signals are ignored, because torchrun forwards signals that the ranks have already got.
+    With several ranks further signals are ignored, because torchrun forwards signals that the ranks
+    have already got.
 
     Attributes:
-        signal: the signal to stop for, 0 if none. Set by :meth:`poll`, so that all ranks stop after the same step.
+        signal: the signal to stop for, 0 if none. Set by :meth:`poll`, so that all ranks stop after
+            the same step.
     """
 
     def __init__(self) -> None:
@@ -91,7 +95,10 @@ class SignalHandler:
             say(f"{signal.Signals(number).name}: finishing this step and saving{again}")
 
     def poll(self) -> int:
-        """Update ``signal`` with what any rank has received, and return it. All ranks must call this."""
+        """Update ``signal`` with what any rank has received, and return it.
+
+        All ranks must call this.
+        """
         self.signal = int(*distributed.all_reduce(self.received, op="MAX"))
         return self.signal
 
@@ -102,9 +109,10 @@ class SignalHandler:
 
 
 class Watchdog:
-    """A context that writes the stacks of all threads to ``stall.log`` whenever no step ends for ``timeout`` seconds.
+    """Writes the stacks of all threads to ``stall.log`` if no step ends for ``timeout`` seconds.
 
-    The first step counts too. Rank 1 writes ``stall_rank1.log``, and so on. Files without content are removed.
+    A context manager; the first step counts too. Rank 1 writes ``stall_rank1.log``, and so on.
+    Files without content are removed.
     """
 
     def __init__(self, folder: Path, timeout: float) -> None:

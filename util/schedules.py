@@ -7,15 +7,19 @@ from argparse import Namespace
 
 
 def last_epoch(opt: Namespace) -> int:
+    """Return the number of epochs of the whole training."""
     return opt.n_epochs + opt.n_epochs_decay
 
 
 def lr_factor(opt: Namespace, epoch: int) -> float:
-    """What ``opt.lr`` is multiplied by in ``epoch`` (from 1). Never 0 within the planned epochs.
+    """Return the factor of ``opt.lr`` in ``epoch`` (from 1), greater than 0 in all planned epochs.
 
-    linear: 1 for ``n_epochs``, then in equal steps towards 0, which it would reach one epoch after the last (paper,
-    section 7.1). step: times 0.1 every ``lr_decay_iters`` epochs. cosine: half a cosine over all epochs.
-    plateau is not a function of the epoch: ``BaseModel`` keeps it.
+    linear: 1 for ``n_epochs``, then linear towards 0, which the epoch after the last would reach
+        (paper, section 7.1).
+    step: a tenth every ``lr_decay_iters`` epochs.
+    cosine: half a cosine over all epochs.
+
+    Raises ValueError: plateau is not a function of the epoch; ``BaseModel`` has its schedulers.
     """
     if opt.lr_policy == "linear":
         return max(0.0, 1 - max(0, epoch - opt.n_epochs) / (opt.n_epochs_decay + 1))
@@ -27,20 +31,17 @@ def lr_factor(opt: Namespace, epoch: int) -> float:
 
 
 def describe(opt: Namespace) -> str:
-    """The planned schedule in one line."""
-    last = last_epoch(opt)
-    if opt.lr_policy == "linear":
-        plan = (
-            f"epochs {opt.epoch_count}-{min(opt.n_epochs, last)} at {opt.lr:g}"
-            if opt.epoch_count <= opt.n_epochs
-            else ""
-        )
-        if opt.n_epochs_decay:
-            fall = f"falling to {opt.lr * lr_factor(opt, last):.3g} in epoch {last}"
-            plan = f"{plan}, then {fall}" if plan else f"epochs {opt.epoch_count}-{last}, {fall}"
-        return plan
+    """Return the planned learning rates in one line."""
+    start, last = opt.epoch_count, last_epoch(opt)
+    epochs = f"epochs {start}-{last}"
     if opt.lr_policy == "plateau":
-        return f"epochs {opt.epoch_count}-{last} from {opt.lr:g}, times 0.2 when the validation metric stalls"
+        return f"{epochs} from {opt.lr:g}, times 0.2 when the validation metric stalls"
+    final = f"{opt.lr * lr_factor(opt, last):.3g}"
+    if opt.lr_policy == "linear":
+        constant = f"epochs {start}-{min(opt.n_epochs, last)} at {opt.lr:g}"
+        falling = f"falling to {final} in epoch {last}"
+        if start > opt.n_epochs:
+            return f"{epochs}, {falling}" if opt.n_epochs_decay else ""
+        return f"{constant}, then {falling}" if opt.n_epochs_decay else constant
     how = f"times 0.1 every {opt.lr_decay_iters} epochs" if opt.lr_policy == "step" else "cosine"
-    first = opt.lr * lr_factor(opt, opt.epoch_count)
-    return f"epochs {opt.epoch_count}-{last} from {first:.3g} to {opt.lr * lr_factor(opt, last):.3g}, {how}"
+    return f"{epochs} from {opt.lr * lr_factor(opt, start):.3g} to {final}, {how}"

@@ -13,8 +13,8 @@ import torch
 class BackgroundWriter:
     """Runs one job at a time in a thread.
 
-    An exception of a job is raised once, by the next call of ``check``, ``wait`` or ``start``. Python waits for a running
-    job before it exits.
+    An exception of a job is raised once, by the next call of ``check``, ``wait`` or ``start``.
+    Python waits for a running job before it exits.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class BackgroundWriter:
         self.job = self.pool.submit(job)
 
     def check(self) -> None:
-        """Raise the exception of the last job if it has failed, without waiting for a running job."""
+        """Raise the exception of the last job if it has failed; do not wait for a running job."""
         if self.job and self.job.done():
             self.wait()
 

@@ -1,7 +1,8 @@
-"""Health checks: warnings in plain words when a training goes wrong, measured on one image whenever losses are printed.
+"""Health checks: warnings in plain words when a training goes wrong.
 
-The checks use the official names of networks and images; models without them are not checked. Healthy runs on
-``datasets/atlas`` keep well away from the thresholds. docs/reading_a_run.md shows what each state looks like.
+One image passes through the networks whenever losses are printed. The checks use the official names
+of networks and images; models without them are not checked. Healthy runs on ``datasets/atlas`` keep
+well away from the thresholds. docs/reading_a_run.md shows what each state looks like.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from util.seeds import seed_everything
 EVERY = 50  # images between two checks at least, so that a small --print_freq costs little
 WINDOW = 16  # number of checks that a running average covers, and that must precede a warning
 
-# GAN mode -> (loss, output) of a discriminator that cannot tell real from fake. wgangp has no such values.
+# GAN mode -> (loss, output) of a discriminator that cannot tell real from fake; wgangp has no such.
 UNDECIDED = {"lsgan": (0.25, 0.5), "vanilla": (math.log(2), 0.0)}
 
 # Sign -> (warn below, clear the warning above, text).
@@ -33,8 +34,8 @@ WARNINGS = {
     "loss": (
         0.08,
         0.16,
-        "{D} has won: its loss has long been near 0, so {G} learns little from it. Try a smaller --ndf, "
-        "smaller weights of the other losses (--lambda_...), or more images",
+        "{D} has won: its loss has long been near 0, so {G} learns little from it. Try a smaller "
+        "--ndf, smaller weights of the other losses (--lambda_...), or more images",
     ),
     "dependence": (
         0.1,
@@ -57,8 +58,9 @@ WARNINGS = {
     "robustness": (
         0.5,
         0.6,
-        "{G} hides information: slight noise or JPEG compression of its output breaks the reconstruction, so a "
-        "small cycle_{X} says little. Try a smaller --lambda_{X}, or a larger --ndf",
+        "{G} hides information: slight noise or JPEG compression of its output breaks the "
+        "reconstruction, so a small cycle_{X} says little. Try a smaller --lambda_{X}, or a larger "
+        "--ndf",
     ),
 }
 
@@ -70,7 +72,8 @@ class Direction(NamedTuple):
         suffix: of the official names: "_A", "_B" or "".
         G: translates x into the domain of y.
         F: translates back, or None.
-        D: judges the domain of y, or None. Without F it judges pairs of input and output, as in pix2pix.
+        D: judges the domain of y, or None. Without F it judges pairs of input and output, as in
+            pix2pix.
         x: an image of the input domain.
         y: an image of the output domain.
     """
@@ -84,7 +87,7 @@ class Direction(NamedTuple):
 
 
 def directions(model: BaseModel) -> list[Direction]:
-    """Return two directions of a CycleGAN, one of pix2pix and colorization, none of a model with other names."""
+    """Return two directions of a CycleGAN, one of pix2pix, none of a model with other names."""
     nets = model.get_networks()
     A, B = (getattr(model, name, None) for name in ("real_A", "real_B"))
     if not (isinstance(A, Tensor) and isinstance(B, Tensor)):
@@ -102,8 +105,9 @@ class Health:
     """Measures and averages, and warns of each bad state once until the state has passed.
 
     Attributes:
-        memory: plain values, saved in ``state.pth``: "averages" (name -> [running average, number of checks]), "given"
-            (the signs that are warned of at present), and "last" (``total`` at the last check).
+        memory: plain values, saved in ``state.pth``: "averages" (name -> [running average, number
+            of checks]), "given" (the signs that are warned of at present), and "last" (``total`` at
+            the last check).
     """
 
     def __init__(self, opt: Namespace) -> None:
@@ -114,7 +118,7 @@ class Health:
     def check(
         self, model: BaseModel, losses: dict[str, float], total: int
     ) -> tuple[dict[str, float], list[str]]:
-        """Check the networks on the first images of the last batch, if the last check is ``EVERY`` images ago.
+        """Check the networks with an image of the last batch, if ``EVERY`` images have passed.
 
         Args:
             losses: of the last step.
@@ -199,10 +203,11 @@ def _log_values(
 
 
 def measure(direction: Direction, undecided: tuple[float, float] | None) -> dict[str, float]:
-    """Return all measurements that one image x and one image y allow; differences are means of absolute values.
+    """Return all measurements that one image x and one image y allow.
 
     Args:
-        undecided: loss and output of a discriminator that cannot tell real from fake; None leaves out accuracies.
+        undecided: loss and output of a discriminator that cannot tell real from fake; None leaves
+            out accuracies.
     """
     _, G, F, D, x, y = direction
     fake = _run(G, x)
@@ -225,7 +230,7 @@ def measure(direction: Direction, undecided: tuple[float, float] | None) -> dict
 
 
 def _run(net: nn.Module, image: Tensor) -> Tensor:
-    """Return the output of ``net``; equal seeds give equal dropout, so only the image makes a difference."""
+    """Return the output of ``net``, always with the same dropout."""
     seed_everything(0)
     return net(image.clone())
 
@@ -245,8 +250,8 @@ def correlation(x: Tensor, fake: Tensor) -> float:
 def robustness(F: nn.Module, x: Tensor, fake: Tensor) -> float:
     """Return how well F reconstructs x from a slightly damaged ``fake``, by noise or JPEG.
 
-    About 1: as well as the damage allows. Near 0: F relies on a hidden signal that the damage removes (Chu et al.,
-    "CycleGAN, a Master of Steganography", 2017).
+    About 1: as well as the damage allows. Near 0: F relies on a hidden signal that the damage
+    removes (Chu et al., "CycleGAN, a Master of Steganography", 2017).
     """
     noise = torch.randn(fake.shape, generator=torch.Generator().manual_seed(0)).to(fake)
     damaged = [fake + 0.05 * noise]  # about 6 of 255 levels

@@ -16,9 +16,10 @@ from util.modules import unaffected
 
 
 def options_for_testing(opt: Namespace, phase: str) -> Namespace:
-    """Return the options of the same dataset in test mode: in order, not flipped, at the size of the training's crops.
+    """Return the options of the same dataset in test mode.
 
-    Images are whole with ``--preprocess resize_and_crop``; otherwise a crop is their centre. In the training's own phase,
+    Images come in order, not flipped, at the size of the training's crops. They are whole with
+    ``--preprocess resize_and_crop``; otherwise a crop is their centre. In the training's own phase,
     only the images that ``--val_share`` holds out are used.
     """
     changed = {"phase": phase, "isTrain": False, "no_flip": True, "serial_batches": True}
@@ -37,7 +38,8 @@ def translate_apart(
     The copy shares the networks; buffers such as batch-norm statistics are restored afterwards.
 
     Returns:
-        The copy, and its images as label -> uint8 (H, W, C). Images that only a training step computes are left out.
+        The copy, and its images as label -> uint8 (H, W, C). Images that only a training step
+        computes are left out.
     """
     model = copy.copy(model)
     model.preset_visuals()

@@ -1,4 +1,4 @@
-"""The same few validation images, translated at the end of each epoch, to follow the progress of a training."""
+"""The same few validation images, translated after each epoch to follow a training."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from util.sinks.training_page import TrainingPage
 class Panel:
     """Items of the run's dataset in test mode, shown on the page after each epoch.
 
-    They come from the files of ``--panel``, else from the phase val, else test, else from the training images. Works with any
-    model: ``set_input`` gets an item, ``test`` translates it.
+    They come from the files of ``--panel``, else from the phase val, else test, else from the
+    training images. Works with any model: ``set_input`` gets an item, ``test`` translates it.
     """
 
     def __init__(self, opt: Namespace, page: Sink | None) -> None:
@@ -96,8 +96,8 @@ class Panel:
 def _use_files(dataset: BaseDataset, opt: Namespace) -> int:
     """Replace the dataset's files by those of ``--panel``, and return the number of items.
 
-    A file in a folder whose name ends with A or B (trainA, testB, ...) belongs to that domain, any other file to the input
-    domain. A domain without files keeps a random choice of its images.
+    A file in a folder whose name ends with A or B (trainA, testB, ...) belongs to that domain, any
+    other file to the input domain. A domain without files keeps a random choice of its images.
     """
     for path in opt.panel:
         if not Path(path).is_file():

@@ -1,4 +1,4 @@
-"""The complete state of a training, saved in state.pth: a resumed training continues exactly where it stopped."""
+"""The complete state of a training: one resumed from state.pth continues exactly."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class Position:
         shown: True if images were shown in this epoch.
         printed: True if losses were printed in this epoch.
         elapsed: seconds that the training took up to the last save, without interruptions.
-        validated: (epoch, value of the metric) of the last and of the best validation; empty before the first.
+        validated: (epoch, value of the metric) of the last and of the best validation; empty before
+            the first.
         best: the content of ``best.json``.
     """
 
@@ -49,7 +50,7 @@ class Position:
     best: dict = field(default_factory=dict)
 
     def crosses(self, frequency: int, images: int) -> bool:
-        """True if the last ``images`` images took ``total`` to or over a multiple of ``frequency``."""
+        """True if the last ``images`` images made ``total`` reach a multiple of ``frequency``."""
         return self.total // frequency > (self.total - images) // frequency
 
 
@@ -77,9 +78,10 @@ class RunState:
         self.background = BackgroundWriter()
 
     def begin(self) -> None:
-        """Save the initial state and wait for it: any crash can then be resumed, and a full disk is found now.
+        """Save the initial state and wait for it.
 
-        The state of an earlier run in this folder, with its networks, is kept under another name.
+        Any crash can then be resumed, and a full disk is found now. The state of an earlier run in
+        this folder, with its networks, is kept under another name.
         """
         if distributed.is_main() and (self.folder / STATE).is_file():
             kept = self.folder / f"earlier_{time.strftime('%Y%m%d_%H%M%S')}.pth"
@@ -92,7 +94,7 @@ class RunState:
         self.background.wait()
 
     def save(self, *names: int | str) -> None:
-        """Copy the state; a thread then writes ``state.pth`` and ``{name}_net_*.pth`` for each name.
+        """Copy the state; a thread writes ``state.pth``, then ``{name}_net_*.pth`` for each name.
 
         Raises UserError: the previous save failed.
         """
@@ -121,7 +123,7 @@ class RunState:
             write_state(self.folder, state, names, self.opt.keep, self.model.save_networks)
 
     def _gather_other_ranks(self, model: dict) -> list[dict]:
-        """Return on rank 0 the parts of the states of ranks 1, 2, ... that differ from its own, e.g. image pools."""
+        """Return on rank 0 what differs on ranks 1, 2, ..., e.g. image pools; [] on the others."""
         if distributed.world_size() == 1:
             return []
         own = {key: value for key, value in model.items() if key not in SAME_ON_ALL_RANKS}
@@ -129,9 +131,11 @@ class RunState:
         return distributed.gather({} if distributed.is_main() else part)[1:]
 
     def resume(self) -> None:
-        """Restore ``state.pth`` with its log and page; without that file, keep the weights that ``setup`` has loaded.
+        """Restore ``state.pth`` with its log and page.
 
-        Raises UserError: the state is damaged or of another model, or the training images have changed.
+        Without that file, the weights that ``setup`` has loaded are kept.
+
+        Raises UserError: the state is damaged or of another model, or the images have changed.
         """
         if not checkpoint.resumes_from_state(self.opt):
             say("Starting from the weights alone: optimizers, schedule and image history are fresh")
@@ -145,14 +149,16 @@ class RunState:
             raise UserError(f"{self.folder / STATE} does not fit this run: {reason}") from None
         if change and not self.opt.accept_new_data:
             raise UserError(
-                f"--dataroot {self.opt.dataroot} does not hold the files that this run was trained on ({change}); "
-                "put them back, or continue with the present files in a new order: --accept_new_data"
+                f"--dataroot {self.opt.dataroot} does not hold the files that this run was trained "
+                f"on ({change}); put them back, or continue with the present files in a new order: "
+                "--accept_new_data"
             )
         if ranks != distributed.world_size():
             say(
-                f"This run was saved by {ranks} processes and continues with {distributed.world_size()}, so not "
-                "exactly: the image histories of removed processes are lost, new processes start with empty "
-                "ones, and other images form a step"
+                f"This run was saved by {ranks} processes and continues with "
+                f"{distributed.world_size()}, so not exactly: the image histories of removed "
+                "processes are lost, new processes start with empty ones, and other images form a "
+                "step"
             )
         if "random" in state:
             say("The state was saved by an earlier version: random numbers differ from now on")
@@ -178,7 +184,7 @@ class RunState:
         return change
 
     def _change_learning_rate(self, saved: float) -> None:
-        """Scale the learning rates by ``--lr`` / ``saved``; without a change they stay equal to the last bit."""
+        """Scale the learning rates by ``--lr`` / ``saved``; a factor of 1 changes no bit."""
 
         def scaled(rate: float) -> float:
             return rate * (self.opt.lr / saved) if saved else self.opt.lr

@@ -1,8 +1,9 @@
-"""The files of a saved training: state.pth, the weight files written from it, best.json and old states.
+"""The files of a saved training: state.pth, weight files, best.json and old states.
 
-``state.pth`` is replaced atomically, and the weight files follow. A marker file exists while a save is in progress; after a
-kill, :func:`recover` uses it to write the remaining files. A folder therefore always holds the previous or the new state,
-and after :func:`recover` also the weight files that belong to it.
+``state.pth`` is replaced atomically, and the weight files follow. A marker file exists while a save
+is in progress; after a kill, :func:`recover` uses it to write the remaining files. A folder
+therefore always holds the previous or the new state, and after :func:`recover` also the weight
+files that belong to it.
 """
 
 from __future__ import annotations
@@ -32,14 +33,17 @@ def write_state(
     keep: int = 0,
     save_networks: Callable[[int | str], None] | None = None,
 ) -> None:
-    """Write ``state.pth``, then the weight files of each name; :func:`recover` repairs a write that was killed.
+    """Write ``state.pth``, then the weight files of each name.
+
+    If the process is killed here, :func:`recover` writes the rest.
 
     Args:
         folder: the run's folder.
         state: has "number", unique to this save, and in state["model"]["networks"] the state dicts.
         names: of the weight files, e.g. ["latest", 20]; "best" also writes ``best.json``.
         keep: the number of earlier states to keep.
-        save_networks: writes the weight files of a name; default: ``{name}_net_{network}.pth`` from ``state``.
+        save_networks: writes the weight files of a name; default: ``{name}_net_{network}.pth`` from
+            ``state``.
     """
     marker = json.dumps({"number": state["number"], "names": names})
     checkpoint.write_atomically(folder / MARKER, marker.encode())
@@ -109,7 +113,7 @@ def _save_best(folder: Path, state: dict) -> None:
 
 
 def _keep_current_state(folder: Path, keep: int) -> None:
-    """Link ``state.pth``, about to be replaced, as ``state_TIME.pth``; of these the last ``keep`` stay."""
+    """Keep the present ``state.pth`` as ``state_TIME.pth``; of these the last ``keep`` stay."""
     current = folder / STATE
     if not current.is_file():
         return

@@ -1,14 +1,17 @@
-"""Validation during a training: how good the translations are, and which epoch was best (best_net_*.pth, best.json).
+"""Validation during a training: metrics of the translations, and which epoch was best.
 
-The images come from valA and valB (or val), or with ``--val_share`` from the training set, never from the test set. They
-are translated as test.py translates them, with ``--ema`` by the averaged generators. The training is not affected, except
-that ``--lr_policy plateau`` follows the metric.
+The images come from valA and valB (or val), or with ``--val_share`` from the training set, never
+from the test set. They are translated as test.py translates them, with ``--ema`` by the averaged
+generators. The training is not affected, except that ``--lr_policy plateau`` follows the metric.
 
 Metrics, in levels of 0 to 255 unless noted:
-    l1, psnr (dB), ssim (0 to 1): against the true image, for pairs (file names that are equal apart from _A and _B).
-    patches: distance of colours and textures to those of the target domain (util/image/patch_distance.py). It says nothing
-        about whether a translation matches its input.
-    cycle: L1 between an image and its reconstruction. It is 0 if nothing is translated, so it does not prove quality.
+    l1, psnr (dB), ssim (0 to 1): against the true image. Only for pairs, whose file names are equal
+        apart from _A and _B.
+    patches: distance of colours and textures to those of the target domain
+        (util/image/patch_distance.py). It does not depend on whether a translation matches its
+        input.
+    cycle: L1 between an image and its reconstruction. It is 0 if nothing is translated, so it does
+        not prove quality.
 """
 
 from __future__ import annotations
@@ -40,10 +43,10 @@ HIGHER_IS_BETTER = ("psnr", "ssim")
 
 
 class Validation:
-    """``validation(position, visualizer)`` at the end of an epoch measures if due; True if this epoch is the best."""
+    """Measures how good the translations are, and keeps the networks of the best epoch."""
 
     def __init__(self, opt: Namespace, model: BaseModel, training: Loader) -> None:
-        """Raises UserError: there are no validation images, or ``--val_metric`` cannot be measured with them."""
+        """Raises UserError: there are no validation images for ``--val_metric``."""
         self.opt, self.model, self.metric = opt, model, opt.val_metric
         if not opt.val_freq:
             return
@@ -59,8 +62,8 @@ class Validation:
         training_files, held_out = listed_files(training.dataset), listed_files(self.images.dataset)
         if opt.val_share and (not held_out or training_files & held_out):
             raise UserError(
-                f"--val_share: --dataset_mode {opt.dataset_mode} does not hold images out (with find_images in "
-                "data/image_folder.py); use a folder of validation images instead"
+                f"--val_share: --dataset_mode {opt.dataset_mode} does not hold images out (with "
+                "find_images in data/image_folder.py); use a folder of validation images instead"
             )
         self.paired = is_paired(self.images.dataset)
         measurable = self.compute_metrics(limit=1)
@@ -68,15 +71,16 @@ class Validation:
             self.metric = "l1" if "l1" in measurable else "patches"
         if self.metric not in measurable:
             raise UserError(
-                f"--val_metric {self.metric} cannot be measured here, only {', '.join(measurable)} (l1, psnr and "
-                "ssim need pairs, cycle a model that reconstructs its input)"
+                f"--val_metric {self.metric} cannot be measured here, only {', '.join(measurable)} "
+                "(l1, psnr and ssim need pairs, cycle a model that reconstructs its input)"
             )
 
     def __call__(self, position, visualizer) -> bool:
         """Validate on rank 0 if due; True on all ranks if this epoch is the best.
 
         Args:
-            position: the :class:`models.training.run_state.Position`; ``validated`` and ``best`` are updated on rank 0.
+            position: the :class:`models.training.run_state.Position`; ``validated`` and ``best``
+                are updated on rank 0.
 
         Raises Unreadable: a validation image cannot be read.
         """
@@ -96,7 +100,10 @@ class Validation:
         return improved
 
     def _validate(self, position, visualizer) -> bool:
-        """Measure, log and compare with the best epoch so far. Returns True if this epoch is better."""
+        """Measure, log and compare with the best epoch so far.
+
+        Returns True if this epoch is better.
+        """
         start = time.time()
         values = {f"val_{name}": value for name, value in self.compute_metrics().items()}
         groups = [group for optimizer in self.model.optimizers for group in optimizer.param_groups]
@@ -121,12 +128,13 @@ class Validation:
         if self.opt.val_freq and position.validated:
             (last, value), (best, best_value) = position.validated
             say(
-                f"Validation ({self.metric}): epoch {last} has {value:.4g}; the best is epoch {best} with "
-                f"{best_value:.4g}, kept as best_net_*.pth (test.py --epoch best{' --ema' * bool(self.opt.ema)})"
+                f"Validation ({self.metric}): epoch {last} has {value:.4g}; the best is epoch "
+                f"{best} with {best_value:.4g}, kept as best_net_*.pth "
+                f"(test.py --epoch best{' --ema' * bool(self.opt.ema)})"
             )
 
     def compute_metrics(self, limit: int | None = None) -> dict[str, float]:
-        """Return the mean of each metric over all validation images, or the first ``limit``, and all directions."""
+        """Return the mean of each metric over the first ``limit`` images (None: all)."""
         values: dict[str, list[float]] = defaultdict(list)
         patches: dict[str, list] = defaultdict(list)
         rng = np.random.default_rng(self.opt.seed)
@@ -142,7 +150,8 @@ class Validation:
         pairs = [(fake, fake.replace("fake_", "real_")) for fake in fakes]
         if not pairs or not all(real in patches for _, real in pairs):
             raise UserError(
-                f"--val_freq: --model {self.opt.model} has no images named fake_X and real_X to compare"
+                f"--val_freq: --model {self.opt.model} has no images named fake_X and real_X to "
+                "compare"
             )
         values["patches"] = [
             patch_distance(patches[fake], patches[real], rng) for fake, real in pairs
@@ -156,7 +165,7 @@ class Validation:
         visuals: dict[str, metrics.Array],
         values: dict[str, list[float]],
     ) -> None:
-        """Compare a ``fake_X`` or ``rec_X``, uint8 (H, W, C), with ``real_X`` and append the metrics to ``values``."""
+        """Append the metrics of a ``fake_X`` or ``rec_X``, uint8 (H, W, C), to ``values``."""
         kind, _, domain = label.partition("_")
         real = visuals.get(f"real_{domain}")
         if real is None or real.shape != image.shape or image.shape[2] != 3:
@@ -177,19 +186,19 @@ def with_averaged_networks(model: BaseModel) -> BaseModel:
 
 
 def as_loss(metric: str, value: float) -> float:
-    """Return a positive number that is smaller for a better ``value``, as ``--lr_policy plateau`` needs it."""
+    """Return a positive number that is smaller for a better ``value``."""
     if metric == "psnr":
         return 255 * 10 ** (-value / 20)  # the root mean square error that gives this PSNR
     return 1 - value if metric == "ssim" else value
 
 
 def listed_files(dataset: BaseDataset) -> set[str]:
-    """Return all strings in the lists that are attributes of ``dataset``, e.g. the paths in ``A_paths``."""
+    """Return the strings in all lists of ``dataset``, e.g. the paths in ``A_paths``."""
     lists = [value for value in vars(dataset).values() if isinstance(value, list)]
     return {path for paths in lists for path in paths if isinstance(path, str)}
 
 
 def is_paired(dataset: BaseDataset) -> bool:
-    """True if the two images of each item belong together: halves of one file, or names that differ in _A, _B only."""
+    """True if the two images of each item are halves of one file, or have one name (see stem)."""
     A, B = ([stem(path) for path in getattr(dataset, f"{domain}_paths", ())] for domain in "AB")
     return A == B if A or B else hasattr(dataset, "AB_paths")

@@ -10,7 +10,8 @@ from util.seeds import seed_everything
 def translate_batch(model: BaseModel, batch: dict, seed: int) -> None:
     """Run ``model.test()`` on ``batch``; the model then holds the output images.
 
-    All random generators are seeded first: the dropout of a batch does not depend on the batches before it.
+    All random generators are seeded first: the dropout of a batch does not depend on the batches
+    before it.
     """
     seed_everything(seed)
     set_batch(model, batch)

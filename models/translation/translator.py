@@ -19,12 +19,17 @@ Picture = TypeVar("Picture", Image.Image, np.ndarray, torch.Tensor)
 
 
 class Translator:
-    """Call it with a PIL image, an array or a tensor; it returns the same kind, pixel by pixel what ``test.py`` saves."""
+    """Translates a PIL image, an array or a tensor, and returns the same type.
+
+    The pixels are those that ``test.py`` saves.
+    """
 
     def __init__(self, opt) -> None:
+        """Load the generator. Raises UserError: ``--model`` is given and not "test"."""
         if opt.model != "test":
             raise UserError(
-                f"--model {opt.model}: one generator translates, so leave it out (--direction BtoA takes the other)"
+                f"--model {opt.model}: one generator translates, so leave this option out "
+                "(--direction BtoA chooses the other generator)"
             )
         self.opt = opt
         self.model = TestModel(opt)
@@ -37,23 +42,21 @@ class Translator:
         """Translate one image, or a batch of tensors.
 
         Args:
-            image: a PIL image of any mode; uint8 (H, W) or (H, W, C); or a tensor (C, H, W) or (N, C, H, W) in [-1, 1],
-                which is not preprocessed.
+            image: a PIL image of any mode; an array of uint8, (H, W) or (H, W, C); or a tensor
+                (C, H, W) or (N, C, H, W) in [-1, 1], which is not preprocessed.
 
-        Raises UserError: it is none of these, or a tensor with too few or many channels.
+        Raises:
+            UserError: it is none of these, or a tensor with a wrong number of channels.
         """
         if isinstance(image, torch.Tensor):
-            if (
-                image.dim() not in (3, 4)
-                or image.shape[-3] != self.opt.input_nc
-                or not image.is_floating_point()
-            ):
+            channels = self.opt.input_nc
+            fits = image.dim() in (3, 4) and image.shape[-3] == channels
+            if not fits or not image.is_floating_point():
                 raise UserError(
-                    f"a tensor should be (N, {self.opt.input_nc}, H, W) or ({self.opt.input_nc}, H, W) in [-1, 1], "
+                    f"a tensor should be (N, {channels}, H, W) or ({channels}, H, W) in [-1, 1], "
                     f"not {tuple(image.shape)} of {image.dtype}"
                 )
-            result = self._run(image if image.dim() == 4 else image[None])
-            return result if image.dim() == 4 else result[0]
+            return self._run(image) if image.dim() == 4 else self._run(image[None])[0]
         try:
             picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
         except (AttributeError, TypeError):
@@ -62,7 +65,8 @@ class Translator:
             ) from None
         if picture.mode == "F" or not all(picture.size):
             raise UserError(
-                f"an image should be uint8 and not empty, not {picture.mode} of {picture.width}x{picture.height}"
+                "an image should be uint8 and not empty, "
+                f"not {picture.mode} of {picture.width}x{picture.height}"
             )
         picture = as_mode(picture, self.opt.input_nc, exif=not self.opt.no_exif)
         array = tensor2im(self._run(self.transform(picture)[None]))
