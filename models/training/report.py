@@ -8,6 +8,7 @@ from argparse import Namespace
 from data.pipeline.loader import Loader
 from models.base_model import BaseModel
 from models.training.health import Health
+from models.training.position import Position
 from util.visualizer import Visualizer
 
 
@@ -23,7 +24,7 @@ class Report:
         self.opt, self.visualizer, self.health = opt, visualizer, Health(opt)
 
     def after_step(
-        self, at, model: BaseModel, dataset: Loader, start: float, waited: float
+        self, at: Position, model: BaseModel, dataset: Loader, start: float, waited: float
     ) -> None:
         """Log and show what is due after a step, and everything at least once per epoch.
 

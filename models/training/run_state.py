@@ -7,51 +7,22 @@ import os
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 from data.pipeline.loader import Loader
 from models.base_model import BaseModel
 from models.training.background import BackgroundWriter, snapshot
+from models.training.position import Position
 from models.training.report import Report
 from models.training.state_files import write_state
 from options.parser import dump
 from util import checkpoint, distributed
 from util.checkpoint import STATE
 from util.console import say
-from util.errors import UserError
+from util.errors import UserError, first_line
 
 SAME_ON_ALL_RANKS = {"networks", "optimizers", "schedulers", "scaler"}  # keys of training_state()
-
-
-@dataclass
-class Position:
-    """How far a training is, and what validation has found. The fields are keys in ``state.pth``.
-
-    Attributes:
-        epoch: the current epoch, from 1; after the last step of an epoch the next one.
-        seen: images seen in this epoch, on all ranks.
-        total: images seen in the whole training.
-        shown: True if images were shown in this epoch.
-        printed: True if losses were printed in this epoch.
-        elapsed: seconds that the training took up to the last save, without interruptions.
-        validated: (epoch, value of the metric) of the last and of the best validation; empty before
-            the first.
-        best: the content of ``best.json``.
-    """
-
-    epoch: int
-    seen: int = 0
-    total: int = 0
-    shown: bool = False
-    printed: bool = False
-    elapsed: float = 0.0
-    validated: list = field(default_factory=list)
-    best: dict = field(default_factory=dict)
-
-    def crosses(self, frequency: int, images: int) -> bool:
-        """True if the last ``images`` images made ``total`` reach a multiple of ``frequency``."""
-        return self.total // frequency > (self.total - images) // frequency
 
 
 class RunState:
@@ -145,8 +116,9 @@ class RunState:
             change = self._restore(state)
             ranks = 1 + len(state.get("ranks", []))
         except Exception as error:  # a damaged or hostile file raises almost anything
-            reason = checkpoint.first_line(error)
-            raise UserError(f"{self.folder / STATE} does not fit this run: {reason}") from None
+            raise UserError(
+                f"{self.folder / STATE} does not fit this run: {first_line(error)}"
+            ) from None
         if change and not self.opt.accept_new_data:
             raise UserError(
                 f"--dataroot {self.opt.dataroot} does not hold the files that this run was trained "
@@ -156,9 +128,8 @@ class RunState:
         if ranks != distributed.world_size():
             say(
                 f"This run was saved by {ranks} processes and continues with "
-                f"{distributed.world_size()}, so not exactly: the image histories of removed "
-                "processes are lost, new processes start with empty ones, and other images form a "
-                "step"
+                f"{distributed.world_size()}, so not exactly: image histories are lost or start "
+                "empty, and other images form a step"
             )
         if "random" in state:
             say("The state was saved by an earlier version: random numbers differ from now on")

@@ -50,13 +50,13 @@ def write_state(
     if keep > 0:
         _keep_current_state(folder, keep)
     checkpoint.write_atomically(folder / STATE, lambda file: torch.save(state, file))
-    for name in names:
-        if save_networks:
+    if save_networks:
+        for name in names:
             save_networks(name)
-        else:
-            _save_weights(folder, name, state)
+    else:
+        _write_weights(_weight_files(folder, names, state))
     if "best" in names:
-        _save_best(folder, state)
+        _write_best(folder, state)
     (folder / MARKER).unlink(missing_ok=True)
 
 
@@ -74,40 +74,36 @@ def recover(folder: Path) -> None:
         return
     try:
         unfinished = json.loads(marker.read_text())
-        names = list(unfinished["names"])
+        names = unfinished["names"]
         state = checkpoint.load(folder / STATE) if (folder / STATE).is_file() else {}
         if state.get("number") != unfinished["number"]:  # killed before state.pth was replaced
             names = []
-        files = [_weights_file(folder, name, net) for name in names for net in _networks(state)]
+        files = _weight_files(folder, names, state) if names else {}
     except (KeyError, TypeError, ValueError, AttributeError):
         raise UserError(
             f"{folder / STATE} or {marker} is damaged; remove the second to resume from the first"
         ) from None
     if any(path.parent != folder for path in files):  # a hostile marker or state
         raise UserError(f"{marker} names files outside of its folder; remove it to continue")
-    if names:
+    if files:
         say(f"The last save in {folder} was interrupted; finishing it")
-    for name in names:
-        _save_weights(folder, name, state)
+        _write_weights(files)
     if "best" in names:
-        _save_best(folder, state)
+        _write_best(folder, state)
     marker.unlink()
 
 
-def _networks(state: dict) -> dict[str, dict[str, torch.Tensor]]:
-    return state["model"]["networks"]
+def _weight_files(folder: Path, names: Sequence, state: dict) -> dict[Path, dict]:
+    networks = state["model"]["networks"].items()
+    return {folder / f"{name}_net_{net}.pth": value for name in names for net, value in networks}
 
 
-def _weights_file(folder: Path, name: int | str, network: str) -> Path:
-    return folder / f"{name}_net_{network}.pth"
+def _write_weights(files: dict[Path, dict]) -> None:
+    for path, weights in files.items():
+        checkpoint.save_state_dict(weights, path)
 
 
-def _save_weights(folder: Path, name: int | str, state: dict) -> None:
-    for network, weights in _networks(state).items():
-        checkpoint.save_state_dict(weights, _weights_file(folder, name, network))
-
-
-def _save_best(folder: Path, state: dict) -> None:
+def _write_best(folder: Path, state: dict) -> None:
     best = json.dumps(state["position"].get("best", {}))
     checkpoint.write_atomically(folder / "best.json", best.encode())
 

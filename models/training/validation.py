@@ -31,12 +31,14 @@ from data.image_folder import stem
 from data.pipeline.loader import Loader, Unreadable
 from models.base_model import BaseModel
 from models.training.inspection import options_for_testing, translate_apart
+from models.training.position import Position
 from util import distributed
 from util.console import say
 from util.errors import UserError
 from util.image import metrics
 from util.image.patch_distance import patch_distance, sample_patches
 from util.schedules import last_epoch
+from util.visualizer import Visualizer
 
 PAIRED_METRICS = {"l1": metrics.l1, "psnr": metrics.psnr, "ssim": metrics.ssim}
 HIGHER_IS_BETTER = ("psnr", "ssim")
@@ -75,12 +77,12 @@ class Validation:
                 "(l1, psnr and ssim need pairs, cycle a model that reconstructs its input)"
             )
 
-    def __call__(self, position, visualizer) -> bool:
+    def __call__(self, position: Position, visualizer: Visualizer) -> bool:
         """Validate on rank 0 if due; True on all ranks if this epoch is the best.
 
         Args:
-            position: the :class:`models.training.run_state.Position`; ``validated`` and ``best``
-                are updated on rank 0.
+            position: its ``validated`` and ``best`` are updated on rank 0.
+            visualizer: logs the values.
 
         Raises Unreadable: a validation image cannot be read.
         """
@@ -99,7 +101,7 @@ class Validation:
             raise Unreadable(error)
         return improved
 
-    def _validate(self, position, visualizer) -> bool:
+    def _validate(self, position: Position, visualizer: Visualizer) -> bool:
         """Measure, log and compare with the best epoch so far.
 
         Returns True if this epoch is better.
@@ -123,7 +125,7 @@ class Validation:
             self.model.metric = as_loss(self.metric, value)
         return improved
 
-    def conclude(self, position) -> None:
+    def conclude(self, position: Position) -> None:
         """Print the values of the last and of the best epoch."""
         if self.opt.val_freq and position.validated:
             (last, value), (best, best_value) = position.validated
@@ -143,38 +145,32 @@ class Validation:
         for batch in islice(self.images, limit):
             visuals = translate_apart(model, batch, self.opt.seed)[1]
             for label, image in visuals.items():
-                if label.startswith(("real_", "fake_", "rec_")):
-                    self._add_metrics(label, image, visuals, values)
+                kind, _, domain = label.partition("_")
+                if domain and kind in ("real", "fake", "rec"):
                     patches[label].append(sample_patches(image, rng))
+                    measured = self._compare(kind, image, visuals.get(f"real_{domain}"))
+                    for name, value in measured.items():
+                        values[name].append(value)
         fakes = [label for label in patches if label.startswith("fake_")]
         pairs = [(fake, fake.replace("fake_", "real_")) for fake in fakes]
-        if not pairs or not all(real in patches for _, real in pairs):
-            raise UserError(
-                f"--val_freq: --model {self.opt.model} has no images named fake_X and real_X to "
-                "compare"
-            )
-        values["patches"] = [
-            patch_distance(patches[fake], patches[real], rng) for fake, real in pairs
-        ]
+        if not pairs or any(real not in patches for _, real in pairs):
+            needed = "has no images named fake_X and real_X to compare"
+            raise UserError(f"--val_freq: --model {self.opt.model} {needed}")
+        distances = [patch_distance(patches[fake], patches[real], rng) for fake, real in pairs]
+        values["patches"] = distances
         return {name: float(np.mean(numbers)) for name, numbers in values.items()}
 
-    def _add_metrics(
-        self,
-        label: str,
-        image: metrics.Array,
-        visuals: dict[str, metrics.Array],
-        values: dict[str, list[float]],
-    ) -> None:
-        """Append the metrics of a ``fake_X`` or ``rec_X``, uint8 (H, W, C), to ``values``."""
-        kind, _, domain = label.partition("_")
-        real = visuals.get(f"real_{domain}")
+    def _compare(
+        self, kind: str, image: metrics.Array, real: metrics.Array | None
+    ) -> dict[str, float]:
+        """Return the metrics of a reconstruction ("rec") or translation ("fake"), uint8 (H, W, C)."""
         if real is None or real.shape != image.shape or image.shape[2] != 3:
-            return
+            return {}
         if kind == "rec":
-            values["cycle"].append(metrics.l1(image, real))
-        elif kind == "fake" and self.paired and min(image.shape[:2]) >= metrics.WINDOW:
-            for name, metric in PAIRED_METRICS.items():
-                values[name].append(min(metrics.PSNR_CAP, metric(image, real)))
+            return {"cycle": metrics.l1(image, real)}
+        if kind == "real" or not self.paired or min(image.shape[:2]) < metrics.WINDOW:
+            return {}
+        return {n: min(metrics.PSNR_CAP, f(image, real)) for n, f in PAIRED_METRICS.items()}
 
 
 def with_averaged_networks(model: BaseModel) -> BaseModel:

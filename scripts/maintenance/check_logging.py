@@ -56,8 +56,8 @@ class Sinks:
     """One set of sinks with its own log folder, and the times of its blocks of steps."""
 
     def __init__(self, name: str, opt: Namespace, changes: dict) -> None:
+        from models.training.position import Position
         from models.training.report import Report
-        from models.training.run_state import Position
         from util.visualizer import Visualizer
 
         self.opt = copy.copy(opt)

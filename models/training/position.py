@@ -1,0 +1,35 @@
+"""The position of a training in its epochs and images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Position:
+    """How far a training is, and what validation has found. The fields are keys in ``state.pth``.
+
+    Attributes:
+        epoch: the current epoch, from 1; after the last step of an epoch the next one.
+        seen: images seen in this epoch, on all ranks.
+        total: images seen in the whole training.
+        shown: True if images were shown in this epoch.
+        printed: True if losses were printed in this epoch.
+        elapsed: seconds that the training took up to the last save, without interruptions.
+        validated: (epoch, value of the metric) of the last and of the best validation; empty before
+            the first.
+        best: the content of ``best.json``.
+    """
+
+    epoch: int
+    seen: int = 0
+    total: int = 0
+    shown: bool = False
+    printed: bool = False
+    elapsed: float = 0.0
+    validated: list = field(default_factory=list)
+    best: dict = field(default_factory=dict)
+
+    def crosses(self, frequency: int, images: int) -> bool:
+        """True if the last ``images`` images made ``total`` reach a multiple of ``frequency``."""
+        return self.total // frequency > (self.total - images) // frequency
