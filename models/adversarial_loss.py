@@ -12,9 +12,8 @@ from util.modules import uncompiled
 class GANLoss(nn.Module):
     """Mean loss of a discriminator's output against "real" or "fake".
 
-    lsgan: squared distance to 1 or 0 (paper, section 4, in place of the log likelihood of Eq. 1); vanilla: cross
-    entropy of the logits; wgangp: the critic's score, negative for real (its gradient penalty is
-    :func:`cal_gradient_penalty`).
+    lsgan: squared distance to 1 or 0 (CycleGAN paper, section 4). vanilla: cross entropy of the
+    logits. wgangp: the critic's score, negated for real; add :func:`cal_gradient_penalty`.
     """
 
     def __init__(
@@ -30,7 +29,7 @@ class GANLoss(nn.Module):
         self.register_buffer("fake_label", torch.tensor(target_fake_label))
 
     def forward(self, prediction: torch.Tensor, target_is_real: bool) -> torch.Tensor:
-        """Args: prediction of any shape, without a sigmoid. Returns a scalar."""
+        """Return a scalar. ``prediction`` holds logits and may have any shape."""
         if self.gan_mode == "wgangp":
             return -prediction.mean() if target_is_real else prediction.mean()
         target = (self.real_label if target_is_real else self.fake_label).expand_as(prediction)
@@ -47,34 +46,30 @@ def cal_gradient_penalty(
     constant: float = 1.0,
     lambda_gp: float = 10.0,
 ):
-    """``lambda_gp * mean((|gradient of netD| - constant)^2)`` (Gulrajani et al. 2017, Eq. 3).
+    """Return ``lambda_gp * mean((|gradient of netD| - constant)^2)`` (Gulrajani 2017, Eq. 3).
 
     Args:
-        real_data, fake_data: (N, C, H, W); the gradient is taken at them (type real, fake) or at a random point
-            between each pair (mixed).
+        real_data, fake_data: (N, C, H, W).
+        type: where the gradient is taken: "real", "fake", or "mixed", a random point between both.
 
     Returns:
-        (penalty, gradients), a scalar and (N, C*H*W); (0.0, None) where ``lambda_gp`` is 0.
+        The penalty, a scalar, and the gradients, (N, C*H*W); (0.0, None) if ``lambda_gp`` is 0.
     """
     if lambda_gp <= 0:
         return 0.0, None
-    if (
-        real_data.shape != fake_data.shape
-    ):  # of images in their own sizes: points between them need a common one
-        height, width = (min(real_data.shape[d], fake_data.shape[d]) for d in (2, 3))
-        real_data, fake_data = real_data[..., :height, :width], fake_data[..., :height, :width]
-    mix: dict = {
-        "real": 1.0,
-        "fake": 0.0,
-        "mixed": torch.rand(len(real_data), 1, 1, 1, device=real_data.device),
-    }
-    if type not in mix:
+    # With --preprocess none the two may differ in size: use the part that both have.
+    height, width = (min(real_data.shape[d], fake_data.shape[d]) for d in (2, 3))
+    real_data, fake_data = real_data[..., :height, :width], fake_data[..., :height, :width]
+    mixed = torch.rand(len(real_data), 1, 1, 1, device=real_data.device)
+    real_fraction: dict = {"real": 1.0, "fake": 0.0, "mixed": mixed}
+    if type not in real_fraction:
         raise ValueError(f"type {type}: should be real, fake or mixed")
-    points = (mix[type] * real_data + (1 - mix[type]) * fake_data).detach().requires_grad_()
+    fraction = real_fraction[type]
+    points = (fraction * real_data + (1 - fraction) * fake_data).detach().requires_grad_()
     with uncompiled():
         scores = netD(points)
-    gradients = torch.autograd.grad(scores, points, torch.ones_like(scores), create_graph=True)[
-        0
-    ].flatten(1)
-    # The 1e-16 keeps the norm's own gradient finite where the critic is flat.
-    return ((gradients + 1e-16).norm(2, dim=1) - constant).square().mean() * lambda_gp, gradients
+    ones = torch.ones_like(scores)
+    (gradients,) = torch.autograd.grad(scores, points, ones, create_graph=True)
+    gradients = gradients.flatten(1)
+    norm = (gradients + 1e-16).norm(2, dim=1)  # 1e-16 keeps its derivative finite at 0
+    return (norm - constant).square().mean() * lambda_gp, gradients

@@ -1,4 +1,4 @@
-"""Colorization: pix2pix from the lightness of an image to its colours, in Lab space."""
+"""Colorization: pix2pix from an image's lightness to its colours, in Lab space."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from util.image.lab import lab_to_rgb
 
 
 class ColorizationModel(Pix2PixModel):
-    """A is L (one channel), B is ab (two channels), each scaled to about [-1, 1]; pages show RGB."""
+    """A is L (one channel), B is ab (two channels), both scaled to about [-1, 1].
+
+    Pages show RGB images.
+    """
 
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool = True) -> ArgumentParser:

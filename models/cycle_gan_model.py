@@ -74,8 +74,7 @@ class CycleGANModel(BaseModel):
             adam = functools.partial(torch.optim.Adam, lr=opt.lr, betas=(opt.beta1, 0.999))
             self.optimizer_G, self.optimizer_D = adam(generators), adam(discriminators)
             self.optimizers = [self.optimizer_G, self.optimizer_D]
-            # Models derived from this one may lack the option.
-            self.lambda_GAN = getattr(opt, "lambda_GAN", 1.0)
+            self.lambda_GAN = getattr(opt, "lambda_GAN", 1.0)  # not in official subclasses
             self.lambda_identity = identity_weight(opt)
             self.loss_idt_A = self.loss_idt_B = torch.zeros((), device=self.device)
             if self.lambda_identity > 0:
@@ -138,10 +137,8 @@ class CycleGANModel(BaseModel):
     def backward_G(self, by_direction: bool = False) -> None:
         """Gradients of the full objective (Eq. 3) and the identity loss (section 5.2).
 
-        Each sum is back-propagated, and its activations are freed, before the next is computed.
-
-        Args:
-            by_direction: compute the images of a direction here; otherwise they are there already.
+        Each backward() frees its activations before the next sum is computed: half the memory. With
+        ``by_direction`` the images of each direction are computed here, else by forward() before.
         """
         x, y, lambda_A, lambda_B = self.real_A, self.real_B, self.opt.lambda_A, self.opt.lambda_B
         if by_direction:
@@ -162,8 +159,7 @@ class CycleGANModel(BaseModel):
             self.loss_idt_B = self.criterionIdt(self.idt_B, x) * lambda_A * self.lambda_identity
             self.backward(self.loss_idt_B)
         loss_A = self.loss_G_A + self.loss_cycle_A + self.loss_idt_A
-        loss_B = self.loss_G_B + self.loss_cycle_B + self.loss_idt_B
-        self.loss_G = (loss_A + loss_B).detach()
+        self.loss_G = (loss_A + self.loss_G_B + self.loss_cycle_B + self.loss_idt_B).detach()
 
     def backward_D_A(self) -> None:
         fake_B = self.fake_B_pool.query(self.fake_B)
@@ -187,7 +183,7 @@ class CycleGANModel(BaseModel):
 
 
 def identity_weight(opt: Namespace) -> float:
-    """``--lambda_identity``, or 0 if the domains differ in channels and the option was not given."""
+    """Return ``--lambda_identity``; 0 if it was not given and the domains differ in channels."""
     if opt.lambda_identity == 0 or opt.input_nc == opt.output_nc:
         return opt.lambda_identity
     channels = f"--input_nc {opt.input_nc} and --output_nc {opt.output_nc} differ"

@@ -1,12 +1,60 @@
-"""Layers and helpers of networks.py. Images and features are (N, C, H, W)."""
+"""Layers of networks.py and their initialisation. Images and features are (N, C, H, W)."""
 
 from __future__ import annotations
+
+import functools
+from collections.abc import Callable
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn import init
 
 from util import distributed
+
+Norm = Callable[[int], nn.Module]  # channels -> layer
+
+
+def get_norm_layer(norm_type: str = "instance") -> Norm:
+    """Return the constructor of a norm layer.
+
+    batch: the images of a batch share statistics, so they influence each other; scale and shift are
+    learned. sync_batch: the same over all ranks. instance: statistics per image, nothing learned.
+    """
+    if norm_type == "batch":
+        return functools.partial(nn.BatchNorm2d, affine=True, track_running_stats=True)
+    if norm_type == "sync_batch":
+        return SyncBatchNorm
+    if norm_type in ("instance", "sync_instance"):  # images are independent: nothing to synchronise
+        return functools.partial(InstanceNorm, affine=False, track_running_stats=False)
+    if norm_type == "none":
+        return lambda channels: nn.Identity()
+    raise ValueError(f"norm {norm_type}: should be (sync_)batch, (sync_)instance or none")
+
+
+def init_weights(net: nn.Module, init_type: str = "normal", init_gain: float = 0.02) -> None:
+    """Initialise in place: convolutions by ``init_type``, batch norm scales by N(1, init_gain)."""
+    fill = {
+        "normal": lambda w: init.normal_(w, 0.0, init_gain),
+        "xavier": lambda w: init.xavier_normal_(w, gain=init_gain),
+        "kaiming": lambda w: init.kaiming_normal_(w, a=0, mode="fan_in"),
+        "orthogonal": lambda w: init.orthogonal_(w, gain=init_gain),
+    }
+    if init_type not in fill:
+        raise ValueError(f"init_type {init_type}: should be one of {', '.join(fill)}")
+    for module in net.modules():
+        if isinstance(module, (nn.modules.conv._ConvNd, nn.Linear)):
+            fill[init_type](module.weight.data)
+            if module.bias is not None:
+                init.zeros_(module.bias)
+        elif isinstance(module, (nn.BatchNorm2d, nn.SyncBatchNorm)):
+            init.normal_(module.weight.data, 1.0, init_gain)
+            init.zeros_(module.bias)
+
+
+def needs_bias(norm_layer: Norm) -> bool:
+    """True if convolutions before this norm have a bias (the official code's rule)."""
+    return isinstance(norm_layer(1), nn.InstanceNorm2d)
 
 
 class InstanceNorm(nn.InstanceNorm2d):
@@ -39,7 +87,7 @@ class ReflectionPad(nn.ReflectionPad2d):
 
 
 def reflect_edges(x: torch.Tensor, width: int) -> torch.Tensor:
-    """Reflect ``width`` pixels at each edge, like nn.ReflectionPad2d (whose CUDA gradient adds up in random order)."""
+    """Reflect ``width`` pixels at each edge; its gradient adds up in a fixed order."""
     for dim in (2, 3):
         before = x.narrow(dim, 1, width).flip(dim)
         after = x.narrow(dim, x.shape[dim] - 1 - width, width).flip(dim)
@@ -48,7 +96,7 @@ def reflect_edges(x: torch.Tensor, width: int) -> torch.Tensor:
 
 
 def reflect_to_multiple(x: torch.Tensor, multiple: int, minimum: int) -> torch.Tensor:
-    """Extend at the right and lower edges by reflection, until H and W are multiples of ``multiple`` and >= ``minimum``.
+    """Reflect at the right and lower edges up to multiples of ``multiple``, at least ``minimum``.
 
     Images smaller than the extension are reflected to and fro.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from util.image_pool import ImagePool
 
 
 class Pix2PixModel(BaseModel):
-    """G maps A to B; D judges pairs (A, B). The objective is a GAN loss plus lambda_L1 times the L1 distance to B."""
+    """G maps A to B; D judges pairs (A, B).
+
+    G's objective is a GAN loss plus lambda_L1 times the L1 distance to B.
+    """
 
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool = True) -> ArgumentParser:
@@ -22,9 +26,8 @@ class Pix2PixModel(BaseModel):
         if is_train:
             parser.set_defaults(pool_size=0, gan_mode="vanilla")
             BaseModel.add_init_options(parser, "G", "D")
-            parser.add_argument(
-                "--lambda_L1", type=float, default=100.0, help="weight of the L1 loss"
-            )
+            text = "weight of the L1 loss"
+            parser.add_argument("--lambda_L1", type=float, default=100.0, help=text)
         return parser
 
     @staticmethod
@@ -36,37 +39,18 @@ class Pix2PixModel(BaseModel):
         self.loss_names = ["G_GAN", "G_L1", "D_real", "D_fake"]
         self.visual_names = ["real_A", "fake_B", "real_B"]
         self.model_names = ["G", "D"] if self.isTrain else ["G"]
-        self.netG = networks.define_G(
-            opt.input_nc,
-            opt.output_nc,
-            opt.ngf,
-            opt.netG,
-            opt.norm,
-            not opt.no_dropout,
-            opt.init_type,
-            opt.init_gain,
-            self.gpu_ids,
-        )
+        init = (opt.init_type, opt.init_gain, self.gpu_ids)
+        generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
+        self.netG = networks.define_G(opt.input_nc, opt.output_nc, *generator)
         if not self.isTrain:
             return
-        self.netD = networks.define_D(
-            opt.input_nc + opt.output_nc,
-            opt.ndf,
-            opt.netD,
-            opt.n_layers_D,
-            opt.norm,
-            opt.init_type,
-            opt.init_gain,
-            self.gpu_ids,
-        )
+        discriminator = (opt.ndf, opt.netD, opt.n_layers_D, opt.norm, *init)
+        self.netD = networks.define_D(opt.input_nc + opt.output_nc, *discriminator)
         self.criterionGAN = networks.GANLoss(opt.gan_mode).to(self.device)
         self.criterionL1 = torch.nn.L1Loss()
-        self.optimizer_G = torch.optim.Adam(
-            self.netG.parameters(), lr=opt.lr, betas=(opt.beta1, 0.999)
-        )
-        self.optimizer_D = torch.optim.Adam(
-            self.netD.parameters(), lr=opt.lr, betas=(opt.beta1, 0.999)
-        )
+        adam = functools.partial(torch.optim.Adam, lr=opt.lr, betas=(opt.beta1, 0.999))
+        self.optimizer_G = adam(self.netG.parameters())
+        self.optimizer_D = adam(self.netD.parameters())
         self.optimizers = [self.optimizer_G, self.optimizer_D]
         self.fake_pool = ImagePool(opt.pool_size)
 
@@ -82,6 +66,7 @@ class Pix2PixModel(BaseModel):
     gradient_methods = {"optimizer_D": "gradients_D", "optimizer_G": "gradients_G"}
 
     def optimize_parameters(self) -> None:
+        """One step of the discriminator, then one of the generator on the same images."""
         self.forward()
         self.set_requires_grad(self.netD, True)
         self.optimizer_D.zero_grad()
@@ -93,14 +78,14 @@ class Pix2PixModel(BaseModel):
         self.optimizer_G.step()
 
     def gradients_D(self) -> None:
-        """For ``--accumulate``: gradients of the discriminator; no graph is kept for the generator."""
+        """For ``--accumulate``: gradients of D; forward() keeps no graph of G."""
         self.set_requires_grad(self.netD, True)
         with torch.no_grad():
             self.forward()
         self.backward_D()
 
     def gradients_G(self) -> None:
-        """For ``--accumulate``: gradients of the generator, which translates the images again."""
+        """For ``--accumulate``: gradients of G, with a forward() of its own."""
         self.set_requires_grad(self.netD, False)
         self.forward()
         self.backward_G()
@@ -117,8 +102,7 @@ class Pix2PixModel(BaseModel):
         self.backward(loss)
 
     def backward_G(self) -> None:
-        self.loss_G_GAN = self.criterionGAN(
-            self.netD(torch.cat([self.real_A, self.fake_B], 1)), True
-        )
+        fake = torch.cat([self.real_A, self.fake_B], 1)
+        self.loss_G_GAN = self.criterionGAN(self.netD(fake), True)
         self.loss_G_L1 = self.criterionL1(self.fake_B, self.real_B) * self.opt.lambda_L1
         self.backward(self.loss_G_GAN + self.loss_G_L1)

@@ -1,7 +1,8 @@
-"""A small model to copy: one network that learns A -> B by regression. ``--model template`` trains it as it stands.
+"""A small model to copy: one network that learns A -> B by regression.
 
-For a model of your own, copy this file to ``models/NAME_model.py``, call the class ``NameModel``, and run
-``python train.py --model name``. Four lists tell the rest of the program what to log, save, show and step.
+``--model template`` trains it unchanged. To write a model, copy this file to
+``models/NAME_model.py``, rename the class to ``NameModel``, and run ``python train.py --model
+name``. Four lists name what is logged, saved, shown and stepped.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from models.base_model import BaseModel
 
 
 class TemplateModel(BaseModel):
+    """Regression with an L1 loss."""
+
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool = True) -> ArgumentParser:
-        """Change defaults, and add options; ``train.py --model template --help`` shows them."""
+        """Change defaults and add options; ``train.py --model template --help`` lists them."""
         parser.set_defaults(dataset_mode="aligned")
         if is_train:
             parser.add_argument(
@@ -30,26 +33,17 @@ class TemplateModel(BaseModel):
         self.loss_names = ["G"]  # logs self.loss_G
         self.visual_names = ["data_A", "data_B", "output"]  # shows self.data_A, ...
         self.model_names = ["G"]  # saves self.netG as latest_net_G.pth
-        self.netG = networks.define_G(
-            opt.input_nc,
-            opt.output_nc,
-            opt.ngf,
-            opt.netG,
-            opt.norm,
-            not opt.no_dropout,
-            opt.init_type,
-            opt.init_gain,
-            self.gpu_ids,
-        )
+        init = (opt.init_type, opt.init_gain, self.gpu_ids)
+        generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
+        self.netG = networks.define_G(opt.input_nc, opt.output_nc, *generator)
         if self.isTrain:
             self.criterionLoss = torch.nn.L1Loss()
-            self.optimizer = torch.optim.Adam(
-                self.netG.parameters(), lr=opt.lr, betas=(opt.beta1, 0.999)
-            )
+            adam = {"lr": opt.lr, "betas": (opt.beta1, 0.999)}
+            self.optimizer = torch.optim.Adam(self.netG.parameters(), **adam)
             self.optimizers = [self.optimizer]  # their learning rate follows --lr_policy
 
     def set_input(self, input: dict) -> None:
-        """Take a batch from the dataset and put it on the device."""
+        """Move a batch from the dataset to the device."""
         A, B = ("A", "B") if self.opt.direction == "AtoB" else ("B", "A")
         self.data_A = input[A].to(self.device)
         self.data_B = input[B].to(self.device)
@@ -67,7 +61,7 @@ class TemplateModel(BaseModel):
         self.optimizer.step()
 
     def compute_gradients(self) -> None:
-        """Losses, and gradients of the optimizer's parameters."""
+        """Compute the loss and the gradients of the optimizer's parameters."""
         self.forward()
         self.loss_G = self.criterionLoss(self.output, self.data_B) * self.opt.lambda_regression
         self.backward(self.loss_G)

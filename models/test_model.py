@@ -1,4 +1,4 @@
-"""One generator, applied to a folder of images."""
+"""Applies one generator to a folder of images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from util.errors import UsageError, UserError
 
 
 class TestModel(BaseModel):
-    """Reads ``latest_net_G{model_suffix}.pth``, or else of a CycleGAN the generator of ``--direction``."""
+    """Reads ``EPOCH_net_G{model_suffix}.pth``.
+
+    Without that file and a suffix, it reads the CycleGAN generator G_A or G_B for ``--direction``.
+    """
 
     __test__ = False  # not a pytest class
 
@@ -24,9 +27,8 @@ class TestModel(BaseModel):
                 "--model test cannot be trained; it applies the generator of another model"
             )
         parser.set_defaults(dataset_mode="single")
-        parser.add_argument(
-            "--model_suffix", default="", help="read EPOCH_net_G + this, e.g. _A for G_A"
-        )
+        text = "read EPOCH_net_G + this, e.g. _A for G_A"
+        parser.add_argument("--model_suffix", default="", help=text)
         return parser
 
     @staticmethod
@@ -34,9 +36,8 @@ class TestModel(BaseModel):
         plain = checkpoint.weights_path(opt, "G" + opt.model_suffix)
         if plain.is_file() or opt.model_suffix:
             return plain
-        trained = checkpoint.saved_options(plain.parent).get(
-            "direction", "AtoB"
-        )  # G_A maps in the direction of the training
+        # G_A translates in the direction of the training.
+        trained = checkpoint.saved_options(plain.parent).get("direction", "AtoB")
         of_cycle = checkpoint.weights_path(opt, "G_A" if opt.direction == trained else "G_B")
         return of_cycle if of_cycle.is_file() else plain
 
@@ -44,17 +45,9 @@ class TestModel(BaseModel):
         super().__init__(opt)
         self.visual_names = ["real", "fake"]
         self.model_names = ["G" + opt.model_suffix]
-        self.netG = networks.define_G(
-            opt.input_nc,
-            opt.output_nc,
-            opt.ngf,
-            opt.netG,
-            opt.norm,
-            not opt.no_dropout,
-            opt.init_type,
-            opt.init_gain,
-            self.gpu_ids,
-        )
+        init = (opt.init_type, opt.init_gain, self.gpu_ids)
+        generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
+        self.netG = networks.define_G(opt.input_nc, opt.output_nc, *generator)
         setattr(self, "netG" + opt.model_suffix, self.netG)
 
     def load_networks(self, epoch: int | str) -> None:
@@ -62,12 +55,10 @@ class TestModel(BaseModel):
             Namespace(**vars(self.opt) | {"epoch": str(epoch), "load_iter": 0})
         )
         if not self.source.is_file() and self.source.parent.is_dir() and not self.opt.model_suffix:
-            there = (
-                ", ".join(sorted(path.name for path in self.source.parent.glob("*.pth")))
-                or "no .pth files"
-            )
+            files = ", ".join(sorted(path.name for path in self.source.parent.glob("*.pth")))
             raise UserError(
-                f"no file {self.source}, nor {epoch}_net_G_A.pth or {epoch}_net_G_B.pth; the folder has {there}"
+                f"no file {self.source}, nor {epoch}_net_G_A.pth or {epoch}_net_G_B.pth; "
+                f"the folder has {files or 'no .pth files'}"
             )
         checkpoint.fit_state_dict(self.netG, checkpoint.load_state_dict(self.source), self.source)
         say(f"Loaded {self.source}")

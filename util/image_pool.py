@@ -8,20 +8,24 @@ import torch
 
 
 class ImagePool:
-    """Shows the discriminator some of the last ``pool_size`` generated images instead of only the newest."""
+    """A buffer of generated images; a discriminator trains on a mixture of old and new ones."""
 
     def __init__(self, pool_size: int) -> None:
         self.pool_size = pool_size
         self.images: list[torch.Tensor] = []
 
     def query(self, images: torch.Tensor) -> torch.Tensor:
-        """Exchange new images for a mixture of new and old ones.
+        """Return a mixture of new and old images, and store new ones.
 
-        Until the pool is full it keeps and returns each image. Then, per image and with probability 1/2, a random old
-        image is returned and the new one takes its place; otherwise the new one is returned.
+        Until the pool is full, each image is stored and returned. Afterwards, with probability 1/2
+        per image, a random old image is returned and the new one takes its place; otherwise the new
+        one is returned and not stored.
 
         Args:
-            images: (N, C, H, W). Returns the same shape, detached from no graph but the caller's.
+            images: (N, C, H, W).
+
+        Returns:
+            (N, C, H, W), detached from the graph; ``images`` itself if ``pool_size`` is 0.
         """
         if self.pool_size == 0:
             return images
