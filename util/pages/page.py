@@ -16,6 +16,8 @@ from dominate.util import raw
 
 from util.checkpoint import write_atomically
 
+STYLES = ("page.css", "viewer.css", "training.css")
+
 
 def link(file: str) -> str:
     """Returns the URL, relative to the page, of a file in its folder ``images``."""
@@ -72,7 +74,8 @@ def write_page(
         tags.meta(charset="utf-8")
         tags.meta(name="viewport", content="width=device-width, initial-scale=1")
         tags.link(rel="icon", href="data:,")  # keeps browsers from requesting an icon
-        tags.style(raw(_asset("page.css") + f":root {{ --width: {int(width)}px }}\n"))
+        styles = "".join(map(_asset, STYLES))
+        tags.style(raw(f"{styles}:root {{ --width: {int(width)}px }}\n"))
     with page.body:
         tags.header(tags.h1(title), *(tags.p(note, cls="note") for note in notes))
         tags.main(tags.noscript(raw("".join(rows))), id="rows")
