@@ -1,4 +1,4 @@
-"""Files that are no good images: named by check_data and by training, never a crash."""
+"""Damaged images: check_data and training name the file; nothing crashes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ PAGE = b"<!doctype html><title>404</title>" * 20
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
-    """Of a PNG file: length, kind, data, checksum."""
+    """A chunk of a PNG file: length, kind, data, checksum."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def header(width: int, height: int) -> bytes:
-    """A PNG file that says it is so large and holds one pixel."""
+    """A PNG file with one pixel whose header claims this size."""
     size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
@@ -39,7 +39,7 @@ def half(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
 
-# Each makes a file out of a good one with the same ending. Training stops at these.
+# Each function turns a good file with the same extension into one that stops a training.
 BROKEN: dict[str, Callable[[bytes], bytes]] = {
     "empty.png": lambda _: b"",
     "empty.jpg": lambda _: b"",
@@ -65,7 +65,7 @@ BROKEN: dict[str, Callable[[bytes], bytes]] = {
     "size_sum.png": lambda good: flipped(good, 29),
     "pixels.png": lambda good: flipped(good, good.index(b"IDAT") + 40),
 }
-# Training reads these, and check_data says what is odd about them.
+# Training reads these; check_data reports them as damaged or misnamed.
 ODD: dict[str, Callable[[bytes], bytes]] = {
     "gif.jpg": lambda _: gif(),
     "no_end.png": lambda good: good[:-12],
@@ -97,8 +97,8 @@ def train(run: Programs, data: Path, *more: object) -> Result:
 
 
 @pytest.fixture
-def set_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """A set whose trainA holds the files that a function has written into it."""
+def dataset_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """A function that makes a dataset whose trainA holds the given files."""
     monkeypatch.chdir(tmp_path)
 
     def make(*bad: dict) -> Path:
@@ -111,49 +111,49 @@ def set_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_each_is_named(run: Programs, set_with: Callable[..., Path], name: str) -> None:
-    """One line, by both."""
-    data = set_with({name: BROKEN[name]})
-    found = check(run, data)
-    assert (found.status, found.err) == (1, "")
-    [line] = [line for line in found.out.splitlines() if line.startswith("problem: ")]
+def test_each_is_named(run: Programs, dataset_with: Callable[..., Path], name: str) -> None:
+    """check_data and training each report it in one line."""
+    data = dataset_with({name: BROKEN[name]})
+    report = check(run, data)
+    assert (report.status, report.err) == (1, "")
+    [line] = [line for line in report.out.splitlines() if line.startswith("problem: ")]
     assert "trainA: 1 image of 1 cannot be read" in line and name in line
     train(run, data).refused(1, data / "trainA" / name)
 
 
-def test_mended(run: Programs, set_with: Callable[..., Path]) -> None:
-    """Training leaves a state behind that goes on when the file has been mended."""
-    data = set_with({"half.jpg": half})
+def test_repaired(run: Programs, dataset_with: Callable[..., Path]) -> None:
+    """A training that stopped at a damaged file resumes once the file is repaired."""
+    data = dataset_with({"half.jpg": half})
     train(run, data).refused(1, "half.jpg")
     picture(data / "trainA" / "half.jpg")
     run.train("--continue_train", "--name", "x").ok()
 
 
-def test_all_are_named_at_once(run: Programs, set_with: Callable[..., Path]) -> None:
-    data = set_with(BROKEN, ODD)
-    found = check(run, data)
-    assert f"trainA: {len(BROKEN)} images of {len(BROKEN) + len(ODD)} cannot be read" in found.out
-    assert f"and {len(BROKEN) - 3} more" in found.out
-    found = check(run, data, "--verbose", "--num_threads", "3")
-    [line] = [line for line in found.out.splitlines() if line.startswith("problem: ")]
+def test_all_are_named_at_once(run: Programs, dataset_with: Callable[..., Path]) -> None:
+    data = dataset_with(BROKEN, ODD)
+    report = check(run, data)
+    assert f"trainA: {len(BROKEN)} images of {len(BROKEN) + len(ODD)} cannot be read" in report.out
+    assert f"and {len(BROKEN) - 3} more" in report.out
+    report = check(run, data, "--verbose", "--num_threads", "3")
+    [line] = [line for line in report.out.splitlines() if line.startswith("problem: ")]
     assert set(re.findall(r"trainA/(\w+\.\w+)", line)) == BROKEN.keys()
-    [line] = [line for line in found.out.splitlines() if "damaged or misnamed" in line]
+    [line] = [line for line in report.out.splitlines() if "damaged or misnamed" in line]
     assert set(re.findall(r"trainA/(\w+\.\w+)", line)) == ODD.keys()
 
 
-def test_odd_ones_train(run: Programs, set_with: Callable[..., Path]) -> None:
-    data = set_with(ODD)
+def test_odd_ones_train(run: Programs, dataset_with: Callable[..., Path]) -> None:
+    data = dataset_with(ODD)
     assert check(run, data).ok().out.count("damaged or misnamed") == 1
     train(run, data).ok()
 
 
-def test_folders_links_and_rights(run: Programs, set_with: Callable[..., Path]) -> None:
-    """A folder named like an image is none; a link to nothing and a file that may not be read are named."""
-    data = set_with()
+def test_folders_links_and_rights(run: Programs, dataset_with: Callable[..., Path]) -> None:
+    """Folders named like images are ignored; broken links and pipes are reported."""
+    data = dataset_with()
     picture(data / "trainA" / "good.png")
     (data / "trainA" / "folder.jpg").mkdir()
-    found = check(run, data).ok()
-    assert "1 folder named like an image: trainA/folder.jpg" in found.out
+    report = check(run, data).ok()
+    assert "1 folder named like an image: trainA/folder.jpg" in report.out
     train(run, data).ok()
     (data / "trainA" / "good.png").unlink()
     link = data / "trainA" / "link.png"
@@ -167,28 +167,28 @@ def test_folders_links_and_rights(run: Programs, set_with: Callable[..., Path]) 
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_no_permission(run: Programs, set_with: Callable[..., Path]) -> None:
-    data = set_with()
+def test_no_permission(run: Programs, dataset_with: Callable[..., Path]) -> None:
+    data = dataset_with()
     path = picture(data / "trainA" / "secret.png")
     path.chmod(0)
     assert "secret.png (Permission denied)" in check(run, data).out
     train(run, data).refused(1, path, "Permission denied")
 
 
-def test_broken_files_in_worker_processes(run: Programs, set_with: Callable[..., Path]) -> None:
-    data = set_with({"half.jpg": half})
+def test_broken_files_in_worker_processes(run: Programs, dataset_with: Callable[..., Path]) -> None:
+    data = dataset_with({"half.jpg": half})
     train(run, data, "--num_threads", "2").refused(1, data / "trainA" / "half.jpg")
 
 
-def test_skipping(run: Programs, set_with: Callable[..., Path]) -> None:
-    """With --on_bad_image skip they are no problem, unless none is left."""
-    data = set_with({"half.jpg": half, "empty.png": BROKEN["empty.png"]})
+def test_skipping(run: Programs, dataset_with: Callable[..., Path]) -> None:
+    """With --on_bad_image skip they stop nothing unless no image is left."""
+    data = dataset_with({"half.jpg": half, "empty.png": BROKEN["empty.png"]})
     assert check(run, data, "--on_bad_image", "skip").status == 1
     result = train(run, data, "--on_bad_image", "skip")
     assert result.status == 1 and result.err.endswith("error: none of the images can be read\n")
     picture(data / "trainA" / "good.png")
-    found = check(run, data, "--on_bad_image", "skip").ok()
-    assert "note: trainA: 2 images of 3 cannot be read" in found.out
+    report = check(run, data, "--on_bad_image", "skip").ok()
+    assert "note: trainA: 2 images of 3 cannot be read" in report.out
     result = train(run, data, "--on_bad_image", "skip").ok()
     assert "left out 2 times" in result.out
     assert [
@@ -197,9 +197,9 @@ def test_skipping(run: Programs, set_with: Callable[..., Path]) -> None:
     ] == [1, 1, 0]
 
 
-def test_file_names_are_data(run: Programs, set_with: Callable[..., Path]) -> None:
-    """Neither a line break nor a terminal's control characters nor bytes that are no text get through."""
-    data = set_with()
+def test_file_names_are_data(run: Programs, dataset_with: Callable[..., Path]) -> None:
+    """Line breaks, control characters and bytes that are not UTF-8 are printed escaped."""
+    data = dataset_with()
     folder = os.fsencode(data / "trainA")
     os.mkdir(folder)
     for name in (b"a\nb.png", b"\x1b[31mred.png", b"\xff.png"):

@@ -1,4 +1,4 @@
-"""Which files a folder holds, and reading images of every kind."""
+"""Listing the images of a folder, and reading images of every kind."""
 
 import itertools
 import os
@@ -100,7 +100,7 @@ def test_alpha_is_dropped_or_kept(pixels, tmp_path):
     ("name", "channels"), [("x.jpg", 3), ("x.JPEG", 3), ("x.png", 4), ("x.webp", 4)]
 )
 def test_saving_alpha(name, channels, tmp_path):
-    """JPEG has none."""
+    """JPEG cannot store alpha."""
     save_image(np.full((6, 10, 4), 200, np.uint8), tmp_path / name)
     saved = np.asarray(Image.open(tmp_path / name))
     assert saved.shape == (6, 10, channels) and np.abs(saved.astype(int) - 200).max() <= 2
@@ -161,7 +161,7 @@ def test_exif_orientation(orientation, pixels, tmp_path):
     "note", [b"Exif\0\0garbage", b"Exif\0\0MM\0*\0\0\0\x08\0\x05", b"Exif\0\0"]
 )
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_a_broken_exif_note_does_not_matter(note, pixels, tmp_path):
+def test_damaged_exif_data_is_ignored(note, pixels, tmp_path):
     Image.fromarray(pixels).save(tmp_path / "x.jpg", exif=note)
     assert read(tmp_path / "x.jpg").shape == (6, 10, 3)
 
@@ -169,7 +169,7 @@ def test_a_broken_exif_note_does_not_matter(note, pixels, tmp_path):
 # Files that cannot be read
 
 
-def test_what_is_wrong_with_a_file_is_one_line_that_names_it(tmp_path):
+def test_errors_are_one_line_that_names_the_file(tmp_path):
     whole = picture(tmp_path / "whole.png", size=(200, 200)).read_bytes()
     Image.open(tmp_path / "whole.png").save(tmp_path / "whole.jpg")
     (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
@@ -262,8 +262,8 @@ def test_missing_and_empty_folders(tmp_path):
     assert "rename TrainA/ to trainA" in message(tmp_path / "upper" / "trainA")
     assert f"--dataroot {tmp_path / 'outer' / 'horses'}?" in message(tmp_path / "outer" / "trainA")
     assert f"--dataroot {tmp_path}?" in message(tmp_path / "trainB" / "trainA")
-    said = message(tmp_path / "empty" / "trainA")
-    assert str(tmp_path / "empty" / "trainA") in said and "no images" in said and "jpg" in said
+    text = message(tmp_path / "empty" / "trainA")
+    assert str(tmp_path / "empty" / "trainA") in text and "no images" in text and "jpg" in text
     os.remove(picture(tmp_path / "empty" / "trainA" / "x.png"))
     (tmp_path / "empty" / "trainA" / "x.txt").touch()
     assert "no images" in message(tmp_path / "empty" / "trainA")

@@ -1,43 +1,19 @@
-"""EpochSampler and augmentation as a function of (seed, epoch, index) alone, and errors out of worker processes."""
+"""Order and augmentation depend only on (seed, epoch, index); errors in worker processes."""
 
 import itertools
 import random
 import shutil
-from argparse import Namespace
 
 import numpy as np
 import pytest
 import torch
 from conftest import picture, pictures
+from samples import options
 
 from data import create_dataset
 from data.base_dataset import BaseDataset
 from data.pipeline.loader import Loader
 from util.errors import UserError
-
-
-def options(**changes):
-    defaults = {
-        "isTrain": True,
-        "phase": "train",
-        "preprocess": "resize_and_crop",
-        "load_size": 24,
-        "crop_size": 16,
-        "no_flip": False,
-        "no_exif": False,
-        "input_nc": 3,
-        "output_nc": 3,
-        "direction": "AtoB",
-        "serial_batches": False,
-        "max_dataset_size": float("inf"),
-        "num_threads": 0,
-        "batch_size": 1,
-        "seed": 1,
-        "device": "cpu",
-        "epoch_count": 1,
-        "dataset_mode": "unaligned",
-    }
-    return Namespace(**defaults | changes)
 
 
 @pytest.fixture
@@ -49,7 +25,7 @@ def load(unaligned):
 
 
 def epoch(loader):
-    """All that a pass gives, as plain values."""
+    """The batches of one pass as plain values."""
     return [
         (batch["A_paths"], batch["B_paths"], batch["A"].tolist(), batch["B"].tolist())
         for batch in loader
@@ -57,32 +33,32 @@ def epoch(loader):
 
 
 def test_workers_change_nothing_and_epochs_differ(load):
-    found = {}
+    passes = {}
     for threads, size in ((0, 1), (2, 1), (0, 2), (2, 2)):
         loader = load(num_threads=threads, batch_size=size)
-        found[threads, size] = [epoch(loader) for _ in range(3)]
-    assert found[0, 1] == found[2, 1] and found[0, 2] == found[2, 2]
+        passes[threads, size] = [epoch(loader) for _ in range(3)]
+    assert passes[0, 1] == passes[2, 1] and passes[0, 2] == passes[2, 2]
     for size in (1, 2):
-        for one, other in itertools.combinations(found[0, size], 2):
+        for one, other in itertools.combinations(passes[0, size], 2):
             assert [b[0] for b in one] != [b[0] for b in other] or [b[1] for b in one] != [
                 b[1] for b in other
             ]
     by_path = [
         {
             path: image
-            for paths, _, images, _ in passed
+            for paths, _, images, _ in batches
             for path, image in zip(paths, images, strict=True)
         }
-        for passed in found[0, 1]
+        for batches in passes[0, 1]
     ]
     assert all(
         by_path[0][path] != by_path[1][path] for path in by_path[0]
-    )  # another crop or flip of each image
+    )  # each image gets another crop or flip
     flat = [
-        [image for _, _, images, _ in passed for image in images]
-        for passed in (found[0, 1][0], found[0, 2][0])
+        [image for _, _, images, _ in batches for image in images]
+        for batches in (passes[0, 1][0], passes[0, 2][0])
     ]
-    assert flat[0] == flat[1]  # batches only group
+    assert flat[0] == flat[1]  # the batch size only groups
 
 
 def test_serial_batches_keep_the_order_but_not_the_crops(load):
@@ -99,7 +75,7 @@ def test_a_later_epoch_can_be_entered_directly(load, threads):
     direct.epoch = 3
     assert epoch(direct) == passes[2]
     assert direct.epoch == 4
-    direct.epoch = 2  # and back, with the same workers
+    direct.epoch = 2  # back again, with the same workers
     assert epoch(direct) == passes[1]
     assert epoch(load(epoch_count=3)) == passes[2]
 
@@ -127,17 +103,17 @@ def test_every_image_of_the_larger_domain_once_an_epoch(load):
 
 
 def test_overlapping_passes_do_not_disturb_each_other(load):
-    alone = epoch(load())
+    undisturbed = epoch(load())
     loader = load()
     first = iter(loader)
     started = [next(first)]
     next(iter(loader))
-    assert epoch([*started, *first]) == alone
+    assert epoch([*started, *first]) == undisturbed
 
 
 @pytest.mark.parametrize("threads", [0, 2])
-def test_loading_leaves_the_generators_of_the_model_alone(load, threads):
-    """Else dropout would depend on --num_threads, and a resumed training on how often it was resumed."""
+def test_loading_does_not_draw_from_the_models_generators(load, threads):
+    """Otherwise dropout would depend on --num_threads."""
     loader = load(num_threads=threads)
     for _ in range(3):
         before = (
@@ -155,7 +131,7 @@ def test_loading_leaves_the_generators_of_the_model_alone(load, threads):
 
 
 class Drawing(BaseDataset):
-    """A custom dataset that draws from every generator."""
+    """A custom dataset that draws from all three generators."""
 
     def __len__(self):
         return 4
@@ -175,7 +151,7 @@ def test_custom_datasets_draw_repeatably():
 
     once = draws()
     assert once == draws(num_threads=2)
-    flat = [value for passed in once for image in passed for value in image[0]]
+    flat = [value for batches in once for image in batches for value in image[0]]
     assert len(set(flat)) == len(flat) == 24
 
 

@@ -1,4 +1,4 @@
-"""A run that is continued does not change its data unnoticed."""
+"""A resumed run refuses a dataset with other files, unless --accept_new_data is given."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_changed(run: Programs, data: Path, after_step: Callable, change: str) -> None:
-    """Refused, without a trace; and taken if the user says so, from then on for good."""
+    """Refused without changing the run; accepted on request, then for all later resumes."""
     break_off(run, data, after_step)
     files = {path: path.read_bytes() for path in (run.runs / "x").rglob("*") if path.is_file()}
     what, words = CHANGES[change]
@@ -44,7 +44,7 @@ def test_changed(run: Programs, data: Path, after_step: Callable, change: str) -
 
 
 def test_fewer_than_seen(run: Programs, data: Path, after_step: Callable) -> None:
-    """The epoch ends where it is."""
+    """The epoch ends at once if more images were seen than there are now."""
     break_off(run, data, after_step, step=5)  # saved after four images
     for path in [*(data / "trainA").iterdir(), *(data / "trainB").iterdir()]:
         if path.stem[1] > "1":
@@ -55,7 +55,7 @@ def test_fewer_than_seen(run: Programs, data: Path, after_step: Callable) -> Non
 def test_moved(
     run: Programs, data: Path, whole: Path, after_step: Callable, tmp_path: Path
 ) -> None:
-    """The same files in another place are the same."""
+    """The dataset may move."""
     break_off(run, data, after_step)
     shutil.move(data, tmp_path / "elsewhere")
     assert (
