@@ -1,4 +1,4 @@
-"""What every model shares: networks on a device, learning rate, saving, loading, and the plain dicts others read."""
+"""BaseModel: what all models share, such as devices, learning rates, saving and loading."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from models.networks import get_scheduler
-from models.training.averaging import moving_average
+from models.training.averaging import average_generators
 from models.training.gradients import LossScaler
 from util import checkpoint, schedules
 from util.console import say
@@ -23,28 +23,30 @@ from util.image_pool import ImagePool
 
 
 class BaseModel(ABC):
-    """Networks, losses and optimizers of one method; :class:`models.template_model.TemplateModel` is
-    a start. Subclasses fill the lists and implement ``set_input``, ``forward`` and
-    ``optimize_parameters``.
+    """The networks, losses and optimizers of one method.
+
+    To write a model, copy :class:`models.template_model.TemplateModel`: fill the lists in
+    ``__init__`` and implement ``set_input``, ``forward`` and ``optimize_parameters``.
 
     Attributes:
-        loss_names: ``["G"]``: the scalar ``self.loss_G`` is logged.
-        model_names: ``["G"]``: the network ``self.netG`` is saved as ``latest_net_G.pth``.
-        visual_names: ``["fake_B"]``: the images ``self.fake_B``, (N, C, H, W) in [-1, 1], are shown.
+        loss_names: ``["G"]`` logs the scalar ``self.loss_G``.
+        model_names: ``["G"]`` saves the network ``self.netG`` as ``latest_net_G.pth``.
+        visual_names: ``["fake_B"]`` shows the images ``self.fake_B``, (N, C, H, W) in [-1, 1].
         optimizers: their learning rates follow ``--lr_policy``.
-        gradient_methods: what ``--accumulate`` needs: the name of each optimizer's attribute and of
-            the method that computes its gradients, in the order of the optimizers' steps, e.g.
-            ``{"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}``. Such a method computes
-            losses and calls :meth:`backward`; it neither clears gradients nor steps. It runs once
-            per micro-batch, on a shallow copy of the model, before the next optimizer's method
-            runs: attributes set by one method are there in the next, a computation graph should not
-            be. A micro-batch is weighted by its number of images. Image pools are shared: each
-            micro-batch queries them in turn.
-        image_paths: of the images in this batch; outputs are named after them.
-        metric: lower is better; drives ``--lr_policy plateau`` in models that set it.
-        averaged: with ``--ema``: the name of a generator -> its moving average, whose ``module`` is
-            a network like ``net`` + name.
-        scaler: the loss scale of ``--amp fp16``, else None.
+        image_paths: the files of the images in the last batch; outputs are named after them.
+        metric: a validation metric to minimise, for ``--lr_policy plateau``; None if not measured.
+        scaler: the loss scale of ``--amp fp16``; None with other precisions.
+        averaged: with ``--ema``, the name of each generator -> its moving average, whose ``module``
+            is a network like the generator itself.
+        gradient_methods: for ``--accumulate``, the attribute of each optimizer -> the method that
+            computes its gradients, in the order in which the optimizers step, e.g.
+            ``{"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}``.
+
+    Gradient accumulation calls each of ``gradient_methods`` once per micro-batch, on a shallow copy
+    of the model, averages the gradients over all images and steps that optimizer; then it calls the
+    next method. A method computes losses and calls :meth:`backward`; it neither clears gradients
+    nor steps. It may read attributes that the methods before it have set, but should compute again
+    what needs a graph. Image pools are shared: one micro-batch after the other queries them.
     """
 
     gradient_methods: dict[str, str] = {}
@@ -56,7 +58,7 @@ class BaseModel(ABC):
 
     @staticmethod
     def architecture_source(opt: Namespace) -> Path | None:
-        """The file whose generator was built with exactly ``opt``'s netG, norm, ... so that test.py can read them off it."""
+        """Return the file whose weights show test.py the generator's netG, norm, ngf, ..., if any."""
         return None
 
     def __init__(self, opt: Namespace) -> None:
@@ -74,31 +76,27 @@ class BaseModel(ABC):
         self.optimizers: list[torch.optim.Optimizer] = []
         self.image_paths: list[str] = []
         self.metric: float | None = None
-        self.schedulers: list = []  # of policy plateau only; the others are functions of the epoch
-        self.epoch = (
-            getattr(opt, "epoch_count", 1) - 1
-        )  # the one that update_learning_rate was last called for
+        self.averaged: dict[str, AveragedModel] = {}
         fp16 = getattr(opt, "amp", "none") == "fp16"
         self.scaler = LossScaler(self.device.type) if fp16 else None
-        self.averaged: dict[str, AveragedModel] = {}
-        self.plateau_epoch = (
-            self.epoch + 1
-        )  # in which the schedulers were last stepped; not before the first
+        self.schedulers: list = []  # of --lr_policy plateau; other rates are functions of the epoch
+        self.epoch = getattr(opt, "epoch_count", 1) - 1  # of the last update_learning_rate
+        self.plateau_epoch = self.epoch + 1  # when the schedulers last stepped; not before epoch 1
 
     @abstractmethod
     def set_input(self, input: dict) -> None:
-        """Take a batch from the dataset, e.g. {"A": (N, C, H, W), "B": ..., "A_paths": [...], "B_paths": [...]}."""
+        """Take a batch, e.g. {"A": (N, C, H, W), "B": ..., "A_paths": [...], "B_paths": [...]}."""
 
     @abstractmethod
     def forward(self) -> None:
-        """Compute the output images; also called by :meth:`test`."""
+        """Compute the output images; :meth:`test` calls it, too."""
 
     @abstractmethod
     def optimize_parameters(self) -> None:
-        """One training step: losses, gradients, weights."""
+        """Make one training step: compute losses and gradients, and update the weights."""
 
     def backward(self, loss: torch.Tensor) -> None:
-        """Add the gradients of ``loss`` to the parameters; ``--amp fp16`` scales them against underflow."""
+        """Add the gradients of ``loss``; ``--amp fp16`` scales the loss so that none underflows."""
         if self.scaler:
             self.scaler.backward(loss)
         else:
@@ -107,83 +105,62 @@ class BaseModel(ABC):
     def compute_visuals(self) -> None:
         """Compute images that are only needed for display."""
 
-    # What the rest of the program reads. The name lists are looked up here and nowhere else.
+    # What the rest of the program reads. The lists of names are looked up only here.
 
     def get_networks(self) -> dict[str, nn.Module]:
-        return {name: getattr(self, "net" + name) for name in self.model_names}
+        """Return name -> network, without ``net``."""
+        return {name: getattr(self, f"net{name}") for name in self.model_names}
 
     def get_weights(self) -> dict[str, dict[str, torch.Tensor]]:
-        """All that is saved as a file of weights."""
-        weights = {name: net.state_dict() for name, net in self.get_networks().items()}
-        return weights | {
-            f"{name}_ema": average.module.state_dict() for name, average in self.averaged.items()
-        }
-
-    def start_averages(self) -> None:
-        """With ``--ema``, put a copy of each generator that is not averaged yet into ``averaged``.
-
-        Raises:
-            UserError: no name of a network begins with G.
-        """
-        decay, networks = getattr(self.opt, "ema", 0), self.get_networks()
-        names = [name for name in networks if name.startswith("G")] if decay else []
-        if decay and not names:
-            raise UserError(
-                "--ema averages networks whose names begin with G; this model has "
-                + ", ".join(networks)
-            )
-        for name in (name for name in names if name not in self.averaged):
-            self.averaged[name] = moving_average(networks[name], decay)
+        """Return the state dicts of all files of weights, e.g. of "G_A" and "G_A_ema"."""
+        averages = {f"{name}_ema": average.module for name, average in self.averaged.items()}
+        return {name: net.state_dict() for name, net in (self.get_networks() | averages).items()}
 
     def get_current_losses(self) -> dict[str, float]:
-        """The losses of the last step, in the order of ``loss_names``."""
-        return OrderedDict(
-            (name, float(torch.as_tensor(getattr(self, "loss_" + name)).detach()))
-            for name in self.loss_names
-        )
+        """Return the losses of the last step, in the order of ``loss_names``."""
+        losses = ((name, getattr(self, f"loss_{name}")) for name in self.loss_names)
+        return OrderedDict((name, float(torch.as_tensor(loss).detach())) for name, loss in losses)
 
-    def set_mean_losses(self, models: list[BaseModel], shares: list[float]) -> None:
-        """Take the losses of other models of this class, each with its share."""
-        for name in ("loss_" + name for name in self.loss_names):
-            values = [
-                torch.as_tensor(getattr(each, name)).detach() * share
-                for each, share in zip(models, shares, strict=True)
-            ]
-            setattr(self, name, torch.stack(values).sum())
+    def set_mean_losses(self, models: list[BaseModel], weights: list[float]) -> None:
+        """Set each loss to the weighted mean of those of ``models``, which are of this class."""
+        for name in (f"loss_{name}" for name in self.loss_names):
+            losses = [torch.as_tensor(getattr(model, name)).detach() for model in models]
+            weighted = [loss * weight for loss, weight in zip(losses, weights, strict=True)]
+            setattr(self, name, torch.stack(weighted).sum())
 
     def get_current_visuals(self) -> dict[str, torch.Tensor]:
-        """The images of the last batch, (N, C, H, W) in [-1, 1], in the order of ``visual_names``."""
+        """Return the last batch's images, (N, C, H, W) in [-1, 1], in ``visual_names``' order."""
         return OrderedDict((name, getattr(self, name)) for name in self.visual_names)
 
     def preset_visuals(self) -> None:
-        """Make images that no step has computed so far None."""
+        """Set images that were not computed yet to None."""
         for name in self.visual_names:
             if not hasattr(self, name):
                 setattr(self, name, None)
 
     def get_image_paths(self) -> list[str]:
-        """Paths of the input images of the last batch."""
+        """Return the paths of the input images of the last batch."""
         return self.image_paths
 
     def get_visual_paths(self) -> dict[str, list[str]]:
-        """For images that do not belong to ``image_paths``: their label -> the paths they are named after."""
+        """Return label -> paths for images that are not named after ``image_paths``."""
         return {}
 
     def get_batch_paths(self) -> list[str]:
-        """Paths of all images of the last batch."""
+        """Return the paths of all images of the last batch."""
         return list(dict.fromkeys(chain(self.get_image_paths(), *self.get_visual_paths().values())))
 
     # Life of a model
 
     def setup(self, opt: Namespace) -> None:
-        """Move networks to the device; load their weights for testing and continuing."""
+        """Move the networks to the device and load their weights for testing or resuming."""
         for net in self.get_networks().values():
             net.to(self.device)
         if self.isTrain and opt.lr_policy == "plateau":
             if self.metric is None and not getattr(opt, "val_freq", 0):
                 raise UserError(
-                    "--lr_policy plateau needs a validation metric: --val_freq N measures one, or a model of your "
-                    "own sets self.metric; linear, step and cosine need none"
+                    "--lr_policy plateau needs a validation metric: --val_freq N measures one, or a "
+                    "model of your own sets self.metric; linear, step and cosine need none"
                 )
             self.schedulers = [get_scheduler(optimizer, opt) for optimizer in self.optimizers]
         if checkpoint.resumes_from_state(opt):
@@ -195,23 +172,27 @@ class BaseModel(ABC):
         self.print_networks(opt.verbose)
 
     def update_learning_rate(self, epoch: int | None = None) -> None:
-        """Set the learning rates for ``epoch`` (default: the one after the last). Call at the start of each epoch."""
+        """Set the learning rates for ``epoch``, counted from 1; by default the one after the last."""
         self.epoch = self.epoch + 1 if epoch is None else epoch
-        if self.schedulers:
-            if self.epoch > self.plateau_epoch:  # else a run resumes in the middle of an epoch
-                self.plateau_epoch = self.epoch
-                for scheduler in self.schedulers if self.metric is not None else ():
-                    scheduler.step(self.metric)
-                self.metric = (
-                    None if getattr(self.opt, "val_freq", 0) else self.metric
-                )  # each validation counts once
-            return
-        for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
-            group.setdefault("initial_lr", group["lr"])
-            group["lr"] = group["initial_lr"] * schedules.lr_factor(self.opt, self.epoch)
+        if not self.schedulers:
+            for group in chain(*(optimizer.param_groups for optimizer in self.optimizers)):
+                group.setdefault("initial_lr", group["lr"])
+                group["lr"] = group["initial_lr"] * schedules.lr_factor(self.opt, self.epoch)
+        elif self.epoch > self.plateau_epoch:  # else a run resumes within this epoch
+            self.plateau_epoch = self.epoch
+            for scheduler in self.schedulers if self.metric is not None else ():
+                scheduler.step(self.metric)
+            if getattr(self.opt, "val_freq", 0):
+                self.metric = None  # each validation counts once
+
+    def start_averages(self) -> None:
+        """With ``--ema``, fill ``averaged`` with copies of the generators, unless it is filled."""
+        decay = getattr(self.opt, "ema", 0)
+        if decay and not self.averaged:
+            self.averaged = average_generators(self.get_networks(), decay)
 
     def eval(self) -> None:
-        """Evaluation mode: no dropout, running statistics in batch norm."""
+        """Switch the networks to evaluation: no dropout, running statistics in batch norm."""
         for net in self.get_networks().values():
             net.eval()
 
@@ -221,112 +202,98 @@ class BaseModel(ABC):
             self.forward()
             self.compute_visuals()
 
-    def overrides(self, base: type[BaseModel], *names: str) -> bool:
-        """Whether this model has its own version of one of these methods of ``base``."""
-        return any(
-            getattr(getattr(self, name), "__func__", None) is not getattr(base, name)
-            for name in names
-        )
-
     def set_requires_grad(
         self, nets: nn.Module | None | Iterable[nn.Module | None], requires_grad: bool = False
     ) -> None:
-        """Freeze networks (False) so that no gradients are computed for them, or thaw them."""
-        for net in (
-            nets if isinstance(nets, Iterable) and not isinstance(nets, nn.Module) else [nets]
-        ):
+        """Freeze networks, so that they get no gradients (False), or unfreeze them (True)."""
+        for net in [nets] if nets is None or isinstance(nets, nn.Module) else nets:
             if net is not None:
                 net.requires_grad_(requires_grad)
 
     # Files
 
     def save_networks(self, epoch: int | str) -> None:
-        """Write ``{epoch}_net_{name}.pth`` for each network; each file is complete or not there."""
+        """Write ``{epoch}_net_{name}.pth`` for each network; each file is complete or absent."""
         for name, weights in self.get_weights().items():
             checkpoint.save_state_dict(weights, Path(self.save_dir) / f"{epoch}_net_{name}.pth")
 
     def _load_from_state(self) -> None:
-        """The networks of the run that goes on; train.py then restores the rest, other programs have these at least."""
+        """Load the networks of the run to resume; train.py restores the rest of its state later."""
         path = Path(self.save_dir) / checkpoint.STATE
         state = checkpoint.load(path)
         try:
             for name, net in self.get_networks().items():
                 net.load_state_dict(state["model"]["networks"][name])
         except Exception as error:  # a damaged or hostile file raises almost anything
-            raise UserError(
-                f"{path} does not fit this run: {(str(error) or type(error).__name__).splitlines()[0]}"
-            ) from None
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise UserError(f"{path} does not fit this run: {reason}") from None
 
     def load_networks(self, epoch: int | str) -> None:
-        """Read them again, also from the official code. Raises UserError: not there, damaged, or of another shape."""
+        """Load ``{epoch}_net_{name}.pth`` for each network, also of the official code.
+
+        Raises:
+            UserError: a file is missing or damaged, or its weights have other shapes.
+        """
         for name, net in self.get_networks().items():
             averaged = not self.isTrain and getattr(self.opt, "ema", False) and name.startswith("G")
-            path = Path(self.save_dir) / f"{epoch}_net_{name}{'_ema' * averaged}.pth"
+            path = Path(self.save_dir) / f"{epoch}_net_{name}{'_ema' if averaged else ''}.pth"
             checkpoint.fit_state_dict(net, checkpoint.load_state_dict(path), path)
             say(f"Loaded {path}")
 
     @staticmethod
     def add_init_options(parser: ArgumentParser, *names: str) -> None:
-        """Declare ``--init_NAME file`` for networks that a new training may start from existing weights."""
+        """Add ``--init_NAME FILE`` for networks that a training may start from given weights."""
         for name in names:
-            parser.add_argument(
-                f"--init_{name}", metavar="FILE", help=f"start net {name} from these weights (.pth)"
-            )
+            text = f"start net {name} from these weights (.pth)"
+            parser.add_argument(f"--init_{name}", metavar="FILE", help=text)
 
     def init_networks(self, opt: Namespace) -> None:
-        """Load the weights of ``--init_NAME``, and say which networks start fresh."""
-        sources = {name: getattr(opt, f"init_{name}", None) for name in self.get_networks()}
-        for name, source in sources.items():
-            if source:
-                checkpoint.fit_state_dict(
-                    self.get_networks()[name],
-                    checkpoint.load_state_dict(Path(source)),
-                    Path(source),
-                )
-                say(f"Net {name} starts from {source}")
-        if any(sources.values()):
-            say(
-                f"Fresh networks: {', '.join(name for name in sources if not sources[name]) or 'none'}"
-            )
+        """Load the weights of ``--init_NAME`` and print which networks start fresh."""
+        networks = self.get_networks()
+        files = {name: getattr(opt, f"init_{name}", None) for name in networks}
+        for name, file in files.items():
+            if file:
+                weights = checkpoint.load_state_dict(Path(file))
+                checkpoint.fit_state_dict(networks[name], weights, Path(file))
+                say(f"Net {name} starts from {file}")
+        if any(files.values()):
+            fresh = ", ".join(name for name, file in files.items() if not file)
+            say(f"Fresh networks: {fresh or 'none'}")
 
     def training_state(self) -> dict:
-        """All that a step changes: networks, optimizers, image histories. Extend it in models that keep more."""
+        """Return all that a step changes. Extend it in models with more state."""
+        pools = {name: pool for name, pool in vars(self).items() if isinstance(pool, ImagePool)}
         return {
             "networks": self.get_weights(),
             "scaler": self.scaler.state_dict() if self.scaler else {},
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
-            "pools": {
-                name: pool.images
-                for name, pool in vars(self).items()
-                if isinstance(pool, ImagePool)
-            },
+            "pools": {name: pool.images for name, pool in pools.items()},
             "plateau_epoch": self.plateau_epoch,
             "metric": self.metric,
         }
 
     def load_training_state(self, state: dict) -> None:
-        """The inverse of :meth:`training_state`, in a model of the same options."""
+        """Restore what :meth:`training_state` returned for a model of the same options."""
+        networks = state["networks"]
         for name, net in self.get_networks().items():
-            net.load_state_dict(state["networks"][name])
+            net.load_state_dict(networks[name])
+        self.start_averages()
+        for name, average in self.averaged.items():  # a run without --ema may resume with it
+            average.module.load_state_dict(networks.get(f"{name}_ema", networks[name]))
         for key, parts in (("optimizers", self.optimizers), ("schedulers", self.schedulers)):
             for part, saved in zip(parts, state[key], strict=True):
                 part.load_state_dict(saved)
         for name, images in state["pools"].items():
             getattr(self, name).images = [image.to(self.device) for image in images]
-        self.start_averages()
-        for name, average in self.averaged.items():
-            weights = state["networks"].get(f"{name}_ema", state["networks"][name])
-            average.module.load_state_dict(weights)
         if self.scaler and state.get("scaler"):
             self.scaler.load_state_dict(state["scaler"])
         self.plateau_epoch, self.metric = state["plateau_epoch"], state["metric"]
 
     def print_networks(self, verbose: bool) -> None:
-        """Say how large the networks are; with ``verbose`` also their layers."""
+        """Print the size of each network; with ``verbose`` also its layers."""
         for name, net in self.get_networks().items():
             if verbose:
                 say(str(net))
-            say(
-                f"Network {name}: {sum(p.numel() for p in net.parameters()) / 1e6:.3f} M parameters"
-            )
+            millions = sum(p.numel() for p in net.parameters()) / 1e6
+            say(f"Network {name}: {millions:.3f} M parameters")

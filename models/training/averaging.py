@@ -8,6 +8,21 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from util.errors import UserError
+
+
+def average_generators(networks: dict[str, nn.Module], decay: float) -> dict[str, AveragedModel]:
+    """Return name -> :func:`moving_average` of the networks whose names begin with G.
+
+    Raises:
+        UserError: there is no such network.
+    """
+    averages = {n: moving_average(net, decay) for n, net in networks.items() if n.startswith("G")}
+    if not averages:
+        names = ", ".join(networks)
+        raise UserError(f"--ema averages networks whose names begin with G; this model has {names}")
+    return averages
+
 
 def moving_average(net: nn.Module, decay: float) -> AveragedModel:
     """Return an exponential moving average of ``net`` that starts at its present weights.
