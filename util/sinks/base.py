@@ -8,6 +8,7 @@ import os
 import queue
 import threading
 import time
+from functools import partialmethod
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Protocol
@@ -92,14 +93,9 @@ class ThreadedSink:
         with contextlib.suppress(queue.Full):  # the sink is slower than the training
             self.queue.put((method, arguments), block=wait > 0, timeout=wait)
 
-    def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
-        self._put("scalars", epoch, share, total, values)
-
-    def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
-        self._put("images", epoch, images, save)
-
-    def text(self, epoch: int, message: str) -> None:
-        self._put("text", epoch, message)
+    scalars = partialmethod(_put, "scalars")
+    images = partialmethod(_put, "images")
+    text = partialmethod(_put, "text")
 
     def close(self) -> None:
         """Wait up to two seconds for the queued calls to finish."""

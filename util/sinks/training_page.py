@@ -151,18 +151,11 @@ class TrainingPage:
     def _write_shell(self) -> None:
         """Write ``index.html``; without scripts it shows the last losses and the last epochs."""
         opt, shown = self.opt, sorted(self.memory["shown"].items(), reverse=True)
+        title, width = f"Training {opt.name}", opt.display_winsize
         run = f"{opt.model} on {opt.dataroot}, {opt.n_epochs} + {opt.n_epochs_decay} epochs"
+        notes = (run, self.memory["last"])
         rows = [row(f"Epoch {epoch}", files) for epoch, files in shown]
-        write_page(
-            self.folder,
-            f"Training {opt.name}",
-            (run, self.memory["last"]),
-            rows,
-            opt.display_winsize,
-            SCRIPTS,
-            "data.js",
-            self.options,
-        )
+        write_page(self.folder, title, notes, rows, width, SCRIPTS, "data.js", self.options)
 
 
 def _now() -> float:

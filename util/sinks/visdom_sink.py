@@ -138,14 +138,8 @@ def connect(opt: Namespace) -> Any:
     logging.getLogger("visdom").setLevel(logging.ERROR)  # it logs sessions and sockets
     # send=False: no request before the time limit is set. The incoming socket would only report
     # clicks, and its thread can hang.
-    client: Any = visdom.Visdom(
-        server,
-        port=port,
-        env=opt.display_env,
-        send=False,
-        raise_exceptions=True,
-        use_incoming_socket=False,
-    )
+    options: dict[str, Any] = {"raise_exceptions": True, "use_incoming_socket": False}
+    client: Any = visdom.Visdom(server, port=port, env=opt.display_env, send=False, **options)
     for scheme in ("http://", "https://"):
         client.session.mount(scheme, TimeLimit())
     client.send = True
