@@ -1,4 +1,4 @@
-"""What the networks compute, against their papers' layers written out by hand and fed with the same weights."""
+"""The networks against the layers of their papers, written out by hand, with the same weights."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def repeatable():
 
 
 class Layers:
-    """Looks weights up under the official names."""
+    """Applies layers whose weights have the official names."""
 
     def __init__(self, net, norm):
         self.state, self.kind = net.state_dict(), norm
@@ -36,7 +36,7 @@ class Layers:
         )
 
     def norm(self, x, name):
-        """In training mode: with the statistics of these images."""
+        """Normalise with the statistics of these images, as in training mode."""
         if self.kind == "none":
             return x
         over = (2, 3) if self.kind == "instance" else (0, 2, 3)
@@ -69,7 +69,7 @@ def resnet(layers, x, blocks):
 
 
 def unet(layers, x, depth, path="model.model", level=1):
-    """One level of the U: down, what is inside, up; all but the outermost hand on their own input as well."""
+    """One level of the U: down, the levels inside, up; joined with the input below the top."""
     if level == 1:
         inside = unet(
             layers, layers.conv(x, f"{path}.0", stride=2, padding=1), depth, f"{path}.1.model", 2

@@ -1,4 +1,4 @@
-"""Generators and discriminators: the official layout, the paper's geometry, and images of any size."""
+"""Networks: the official layout, the paper's geometry, initialisation and images of any size."""
 
 import json
 import math
@@ -30,23 +30,19 @@ def repeatable():
     torch.set_num_threads(threads)
 
 
-def on_paper(make, *args, **options):
-    """A network of shapes without memory, made in no time."""
+def on_meta(make, *args, **options):
+    """Return a network on the meta device, which has shapes but no memory."""
     with torch.device("meta"):
         return make(*args, **options)
-
-
-def convolutions(net):
-    return [m for m in net.modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d))]
 
 
 @pytest.mark.parametrize("key", LAYOUTS)
 def test_state_dict_is_the_official_one(key):
     kind, net, norm, *dropout = key.split("/")
     if kind == "G":
-        made = on_paper(define_G, 3, 3, 64, net, norm, use_dropout=dropout == ["dropout"])
+        made = on_meta(define_G, 3, 3, 64, net, norm, use_dropout=dropout == ["dropout"])
     else:
-        made = on_paper(define_D, 3, 64, net, n_layers_D=4, norm=norm)
+        made = on_meta(define_D, 3, 64, net, n_layers_D=4, norm=norm)
     state = {k: list(v.shape) for k, v in made.state_dict().items()}
     assert state == LAYOUTS[key]
     assert list(state) == list(LAYOUTS[key])  # in this order
@@ -74,10 +70,10 @@ def test_sizes(which):
     for norm, counts in zip(NORMS, COUNTS[which], strict=True):
         for dropout in (False, True) if isinstance(which, str) else (False,):
             if isinstance(which, str):
-                net = on_paper(define_G, 3, 3, 64, which, norm, use_dropout=dropout)
+                net = on_meta(define_G, 3, 3, 64, which, norm, use_dropout=dropout)
             else:
                 netD, input_nc, layers = which
-                net = on_paper(define_D, input_nc, 64, netD, n_layers_D=layers, norm=norm)
+                net = on_meta(define_D, input_nc, 64, netD, n_layers_D=layers, norm=norm)
             assert (sum(p.numel() for p in net.parameters()), len(net.state_dict())) == counts, norm
 
 
@@ -96,7 +92,7 @@ def test_sizes(which):
 )
 def test_one_logit_sees_a_patch_of_this_size(netD, layers, field):
     net = define_D(3, 1, netD, n_layers_D=layers, norm="none")
-    for p in net.parameters():  # all positive, so that nothing cancels or dies
+    for p in net.parameters():  # all positive: no gradient cancels or vanishes
         p.data.fill_(0.05)
     x = torch.ones(1, 3, 400, 400, requires_grad=True)
     out = net(x)
@@ -130,53 +126,6 @@ def test_the_smallest_image_a_discriminator_takes(layers):
     assert net(torch.rand(1, 3, least, least)).shape == (1, 1, 1, 1)
     with pytest.raises(UserError, match=f"{least}x{least - 1}.*--crop_size"):
         net(torch.rand(1, 3, least - 1, least))
-
-
-# Initialisation
-
-
-def fans(weight):
-    area = weight[0, 0].numel()
-    return weight.shape[1] * area, weight.shape[0] * area
-
-
-@pytest.mark.parametrize(
-    ("init_type", "gain"),
-    [("normal", 0.02), ("normal", 0.1), ("xavier", 0.02), ("xavier", 1.0), ("kaiming", 0.02)],
-)
-def test_spread_of_initial_weights(init_type, gain):
-    net = define_G(3, 3, 16, "resnet_6blocks", "instance", init_type=init_type, init_gain=gain)
-    for conv in convolutions(net):
-        fan_in, fan_out = fans(conv.weight)
-        wanted = {
-            "normal": gain,
-            "xavier": gain * math.sqrt(2 / (fan_in + fan_out)),
-            "kaiming": math.sqrt(2 / fan_in),
-        }
-        spread, n = wanted[init_type], conv.weight.numel()
-        assert conv.weight.std().item() == pytest.approx(spread, rel=5 / math.sqrt(2 * n))
-        assert abs(conv.weight.mean().item()) < 5 * spread / math.sqrt(n)
-        assert conv.bias.abs().max() == 0
-
-
-def test_orthogonal_initial_weights():
-    net = define_G(3, 3, 4, "unet_128", "batch", init_type="orthogonal", init_gain=0.3)
-    for conv in convolutions(net):
-        w = conv.weight.flatten(1)
-        gram = w @ w.T if len(w) <= w.shape[1] else w.T @ w
-        assert torch.allclose(gram, 0.09 * torch.eye(len(gram)), atol=1e-5)
-
-
-def test_initial_batch_norm():
-    norms = [
-        m
-        for m in define_G(3, 3, 64, "resnet_6blocks", "batch").modules()
-        if isinstance(m, nn.BatchNorm2d)
-    ]
-    scales = torch.cat([m.weight for m in norms])
-    assert scales.mean().item() == pytest.approx(1, abs=5 * 0.02 / math.sqrt(len(scales)))
-    assert scales.std().item() == pytest.approx(0.02, rel=5 / math.sqrt(2 * len(scales)))
-    assert all(m.bias.abs().max() == 0 for m in norms)
 
 
 # Norms
@@ -265,7 +214,7 @@ def test_padding_is_a_reflection_and_absent_where_the_size_fits(netG, fits, othe
 def test_dropout_moves_the_second_convolution_of_a_residual_block():
     keys = {
         dropout: set(
-            on_paper(
+            on_meta(
                 define_G, 3, 3, 4, "resnet_6blocks", "instance", use_dropout=dropout
             ).state_dict()
         )
@@ -283,7 +232,7 @@ def test_dropout_moves_the_second_convolution_of_a_residual_block():
 )
 def test_where_dropout_stands(netG, count):
     def dropouts(use):
-        net = on_paper(define_G, 3, 3, 4, netG, "batch", use_dropout=use)
+        net = on_meta(define_G, 3, 3, 4, netG, "batch", use_dropout=use)
         return [(name, m.p) for name, m in net.named_modules() if isinstance(m, nn.Dropout)]
 
     assert dropouts(False) == []
@@ -314,3 +263,28 @@ def test_unknown_names_are_refused_with_the_known_ones(make, args, words):
     with pytest.raises(ValueError, match=words[0]) as error:
         make(*args)
     assert all(word in str(error.value) for word in words)
+
+
+# Parts with official signatures, for models that use them directly
+
+
+@pytest.mark.parametrize(("padding", "last"), [("reflect", 5), ("replicate", 5), ("zero", 3)])
+def test_a_residual_block_by_its_official_signature(padding, last):
+    block = networks.ResnetBlock(
+        4, padding_type=padding, norm_layer=nn.BatchNorm2d, use_dropout=False, use_bias=False
+    )
+    x = torch.rand(1, 4, 6, 7)
+    assert block(x).shape == x.shape
+    convolutions = [k for k, v in block.state_dict().items() if v.dim() == 4]
+    first = 0 if padding == "zero" else 1
+    assert convolutions == [f"conv_block.{first}.weight", f"conv_block.{last}.weight"]
+
+
+def test_unet_blocks_by_their_official_signature():
+    block = networks.UnetSkipConnectionBlock
+    inner = block(8, 8, input_nc=None, submodule=None, norm_layer=nn.BatchNorm2d, innermost=True)
+    middle = block(4, 8, input_nc=None, submodule=inner, use_dropout=True)
+    net = block(2, 4, input_nc=3, submodule=middle, outermost=True, norm_layer=nn.BatchNorm2d)
+    x = torch.rand(2, 3, 16, 24)
+    assert net(x).shape == (2, 2, 16, 24)
+    assert torch.equal(networks.Identity()(x), x)

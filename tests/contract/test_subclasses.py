@@ -1,4 +1,4 @@
-"""What official subclasses and programs count on, where our own code takes shorter ways."""
+"""Subclasses and programs written for the official code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytest_plugins = ["survival"]
 def test_setup_loads_the_run_that_goes_on(
     run: Programs, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In programs other than train.py, which restores everything later."""
+    """In programs other than train.py, which later restores the rest of the state."""
     train(run, data, *ONE_EPOCH, "--no_html").ok()
     monkeypatch.chdir(run.runs.parent)
     model = create_model(opt := TrainOptions().parse(["--name", "x", "--continue_train"]))
@@ -35,7 +35,7 @@ def test_setup_loads_the_run_that_goes_on(
 
 
 def test_official_set_input(run: Programs, data: Path, tmp_path: Path) -> None:
-    """It knows only one list of paths; all images are then named after it. And images may not be there before a step."""
+    """It sets only image_paths; all images are then named after those paths."""
     model = subclass(
         tmp_path / "mine_model.py",
         "def __init__(self, opt):",
@@ -99,7 +99,7 @@ def test_own_transforms(data: Path, tmp_path: Path, change: str) -> None:
 def test_plateau_of_metrics_that_are_to_grow(
     run: Programs, data: Path, monkeypatch: pytest.MonkeyPatch, metric: str
 ) -> None:
-    """A slowly falling one is no progress."""
+    """A metric that falls slowly is on a plateau."""
     values = iter(20 - 0.1 * i if metric == "psnr" else 0.8 - 0.001 * i for i in range(99))
     monkeypatch.setattr(
         Validation, "compute_metrics", lambda self, limit=None: {metric: next(values)}
@@ -135,7 +135,7 @@ def test_new_rate_on_a_plateau(run: Programs, data: Path, after_step: Callable) 
 
 
 def test_best_is_part_of_a_save(run: Programs, data: Path) -> None:
-    """Where a kill fell between the networks and best.json, the next start finishes both."""
+    """After a kill between the networks and best.json, the next start finishes both."""
     train(run, data, *ONE_EPOCH, "--val_freq", 1, "--val_share", 0.3, "--no_html").ok()
     folder = run.runs / "x"
     best = json.loads((folder / "best.json").read_text())

@@ -13,7 +13,7 @@ from util.errors import UserError
 
 
 class Sequential(TemplateModel):
-    """Two optimizers; the second learns from the images of the first network, made before its step."""
+    """Two optimizers; the second learns from images that the first network made before its step."""
 
     gradient_methods = {"optimizer_G": "gradients_G", "optimizer_H": "gradients_H"}
 
@@ -107,7 +107,7 @@ def test_models_without_the_list(model: type[Sequential]) -> None:
 
 
 def test_batches_hold_anything() -> None:
-    """What default_collate makes of tuples and dicts."""
+    """Batches that default_collate makes of tuples and dicts."""
     data = {
         "size": [torch.arange(5), torch.arange(5) + 10],
         "A": torch.rand(5, 3, 2, 2),

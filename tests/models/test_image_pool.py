@@ -17,7 +17,7 @@ def repeatable():
 
 
 def numbered(*numbers):
-    """A batch of images (1, 2, 2) that show their number."""
+    """A batch of images (1, 2, 2) whose pixels all equal their number."""
     return torch.tensor(numbers, dtype=torch.float).view(-1, 1, 1, 1).expand(-1, 1, 2, 2).clone()
 
 
@@ -33,7 +33,7 @@ def filled(size=SIZE):
 
 
 def within(count, n, p, sigmas=4.5):
-    """Whether ``count`` of ``n`` trials is a likely outcome of a chance ``p``."""
+    """True if ``count`` of ``n`` trials is a likely outcome at probability ``p``."""
     return abs(count - n * p) <= sigmas * math.sqrt(n * p * (1 - p))
 
 

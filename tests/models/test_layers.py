@@ -1,4 +1,4 @@
-"""The layers of network_parts.py against those of PyTorch and NumPy, and activation checkpointing."""
+"""The layers of network_parts.py against PyTorch and NumPy, and activation checkpointing."""
 
 from __future__ import annotations
 

@@ -126,12 +126,12 @@ def test_unknown_policies_raise():
 @pytest.mark.parametrize("policy", ["linear", "step", "cosine"])
 def test_update_with_and_without_an_epoch(policy):
     opt = options(lr_policy=policy, n_epochs=3, n_epochs_decay=4, lr_decay_iters=2)
-    counting, told = Small(opt), Small(opt)
+    counting, numbered = Small(opt), Small(opt)
     for epoch in range(1, 8):
         counting.update_learning_rate()
-        told.update_learning_rate(epoch)
+        numbered.update_learning_rate(epoch)
         wanted = 0.1 * lr_factor(opt, epoch)
-        assert counting.rates() == told.rates() == pytest.approx([wanted, 4 * wanted])
+        assert counting.rates() == numbered.rates() == pytest.approx([wanted, 4 * wanted])
         assert counting.optimizers[0].param_groups[0]["lr"] == pytest.approx(wanted)
 
 

@@ -1,4 +1,4 @@
-"""A step of training costs what it must, and what it saves changes no gradient."""
+"""The training step: its operations, the official order and hooks, and non-finite gradients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from models.training.step import Step
 
 @pytest.fixture(scope="module")
 def default() -> Step:
-    """The default architecture, though thinner, after a first step."""
+    """The default architecture with 8 filters, after a first step."""
     opt = options("--ngf", "8", "--ndf", "8")
     step = Step(opt, create_model(opt))
     step(batch(dtype=torch.float32))
@@ -35,7 +35,7 @@ def test_operations_of_the_default_step(default: Step) -> None:
 
 
 def test_a_step_does_not_wait(default: Step) -> None:
-    """Nothing is read off a tensor until the losses are asked for."""
+    """No value is copied to the host before the losses are requested."""
     default.check_every_step = False  # as on a GPU
     with Ops(("_local_scalar_dense", "nonzero", "_to_copy")):
         default(batch(dtype=torch.float32))
@@ -47,7 +47,7 @@ def test_a_step_does_not_wait(default: Step) -> None:
 
 
 class OfficialOrder(CycleGANModel):
-    """Computes all images first, then all losses; a discriminator sees real and fake images apart."""
+    """Computes all images first; a discriminator sees real and fake images in two passes."""
 
     def forward(self) -> None:
         self.generated = True
@@ -66,7 +66,7 @@ class OfficialOrder(CycleGANModel):
 @pytest.mark.parametrize("identity", ["0.5", "0"])
 @pytest.mark.parametrize("norm", ["instance", "none", "batch"])
 def test_official_order_gives_the_same_step(norm: str, identity: str, other: int | None) -> None:
-    """Gradients, weights, running statistics and what is shown, with B of A's size and of another."""
+    """Gradients, weights, running statistics and images, with B of A's size and of another."""
     model = build(*SMALL, "--norm", norm, "--lambda_identity", identity)
     official = copy.deepcopy(model)
     official.__class__ = OfficialOrder
@@ -112,7 +112,7 @@ def test_hooks_of_official_subclasses_are_called(hook: str) -> None:
 
 @pytest.mark.parametrize("fused", [True, False])
 def test_bad_gradients_reach_no_weight(fused: bool) -> None:
-    """Adam in one operation is told by a tensor, any other optimizer in time."""
+    """A fused Adam reads a flag on the device; other optimizers get no gradients."""
     opt = options(*SMALL)
     model = create_model(opt)
     if not fused:
@@ -141,7 +141,7 @@ def test_bad_gradients_reach_no_weight(fused: bool) -> None:
 
 
 def gradients(*args: str) -> list[torch.Tensor]:
-    """Of both generators after a step at learning rate 0, from the same weights and images."""
+    """Return the generators' gradients at learning rate 0, from equal weights and images."""
     torch.manual_seed(1)
     model = build(*SMALL, *args, "--lr", "0", "--lambda_identity", "0")
     model.set_input(batch())
@@ -150,14 +150,19 @@ def gradients(*args: str) -> list[torch.Tensor]:
 
 
 def test_lambda_GAN() -> None:
-    """1 changes no bit; 0 leaves the cycle alone; the gradient is linear in it."""
+    """1 is the default; 0 leaves only the cycle losses; the gradient is linear in it."""
     assert all(
         torch.equal(a, b) for a, b in zip(gradients(), gradients("--lambda_GAN", "1"), strict=True)
     )
-    alone, cycle = gradients("--lambda_A", "0", "--lambda_B", "0"), gradients("--lambda_GAN", "0")
+    adversarial, cycle = (
+        gradients("--lambda_A", "0", "--lambda_B", "0"),
+        gradients("--lambda_GAN", "0"),
+    )
     both = gradients("--lambda_GAN", "0.5")
-    assert any(g.abs().max() > 1e-6 for g in alone) and any(g.abs().max() > 1e-6 for g in cycle)
-    for a, c, b in zip(alone, cycle, both, strict=True):
+    assert any(g.abs().max() > 1e-6 for g in adversarial) and any(
+        g.abs().max() > 1e-6 for g in cycle
+    )
+    for a, c, b in zip(adversarial, cycle, both, strict=True):
         torch.testing.assert_close(0.5 * a + c, b)
     none = gradients("--lambda_GAN", "0", "--lambda_A", "0", "--lambda_B", "0")
     assert all(not g.any() for g in none)
