@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import samples
 import torch
 from conftest import picture
 from PIL import Image, ImageOps
@@ -12,7 +13,7 @@ from data.base_dataset import get_transform
 from data.unaligned_dataset import UnalignedDataset
 from util.errors import UserError
 
-pytest_plugins = ["samples"]
+jpegs = samples.jpegs
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+import samples
 import torch
 from conftest import picture
 from PIL import Image, ImageOps
@@ -16,7 +17,7 @@ from data.image_folder import read_image
 from data.unaligned_dataset import UnalignedDataset
 from util.seeds import derived_seed
 
-pytest_plugins = ["samples"]
+jpegs = samples.jpegs
 TO_TENSOR = v1.Compose([v1.ToTensor(), v1.Normalize((0.5,), (0.5,))])
 
 
