@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from conftest import CPU, ONE_EPOCH, ROOT, TINY, Programs, picture
+from conftest import CPU, ONE_EPOCH, ROOT, TINY, Programs, Result, picture
 from PIL import Image
 
 from models import load_generator
@@ -18,7 +18,7 @@ from util.errors import UserError
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Programs:
-    """A folder with data, a CycleGAN and a pix2pix with dropout, each trained for a step and tested."""
+    """A CycleGAN and a pix2pix with dropout, each trained for one step and tested."""
     run = Programs(tmp_path_factory.mktemp("translate"))
     sizes = {
         "trainA": (40, 40),
@@ -63,23 +63,23 @@ def test_every_kind_of_image_gives_the_pixels_of_test_py(trained, direction, fol
         trained.runs / "cycle", direction=direction, preprocess="none", gpu_ids="-1"
     )
     image = Image.open(trained.folder / "data" / folder / "a.png")
-    wanted = saved(trained, "cycle", f"a_{label}.png")
-    assert wanted.shape == (image.height, image.width, 3)
+    expected = saved(trained, "cycle", f"a_{label}.png")
+    assert expected.shape == (image.height, image.width, 3)
     from_picture = translate(image)
     assert isinstance(from_picture, Image.Image)
-    assert np.array_equal(np.asarray(from_picture), wanted)
+    assert np.array_equal(np.asarray(from_picture), expected)
     from_array = translate(np.asarray(image))
     assert isinstance(from_array, np.ndarray)
-    assert np.array_equal(from_array, wanted)
+    assert np.array_equal(from_array, expected)
     tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1) / 127.5 - 1
     from_tensor = translate(tensor)
     assert from_tensor.shape == tensor.shape
-    assert np.abs((from_tensor.permute(1, 2, 0).numpy() + 1) * 127.5 - wanted).max() <= 0.51
+    assert np.abs((from_tensor.permute(1, 2, 0).numpy() + 1) * 127.5 - expected).max() <= 0.51
     assert translate(torch.stack([tensor, tensor])).shape == (2, *tensor.shape)
 
 
 def test_dropout_depends_on_the_seed_alone(trained):
-    """The second image of the test has the noise that it has alone, and the caller's generators are left as they were."""
+    """Noise depends on neither earlier images nor the caller's generators, which stay unchanged."""
     translate = load_generator(trained.runs / "pix", preprocess="none", gpu_ids="-1")
     image = Image.open(trained.folder / "data" / "test" / "b.png").crop((0, 0, 40, 40))
     torch.manual_seed(5)
@@ -106,7 +106,7 @@ def test_dropout_depends_on_the_seed_alone(trained):
     ],
     ids=lambda x: type(x).__name__,
 )
-def test_other_things_are_no_images(trained, image):
+def test_what_is_not_an_image_is_refused(trained, image):
     with pytest.raises(UserError, match="should be"):
         load_generator(trained.runs / "cycle", preprocess="none", gpu_ids="-1")(image)
 
@@ -125,72 +125,48 @@ def test_mistakes_are_user_errors(trained):
         load_generator(trained.runs / "nowhere")
 
 
-def test_the_shell_command(trained):
+def run_translate(trained: Programs, source: object, target: object) -> Result:
     from scripts import translate
 
-    flags = ("--name", "cycle", *CPU, "--preprocess", "none")
-    data = trained.folder / "data"
-    trained.call(
-        translate.main,
-        "translate.py",
-        *flags,
-        "--input",
-        data / "testA" / "a.png",
-        "--output",
-        "one.png",
-    ).ok()
-    wanted = saved(trained, "cycle", "a_fake_B.png")
-    assert np.array_equal(np.asarray(Image.open(trained.folder / "one.png")), wanted)
-    trained.call(translate.main, "translate.py", *flags, "--input", data, "--output", "all").ok()
-    assert np.array_equal(
-        np.asarray(Image.open(trained.folder / "all" / "testA" / "a.png")), wanted
-    )
+    options = ("--name", "cycle", *CPU, "--preprocess", "none")
+    files = ("--input", source, "--output", target)
+    return trained.call(translate.main, "translate.py", *options, *files)
+
+
+def test_one_image_from_the_shell(trained):
+    image = trained.folder / "data" / "testA" / "a.png"
+    run_translate(trained, image, "one.png").ok()
+    expected = saved(trained, "cycle", "a_fake_B.png")
+    assert np.array_equal(np.asarray(Image.open(trained.folder / "one.png")), expected)
+    (trained.folder / "existing").mkdir()
+    for output in "existing", "existing/one.JPEG":
+        run_translate(trained, image, output).ok()
+    names = {path.name for path in (trained.folder / "existing").iterdir()}
+    assert names == {"a.png", "one.JPEG"}
+    for output in "existing/one", "existing/one.xyz":
+        result = run_translate(trained, image, output)
+        result.refused(1, f"--output {output}", ".png, .jpg or .webp")
+
+
+def test_a_folder_from_the_shell(trained):
+    """Sub-folders are kept, images with one stem get two outputs, and no input is replaced."""
+    run_translate(trained, trained.folder / "data", "all").ok()
+    expected = saved(trained, "cycle", "a_fake_B.png")
+    translated = Image.open(trained.folder / "all" / "testA" / "a.png")
+    assert np.array_equal(np.asarray(translated), expected)
     assert len(list((trained.folder / "all").rglob("*.png"))) == 12
     for name in ("twin.png", "twin.bmp"):
         picture(trained.folder / "twins" / name, len(name))
-    trained.call(
-        translate.main, "translate.py", *flags, "--input", "twins", "--output", "each"
-    ).ok()
-    assert {path.name for path in (trained.folder / "each").iterdir()} == {
-        "twin.png",
-        "twin_png.png",
-    }
-    again = trained.call(
-        translate.main, "translate.py", *flags, "--input", "twins", "--output", "twins"
-    )
-    again.refused(1, "--output twins would replace", "twins/twin.png")
-    (trained.folder / "there").mkdir()
-    for output in "there", "there/one.JPEG":
-        trained.call(
-            translate.main,
-            "translate.py",
-            *flags,
-            "--input",
-            data / "testA" / "a.png",
-            "--output",
-            output,
-        ).ok()
-    assert {path.name for path in (trained.folder / "there").iterdir()} == {"a.png", "one.JPEG"}
-    for output in "there/one", "there/one.xyz":
-        refused = trained.call(
-            translate.main,
-            "translate.py",
-            *flags,
-            "--input",
-            data / "testA" / "a.png",
-            "--output",
-            output,
-        )
-        refused.refused(1, f"--output {output}", ".png, .jpg or .webp")
-    command = [
-        sys.executable,
-        ROOT / "scripts" / "translate.py",
-        *flags,
-        "--input",
-        "no.jpg",
-        "--output",
-        "x.png",
-    ]
+    run_translate(trained, "twins", "out").ok()
+    names = {path.name for path in (trained.folder / "out").iterdir()}
+    assert names == {"twin.png", "twin_png.png"}
+    result = run_translate(trained, "twins", "twins")
+    result.refused(1, "--output twins would replace", "twins/twin.png")
+
+
+def test_the_program_ends_with_one_line(trained):
+    program = ROOT / "scripts" / "translate.py"
+    command = [sys.executable, program, "--name", "cycle", "--input", "no.jpg", "--output", "x.png"]
     done = subprocess.run(command, cwd=trained.folder, capture_output=True, text=True)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "no.jpg" in done.stderr
