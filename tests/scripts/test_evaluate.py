@@ -1,4 +1,4 @@
-"""scripts/evaluate.py on pairs whose values are known."""
+"""scripts/evaluate.py on pairs with known metrics."""
 
 from __future__ import annotations
 
@@ -34,17 +34,13 @@ def flat(path: Path, level: int | tuple[int, int, int], size: tuple[int, int] = 
     Image.new("RGB", size, (level,) * 3 if isinstance(level, int) else level).save(path)
 
 
-LEVELS = {
-    "a": (0, 0),
-    "b.c": (110, 50),
-    "sub/a": (20, 100),
-    "sub/d": (230, 150),
-}  # of the flat images in A and B
+# Stem -> levels of the flat images in A and B.
+LEVELS = {"a": (0, 0), "b.c": (110, 50), "sub/a": (20, 100), "sub/d": (230, 150)}
 
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
-    """A and B, and results named as test.py names them: fake_B is 10 levels too bright, fake_A 20."""
+    """A, B and results with the names of test.py: fake_B is 10 levels too bright, fake_A 20."""
     for stem, (a, b) in LEVELS.items():
         flat(tmp_path / f"A/{stem}.png", a)
         flat(tmp_path / f"B/{stem}.bmp", b)
@@ -54,106 +50,71 @@ def folders(tmp_path: Path) -> Path:
 
 
 def db(*differences: int) -> float:
-    """The mean PSNR of flat images that differ by so many levels."""
+    """The mean PSNR of pairs of flat images with these differences in levels."""
     return sum(20 * math.log10(255 / d) if d else 100 for d in differences) / len(differences)
 
 
-def test_evaluate_makes_one_table_of_two_directions(folders: Path) -> None:
-    result = evaluate(
-        "--fake",
-        "images:fake_B",
-        "--real",
-        "B",
-        "--baseline_input",
-        "A",
-        "--name",
-        "to map",
-        *PALETTE_FLAG,
-        "--fake=images:fake_A",
-        "--real=A",
-        "--name=to photo",
-        "--json=out.json",
-        cwd=folders,
-    )
+BOTH_DIRECTIONS = (
+    *("--fake", "images:fake_B", "--real", "B", "--baseline_input", "A", "--name", "to map"),
+    *(*PALETTE_FLAG, "--fake=images:fake_A", "--real=A", "--name=to photo", "--json=out.json"),
+)
+
+
+def test_numbers_of_two_directions(folders: Path) -> None:
+    result = evaluate(*BOTH_DIRECTIONS, cwd=folders)
     assert result.returncode == 0, result.stderr
-    told = json.loads((folders / "out.json").read_text())
-    to_map, to_photo = told["evaluations"]
+    to_map, to_photo = json.loads((folders / "out.json").read_text())["evaluations"]
     assert list(to_map["rows"]) == ["result", "identity", "random target"]
     assert list(to_photo["rows"]) == ["result", "random target"]
     assert [e["name"] for e in (to_map, to_photo)] == ["to map", "to photo"]
-    assert (to_map["baseline_input"], to_map["palette"], to_map["seed"]) == (
-        "A",
-        [*map(list, PALETTE)],
-        0,
-    )
+    assert to_map["palette"] == [*map(list, PALETTE)]
+    assert (to_map["baseline_input"], to_map["seed"]) == ("A", 0)
     expected = {"n": 4, "psnr": db(10), "l1": 10, "palette": 100}
     assert {key: to_map["rows"]["result"][key] for key in expected} == pytest.approx(expected)
     assert to_photo["rows"]["result"]["psnr"] == pytest.approx(db(20))
     assert "palette" not in to_photo["rows"]["result"]
     identity = to_map["rows"]["identity"]
     assert (identity["psnr"], identity["l1"]) == pytest.approx((db(0, 60, 80, 80), 55))
-    assert identity["palette"] == 75  # the last is land in A and water in B
-    assert (
-        result.stderr
-        == f"warning: identical to the target, counted as 100 dB: 1 of 4, e.g. {Path('A/a.png')}\n"
-    )
+    assert identity["palette"] == 75  # the last image is land in A and water in B
+    equal = "identical to the target, counted as 100 dB: 1 of 4"
+    assert result.stderr == f"warning: {equal}, e.g. {Path('A/a.png')}\n"
 
-    lines = result.stdout.splitlines()
+
+def test_table_of_two_directions(folders: Path) -> None:
+    lines = evaluate(*BOTH_DIRECTIONS, cwd=folders).stdout.splitlines()
+    to_map = json.loads((folders / "out.json").read_text())["evaluations"][0]
     assert lines[0] == "to map: 4 pairs of images:fake_B with B"
     header = next(i for i, line in enumerate(lines) if "PSNR (dB)" in line)
     table = lines[header : header + 6]
     assert len({len(line) for line in table}) == 1  # aligned
-    assert table[1].split() == [
-        "to",
-        "map:",
-        "result",
-        "4",
-        "28.131",
-        f"{to_map['rows']['result']['ssim']:.3f}",
-        "10.000",
-        "100.000",
-    ]
+    ssim = f"{to_map['rows']['result']['ssim']:.3f}"
+    assert table[1].split() == ["to", "map:", "result", "4", "28.131", ssim, "10.000", "100.000"]
     assert table[5].startswith("to photo: random target") and table[5].endswith(" -")
     assert lines[-1].startswith("to photo: 22.1 dB PSNR, +")
     assert lines[-2].startswith("to map: 28.1 dB PSNR, ") and "against identity" in lines[-2]
 
 
-def test_evaluate_with_only_the_flags_it_needs_and_from_elsewhere(folders: Path) -> None:
-    result = evaluate(
-        "--fake", folders / "images:fake_B", "--real", folders / "B", cwd=folders / "A"
-    )
+def test_required_options_suffice_in_any_folder(folders: Path) -> None:
+    fake, real = folders / "images:fake_B", folders / "B"
+    result = evaluate("--fake", fake, "--real", real, cwd=folders / "A")
     assert (result.returncode, result.stderr) == (0, "")
-    assert f"{folders / 'images:fake_B'}: result" in result.stdout
-    assert "identity" not in result.stdout
-    assert "palette" not in result.stdout
+    assert f"{fake}: result" in result.stdout
+    assert "identity" not in result.stdout and "palette" not in result.stdout
 
 
-def test_real_and_input_may_be_labels_too_and_a_palette_a_file(folders: Path) -> None:
+def test_labels_for_all_folders_and_a_palette_file(folders: Path) -> None:
     (folders / "palette.txt").write_text("144,202,228\n242,239,233\n255,255,255\n")
-    result = evaluate(
-        "--fake",
-        "images:fake_B",
-        "--real",
-        "images:real_B",
-        "--baseline_input",
-        "images:real_A",
-        "--palette",
-        "@palette.txt",
-        "--json",
-        "out.json",
-        cwd=folders,
-    )
+    sources = ("--real", "images:real_B", "--baseline_input", "images:real_A")
+    options = ("--palette", "@palette.txt", "--json", "out.json")
+    result = evaluate("--fake", "images:fake_B", *sources, *options, cwd=folders)
     assert result.returncode == 0, result.stderr
     rows = json.loads((folders / "out.json").read_text())["evaluations"][0]["rows"]
-    assert (rows["identity"]["l1"], rows["identity"]["palette"], rows["result"]["l1"]) == (
-        55,
-        75,
-        10,
-    )
+    assert (rows["identity"]["l1"], rows["identity"]["palette"]) == (55, 75)
+    assert rows["result"]["l1"] == 10
 
 
 def test_random_targets() -> None:
-    """Each image is the random target of one other image of its size, and the seed decides of which."""
+    """Each image is the target of one other image of its size, which the seed selects."""
     from scripts.evaluation.pairs import random_others
 
     images = {
@@ -183,17 +144,8 @@ def test_missing_partners_are_named(folders: Path) -> None:
         (folders / name).unlink()
     for i in range(4):
         flat(folders / f"B/more{i}.png", i)
-    result = evaluate(
-        "--fake",
-        "images:fake_B",
-        "--real",
-        "B",
-        "--baseline_input",
-        "A",
-        "--json",
-        "out.json",
-        cwd=folders,
-    )
+    sources = ("--fake", "images:fake_B", "--real", "B", "--baseline_input", "A")
+    result = evaluate(*sources, "--json", "out.json", cwd=folders)
     assert result.returncode == 0
     assert result.stderr.splitlines() == [
         "warning: no partner in B for 1 of the images in images:fake_B: a",
@@ -201,33 +153,24 @@ def test_missing_partners_are_named(folders: Path) -> None:
         "warning: no partner in A for 1 of the images in B: b.c",
     ]
     rows = json.loads((folders / "out.json").read_text())["evaluations"][0]["rows"]
-    assert {row: scores["n"] for row, scores in rows.items()} == {
-        "result": 2,
-        "identity": 1,
-        "random target": 2,
-    }
+    numbers = {row: scores["n"] for row, scores in rows.items()}
+    assert numbers == {"result": 2, "identity": 1, "random target": 2}
 
 
 def test_evaluate_refuses_in_one_line(folders: Path) -> None:
+    def refuse(*args: str, words: tuple[str, ...]) -> None:
+        refused(evaluate(*args, cwd=folders), *words)
+
     pair = ("--fake", "images:fake_B", "--real", "B")
-    refused(
-        evaluate("--fake", "images", "--real", "B", cwd=folders),
-        "a_fake_A and a",
-        "--fake DIR:fake_B",
-    )
-    refused(evaluate("--fake", "nowhere:fake_B", "--real", "B", cwd=folders), "no folder nowhere")
-    refused(
-        evaluate("--fake", "images:fake_C", "--real", "B", cwd=folders),
-        "no image named STEM_fake_C.png",
-    )
-    refused(
-        evaluate(*pair, "--json", "no/out.json", cwd=folders), "--json", "there is no folder no"
-    )
+    refuse("--fake", "images", "--real", "B", words=("a_fake_A and a", "--fake DIR:fake_B"))
+    refuse("--fake", "nowhere:fake_B", "--real", "B", words=("no folder nowhere",))
+    refuse("--fake", "images:fake_C", "--real", "B", words=("no image named STEM_fake_C.png",))
+    refuse(*pair, "--json", "no/out.json", words=("--json", "there is no folder no"))
     flat(folders / "B/a.jpg", 3)
-    refused(evaluate(*pair, cwd=folders), str(Path("B/a.bmp")), str(Path("B/a.jpg")), "same stem")
+    refuse(*pair, words=(str(Path("B/a.bmp")), str(Path("B/a.jpg")), "same stem"))
     (folders / "B/a.jpg").unlink()
     (folders / "B/a.bmp").write_bytes(b"nothing")
-    refused(evaluate(*pair, cwd=folders), str(Path("B/a.bmp")), "cannot read")
+    refuse(*pair, words=(str(Path("B/a.bmp")), "cannot read"))
 
 
 def test_different_sizes_are_refused_by_name(folders: Path) -> None:
@@ -255,22 +198,19 @@ def test_wrong_flags(folders: Path, flags: tuple[str, ...], word: str) -> None:
 
 
 def test_baselines_of_the_atlas(tmp_path: Path) -> None:
-    """Over all draws a random map reaches 15.6 dB and a random photo 12.15 dB; here the identity is the result."""
-    photos, maps, out = (
-        ROOT / "datasets/atlas/testA",
-        ROOT / "datasets/atlas/testB",
-        tmp_path / "out.json",
-    )
-    result = evaluate(
-        "--fake", photos, "--real", maps, "--json", out, "--fake", maps, "--real", photos, cwd=ROOT
-    )
+    """Over all draws, a random map reaches 15.6 dB and a random photo 12.15 dB.
+
+    The untranslated input takes the place of the result.
+    """
+    photos, maps = (ROOT / "datasets/atlas" / folder for folder in ("testA", "testB"))
+    to_map, to_photo = ("--fake", photos, "--real", maps), ("--fake", maps, "--real", photos)
+    out = tmp_path / "out.json"
+    result = evaluate(*to_map, "--json", out, *to_photo, cwd=ROOT)
     assert result.returncode == 0, result.stderr
-    to_map, to_photo = (
-        {row: scores["psnr"] for row, scores in evaluation["rows"].items()}
-        for evaluation in json.loads(out.read_text())["evaluations"]
-    )
-    assert to_map == pytest.approx({"result": 4.89, "random target": 15.6}, abs=0.5)
-    assert to_photo == pytest.approx({"result": 4.89, "random target": 12.15}, abs=0.5)
+    evaluations = json.loads(out.read_text())["evaluations"]
+    for evaluation, random in zip(evaluations, (15.6, 12.15), strict=True):
+        psnr = {row: scores["psnr"] for row, scores in evaluation["rows"].items()}
+        assert psnr == pytest.approx({"result": 4.89, "random target": random}, abs=0.5)
 
 
 def test_evaluate_does_not_load_torch() -> None:
@@ -279,7 +219,7 @@ def test_evaluate_does_not_load_torch() -> None:
 
 
 def test_metrics_for_the_page(folders: Path) -> None:
-    """Every image's values under its URL, both directions beside each other; without a page it is refused before the work."""
+    """Values are added by URL and keep those of the other direction; a missing page is refused."""
     from scripts.evaluation.page_metrics import read_metrics
     from util.pages.page import write_metrics
 

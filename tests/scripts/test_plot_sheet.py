@@ -1,4 +1,4 @@
-"""Curves and sheets for papers: what they read, what they draw, and what they say if they cannot."""
+"""scripts/plot.py and scripts/sheet.py: inputs, pictures and refusals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOG = """================ Training Loss (Mon) ================
 
 @pytest.fixture
 def two(run: Programs) -> Programs:
-    """checkpoints/new with metrics.jsonl and checkpoints/official with loss_log.txt alone."""
+    """checkpoints/new with metrics.jsonl, and checkpoints/official with only loss_log.txt."""
     for name in ("new", "official"):
         (run.runs / name).mkdir(parents=True)
     start = {"epoch": 1, "note": "the run starts"}
@@ -75,7 +75,7 @@ def test_plot(two: Programs, ending: str) -> None:
     two.call(plot.main, "plot.py", "--runs", "new", "official", "--output", output).ok()
     if ending == "png":
         image = np.asarray(Image.open(output).convert("RGB")).reshape(-1, 3)
-        for colour in (31, 119, 180), (255, 127, 14):  # one for each run
+        for colour in (31, 119, 180), (255, 127, 14):  # a curve for each run
             assert (abs(image.astype(int) - colour).max(1) < 3).sum() > 50
     else:
         assert output.read_text().count('<g id="axes_') == 3  # G, D, D_real
@@ -107,7 +107,7 @@ def paint(path: Path, colour: str, size: tuple[int, int] = (8, 8)) -> None:
 
 
 def draw(run: Programs, *args: str) -> list[list[str]]:
-    """The sheet as names of colours, one for each image of 10 pixels."""
+    """Make a sheet of 10-pixel images, and return the name of the colour of each."""
     names = {(255, 0, 0): "red", (0, 128, 0): "green", (0, 0, 255): "blue", (0, 0, 0): "black"}
     done = run.call(sheet.main, "sheet.py", *args, "--size", "10", "--output", "s.png").ok()
     image = np.asarray(Image.open(run.folder / "s.png"))
@@ -133,7 +133,7 @@ def test_sheet_of_labels_and_models(run: Programs) -> None:
 
 
 def test_sheet_of_epochs(run: Programs) -> None:
-    """The panel's image of an epoch that did not write it is that of the epoch before."""
+    """An epoch without a panel image shows the image of the epoch before."""
     for name, colour in {
         "epoch001_panel0_real_A": "red",
         "epoch001_panel0_fake_B": "green",
