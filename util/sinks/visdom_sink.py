@@ -77,8 +77,9 @@ class VisdomSink:
         except OSError as error:
             self.server, self.retry_at = None, time.monotonic() + PAUSE
             if not self.warned:
-                hint = "it is tried again during the run (--display_id 0 turns it off)"
-                say(f"visdom does not answer ({error}); {hint}")
+                address = f"{self.opt.display_server}:{self.opt.display_port}"
+                reason = f"{error.strerror or error}; it is tried again during the run"
+                say(f"visdom at {address}: {reason} (--display_id 0 turns it off)")
             self.warned = True
 
     def _opts(self, title: str, **more: Any) -> dict[str, Any]:
