@@ -1,4 +1,4 @@
-"""Fixtures for trainings that end before their time, in this process and as processes that can be killed.
+"""Fixtures for interrupted trainings, in this process or as processes that can be killed.
 
 PYTEST_DONT_REWRITE
 """
@@ -34,7 +34,7 @@ OFTEN = (
 
 
 class Crash(Exception):
-    """Ends a training as a bug would."""
+    """An error that ends a training as a bug would."""
 
 
 def crash() -> None:
@@ -42,7 +42,7 @@ def crash() -> None:
 
 
 def images(data: Path) -> Path:
-    """Make trainA with 4, trainB with 5 images there."""
+    """Create trainA with 4 and trainB with 5 images."""
     for seed, (folder, count) in enumerate({"trainA": 4, "trainB": 5}.items()):
         pictures(data / folder, [f"{folder[-1].lower()}{i}.png" for i in range(count)], seed)
     return data
@@ -50,13 +50,13 @@ def images(data: Path) -> Path:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A set of :func:`images`, to be written to."""
+    """A data set of :func:`images` that a test may change."""
     return images(tmp_path / "data")
 
 
 @pytest.fixture
 def after_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], object]], None]:
-    """``after_step(3, what)`` calls ``what`` at the end of the third step from now, in this process."""
+    """``after_step(3, call)`` runs ``call()`` at the end of the third step from now."""
     step, todo = Step.__call__, {}
 
     def counted_step(self: Step, *args) -> None:
@@ -77,7 +77,7 @@ def train(run: Programs, data: Path, *more: object, name: str = "x") -> Result:
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An unbroken run of two epochs. Not to be written to."""
+    """An uninterrupted run of two epochs. Tests must not change it."""
     run = Programs(tmp_path_factory.mktemp("once"))
     train(run, images(run.folder / "data"), name="whole").ok()
     return run.runs / "whole"
@@ -85,18 +85,18 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def whole(run: Programs, once: Path) -> Path:
-    """A copy of it beside the runs of a test."""
+    """A copy of the uninterrupted run, beside the runs of a test."""
     return Path(shutil.copytree(once, run.runs / "whole"))
 
 
-def go_on(run: Programs, *more: object, name: str = "x") -> Result:
+def resume(run: Programs, *more: object, name: str = "x") -> Result:
     return run.train("--continue_train", "--name", name, *more)
 
 
-def break_off(
+def interrupt(
     run: Programs, data: Path, after_step: Callable, *more: object, step: int = 4
 ) -> None:
-    """A run x that crashed after so many steps; with the options above it was saved after an even number."""
+    """Make a run x that crashed after ``step`` steps; OFTEN saves after every second step."""
     after_step(step, crash)
     with pytest.raises(Crash):
         train(run, data, *more)
@@ -107,25 +107,25 @@ def state(folder: Path) -> dict:
 
 
 def equal(run: Programs, name: str = "x", other: str = "whole") -> bool:
-    """Whether two runs have left the same behind; where not, pytest shows what differs."""
-    found = differences(run.runs / other, run.runs / name)
-    found.pop("page", None)  # which holds the run's name
-    return not found or pytest.fail(str(found))
+    """True if two runs left the same files; otherwise the test fails with the differences."""
+    changes = differences(run.runs / other, run.runs / name)
+    changes.pop("page", None)  # the page shows the run's name
+    return not changes or pytest.fail(str(changes))
 
 
 def subclass(path: Path, *lines: str, of: str = "models.cycle_gan_model.CycleGANModel") -> str:
-    """Write ``NAME_model.py`` with such a subclass of a model, or likewise of a dataset; returns its path."""
+    """Write a module with a subclass of ``of`` whose body is ``lines``; return its path."""
     module, _, base = of.rpartition(".")
     name = path.stem.title().replace("_", "")
     path.write_text(
-        f"import os, signal, time\nimport torch\nfrom {module} import {base}\n\n\nclass {name}({base}):\n"
-        + "".join(f"    {line}\n" for line in lines)
+        f"import os, signal, time\nimport torch\nfrom {module} import {base}\n\n\n"
+        f"class {name}({base}):\n" + "".join(f"    {line}\n" for line in lines)
     )
     return str(path)
 
 
 class Running:
-    """Starts trainings as processes, and waits for what they leave."""
+    """Starts trainings as processes, and waits for their files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.runs, self.output = (
@@ -162,7 +162,7 @@ class Running:
 
 @pytest.fixture
 def copied(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes start as copies of this one, which has imported PyTorch already, with what optimizers import when they step."""
+    """Start processes as forks of this one, which has imported all of PyTorch already."""
     import torch._dynamo  # noqa: F401
 
     monkeypatch.setattr(check_resume, "launcher", multiprocessing.get_context("fork"))

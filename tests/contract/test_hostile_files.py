@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ONE_EPOCH, Programs
-from survival import break_off, go_on, state, train
+from survival import interrupt, resume, state, train
 
 pytest_plugins = ["survival"]
 
@@ -39,11 +39,11 @@ def test_code_is_refused(
         (folder / "state.pth").unlink()
     with (folder / name).open("wb") as file:
         save({"number": Evil(tmp_path / "created")}, file)
-    go_on(run).refused(1, name, "holds code")
+    resume(run).refused(1, name, "holds code")
     (folder / ".saving.json").write_text(
         '{"number": "1", "names": ["latest"]}'
     )  # as if a save had been cut off
-    go_on(run).refused(1, name, "holds code")
+    resume(run).refused(1, name, "holds code")
     assert not (tmp_path / "created").exists()
 
 
@@ -53,7 +53,7 @@ def test_hostile_marker(run: Programs, data: Path) -> None:
     (run.runs / "x" / ".saving.json").write_text(
         json.dumps({"number": number, "names": ["../../elsewhere"]})
     )
-    go_on(run).refused(1, "outside")
+    resume(run).refused(1, "outside")
     assert not list(run.folder.glob("*.pth"))
 
 
@@ -70,14 +70,14 @@ def test_other_states(run: Programs, data: Path) -> None:
         {"number": "", "model": {}},
     ):
         torch.save(value, folder / "state.pth")
-        go_on(run).refused(1, "state.pth")
+        resume(run).refused(1, "state.pth")
         assert (folder / "loss_log.txt").read_bytes() == log
     (folder / ".saving.json").write_text('{"number": "", "names": ["latest"]}')
-    go_on(run).refused(1, "state.pth", ".saving.json")
+    resume(run).refused(1, "state.pth", ".saving.json")
 
 
 def test_half_written_files_are_removed(run: Programs, data: Path, after_step: Callable) -> None:
-    break_off(run, data, after_step)
+    interrupt(run, data, after_step)
     for name in (
         ".state.pth.abcd_123",
         ".latest_net_G_A.pth.abcd1234",
@@ -86,5 +86,5 @@ def test_half_written_files_are_removed(run: Programs, data: Path, after_step: C
     ):
         (run.runs / "x" / name).write_bytes(b"half")
     (run.runs / "x" / ".mine").write_bytes(b"stays")
-    go_on(run).ok()
+    resume(run).ok()
     assert {p.name for p in (run.runs / "x").rglob(".*")} == {".lock", ".mine"}

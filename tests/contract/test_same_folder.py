@@ -1,4 +1,4 @@
-"""Two runs in one folder, at the same time and one after the other."""
+"""Two runs in one folder, at the same time or one after the other."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from pathlib import Path
 
 import torch
 from conftest import ONE_EPOCH, TINY, Programs
-from survival import Running, break_off, go_on, state, train
+from survival import Running, interrupt, resume, state, train
 
 pytest_plugins = ["survival"]
 
 
 def test_a_killed_process_leaves_no_lock(run: Programs, data: Path, running: Running) -> None:
-    """Another run in the folder is refused while the first lives, and not after it was killed, though its workers live on."""
+    """Another run in the folder is refused until the first is killed; its workers hold no lock."""
     process = running(data, "--num_threads", "2", "--n_epochs", "500")
     running.wait_for(run.runs / "x" / "state.pth")
     options = (run.runs / "x" / "train_opt.json").read_bytes()
-    for second in (train(run, data), go_on(run)):
+    for second in (train(run, data), resume(run)):
         second.refused(1, f"process {process.pid}", os.uname().nodename, "--name")
     assert (run.runs / "x" / "train_opt.json").read_bytes() == options
     os.kill(process.pid, signal.SIGKILL)
     while process.is_alive():
         time.sleep(0.005)
-    assert "Continuing in epoch" in go_on(run, "--n_epochs", "1", "--num_threads", "0").ok().out
+    assert "Continuing in epoch" in resume(run, "--n_epochs", "1", "--num_threads", "0").ok().out
 
 
 def test_a_new_run_keeps_the_state_of_the_old(
     run: Programs, data: Path, after_step: Callable
 ) -> None:
-    """Someone forgot --continue_train."""
+    """A start without --continue_train in the folder of an interrupted run."""
     train(run, data).ok()
     number = state(run.runs / "x")["number"]
-    break_off(run, data, after_step, step=1)
+    interrupt(run, data, after_step, step=1)
     [kept] = (run.runs / "x").glob("earlier_*.pth")
     assert torch.load(kept, weights_only=True)["number"] == number
     kept.replace(run.runs / "x" / "state.pth")
-    assert "has finished its 2 epochs" in go_on(run).out
+    assert "has finished its 2 epochs" in resume(run).out
 
 
 def test_the_printed_command_can_be_pasted(run: Programs, data: Path) -> None:

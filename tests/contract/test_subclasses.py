@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import CPU, ONE_EPOCH, Programs
-from survival import break_off, go_on, state, subclass, train
+from survival import interrupt, resume, state, subclass, train
 
 from data import create_dataset
 from models import create_model
@@ -130,8 +130,8 @@ def test_plateau_of_metrics_that_are_to_grow(
 
 def test_new_rate_on_a_plateau(run: Programs, data: Path, after_step: Callable) -> None:
     plateau = ("--val_freq", "1", "--val_share", "0.3", "--lr_policy", "plateau", "--no_html")
-    break_off(run, data, after_step, *plateau)
-    assert "learning rate 0.0001\n" in go_on(run, "--lr", "0.0001").ok().out
+    interrupt(run, data, after_step, *plateau)
+    assert "learning rate 0.0001\n" in resume(run, "--lr", "0.0001").ok().out
 
 
 def test_best_is_part_of_a_save(run: Programs, data: Path) -> None:

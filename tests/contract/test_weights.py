@@ -1,11 +1,8 @@
-"""Files of weights: what is read off them, what does not fit, what is damaged or hostile, and how they are written."""
+"""Weight files: the architecture that they show, misfits, damaged and hostile files."""
 
-import contextlib
 import io
 import itertools
 import os
-import resource
-import stat
 from collections import OrderedDict
 
 import pytest
@@ -39,32 +36,38 @@ def refused(path, *words):
     return message
 
 
-# Reading options off weights
+# The architecture that weights show
 
 
 @pytest.mark.parametrize("netG", ["resnet_9blocks", "resnet_6blocks", "unet_256", "unet_128"])
-def test_generators_tell_how_they_were_built(netG):
+def test_weights_show_the_architecture_of_a_generator(netG):
     for norm, dropout, (ins, outs), ngf in itertools.product(
         NORMS, (False, True), ((3, 3), (1, 2), (4, 1)), (1, 32, 64)
     ):
-        told = checkpoint.architecture_of(
+        architecture = checkpoint.architecture_of(
             on_paper(define_G, ins, outs, ngf, netG, norm, dropout).state_dict()
         )
         wanted = {"netG": netG, "norm": norm, "ngf": ngf, "input_nc": ins, "output_nc": outs}
-        if netG.startswith("resnet"):  # of a U-Net they cannot tell
+        if netG.startswith("resnet"):  # the weights of a U-Net do not show its dropout
             wanted["no_dropout"] = not dropout
-        assert told == wanted
+        assert architecture == wanted
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_discriminators_tell_how_they_were_built(norm):
+def test_weights_show_the_architecture_of_a_discriminator(norm):
     for layers, ndf in itertools.product((1, 2, 3, 4, 5), (2, 64)):
-        told = checkpoint.architecture_of(
+        architecture = checkpoint.architecture_of(
             on_paper(define_D, 3, ndf, "n_layers", layers, norm).state_dict()
         )
-        assert (told["n_layers_D"], told["norm"], told["ndf"]) == (layers, norm, ndf)
-    told = checkpoint.architecture_of(on_paper(define_D, 6, 16, "pixel", 3, norm).state_dict())
-    assert (told["netD"], told["norm"], told["ndf"]) == ("pixel", norm, 16)
+        assert (architecture["n_layers_D"], architecture["norm"], architecture["ndf"]) == (
+            layers,
+            norm,
+            ndf,
+        )
+    architecture = checkpoint.architecture_of(
+        on_paper(define_D, 6, 16, "pixel", 3, norm).state_dict()
+    )
+    assert (architecture["netD"], architecture["norm"], architecture["ndf"]) == ("pixel", norm, 16)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +131,7 @@ def test_weights_from_before_pytorch_0_4_load(zipped, tmp_path):
 
 
 def test_batch_norm_weights_from_before_pytorch_0_4_1_load():
-    """They lack num_batches_tracked; officially they load, since torch fills in what a file without versions lacks."""
+    """The files lack num_batches_tracked, which PyTorch adds when it loads them."""
     net, fresh = (define_G(3, 3, 4, "unet_128", "batch") for _ in range(2))
     old = {k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
     checkpoint.fit_state_dict(fresh, old, "file.pth")
@@ -218,7 +221,7 @@ def test_misfitting_discriminators_name_flag_given_and_found(built, found, words
     assert all(word in str(error.value) for word in words), str(error.value)
 
 
-# Files that are damaged, hostile or not there
+# Damaged, hostile and missing files
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -251,9 +254,8 @@ class Hostile(str):
 def test_other_files_are_refused(content, tmp_path):
     path = tmp_path / "latest_net_G.pth"
     path.write_bytes(content)
-    assert "weights_only" not in refused(
-        path
-    )  # torch's advice to switch that off is none for our users
+    # PyTorch advises to switch weights_only off, which users must not do.
+    assert "weights_only" not in refused(path)
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -272,7 +274,7 @@ def test_code_in_a_file_does_not_run(zipped, hidden, tmp_path):
     assert not marker.exists()
 
 
-def test_a_missing_file_says_what_is_there(tmp_path):
+def test_the_error_of_a_missing_file_lists_the_folder(tmp_path):
     refused(tmp_path / "none" / "5_net_G.pth", "no such folder")
     refused(tmp_path / "5_net_G.pth", "no .pth files")
     (tmp_path / "latest_net_G_A.pth").touch()
@@ -287,50 +289,3 @@ def test_options_of_a_run(tmp_path):
         (tmp_path / "train_opt.json").write_text(broken)
         with pytest.raises(UserError, match="train_opt.json"):
             checkpoint.saved_options(tmp_path)
-
-
-# Writing
-
-
-@contextlib.contextmanager
-def files_no_larger_than(size):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = tmp_path / "latest_net_G.pth"
-    path.write_bytes(b"old")
-    with (
-        files_no_larger_than(1000),
-        pytest.raises(UserError, match=r"--name: cannot write .*latest_net_G.pth"),
-    ):
-        checkpoint.write_atomically(path, b"new" * 1000, "--name")
-    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
-
-
-def test_a_good_write_replaces_the_file_with_usual_rights(tmp_path):
-    path = tmp_path / "a" / "b" / "x"
-    checkpoint.write_atomically(path, b"old, and longer")
-    with path.open("rb") as reader:
-        checkpoint.write_atomically(path, b"new")
-        assert (path.read_bytes(), reader.read()) == (
-            b"new",
-            b"old, and longer",
-        )  # who reads meanwhile has all of the old
-    (tmp_path / "usual").touch()
-    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "usual").stat().st_mode)
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_places_that_cannot_be_written(tmp_path):
-    (tmp_path / "folder" / "inside").mkdir(parents=True)
-    (tmp_path / "file").touch()
-    for name in ("file/x", "file/deeper/x", "folder"):
-        with pytest.raises(UserError, match=f"cannot write {tmp_path / name}"):
-            checkpoint.write_atomically(tmp_path / name, b"x")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]

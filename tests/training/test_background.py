@@ -1,4 +1,4 @@
-"""Checkpoints are written beside the training: they hold the moment of the save, and errors end the training."""
+"""Checkpoints are written in a thread: they hold the state at the save, and errors end the run."""
 
 import threading
 
@@ -55,7 +55,7 @@ def test_a_snapshot_does_not_change() -> None:
 
 
 def test_training_continues_during_a_save(run, unaligned, monkeypatch) -> None:
-    """A save in the middle of the epoch is held back until two more steps are done; it holds the moment it began at."""
+    """A save that takes as long as two steps holds the state from the moment of its start."""
     real, steps, held = checkpoint.write_atomically, [], []
     begun = threading.Event()
 

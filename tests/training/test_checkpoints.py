@@ -1,4 +1,4 @@
-"""Runs describe themselves: after any training, and for any official weights, --name and --dataroot are enough to test."""
+"""test.py needs only --name and --dataroot after any training, and for any official weights."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def train(run: Programs, data: Path, *more: object, name: str = "x") -> None:
 
 
 def translate(run: Programs, data: Path, *more: object, name: str = "x") -> Result:
-    """Test with nothing said about the training."""
+    """Run test.py without options that repeat those of the training."""
     return run.test("--dataroot", data, "--name", name, *CPU, *more)
 
 
 def saved(run: Programs, label: str, name: str = "x") -> dict[str, bytes]:
-    """STEM -> pixels of the images with this label of the last test."""
+    """Return stem -> pixels of the images with this label in the last results."""
     files = sorted((run.results / name).rglob(f"*_{label}.png"))
     return {f.name.removesuffix(f"_{label}.png"): Image.open(f).tobytes() for f in files}
 
@@ -51,8 +51,8 @@ def options(run: Programs, name: str = "x") -> dict[str, str]:
     return dict(re.findall(r"^ *(\w+): (\S*)", text, re.MULTILINE))
 
 
-def forget(run: Programs, name: str = "x") -> Path:
-    """Turn a run into an official download: nothing but weights. Returns its folder."""
+def keep_weights_only(run: Programs, name: str = "x") -> Path:
+    """Remove everything but weights from a run, as in an official download; return its folder."""
     folder = run.runs / name
     for file in folder.iterdir():
         if file.suffix != ".pth":
@@ -62,7 +62,10 @@ def forget(run: Programs, name: str = "x") -> Path:
 
 @pytest.mark.parametrize(("netG", "norm", "dropout"), MATRIX)
 def test_matrix(run: Programs, aligned: Path, netG: str, norm: str, dropout: bool) -> None:
-    """pix2pix, as CycleGAN never has dropout. The one-sided test of the bare weights gives the same pixels."""
+    """A test with the weights alone gives the pixels of a test with the run's options.
+
+    With pix2pix, because CycleGAN never has dropout.
+    """
     train(
         run,
         aligned,
@@ -75,30 +78,29 @@ def test_matrix(run: Programs, aligned: Path, netG: str, norm: str, dropout: boo
         *([] if dropout else ["--no_dropout"]),
     )
     translate(run, aligned).ok()
-    found = {
+    expected_options = {
         "model": "pix2pix",
         "netG": netG,
         "norm": norm,
         "no_dropout": str(not dropout),
         "ngf": "2",
     }
-    assert {k: options(run)[k] for k in found} == found
+    assert {k: options(run)[k] for k in expected_options} == expected_options
     expected = saved(run, "fake_B")
     assert expected.keys() == {"p0", "p1"}
 
-    forget(run)
-    told = (
-        [] if dropout or netG.startswith("resnet") else ["--no_dropout"]
-    )  # which the weights of a U-Net do not show
+    keep_weights_only(run)
+    # The weights of a U-Net do not show its dropout.
+    flags = [] if dropout or netG.startswith("resnet") else ["--no_dropout"]
     size = ["--load_size", "32", "--crop_size", "32"]
-    translate(run, aligned, "--model", "test", "--dataset_mode", "aligned", *size, *told).ok()
+    translate(run, aligned, "--model", "test", "--dataset_mode", "aligned", *size, *flags).ok()
     assert saved(run, "fake") == expected
 
 
 @pytest.mark.parametrize("netG", NETS)
 @pytest.mark.parametrize("norm", NORMS)
 def test_sides_of_a_cyclegan(run: Programs, unaligned: Path, netG: str, norm: str) -> None:
-    """--model test takes the generator of --direction, with the options file and without; it never has dropout."""
+    """--model test takes the generator of --direction, with the run's options and without."""
     train(run, unaligned, "--netG", netG, "--norm", norm, "--load_size", "32")
     translate(run, unaligned).ok()
     sides = {
@@ -111,7 +113,7 @@ def test_sides_of_a_cyclegan(run: Programs, unaligned: Path, netG: str, norm: st
             translate(run, unaligned / folder, *direction, *sizes).ok()
             assert saved(run, "fake") == expected and expected
             (run.results / "x" / "test_latest").rename(run.results / f"{bare}{folder}")
-        forget(run)
+        keep_weights_only(run)
 
 
 def test_direction_is_relative_to_the_training(run: Programs, unaligned: Path) -> None:
@@ -135,13 +137,13 @@ def test_channels(run: Programs, unaligned: Path) -> None:
         assert (options(run)["input_nc"], options(run)["output_nc"]) == ("3", "1")
         translate(run, unaligned / "testA", "--save", "fake").ok()
         assert (options(run)["input_nc"], options(run)["output_nc"]) == ("1", "3")
-        forget(run)
+        keep_weights_only(run)
 
 
 def test_official_folder(run: Programs, unaligned: Path) -> None:
-    """Only latest_net_G.pth, even from before PyTorch 0.4, when InstanceNorm stored statistics; wrapped ones too."""
+    """latest_net_G.pth alone, also from PyTorch before 0.4 or with the keys of DataParallel."""
     train(run, unaligned, "--netG", "resnet_9blocks")
-    folder = forget(run)
+    folder = keep_weights_only(run)
     (folder / "latest_net_G_A.pth").rename(folder / "latest_net_G.pth")
     for file in folder.glob("latest_net_*_*.pth"):
         file.unlink()
@@ -158,7 +160,7 @@ def test_official_folder(run: Programs, unaligned: Path) -> None:
 
 @pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
 def test_official_cyclegan_folder(run: Programs, unaligned: Path, direction: str) -> None:
-    """Only weights, tested two-sided: the same pictures as with the options file, whatever the architecture."""
+    """A two-sided test with the weights alone gives the images of a test with the run's options."""
     train(
         run,
         unaligned,
@@ -175,7 +177,7 @@ def test_official_cyclegan_folder(run: Programs, unaligned: Path, direction: str
     translate(run, unaligned, *sizes).ok()
     expected = saved(run, "fake_A"), saved(run, "rec_B")
     (run.results / "x").rename(run.results / "before")
-    forget(run)
+    keep_weights_only(run)
     translate(run, unaligned, "--model", "cycle_gan", "--direction", direction, *sizes).ok()
     assert (saved(run, "fake_A"), saved(run, "rec_B")) == expected and expected[0]
 
@@ -193,14 +195,14 @@ CONTRADICTIONS = [
 
 @pytest.mark.parametrize("model", ["cycle_gan", "test"])
 def test_contradictions(run: Programs, unaligned: Path, model: str) -> None:
-    """A flag that does not fit the weights: one line with the flag, what was given, what was found."""
+    """A flag that contradicts the weights is refused with its value and that of the weights."""
     train(run, unaligned)
     for _ in range(2):
         for flag, words in CONTRADICTIONS:
             data = unaligned if model == "cycle_gan" else unaligned / "testA"
             result = translate(run, data, "--model", model, *flag.split())
             result.refused(1, "latest_net_G_A.pth", *words.split())
-        forget(run)
+        keep_weights_only(run)
     assert not run.results.exists()
 
 
@@ -238,7 +240,7 @@ def test_flags_that_repeat_the_training_are_fine(run: Programs, unaligned: Path)
     "args", ["", "--model cycle_gan", "--model pix2pix --dataset_mode unaligned", "--epoch 7"]
 )
 def test_no_such_run(run: Programs, unaligned: Path, args: str) -> None:
-    """A mistyped name: the file that was looked for; and no folder of that name appears."""
+    """A mistyped name is refused with the missing file, and no folder of that name appears."""
     train(run, unaligned, name="horses")
     before = run.files()
     looked_for = f"{'7' if '7' in args else 'latest'}_net_G"
@@ -252,7 +254,7 @@ def test_no_such_epoch(run: Programs, unaligned: Path) -> None:
     train(run, unaligned)
     translate(run, unaligned, "--epoch", "7").refused(1, "7_net_G_A.pth", "latest_net_G_A.pth")
     translate(run, unaligned, "--load_iter", "9").refused(1, "iter_9_net_G_A.pth")
-    forget(run)
+    keep_weights_only(run)
     result = translate(run, unaligned / "testA", "--epoch", "7").refused(
         1, "7_net_G.pth", "7_net_G_A.pth"
     )
@@ -284,7 +286,7 @@ def four_blocks() -> object:
 def test_other_weights(
     run: Programs, unaligned: Path, make: Callable[[], object], word: str
 ) -> None:
-    """Weights that no --netG fits, and files that hold something else."""
+    """Weights that fit no --netG, and files without weights, are refused."""
     (run.runs / "x").mkdir(parents=True)
     torch.save(make(), run.runs / "x" / "latest_net_G.pth")
     translate(run, unaligned / "testA").refused(1, "latest_net_G.pth", word)

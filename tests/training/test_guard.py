@@ -13,7 +13,7 @@ import pytest
 import torch
 from conftest import ONE_EPOCH, Programs
 from PIL import Image
-from survival import Running, equal, go_on, state, subclass, train
+from survival import Running, equal, resume, state, subclass, train
 
 from models.training.step import Step
 
@@ -58,9 +58,9 @@ def test_full_disk(run: Programs, data: Path, disk: Callable) -> None:
     assert {p.name for p in (run.runs / "x").iterdir()} >= files.keys() - {"loss_log.txt"}
     assert not list((run.runs / "x").glob(".*.pth.*"))
     assert state(run.runs / "x")["position"]["total"] in (0, 2)
-    go_on(run).refused(1, "No space left on device")
+    resume(run).refused(1, "No space left on device")
     disk("size=64m")
-    go_on(run).ok()
+    resume(run).ok()
     shutil.move(run.folder / "whole", run.runs / "whole")
     assert equal(run)
 
@@ -73,19 +73,19 @@ def test_full_disk_for_the_log(run: Programs, data: Path, disk: Callable) -> Non
         for chunk in [bytes(1 << 20)] * 20 + [bytes(512)] * 4000:
             file.write(chunk)
             file.flush()
-    go_on(run, "--n_epochs", "2").refused(1, "No space left")
+    resume(run, "--n_epochs", "2").refused(1, "No space left")
     (run.runs / "filler").unlink()
-    go_on(run, "--n_epochs", "2").ok()
+    resume(run, "--n_epochs", "2").ok()
 
 
 def test_read_only(run: Programs, data: Path, disk: Callable) -> None:
     disk("size=64m")
     train(run, data, *ONE_EPOCH).ok()
     disk("ro")
-    for second in (go_on(run, "--n_epochs", "2"), train(run, data, name="y")):
+    for second in (resume(run, "--n_epochs", "2"), train(run, data, name="y")):
         second.refused(1, "Read-only file system", "checkpoints")
     disk("rw")
-    go_on(run, "--n_epochs", "2").ok()
+    resume(run, "--n_epochs", "2").ok()
 
 
 def test_protected_folder(run: Programs, data: Path, after_step: Callable) -> None:
@@ -100,7 +100,7 @@ def test_protected_folder(run: Programs, data: Path, after_step: Callable) -> No
         subprocess.run(["chattr", "-i", folder], check=False, capture_output=True)
     result.refused(1, "checkpoints/x", "not permitted")
     assert state(folder)["position"]["total"] == 2
-    go_on(run).ok()
+    resume(run).ok()
 
 
 def test_vanished_folder(run: Programs, data: Path, after_step: Callable) -> None:
@@ -113,7 +113,7 @@ def test_vanished_folder(run: Programs, data: Path, after_step: Callable) -> Non
     shutil.rmtree(run.runs / "x", ignore_errors=True)
     (run.folder / "moved").rename(run.runs / "x")
     assert state(run.runs / "x")["position"]["total"] == 2
-    go_on(run).ok()
+    resume(run).ok()
 
 
 # Numbers
@@ -143,7 +143,7 @@ def test_stop_at_bad_numbers(run: Programs, data: Path, poison: str) -> None:
         for net in saved["model"]["networks"].values()
         for value in net.values()
     )
-    result = go_on(run, "--on_nonfinite", "skip").ok()
+    result = resume(run, "--on_nonfinite", "skip").ok()
     assert "not finite" in result.err and "a2.png" in result.err
 
 

@@ -1,4 +1,4 @@
-"""Each unhealthy state is warned of once, healthy ones never, and the training does not notice that it is watched."""
+"""Health checks warn once of each unhealthy state, never of healthy ones, and change no weight."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from conftest import ONE_EPOCH, TINY, Programs
-from survival import break_off, equal, go_on, state, subclass, train
+from survival import equal, interrupt, resume, state, subclass, train
 from torch import Tensor, nn
 
 from models.training import health
@@ -24,7 +24,7 @@ UNDECIDED = {"D_A": 0.25, "D_B": 0.2}
 
 
 class Net(nn.Module):
-    """A network that is a function."""
+    """A network that computes a function."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ def watch(
     losses: dict[str, float] = UNDECIDED,
     checks: int = 4 * WINDOW,
 ) -> list[str]:
-    """The warnings of so many checks."""
+    """Run ``checks`` checks on new images and return the warnings."""
     warnings = []
     for seed in range(checks):
         of.real_A, of.real_B = image(2 * seed), image(2 * seed + 1)
@@ -91,7 +91,7 @@ STATES = {  # sign -> a model that has it, and words of its warning
 
 @pytest.mark.parametrize("sign", STATES)
 def test_unhealthy(sign: str) -> None:
-    """Warned of once, and once more after it had gone away."""
+    """One warning, and another one after the state has passed."""
     watched, (bad, words) = Health(opt()), STATES[sign]
     assert watch(watched, bad, checks=WINDOW - 1) == []
     assert sum(words in warning for warning in watch(watched, bad)) == 1
@@ -111,18 +111,20 @@ def test_little_change_is_enough_where_it_fools_the_discriminator() -> None:
 @pytest.mark.parametrize("mode", ["lsgan", "vanilla", "wgangp"])
 def test_discriminator_won(mode: str) -> None:
     watched = Health(opt(gan_mode=mode))
-    found = watch(watched, model(D_A=torch.sign), {"D_A": 0.001, "D_B": 0.2})
-    if mode == "wgangp":  # whose loss and output tell nothing of the kind
+    warnings = watch(watched, model(D_A=torch.sign), {"D_A": 0.001, "D_B": 0.2})
+    if mode == "wgangp":  # its loss and output have no scale
         assert (
-            found == []
+            warnings == []
             and "accuracy_real_D_A" not in watched.check(model(D_A=torch.sign), {}, 10**6)[0]
         )
     else:
-        assert len(found) == 1 and found[0].startswith("D_A has won") and "--ndf" in found[0]
+        assert (
+            len(warnings) == 1 and warnings[0].startswith("D_A has won") and "--ndf" in warnings[0]
+        )
 
 
 def test_healthy() -> None:
-    """Also with images that hardly vary, with nearly flat ones, and with a short bad spell."""
+    """No warning: healthy networks, a single bad check, and nearly flat images."""
     watched = Health(opt())
     assert watch(watched, model()) == []
     assert watch(watched, STATES["correlation"][0], {"D_A": 0.0, "D_B": 0.0}, checks=1) == []
@@ -135,7 +137,7 @@ def test_healthy() -> None:
 
 
 def test_what_is_logged() -> None:
-    """Accuracies of a discriminator that says real to what is bright on the average, and the mean change."""
+    """The accuracies of a discriminator that judges by brightness, and the mean change."""
     of = model(
         lambda x: x + 0.25, lambda x: x - 0.25, D_A=lambda x: x.mean((1, 2, 3), keepdim=True)
     )
@@ -147,8 +149,8 @@ def test_what_is_logged() -> None:
     assert all(name.endswith(("_A", "_B")) and "loss" not in name for name in values)
 
 
-def test_pairs() -> None:
-    """The discriminator of pix2pix sees input and output; two channels of colour have no change and no brightness."""
+def test_pix2pix() -> None:
+    """D sees input and output; two channels of colour give no change and no correlation."""
     nets = {"G": Net(lambda x: x.repeat(1, 2, 1, 1)), "D": Net(lambda pair: pair[:, 2:])}
     of = SimpleNamespace(
         get_networks=lambda: nets,
@@ -156,9 +158,9 @@ def test_pairs() -> None:
         real_A=image(0)[:, :1],
         real_B=image(1)[:, :2],
     )
-    found = measure(*directions(of), (0.0, 0.0))
-    assert found.keys() == {"output_varies", "variety", "accuracy_real", "accuracy_fake"}
-    assert found["accuracy_fake"] == pytest.approx(1 - (of.real_A > 0).float().mean().item())
+    values = measure(*directions(of), (0.0, 0.0))
+    assert values.keys() == {"output_varies", "variety", "accuracy_real", "accuracy_fake"}
+    assert values["accuracy_fake"] == pytest.approx(1 - (of.real_A > 0).float().mean().item())
     of.real_A, nets["G"] = image(0), Net(lambda x: image(7))
     assert [w[:15] for w in watch(Health(opt()), of, {"D_real": 0.2, "D_fake": 0.3})] == [
         "G has collapsed"
@@ -181,7 +183,7 @@ def test_how_often() -> None:
 
 
 def test_other_models(capsys: pytest.CaptureFixture[str]) -> None:
-    """Other names: nothing is said. Official names for something else: one line, and nothing more."""
+    """Models with other names are not checked; names with other meanings give one warning."""
     other = SimpleNamespace(
         get_networks=lambda: {"Enhancer": Net(brighter)}, device=torch.device("cpu")
     )
@@ -202,13 +204,13 @@ def test_every_warning_is_documented() -> None:
 
 @pytest.fixture
 def always(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
-    """Check after each step; collects what was found."""
-    found, check = [], Health.check
+    """Check after each step, and collect the values."""
+    collected, check = [], Health.check
     monkeypatch.setattr(health, "EVERY", 1)
     monkeypatch.setattr(
-        Health, "check", lambda *args: found.append(check(*args)[0]) or (found[-1], [])
+        Health, "check", lambda *args: collected.append(check(*args)[0]) or (collected[-1], [])
     )
-    return found
+    return collected
 
 
 @pytest.mark.parametrize(
@@ -218,7 +220,7 @@ def always(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
 def test_training_is_not_disturbed(
     run: Programs, aligned: Path, unaligned: Path, always: list, model_flags: tuple
 ) -> None:
-    """Dropout draws random numbers and batch norm keeps statistics: both as without a monitor, to the last bit."""
+    """With dropout and batch norm, too, the weights equal those without checks to the last bit."""
     data = aligned if model_flags[0] == "pix2pix" else unaligned
     for name, more in {"with": (), "without": ("--no_health",)}.items():
         run.train(
@@ -234,7 +236,7 @@ def test_training_is_not_disturbed(
             "1",
             *more,
         ).ok()
-    assert sum(map(bool, always)) == len(always) / 2 > 2  # it was really there
+    assert sum(map(bool, always)) == len(always) / 2 > 2  # the checks did run
     one, other = (state(run.runs / name) for name in ("with", "without"))
     for net, weights in one["model"]["networks"].items():
         assert all(
@@ -253,10 +255,10 @@ def test_buffers_are_restored_after_an_error() -> None:
 
 
 def test_resume(run: Programs, data: Path, after_step: Callable, always: list) -> None:
-    """Averages go on; and so does the rest of the run."""
+    """The averages continue, like the rest of the run."""
     train(run, data, name="whole").ok()
-    break_off(run, data, after_step)
-    go_on(run).ok()
+    interrupt(run, data, after_step)
+    resume(run).ok()
     assert equal(run)
     memories = [state(run.runs / name)["visualizer"]["health"] for name in ("whole", "x")]
     assert memories[0] == memories[1] and memories[0]["averages"]["change_A"][1] == 10
@@ -265,16 +267,14 @@ def test_resume(run: Programs, data: Path, after_step: Callable, always: list) -
 def test_warnings_are_shown(
     run: Programs, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A generator that gives back its input, in a real training: one line for each direction."""
+    """A generator that returns its input, in a real training: one line for each direction."""
     monkeypatch.setattr(health, "EVERY", 1)
     monkeypatch.setattr(health, "WINDOW", 3)
     lines = (
         "def __init__(self, opt):",
         "    super().__init__(opt)",
-        *(
-            f"    self.netG_{x}.forward = lambda image, net=self.netG_{x}: image + 0 * net.model(image)"
-            for x in "AB"
-        ),
+        "    for net in (self.netG_A, self.netG_B):",
+        "        net.forward = lambda image, net=net: image + 0 * net.model(image)",
     )
     result = train(run, data, "--model", subclass(tmp_path / "lazy_model.py", *lines)).ok()
     warnings = [line for line in result.err.splitlines() if "returns its input" in line]

@@ -1,4 +1,4 @@
-"""A training that ends before its time, in whatever way, goes on exactly."""
+"""An interrupted training continues exactly."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ONE_EPOCH, TINY, Programs
-from survival import Crash, break_off, crash, equal, go_on, state, subclass, train
+from survival import Crash, crash, equal, interrupt, resume, state, subclass, train
 
 pytest_plugins = ["survival"]
 
 
-# What is taken up again
+# What is restored
 
 
 def test_log_lines(run: Programs, data: Path, whole: Path, after_step: Callable) -> None:
-    """Those from after the save are dropped, and written again; those from before it stay."""
-    break_off(run, data, after_step, step=4)
+    """Lines from after the save are dropped and written again; lines from before it stay."""
+    interrupt(run, data, after_step, step=4)
     for step in (1, 3):  # without a new state, and with one
         after_step(step, crash)
         with pytest.raises(Crash):
-            go_on(run)
-    go_on(run).ok()
+            resume(run)
+    resume(run).ok()
     assert equal(run)
     lines = (run.runs / "x" / "loss_log.txt").read_text().splitlines()[1:]
     assert [re.findall(r"epoch: (\d), iters: (\d)", line)[0] for line in lines] == [
@@ -36,8 +36,8 @@ def test_log_lines(run: Programs, data: Path, whole: Path, after_step: Callable)
 
 
 def test_changed_options(run: Programs, data: Path, after_step: Callable) -> None:
-    """What does not fit is refused and changes nothing; what does no harm is taken and listed."""
-    break_off(run, data, after_step)
+    """Options that cannot change are refused and no file changes; other changes are listed."""
+    interrupt(run, data, after_step)
     options = run.runs / "x" / "train_opt.json"
     before = options.read_bytes()
     for misfit, old in {
@@ -49,14 +49,14 @@ def test_changed_options(run: Programs, data: Path, after_step: Callable) -> Non
         "--pool_size 1": "50",
         "--direction BtoA": "AtoB",
     }.items():
-        result = go_on(run, *misfit.split())
+        result = resume(run, *misfit.split())
         assert result.status and result.err.count("\n") == 1, result.err
         assert (
             misfit in result.err
             and f"the run has {old}" in result.err
             and options.read_bytes() == before
         )
-    result = go_on(run, "--print_freq", "3", "--lr", "0.0001", "--lambda_A", "5").ok()
+    result = resume(run, "--print_freq", "3", "--lr", "0.0001", "--lambda_A", "5").ok()
     [line] = [line for line in result.out.splitlines() if line.startswith("Changed")]
     assert all(
         words in line
@@ -69,9 +69,12 @@ def test_changed_options(run: Programs, data: Path, after_step: Callable) -> Non
 def test_the_rate_is_equal_to_the_last_bit(
     run: Programs, data: Path, whole: Path, after_step: Callable
 ) -> None:
-    """0.0002 * 0.0002 / 0.0002 is not 0.0002. And it does not matter how many processes load the images."""
-    break_off(run, data, after_step)
-    go_on(run, "--num_threads", "2").ok()
+    """The learning rate is not rescaled by 1 (0.0002 * 0.0002 / 0.0002 is not 0.0002).
+
+    The number of processes that load the images makes no difference either.
+    """
+    interrupt(run, data, after_step)
+    resume(run, "--num_threads", "2").ok()
     assert equal(run)
     groups = [
         state(run.runs / name)["model"]["optimizers"][0]["param_groups"][0]
@@ -84,7 +87,7 @@ def test_the_rate_is_equal_to_the_last_bit(
 def test_plateau(
     run: Programs, data: Path, after_step: Callable, tmp_path: Path, step: int
 ) -> None:
-    """Its scheduler has a memory, and steps once an epoch even where a run is continued in the middle of one."""
+    """The scheduler's state is restored, and it steps once an epoch even in a resumed epoch."""
     model = subclass(
         tmp_path / "metric_model.py",
         "metric = 1.0",
@@ -104,8 +107,8 @@ def test_plateau(
         "1",
     )
     train(run, data, *more, "--save_latest_freq", "1", name="whole").ok()
-    break_off(run, data, after_step, *more, "--save_latest_freq", "1", step=step)
-    result = go_on(run).ok()
+    interrupt(run, data, after_step, *more, "--save_latest_freq", "1", step=step)
+    result = resume(run).ok()
     assert equal(run) and "learning rate 4e-05" in result.out
 
 
@@ -114,33 +117,33 @@ def test_finished_and_extended(run: Programs, data: Path) -> None:
     train(run, data, "--n_epochs", "3", name="whole").ok()
     train(run, data).ok()
     before = state(run.runs / "x")["number"]
-    result = go_on(run).ok()
+    result = resume(run).ok()
     assert "has finished its 2 epochs" in result.out and "--n_epochs" in result.out
     assert state(run.runs / "x")["number"] == before
-    result = go_on(run, "--n_epochs", "3").ok()
+    result = resume(run, "--n_epochs", "3").ok()
     assert "--n_epochs 2 -> 3" in result.out and equal(run)
-    result = go_on(run, "--n_epochs_decay", "1").ok()
+    result = resume(run, "--n_epochs_decay", "1").ok()
     assert "falling to 0.0001 in epoch 4" in result.out and "End of epoch 4 / 4" in result.out
 
 
 def test_killed_between_the_last_save_and_the_end(run: Programs, data: Path) -> None:
-    """The continued run finds nothing to do, and still leaves what an unbroken one leaves."""
+    """A run that was killed after its last step leaves the same files after it is resumed."""
     train(run, data, *ONE_EPOCH).ok()
     folder = run.runs / "x"
     page = (folder / "web" / "index.html").read_text()
     (folder / "stall.log").touch()
-    told = folder / "web" / "data.js"
-    lines = told.read_text().splitlines()
-    told.write_text("\n".join(lines[:-1]) + "\n")  # its last line is written at the end
-    go_on(run).ok()
+    script = folder / "web" / "data.js"
+    lines = script.read_text().splitlines()
+    script.write_text("\n".join(lines[:-1]) + "\n")  # its last line is written at the end
+    resume(run).ok()
     assert not (folder / "stall.log").exists()
     assert (folder / "web" / "index.html").read_text() == page
-    again = told.read_text().splitlines()
+    again = script.read_text().splitlines()
     assert again[: len(lines) - 1] == lines[:-1] and again[-1].startswith('run("end", "finished"')
 
 
 def test_weights_alone(run: Programs, data: Path) -> None:
-    """A folder of the official code."""
+    """A folder of the official code has no state: optimizers and schedule start anew."""
     train(run, data, *ONE_EPOCH).ok()
     for name in ("state.pth", "train_opt.json"):
         (run.runs / "x" / name).unlink()
@@ -152,9 +155,9 @@ def test_weights_alone(run: Programs, data: Path) -> None:
 
 
 def test_weights_saved_by_iteration(run: Programs, data: Path, after_step: Callable) -> None:
-    """Before the first epoch ends there are no latest_net_*.pth, and none is needed."""
-    break_off(run, data, after_step, "--save_by_iter", step=3)
-    go_on(run).ok()
+    """Resuming before the end of the first epoch needs no latest_net_*.pth."""
+    interrupt(run, data, after_step, "--save_by_iter", step=3)
+    resume(run).ok()
 
 
 def test_bad_images_stay_skipped(run: Programs, data: Path, after_step: Callable) -> None:
@@ -162,14 +165,14 @@ def test_bad_images_stay_skipped(run: Programs, data: Path, after_step: Callable
     result = train(run, data, "--on_bad_image", "skip", name="whole").ok()
     skipped = state(run.runs / "whole")["skipped"]
     assert result.err.count("left out") == skipped >= 2
-    break_off(run, data, after_step, "--on_bad_image", "skip")
-    go_on(run).ok()
+    interrupt(run, data, after_step, "--on_bad_image", "skip")
+    resume(run).ok()
     assert equal(run) and state(run.runs / "x")["skipped"] == skipped
 
 
 @pytest.mark.parametrize("bad", ["034", "4", "0123"])
 def test_epochs_end_with_a_step(run: Programs, data: Path, after_step: Callable, bad: str) -> None:
-    """What is due at the end of an epoch is done after its last good image, whatever follows that."""
+    """Unreadable images at the end of an epoch do not prevent what is due at its end."""
     for i in bad:
         (data / "trainB" / f"b{i}.png").write_bytes(b"")
     more = (
@@ -187,8 +190,8 @@ def test_epochs_end_with_a_step(run: Programs, data: Path, after_step: Callable,
     for step in (1, 2):
         after_step(step, crash)
         with pytest.raises(Crash):
-            (train if step == 1 else go_on)(run, *[data, *more] * (step == 1))
-    go_on(run).ok()
+            (train if step == 1 else resume)(run, *[data, *more] * (step == 1))
+    resume(run).ok()
     lines = (run.runs / "x" / "loss_log.txt").read_text().splitlines()[1:]
     assert [line.partition(", time")[0] for line in lines] == [
         "(epoch: 1, iters: 5",
@@ -197,28 +200,28 @@ def test_epochs_end_with_a_step(run: Programs, data: Path, after_step: Callable,
 
 
 def test_old_states(run: Programs, data: Path, whole: Path) -> None:
-    """--keep 2: each of the two before the last can take its place."""
+    """--keep 2: each of the two earlier states can replace the last one."""
     train(run, data, "--keep", "2").ok()
     kept = sorted((run.runs / "x").glob("state_*.pth"), key=os.path.getmtime)
     positions = [torch.load(path, weights_only=True)["position"] for path in kept]
     assert [position["total"] for position in positions] == [6, 8]
     kept[0].replace(run.runs / "x" / "state.pth")
     kept[1].unlink()
-    go_on(run, "--keep", "0").ok()
+    resume(run, "--keep", "0").ok()
     assert equal(run)
 
 
 def test_states_of_earlier_versions(
     run: Programs, data: Path, whole: Path, after_step: Callable
 ) -> None:
-    """They hold the states of the random generators, which are not used any more: one line says so."""
-    break_off(run, data, after_step)
+    """States with the states of random generators resume with a notice; those are not used."""
+    interrupt(run, data, after_step)
     path = run.runs / "x" / "state.pth"
     numpy = ["MT19937", [1] * 624, 624, 0, 0.0]
     generators = {"python": random.getstate(), "numpy": numpy, "torch": torch.get_rng_state()}
     saved = state(run.runs / "x") | {"random": {**generators, "device": ["cpu", None]}}
     torch.save(saved, path)
-    out = go_on(run).ok().out
+    out = resume(run).ok().out
     assert out.count("random numbers differ") == 1
     assert equal(run) and "random" not in state(run.runs / "x")
 

@@ -1,4 +1,4 @@
-"""Kills and signals at any instant: the training goes on to the same end."""
+"""A training that was killed or stopped by a signal at any moment resumes to the same result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Programs
-from survival import Running, break_off, equal, go_on, state, subclass, train
+from survival import Running, equal, interrupt, resume, state, subclass, train
 
 from scripts.maintenance.check_resume import Check
 from util.console import Progress
@@ -20,7 +20,7 @@ pytest_plugins = ["survival"]
 
 
 def test_five_kills(tmp_path: Path, copied: None) -> None:
-    """The full one is scripts/check_resume.py."""
+    """A short version of scripts/check_resume.py."""
     short = ["--n_epochs", "1", "--n_epochs_decay", "1", "--max_dataset_size", "5"]
     check = Check("cycle_gan", tmp_path, random.Random(0), short)
     check.break_runs(5, Progress(5))
@@ -29,7 +29,7 @@ def test_five_kills(tmp_path: Path, copied: None) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals(run: Programs, data: Path, running: Running, number: signal.Signals) -> None:
-    """The step is finished and saved, the command that goes on is printed, and the status is the signal's."""
+    """The step is finished and saved, the command to resume printed, the status is the signal's."""
     more = ("--n_epochs", "3", "--save_latest_freq", "5000")
     train(run, data, *more, name="whole").ok()
     process = running(data, *more)
@@ -45,7 +45,7 @@ def test_signals(run: Programs, data: Path, running: Running, number: signal.Sig
 
 
 def test_second_signal(run: Programs, data: Path, running: Running, tmp_path: Path) -> None:
-    """It does not wait for the end of a step, here a slow one; the state from before is there."""
+    """A second signal does not wait for the end of a slow step; the state before it stays."""
     model = subclass(
         tmp_path / "slow_model.py",
         "def optimize_parameters(self):",
@@ -67,7 +67,7 @@ def test_second_signal(run: Programs, data: Path, running: Running, tmp_path: Pa
 def test_signal_to_all_processes(
     run: Programs, data: Path, running: Running, tmp_path: Path
 ) -> None:
-    """As systemd and Slurm send it: the processes that load images do not die before the training has saved."""
+    """systemd and Slurm signal all processes; the workers live until the training has saved."""
     model = subclass(
         tmp_path / "slow_model.py",
         "def optimize_parameters(self):",
@@ -98,13 +98,13 @@ def test_signal_before_the_first_step(
     process.join(60)
     assert process.exitcode == -signal.SIGTERM
     assert "Saved in epoch 1 after 0 images" in running.output.read_text()
-    go_on(run).ok()
+    resume(run).ok()
 
 
 def test_before_the_first_save(
     run: Programs, data: Path, whole: Path, after_step: Callable
 ) -> None:
-    """A run that was broken off before anything was due to be saved can be continued, too."""
-    break_off(run, data, after_step, step=1)
-    go_on(run).ok()
+    """A run that crashed before its first regular save resumes from its initial state."""
+    interrupt(run, data, after_step, step=1)
+    resume(run).ok()
     assert equal(run)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import CPU, ONE_EPOCH, TINY, Programs
-from survival import break_off, equal, go_on, state, subclass, train
+from survival import equal, interrupt, resume, state, subclass, train
 
 pytest_plugins = ["survival"]
 
@@ -21,8 +21,8 @@ def test_resume(run: Programs, data: Path, after_step: Callable, more: tuple[str
     """A crash in the second epoch."""
     more = (*more, "--no_html")
     train(run, data, *more, name="whole").ok()
-    break_off(run, data, after_step, *more, step=4 if "--accumulate" in more else 7)
-    go_on(run).ok()
+    interrupt(run, data, after_step, *more, step=4 if "--accumulate" in more else 7)
+    resume(run).ok()
     assert equal(run)
     averages = {p.name for p in (run.runs / "x").glob("latest_net_*_ema.pth")}
     assert averages == (

@@ -1,4 +1,4 @@
-"""Validation in training: what it measures, what it keeps, and that the training does not notice."""
+"""Validation: what it measures and keeps, and that it does not affect the training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import torch
 from conftest import ONE_EPOCH, TINY, Programs, pictures
 from PIL import Image
-from survival import break_off, equal, go_on, images, state, train
+from survival import equal, images, interrupt, resume, state, train
 
 from data.image_folder import find_images, stem
 from models.training.validation import Validation
@@ -40,7 +40,7 @@ def paired(data: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The unbroken run of this module is on such a set, and validated after each epoch."""
+    """The uninterrupted run of this module has such a set and is validated after each epoch."""
     run = Programs(tmp_path_factory.mktemp("once"))
     train(run, pairs(images(run.folder / "data")), "--val_freq", 1, name="whole").ok()
     return run.runs / "whole"
@@ -59,42 +59,29 @@ def same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
 
 
 def validations(folder: Path) -> list[tuple[int, dict[str, float]]]:
-    """(epoch, metrics) of each validation in the log."""
-    found = re.findall(
+    """Return (epoch, metrics) of each validation in the log."""
+    lines = re.findall(
         r"\(epoch: (\d+), iters: \d+, .*?\) (val_.*)", (folder / "loss_log.txt").read_text()
     )
     return [
         (int(epoch), {k: float(v) for k, v in re.findall(r"val_(\w+): (\S+)", rest)})
-        for epoch, rest in found
+        for epoch, rest in lines
     ]
 
 
 @pytest.mark.parametrize("ema", [False, True])
 def test_best_and_final(run: Programs, paired: Path, ema: bool) -> None:
-    """The best epoch is the one that the log says, its networks are kept, and test.py takes them and finds the same value."""
+    """The best epoch is that of the log, and test.py gets the same value from its networks."""
     more = ("--ema", 0.8) if ema else ()
-    out = (
-        train(
-            run,
-            paired,
-            "--val_freq",
-            1,
-            "--n_epochs",
-            3,
-            "--save_epoch_freq",
-            1,
-            "--lr",
-            0.01,
-            *more,
-        )
-        .ok()
-        .out
-    )
+    flags = ["--val_freq", "1", "--n_epochs", "3", "--save_epoch_freq", "1", "--lr", "0.01"]
+    out = train(run, paired, *flags, *more).ok().out
     folder = run.runs / "x"
-    found = validations(folder)
-    assert [epoch for epoch, _ in found] == [1, 2, 3]
-    assert all(values.keys() == {"l1", "psnr", "ssim", "cycle", "patches"} for _, values in found)
-    best, values = min(found, key=lambda entry: entry[1]["l1"])
+    measured = validations(folder)
+    assert [epoch for epoch, _ in measured] == [1, 2, 3]
+    assert all(
+        values.keys() == {"l1", "psnr", "ssim", "cycle", "patches"} for _, values in measured
+    )
+    best, values = min(measured, key=lambda entry: entry[1]["l1"])
     record = json.loads((folder / "best.json").read_text())
     assert (record["epoch"], record["metric"]) == (best, "l1") and record["value"] == pytest.approx(
         values["l1"], abs=6e-4
@@ -103,28 +90,17 @@ def test_best_and_final(run: Programs, paired: Path, ema: bool) -> None:
     curve = [
         (entry["epoch"], entry["val_l1"]) for entry in read_metrics(folder) if "val_l1" in entry
     ]
-    assert curve == [(epoch, pytest.approx(values["l1"], abs=6e-4)) for epoch, values in found]
+    assert curve == [(epoch, pytest.approx(values["l1"], abs=6e-4)) for epoch, values in measured]
     assert "val_patches" in (folder / "web" / "data.js").read_text()
     assert (
-        f"Validation (l1): epoch 3 has {found[-1][1]['l1']:.3g}"[:-1] in out
+        f"Validation (l1): epoch 3 has {measured[-1][1]['l1']:.3g}"[:-1] in out
         and f"the best is epoch {best}" in out
     )
     assert ("(test.py --epoch best --ema)" in out) == ema
-    run.test(
-        "--dataroot",
-        paired,
-        "--name",
-        "x",
-        "--epoch",
-        "best",
-        "--phase",
-        "val",
-        "--gpu_ids",
-        -1,
-        *["--ema"][:ema],
-    ).ok()
+    flags = ["--name", "x", "--epoch", "best", "--phase", "val", "--gpu_ids", "-1"]
+    run.test("--dataroot", paired, *flags, *["--ema"][:ema]).ok()
     tested = run.results / "x" / "val_best" / "images"
-    each = [
+    distances = [
         metrics.l1(
             *(
                 np.asarray(Image.open(tested / f"{name}.png"))
@@ -134,16 +110,16 @@ def test_best_and_final(run: Programs, paired: Path, ema: bool) -> None:
         for i in range(3)
         for side, other in ("AB", "BA")
     ]
-    assert np.mean(each) == pytest.approx(record["value"], abs=1e-4)
+    assert np.mean(distances) == pytest.approx(record["value"], abs=1e-4)
 
 
 @pytest.mark.parametrize(
     "model", [("--n_epochs", 2), ("--ema", 0.9), ("--model", "pix2pix", "--netG", "resnet_6blocks")]
 )
-def test_the_training_does_not_notice(
+def test_the_training_is_not_affected(
     run: Programs, paired: Path, model: tuple, aligned: Path, tmp_path: Path
 ) -> None:
-    """Also where there are dropout and batch statistics, which training and validation share."""
+    """Weights and losses are equal with and without it, also with dropout and batch norm."""
     root = paired
     if "pix2pix" in model:
         root = pictures(tmp_path / "pairs" / "val", ["a.png", "b.png"], 3, (80, 40)).parent
@@ -171,9 +147,9 @@ def test_the_training_does_not_notice(
 
 @pytest.mark.parametrize("step", [4, 7])
 def test_resume(run: Programs, paired: Path, whole: Path, after_step: Callable, step: int) -> None:
-    """Broken off before or after the first validation: log, best networks and what is best are those of an unbroken run."""
-    break_off(run, paired, after_step, "--val_freq", 1, step=step)
-    go_on(run).ok()
+    """A crash before or after the first validation changes neither the log nor the best epoch."""
+    interrupt(run, paired, after_step, "--val_freq", 1, step=step)
+    resume(run).ok()
     assert equal(run) and same(*(weights(run.runs / name, "best") for name in ("x", "whole")))
     assert (
         state(run.runs / "x")["position"]["validated"]
@@ -183,7 +159,7 @@ def test_resume(run: Programs, paired: Path, whole: Path, after_step: Callable, 
 
 
 def test_share(run: Programs, data: Path) -> None:
-    """Held-out images are not trained on, and the last epoch is validated, too."""
+    """Held-out images are not trained on, and the last epoch is validated too."""
     seen: set[str] = set()
 
     def watch(self: Validation, limit: int | None = None) -> dict[str, float]:
@@ -207,7 +183,7 @@ def test_share(run: Programs, data: Path) -> None:
         and "2 images A, 3 images B" in out
     )
     assert len(seen) == 4  # 2 of 4 images A, 2 of 5 images B
-    go_on(run, "--val_share", 0.2).refused(2, "--val_share")
+    resume(run, "--val_share", 0.2).refused(2, "--val_share")
 
 
 def test_share_keeps_pairs(tmp_path: Path) -> None:
@@ -225,7 +201,7 @@ def test_share_keeps_pairs(tmp_path: Path) -> None:
 
 
 def test_plateau(run: Programs, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rate falls when the metric has not become better for six validations, however many epochs lie between."""
+    """The rate falls after six validations without improvement, at any --val_freq."""
     monkeypatch.setattr(Validation, "compute_metrics", lambda self, limit=None: {"patches": 1.0})
     out = (
         train(
@@ -263,8 +239,10 @@ def test_refusals(run: Programs, data: Path, tmp_path: Path) -> None:
     train(run, data, "--lr_policy", "plateau").refused(1, "--lr_policy plateau", "--val_freq")
     own = tmp_path / "own_dataset.py"
     own.write_text(
-        "from data.image_folder import make_dataset\nfrom data.unaligned_dataset import UnalignedDataset\n\n\n"
-        "class OwnDataset(UnalignedDataset):\n    def __init__(self, opt):\n        super().__init__(opt)\n"
+        "from data.image_folder import make_dataset\n"
+        "from data.unaligned_dataset import UnalignedDataset\n\n\n"
+        "class OwnDataset(UnalignedDataset):\n    def __init__(self, opt):\n"
+        "        super().__init__(opt)\n"
         "        self.A_paths = make_dataset(opt.dataroot + '/trainA')\n"
     )
     train(run, data, "--val_freq", 1, "--val_share", 0.3, "--dataset_mode", own).refused(
@@ -273,19 +251,19 @@ def test_refusals(run: Programs, data: Path, tmp_path: Path) -> None:
 
 
 def test_unreadable_validation_image(run: Programs, paired: Path, whole: Path) -> None:
-    """The epoch that was trained is saved, and goes on when the image is mended."""
+    """The finished epoch is saved; the run resumes once the image is repaired."""
     good = (paired / "valB" / "2_B.png").read_bytes()
     (paired / "valB" / "2_B.png").write_bytes(b"no image")
     train(run, paired, "--val_freq", 1).refused(1, "2_B.png")
     assert state(run.runs / "x")["position"]["seen"] == 5
     (paired / "valB" / "2_B.png").write_bytes(good)
-    go_on(run).ok()
+    resume(run).ok()
     assert validations(run.runs / "x") == validations(run.runs / "whole")
     assert same(*(weights(run.runs / name, "latest") for name in ("x", "whole")))
 
 
 def test_patches() -> None:
-    """0 for the same images, about the shift of their levels for shifted ones, more for other textures."""
+    """0 for equal images, about the shift for shifted levels, more for other textures."""
     rng = np.random.default_rng(0)
     smooth = [np.full((40, 40, 3), 60 + 10 * i, np.uint8) for i in range(6)]
     rough = [image + rng.integers(-60, 60, image.shape).astype(np.uint8) for image in smooth]
