@@ -36,12 +36,11 @@ class CycleGANModel(BaseModel):
             add("--lambda_A", default=10.0, help="weight of the cycle loss A -> B -> A")
             add("--lambda_B", default=10.0, help="weight of the cycle loss B -> A -> B")
             add("--lambda_GAN", default=1.0, help="weight of the adversarial losses; 0: none")
-            add(
-                "--lambda_identity",
-                default=0.5,
-                help="weight of the identity loss, as a multiple of lambda_A and lambda_B; 0: none "
-                "(the paper uses it for paintings -> photos and flowers only)",
+            text = (
+                "weight of the identity loss, as a multiple of lambda_A and lambda_B; 0: none "
+                "(the paper uses it for paintings -> photos and flowers only)"
             )
+            add("--lambda_identity", default=0.5, help=text)
         return parser
 
     @staticmethod
@@ -52,10 +51,8 @@ class CycleGANModel(BaseModel):
         super().__init__(opt)
         self.loss_names = ["D_A", "G_A", "cycle_A", "idt_A", "D_B", "G_B", "cycle_B", "idt_B"]
         self.model_names = ["G_A", "G_B", "D_A", "D_B"] if self.isTrain else ["G_A", "G_B"]
-        visual_names_A, visual_names_B = (
-            ["real_A", "fake_B", "rec_A"],
-            ["real_B", "fake_A", "rec_B"],
-        )
+        visual_names_A = ["real_A", "fake_B", "rec_A"]
+        visual_names_B = ["real_B", "fake_A", "rec_B"]
         init = (opt.init_type, opt.init_gain, self.gpu_ids)
         generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
         self.netG_A = networks.define_G(opt.input_nc, opt.output_nc, *generator)

@@ -109,16 +109,11 @@ def reflect_to_multiple(x: torch.Tensor, multiple: int, minimum: int) -> torch.T
     return x
 
 
-def samples_independent(net: nn.Module) -> bool:
-    """True if ``net`` treats each image of a batch separately; unknown networks count as False."""
-    return getattr(net, "samples_independent", False)
-
-
 def forward_pair(
     net: nn.Module, x: torch.Tensor, y: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """``net(x), net(y)``, as one concatenated batch if the net treats samples independently."""
-    if samples_independent(net) and x.shape == y.shape:
+    """Return net(x) and net(y), computed as one batch if no image of a batch influences another."""
+    if getattr(net, "samples_independent", False) and x.shape == y.shape:
         a, b = net(torch.cat([x, y])).chunk(2)
         return a, b
     return net(x), net(y)

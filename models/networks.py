@@ -23,12 +23,11 @@ from models.network_parts import (
     init_weights,
     needs_bias,
     reflect_to_multiple,
-    samples_independent,
 )
 from util import schedules
 from util.errors import UserError
 
-__all__ = ["GANLoss", "cal_gradient_penalty", "forward_pair", "samples_independent"]
+__all__ = ["GANLoss", "cal_gradient_penalty", "forward_pair"]
 
 Identity = nn.Identity
 
@@ -95,7 +94,7 @@ class Generator(nn.Module):
 
     multiple, minimum = 1, 1  # of heights and widths
     model: nn.Module
-    samples_independent = False  # True if no image of a batch influences another
+    samples_independent: bool  # True if no image of a batch influences another
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         padded = reflect_to_multiple(x, self.multiple, self.minimum)

@@ -152,7 +152,7 @@ def test_norms_of_ranks(run: Programs, unaligned: Path) -> None:
         for norm in (synchronised, plain):
             torch.manual_seed(0)
             net = networks.define_G(3, 3, 2, "resnet_6blocks", norm)
-            results.append((net(x), net.state_dict(), networks.samples_independent(net)))
+            results.append((net(x), net.state_dict(), net.samples_independent))
         (a, weights, apart), (b, wanted, wanted_apart) = results
         assert torch.equal(a, b) and apart == wanted_apart == (plain == "instance")
         assert (
