@@ -165,7 +165,7 @@ CASES: dict[str, Callable[[list[str]], Measurement]] = {
     "translate": translate,
     "save": save,
     "train": program,
-    "help": lambda args: program([*args, "--help"]),
+    "help": lambda _: program(["--help"]),
 }
 
 
