@@ -35,7 +35,7 @@ def needs(flag: str, package: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def explain(message: str, line: int = 0) -> Iterator[None]:
-    """Turn any exception inside into a UserError: ``message`` and a line of the exception's text."""
+    """Turn any exception inside into a UserError: ``message`` and one line of its text."""
     try:
         yield
     except UserError:
