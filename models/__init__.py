@@ -1,4 +1,7 @@
-"""Models by name: ``--model X`` is class ``XModel`` in ``models/X_model.py``; copy ``template_model.py`` to add one."""
+"""Models by name: ``--model X`` is class ``XModel`` in ``models/X_model.py``.
+
+To add a model, copy ``template_model.py``.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ def create_model(opt: Namespace) -> BaseModel:
 
 
 def set_batch(model: BaseModel, batch: dict) -> None:
-    """Call ``model.set_input(batch)``. Raises UserError if the dataset lacks what the model needs."""
+    """Call ``model.set_input(batch)``; raise UserError if it needs what the dataset lacks."""
     try:
         model.set_input(batch)
     except KeyError as error:

@@ -58,7 +58,7 @@ class BaseModel(ABC):
 
     @staticmethod
     def architecture_source(opt: Namespace) -> Path | None:
-        """Return the file whose weights show test.py the generator's netG, norm, ngf, ..., if any."""
+        """Return the file whose weights show the generator's netG, norm, ngf, ... to test.py."""
         return None
 
     def __init__(self, opt: Namespace) -> None:
@@ -129,7 +129,7 @@ class BaseModel(ABC):
             setattr(self, name, torch.stack(weighted).sum())
 
     def get_current_visuals(self) -> dict[str, torch.Tensor]:
-        """Return the last batch's images, (N, C, H, W) in [-1, 1], in ``visual_names``' order."""
+        """Return the last batch's images, (N, C, H, W) in [-1, 1], as ``visual_names`` lists."""
         return OrderedDict((name, getattr(self, name)) for name in self.visual_names)
 
     def preset_visuals(self) -> None:
@@ -159,8 +159,8 @@ class BaseModel(ABC):
         if self.isTrain and opt.lr_policy == "plateau":
             if self.metric is None and not getattr(opt, "val_freq", 0):
                 raise UserError(
-                    "--lr_policy plateau needs a validation metric: --val_freq N measures one, or a "
-                    "model of your own sets self.metric; linear, step and cosine need none"
+                    "--lr_policy plateau needs a validation metric: --val_freq N measures one, or "
+                    "a model of your own sets self.metric; linear, step and cosine need none"
                 )
             self.schedulers = [get_scheduler(optimizer, opt) for optimizer in self.optimizers]
         if checkpoint.resumes_from_state(opt):
@@ -172,7 +172,7 @@ class BaseModel(ABC):
         self.print_networks(opt.verbose)
 
     def update_learning_rate(self, epoch: int | None = None) -> None:
-        """Set the learning rates for ``epoch``, counted from 1; by default the one after the last."""
+        """Set the learning rates for ``epoch``, counted from 1; by default the next one."""
         self.epoch = self.epoch + 1 if epoch is None else epoch
         if not self.schedulers:
             for group in chain(*(optimizer.param_groups for optimizer in self.optimizers)):

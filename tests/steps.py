@@ -10,6 +10,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from models import create_model
+from models.training.gradients import LossScaler
+from models.training.step import Step
 from options.train_options import TrainOptions
 
 SMALL = (
@@ -71,3 +73,35 @@ class Ops(TorchDispatchMode):
         self.names.append(str(func))
         assert not any(word in str(func) for word in self.forbidden), func
         return func(*args, **(kwargs or {}))
+
+
+def trained(
+    *args: str,
+    steps: int = 3,
+    n: int = 1,
+    model: str = "cycle_gan",
+    double: bool = True,
+    scale: float = 256,
+) -> Step:
+    """Train on ``steps`` batches of ``n`` images; equal architectures start from equal weights."""
+    torch.manual_seed(3)
+    opt = options(*SMALL, "--pool_size", "0", "--model", model, "--norm", "instance", *args)
+    opt.no_dropout = True
+    model = create_model(opt)
+    for net in (*model.get_networks().values(), model.criterionGAN) if double else ():
+        net.double()
+    if model.scaler:
+        model.scaler = LossScaler("cpu", init_scale=scale)
+    step = Step(opt, model)
+    for _ in range(steps):
+        step(batch(n, dtype=torch.float64 if double else torch.float32))
+    return step
+
+
+def distance(a: Step, b: Step) -> float:
+    """Return the largest difference between two weights."""
+    return max(
+        float((p - q).abs().max())
+        for name, net in a.model.get_networks().items()
+        for p, q in zip(net.parameters(), b.model.get_networks()[name].parameters(), strict=True)
+    )

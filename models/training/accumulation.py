@@ -20,11 +20,11 @@ def require_gradient_methods(model: BaseModel) -> None:
     step_class = next(c for c in kind.__mro__ if "optimize_parameters" in vars(c))
     listed_class = next(c for c in kind.__mro__ if "gradient_methods" in vars(c))
     named = {getattr(model, name) for name in model.gradient_methods}
-    in_instance = "gradient_methods" in vars(model)
-    if named != set(model.optimizers) or not (in_instance or issubclass(listed_class, step_class)):
+    up_to_date = "gradient_methods" in vars(model) or issubclass(listed_class, step_class)
+    if named != set(model.optimizers) or not up_to_date:
         raise UserError(
-            f"--accumulate: {kind.__name__} does not list in gradient_methods which methods compute "
-            "the gradients of its optimizers; models/base_model.py describes it"
+            f"--accumulate: {kind.__name__} does not list in gradient_methods which methods "
+            "compute the gradients of its optimizers (see models/base_model.py)"
         )
 
 

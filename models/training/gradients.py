@@ -1,4 +1,4 @@
-"""Gradients between the backward pass and the optimizer: loss scale, mean over ranks, finiteness."""
+"""Gradients between backward pass and optimizer: loss scale, mean over ranks, finiteness."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class NonFiniteGuard:
         self.bad_in_a_row: dict[int, int] = {}
 
     def watch(self, optimizer: torch.optim.Optimizer, images: list[str]) -> None:
-        """Make the coming ``optimizer.step()`` leave the weights alone if a gradient is not finite."""
+        """Make the next ``optimizer.step()`` do nothing if a gradient is not finite."""
         parameters = [p for p in parameters_of(optimizer) if p.grad is not None]
         if not parameters:
             return
@@ -50,7 +50,7 @@ class NonFiniteGuard:
             )
         self.flags.append((bad, id(optimizer), images))
         if is_fused(optimizer):
-            optimizer.found_inf = bad  # type: ignore[attr-defined]  # as torch.amp.GradScaler sets it
+            optimizer.found_inf = bad  # type: ignore[attr-defined]  # GradScaler does the same
         elif bad.item():
             for p in parameters:
                 p.grad = None  # optimizers skip parameters without a gradient
@@ -75,8 +75,8 @@ class NonFiniteGuard:
 class LossScaler(torch.amp.GradScaler):
     """The loss scale of ``--amp fp16``.
 
-    ``GradScaler`` unscales each optimizer once between two calls of ``update``. This class also lets
-    a model step the same optimizer several times, and refuses backward passes without the scale.
+    ``GradScaler`` unscales each optimizer once between two calls of ``update``. This class also
+    lets a model step an optimizer several times, and refuses backward passes without the scale.
     """
 
     def __init__(self, device: str, **options) -> None:

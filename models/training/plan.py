@@ -1,4 +1,4 @@
-"""What a training will take: learning rates, steps, disk, memory. For check_data.py and ``train.py --dry_run``."""
+"""The plan of a training: learning rates, steps, disk and memory, for ``train.py --dry_run``."""
 
 from __future__ import annotations
 
@@ -173,8 +173,8 @@ def disk(opt: Namespace, model: BaseModel, state: int, images: int) -> str:
     folder = Path(opt.checkpoints_dir).resolve()
     free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.is_dir())).free
     return (
-        f"Disk: about {size(sets * nets + states * state)} for {sets} sets of weights of {size(nets)} "
-        f"and {states} training state{'s' * (states > 1)} of {size(state)}; "
+        f"Disk: about {size(sets * nets + states * state)} for {sets} sets of weights of "
+        f"{size(nets)} and {states} training state{'s' * (states > 1)} of {size(state)}; "
         f"while saving {size(state)} more; {size(free)} are free there"
     )
 

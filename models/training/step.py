@@ -1,4 +1,7 @@
-"""One training step: AMP, accumulation, rank averaging, non-finite guard, compile and EMA around any model."""
+"""One training step of any model.
+
+The step adds AMP, accumulation, averaging over ranks, the non-finite guard, compile and EMA.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ PRECISION = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Step:
-    """``step(batch)`` trains a model on one batch. The model itself needs no code for the options."""
+    """``step(batch)`` trains a model on one batch; the model needs no code for the options."""
 
     def __init__(self, opt: Namespace, model: BaseModel) -> None:
         """Prepare the model's networks and optimizers in place, after the run was resumed.
@@ -60,8 +63,8 @@ class Step:
         generators = [module for module in modules if isinstance(module, ResnetGenerator)]
         if not generators:
             raise UserError(
-                "--checkpoint_activations: this model has no ResNet generator of models/networks.py "
-                "to recompute"
+                "--checkpoint_activations: this model has no ResNet generator of "
+                "models/networks.py to recompute"
             )
         for generator in generators:
             generator.checkpoint_activations = True
@@ -153,7 +156,7 @@ class Step:
         self.graph_count = graphs
 
     def check(self) -> None:
-        """Wait for the device. Raises NonFinite if a gradient of the steps so far was not finite."""
+        """Wait for the device; raise NonFinite if a gradient so far was not finite."""
         self.guard.check()
 
 

@@ -1,4 +1,4 @@
-"""Full disks, bad numbers, stalls, dead workers: a clear line, and the last good state stays."""
+"""Full disks, non-finite gradients, stalls, dead workers: one line, and the state stays."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLAIN = ("--no_html", "--pool_size", "0")  # every checkpoint is of one size
 
 @pytest.fixture
 def disk(run: Programs) -> Iterator[Callable[[str], None]]:
-    """``disk("size=4m")`` mounts a file system of that size as the run's checkpoints, or changes it."""
+    """``disk("size=4m")`` mounts a file system of that size for the checkpoints, or resizes it."""
 
     def mount(options: str) -> None:
         again = "remount," if os.path.ismount(run.runs) else ""
@@ -48,7 +48,7 @@ def disk(run: Programs) -> Iterator[Callable[[str], None]]:
 
 
 def test_full_disk(run: Programs, data: Path, disk: Callable) -> None:
-    """Too small for the second checkpoint: the first one is whole, and goes on when there is space."""
+    """The second checkpoint does not fit: the first is complete, and the run resumes with space."""
     train(run, data, *PLAIN, name="whole").ok()
     files = {p.name: p.stat().st_size for p in (run.runs / "whole").iterdir()}
     saved = sum(size for name, size in files.items() if name.endswith(".pth"))
@@ -66,7 +66,7 @@ def test_full_disk(run: Programs, data: Path, disk: Callable) -> None:
 
 
 def test_full_disk_for_the_log(run: Programs, data: Path, disk: Callable) -> None:
-    """Everything else that writes says so in one line as well."""
+    """Everything else that writes also reports a full disk in one line."""
     disk("size=16m")
     train(run, data, *PLAIN, *ONE_EPOCH).ok()
     with (run.runs / "filler").open("wb") as file, pytest.raises(OSError, match="space"):
@@ -89,7 +89,7 @@ def test_read_only(run: Programs, data: Path, disk: Callable) -> None:
 
 
 def test_protected_folder(run: Programs, data: Path, after_step: Callable) -> None:
-    """While it trains, the folder becomes one that nothing can be added to, not even by root."""
+    """During the training the folder becomes immutable, even for root."""
     folder = run.runs / "x"
     after_step(3, lambda: subprocess.run(["chattr", "+i", folder], check=True, capture_output=True))
     try:
@@ -104,7 +104,7 @@ def test_protected_folder(run: Programs, data: Path, after_step: Callable) -> No
 
 
 def test_vanished_folder(run: Programs, data: Path, after_step: Callable) -> None:
-    """Moved away while it trains: one line; and moved back, it goes on."""
+    """The folder is moved away during the training: one line; moved back, the run resumes."""
     after_step(3, lambda: (run.runs / "x").rename(run.folder / "moved"))
     result = train(run, data)
     assert (result.status, result.err.count("\n")) == (1, 1) and str(run.runs.name) in result.err, (
@@ -121,7 +121,7 @@ def test_vanished_folder(run: Programs, data: Path, after_step: Callable) -> Non
 
 @pytest.fixture
 def poison(tmp_path: Path) -> str:
-    """A model whose loss is not a number for image a2."""
+    """Return the path of a model whose loss is NaN for image a2."""
     return subclass(
         tmp_path / "poison_model.py",
         "def forward(self):",
@@ -132,7 +132,7 @@ def poison(tmp_path: Path) -> str:
 
 
 def test_stop_at_bad_numbers(run: Programs, data: Path, poison: str) -> None:
-    """Before any optimizer sees them: what is saved is finite, and goes on without that image."""
+    """No optimizer steps with them: the saved state is finite, and resumes by skipping the step."""
     train(run, data, "--model", poison, "--serial_batches").refused(
         1, "not finite", "A/a2.png, ", "B/b2.png;", "--lr", "Go on"
     )
@@ -150,7 +150,7 @@ def test_stop_at_bad_numbers(run: Programs, data: Path, poison: str) -> None:
 def test_printing_looks_for_bad_numbers(
     run: Programs, data: Path, poison: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a GPU a step does not look at them, and the next save may be far away."""
+    """A step on a GPU does not check gradients, and the next checkpoint may be far away."""
     began = Step.__init__
     monkeypatch.setattr(
         Step,
@@ -184,7 +184,7 @@ def test_exploding(run: Programs, data: Path) -> None:
 
 
 def test_large_gradients_are_finite(data: Path) -> None:
-    """Their sum of squares is not."""
+    """Gradients of 1e25 are finite, though the sum of their squares is not."""
     from models.training.gradients import NonFiniteGuard
 
     weight = torch.nn.Parameter(torch.ones(3))
@@ -218,7 +218,7 @@ def test_constant_images(run: Programs, tmp_path: Path, colour: str) -> None:
 
 @pytest.mark.parametrize("item", [0, 3])
 def test_stall(run: Programs, data: Path, tmp_path: Path, item: int) -> None:
-    """Also in the very first step. All stacks go to stall.log, and the training goes on if it can."""
+    """All stacks go to stall.log, also in the very first step, and the training continues."""
     mode = subclass(
         tmp_path / "sleepy_dataset.py",
         "def __getitem__(self, index):",
@@ -243,7 +243,7 @@ def test_no_stall(run: Programs, data: Path) -> None:
 def test_killed_worker(
     run: Programs, data: Path, running: Running, tmp_path: Path, during: str
 ) -> None:
-    """One line with the cause, whatever the main process is doing at that moment; and what was saved goes on."""
+    """One line names the cause, whether the main process waits or computes; the state remains."""
     mode = subclass(
         tmp_path / "dying_dataset.py",
         "def __getitem__(self, index):",

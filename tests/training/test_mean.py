@@ -21,8 +21,8 @@ SHAPES = ((3,), (2,), (2, 3, 4, 5), (70_000,))
 def gradients(rank: int, step: int) -> list[torch.Tensor | None]:
     """Gradients of four parameters: the second in double precision, the third channels last.
 
-    The first has no gradient on rank 1, and on no rank in step 2. In step 3 rank 2 has no image, and
-    its gradients are not finite.
+    The first has no gradient on rank 1, and on no rank in step 2. In step 3 rank 2 has no image,
+    and its gradients are not finite.
     """
     rng = torch.Generator().manual_seed(10 * step + rank)
     first, double, channels_last, large = (torch.randn(shape, generator=rng) for shape in SHAPES)

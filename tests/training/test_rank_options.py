@@ -1,4 +1,4 @@
-"""What each of several processes takes: images, devices, norms; and what they are refused."""
+"""Images, devices and norms of each rank, and options that are refused under torchrun."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_every_image_once(
 
 @pytest.fixture
 def as_rank(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """As the first or second of two."""
+    """Return ``be``: ``be(1)`` makes this process look like the second of two ranks."""
 
     def be(rank: int) -> None:
         for key, value in (BY_RANK | {"RANK": rank, "LOCAL_RANK": rank}).items():
@@ -91,13 +91,13 @@ def test_devices_of_ranks(as_rank: Callable, monkeypatch: pytest.MonkeyPatch) ->
         choose_device("auto")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert choose_device("auto") == ([], "cpu")  # gloo knows no MPS
+    assert choose_device("auto") == ([], "cpu")  # gloo does not support MPS
 
 
 def test_the_gpu_without_a_number(
     run: Programs, unaligned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a model of a user's own calls "cuda" is the GPU of --gpu_ids, also without torchrun."""
+    """In custom models, "cuda" is the GPU of --gpu_ids, also without torchrun."""
     chosen: list[int] = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
@@ -106,7 +106,7 @@ def test_the_gpu_without_a_number(
 
 
 def test_a_signal_while_one_rank_works_alone(as_rank: Callable) -> None:
-    """torchrun hands on what the terminal has sent already, and a validation takes its time: the second must not kill."""
+    """torchrun forwards a signal that the terminal has sent, too; the second must not kill."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     as_rank(0)
     try:
@@ -139,13 +139,13 @@ def test_what_ranks_cannot_do(
 
 
 def test_torchs_numbers_count_under_torchrun_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "4")  # as clusters tell the number of machines
+    monkeypatch.setenv("WORLD_SIZE", "4")  # cluster schedulers set it, too
     monkeypatch.setenv("RANK", "1")
     assert (distributed.rank(), distributed.world_size(), distributed.is_main()) == (0, 1, True)
 
 
 def test_norms_of_ranks(run: Programs, unaligned: Path) -> None:
-    """sync_batch alone is batch norm, with the same names of weights; a run may change from one to the other."""
+    """On one rank sync_batch equals batch, with the same keys; a run may switch between them."""
     x = torch.rand(2, 3, 32, 32)
     for synchronised, plain in (("sync_batch", "batch"), ("sync_instance", "instance")):
         results = []
@@ -171,16 +171,17 @@ def test_norms_of_ranks(run: Programs, unaligned: Path) -> None:
 
 
 def test_nothing_of_a_group_is_left() -> None:
-    """Where a thread of gloo outlived it, one of some ten trainings was aborted at its end, after everything was done."""
+    """A gloo thread that outlives the group aborted one in ten trainings at their very end."""
     program = """if True:
         import os
         from pathlib import Path
         from util import distributed
         distributed.start("cpu")
-        import torch.distributed.nn  # as parts of PyTorch do later
+        import torch.distributed.nn  # parts of PyTorch import it later
         distributed.all_reduce(1)
         distributed.stop()
-        print([name for file in Path("/proc/self/task").glob("*/comm") if "gloo" in (name := file.read_text())])"""
+        names = [file.read_text() for file in Path("/proc/self/task").glob("*/comm")]
+        print([name for name in names if "gloo" in name])"""
     port = free_port()
     ranks = [
         subprocess.Popen(

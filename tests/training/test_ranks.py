@@ -1,4 +1,4 @@
-"""Several processes train one model as one process trains it on their batches together."""
+"""Training in two processes equals training in one process with their batches joined."""
 
 from __future__ import annotations
 
@@ -17,7 +17,21 @@ from displays import free_port
 from survival import OFTEN, TWO_EPOCHS, equal, state, subclass
 from test_rank_options import BY_RANK
 
-# In double precision; and one image has no finite gradients.
+STEPS = (
+    "--n_epochs",
+    "3",
+    "--pool_size",
+    "2",
+    "--accumulate",
+    "2",
+    "--ema",
+    "0.9",
+    "--amp",
+    "fp16",
+)
+SAVING = ("--save_latest_freq", "5000", "--panel_size", "1", "--val_freq", "1")
+
+# Lines of a model in double precision; image a3 has gradients that are not finite.
 EXACT = (
     "def __init__(self, opt):",
     "    super().__init__(opt)",
@@ -25,29 +39,19 @@ EXACT = (
     "        net.double()",
     "def set_input(self, data):",
     "    super().set_input(data)",
-    "    bad = torch.tensor([torch.nan if 'a3' in path else 1 for path in data['A_paths']]).view(-1, 1, 1, 1)",
-    "    self.real_A, self.real_B = self.real_A.double() * bad, self.real_B.double()",
+    "    factors = torch.tensor([torch.nan if 'a3' in path else 1 for path in data['A_paths']])",
+    "    self.real_A = self.real_A.double() * factors.view(-1, 1, 1, 1)",
+    "    self.real_B = self.real_B.double()",
 )
 
 
 def arguments(data: Path, runs: Path, name: str, *more: object) -> list[str]:
-    given = (
-        "--dataroot",
-        data,
-        "--checkpoints_dir",
-        runs,
-        "--name",
-        name,
-        *TINY,
-        *TWO_EPOCHS,
-        *OFTEN,
-        *more,
-    )
-    return [str(each) for each in given]
+    paths = ("--dataroot", data, "--checkpoints_dir", runs, "--name", name)
+    return [str(value) for value in (*paths, *TINY, *TWO_EPOCHS, *OFTEN, *more)]
 
 
 def work(rank: int, port: int, args: list[str], output: Path) -> None:
-    """The process of one rank, with what torchrun would tell it."""
+    """Run train.py as one rank, with the variables that torchrun sets."""
     os.environ.update(
         {key: str(value) for key, value in BY_RANK.items()}
         | {"RANK": str(rank), "LOCAL_RANK": str(rank), "MASTER_PORT": str(port)}
@@ -63,7 +67,7 @@ def work(rank: int, port: int, args: list[str], output: Path) -> None:
 
 
 def torchrun(args: list[str], output: Path) -> None:
-    """The program of that name, in a copy of this process, which has imported PyTorch already."""
+    """Run torchrun in a fork of this process, where PyTorch is imported already."""
     file = os.open(output, os.O_WRONLY | os.O_CREAT)
     os.dup2(file, 1)
     os.dup2(file, 2)
@@ -73,7 +77,7 @@ def torchrun(args: list[str], output: Path) -> None:
 
 
 class Ranks:
-    """Two processes that train; ``out[rank]`` is what one has printed."""
+    """Two training processes; ``out[rank]`` is the output of one."""
 
     def __init__(self, folder: Path, *args: str) -> None:
         port = free_port()
@@ -87,7 +91,7 @@ class Ranks:
             process.start()
 
     def end(self) -> list[int | None]:
-        """Their exit statuses; none may hang."""
+        """Wait for both and return their exit statuses."""
         for process in self.processes:
             process.join(60)
         status = [process.exitcode for process in self.processes]
@@ -110,7 +114,7 @@ class Ranks:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Programs:
-    """A folder ``data`` with 5 and 7 images, the same with A's first unreadable, and a model ``exact``."""
+    """Return programs beside ``data`` (5 and 7 images), ``broken`` (a0 unreadable) and a model."""
     folder = tmp_path_factory.mktemp("ranks")
     for seed, (name, count) in enumerate({"trainA": 5, "trainB": 7, "valA": 1, "valB": 1}.items()):
         pictures(folder / "data" / name, [f"{name[-1].lower()}{i}.png" for i in range(count)], seed)
@@ -149,8 +153,9 @@ def ranks(place: Programs) -> Iterator[Callable[..., Ranks]]:
 def test_ranks_equal_the_large_batch(
     place: Programs, ranks: Callable, data: str, one: tuple, two: tuple
 ) -> None:
-    """The last step has one image for two ranks, and gradients are not finite for one of them in another; or one of them has a
-    single image in a step, which cannot be read."""
+    """In the first case the last step has one image for two ranks, and in another step one rank's
+    gradients are not finite; in the second, the only image of a rank in a step is unreadable.
+    """
     more = (
         "--model",
         place.folder / "exact_model.py",
@@ -191,8 +196,9 @@ def test_ranks_equal_the_large_batch(
 
 
 def test_a_signal_to_one_and_the_way_back(place: Programs, ranks: Callable) -> None:
-    """Both leave after the same step, what is saved is saved once, and the run goes on exactly: dropout, histories, averages, the
-    scale of fp16 and all."""
+    """Both ranks stop after the same step, and rank 0 saves. The resumed run equals a whole run,
+    with dropout, image pools, averages and the loss scale.
+    """
     dropout = subclass(
         place.folder / "dropout_model.py",
         "@staticmethod",
@@ -202,64 +208,41 @@ def test_a_signal_to_one_and_the_way_back(place: Programs, ranks: Callable) -> N
         "    return parser",
     )
     args = arguments(
-        place.folder / "data",
-        place.runs,
-        "whole",
-        "--model",
-        dropout,
-        "--pool_size",
-        "2",
-        "--n_epochs",
-        "3",
-        "--save_latest_freq",
-        "5000",
-        "--panel_size",
-        "1",
-        "--val_freq",
-        "1",
-        "--accumulate",
-        "2",
-        "--ema",
-        "0.9",
-        "--amp",
-        "fp16",
+        place.folder / "data", place.runs, "whole", "--model", dropout, *STEPS, *SAVING
     )
     assert ranks(*args).end() == [0, 0]
     broken = ranks(*args, "--name", "x")
     broken.wait_for(place.runs / "x" / "loss_log.txt", "epoch: 1, iters: 4")
     os.kill(broken.processes[1].pid, signal.SIGTERM)
     assert broken.end() == [-signal.SIGTERM] * 2, broken.out
-    assert (
-        "Go on with: torchrun --nproc_per_node 2 train.py --continue_train --name x"
-        in broken.out[0]
-    )
+    assert "torchrun --nproc_per_node 2 train.py --continue_train --name x" in broken.out[0]
     assert broken.out[0].count("Saved in epoch") == 1 and "Saved" not in broken.out[1]
     saved = state(place.runs / "x")
     assert 4 <= saved["position"]["total"] < 24 and len(saved["ranks"]) == 1
     histories = [part["model"]["pools"]["fake_A_pool"] for part in (saved, saved["ranks"][0])]
-    assert len(histories[0]) == len(histories[1]) == 2 and not torch.equal(
-        histories[0][0], histories[1][0]
-    )
+    assert len(histories[0]) == len(histories[1]) == 2
+    assert not torch.equal(histories[0][0], histories[1][0])
     again = ranks("--continue_train", "--name", "x", "--checkpoints_dir", str(place.runs))
     assert again.end() == [0, 0], again.out
     assert "was saved by" not in again.out[0] and equal(place)
     assert (place.runs / "x" / "best_net_G_A_ema.pth").is_file() and "Validation (" in again.out[0]
-    alone = place.train(
-        "--continue_train", "--name", "x", "--checkpoints_dir", place.runs, "--n_epochs", "4"
-    ).ok()
-    assert "was saved by 2 processes and continues with 1, so not exactly" in alone.out
-    assert state(place.runs / "x")["ranks"] == []
-    more_again = ranks(
-        "--continue_train", "--name", "x", "--checkpoints_dir", str(place.runs), "--n_epochs", "5"
-    )
-    assert (
-        more_again.end() == [0, 0]
-        and "was saved by 1 processes and continues with 2" in more_again.out[0]
-    )
+
+
+def test_resuming_with_another_number_of_ranks(place: Programs, ranks: Callable) -> None:
+    """From two to one and back: the run says that it is not exact."""
+    more = ("--no_html", "--n_epochs", "1")
+    resume = ("--continue_train", "--name", "number", "--checkpoints_dir", str(place.runs))
+    assert ranks(*arguments(place.folder / "data", place.runs, "number", *more)).end() == [0, 0]
+    single = place.train(*resume, "--n_epochs", "2").ok()
+    assert "was saved by 2 processes and continues with 1, so not exactly" in single.out
+    assert state(place.runs / "number")["ranks"] == []
+    two = ranks(*resume, "--n_epochs", "3")
+    assert two.end() == [0, 0]
+    assert "was saved by 1 processes and continues with 2" in two.out[0]
 
 
 def test_an_unreadable_image_ends_all(place: Programs, ranks: Callable) -> None:
-    """Only the second rank meets it; the first saves what was done before."""
+    """Rank 1 finds the image; rank 0 saves the steps before it."""
     (place.folder / "late").mkdir()
     for name in ("trainA", "trainB"):
         pictures(place.folder / "late" / name, [f"{i}.png" for i in range(4)])
@@ -276,7 +259,7 @@ def test_an_unreadable_image_ends_all(place: Programs, ranks: Callable) -> None:
 
 
 def test_a_dead_rank_ends_all(place: Programs) -> None:
-    """Under torchrun itself. The other one neither hangs nor saves."""
+    """Under torchrun itself: the other rank neither hangs nor saves."""
     model = subclass(
         place.folder / "dying_model.py",
         "def optimize_parameters(self):",

@@ -1,4 +1,4 @@
-"""Accumulation, averaging and precision on the command line: they go on exactly, and what makes no sense is refused."""
+"""--accumulate, --ema and --amp: resuming is exact, and senseless combinations are refused."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_resume(run: Programs, data: Path, after_step: Callable, more: tuple[str
 
 
 def test_accumulated_batches(run: Programs, data: Path) -> None:
-    """Two of one image are one of two, but for the rounding errors that Adam makes into steps."""
+    """Two micro-batches of one image equal a batch of two, up to rounding, which Adam amplifies."""
     more = ("--pool_size", "0", "--no_html", "--lr", "0.00001")
     train(run, data, *more, "--batch_size", "2", name="large").ok()
     train(run, data, *more, "--accumulate", "2", name="parts").ok()

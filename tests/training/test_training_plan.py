@@ -1,4 +1,4 @@
-"""The memory that ``train.py --dry_run`` tells is what real steps take, tensor by tensor, whatever the options."""
+"""The memory that ``train.py --dry_run`` estimates is what the tensors of real steps take."""
 
 from __future__ import annotations
 

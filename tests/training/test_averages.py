@@ -1,0 +1,65 @@
+"""--ema: moving averages of the generators."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from steps import SMALL, batch, options, repeatable, trained  # noqa: F401
+
+from models import create_model
+from models.training.step import Step
+from util.errors import UserError
+
+
+def test_averages_need_a_generator() -> None:
+    """Only networks whose names begin with G are averaged."""
+    opt = options(*SMALL, "--ema", "0.9")
+    model = create_model(opt)
+    model.model_names = ["D_A", "D_B"]
+    with pytest.raises(UserError, match="--ema .* D_A, D_B"):
+        Step(opt, model)
+
+
+def test_averaged_generators() -> None:
+    """Each step moves the averages by 1 - decay towards the weights, from the initial weights."""
+    torch.manual_seed(3)
+    step = trained("--ema", "0.9", steps=0, double=False)
+    wanted = {key: value.clone() for key, value in step.model.netG_A.state_dict().items()}
+    for _ in range(3):
+        step(batch(dtype=torch.float32))
+        wanted = {
+            key: 0.9 * value + 0.1 * step.model.netG_A.state_dict()[key]
+            for key, value in wanted.items()
+        }
+    averages = step.model.get_weights()
+    assert averages.keys() >= {"G_A_ema", "G_B_ema"} and list(averages["G_A_ema"]) == list(wanted)
+    for key, value in averages["G_A_ema"].items():
+        assert torch.allclose(value, wanted[key], atol=1e-7)
+
+
+def test_averaged_batch_norm() -> None:
+    """Running statistics are averaged, counters are copied, and resuming continues the averages."""
+    args = ("--norm", "batch", "--ema", "0.5", "--lr", "0.0002")
+    step = trained(*args, steps=2, n=2, double=False)
+    name = "model.2.running_mean"
+    assert not torch.equal(average(step)[name], step.model.netG_A.state_dict()[name])
+    counter = "model.2.num_batches_tracked"
+    assert average(step)[counter] == step.model.netG_A.state_dict()[counter] > 0
+    other = trained(*args, steps=0, double=False)
+    saved = copy.deepcopy(step.model.training_state())
+    other.model.load_training_state(saved)
+    assert all(map(torch.equal, average(other).values(), average(step).values()))
+    data = batch(2, dtype=torch.float32)
+    for step_ in (step, other):
+        step_(data)
+    assert all(map(torch.equal, average(other).values(), average(step).values()))
+    for key in ("G_A_ema", "G_B_ema"):
+        del saved["networks"][key]
+    other.model.load_training_state(saved)  # a run without --ema resumes with it
+    assert all(map(torch.equal, average(other).values(), saved["networks"]["G_A"].values()))
+
+
+def average(step: Step) -> dict[str, torch.Tensor]:
+    return step.model.get_weights()["G_A_ema"]
