@@ -59,8 +59,8 @@ def after_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], o
     """``after_step(3, call)`` runs ``call()`` at the end of the third step from now."""
     step, todo = Step.__call__, {}
 
-    def counted_step(self: Step, *args) -> None:
-        step(self, *args)
+    def counted_step(self: Step, *args, **kwargs) -> None:
+        step(self, *args, **kwargs)
         for what in list(todo):
             todo[what] -= 1
             if todo[what] == 0:

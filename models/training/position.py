@@ -33,3 +33,12 @@ class Position:
     def crosses(self, frequency: int, images: int) -> bool:
         """True if the last ``images`` images made ``total`` reach a multiple of ``frequency``."""
         return self.total // frequency > (self.total - images) // frequency
+
+    def advance(self, images: int) -> None:
+        """Count the images of a step."""
+        self.seen += images
+        self.total += images
+
+    def begin_next_epoch(self) -> None:
+        """Move to the first image of the next epoch."""
+        self.epoch, self.seen, self.shown, self.printed = self.epoch + 1, 0, False, False

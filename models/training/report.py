@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
+from collections.abc import Iterator
 
 from data.pipeline.loader import Loader
 from models.base_model import BaseModel
@@ -22,16 +23,22 @@ class Report:
 
     def __init__(self, opt: Namespace, visualizer: Visualizer) -> None:
         self.opt, self.visualizer, self.health = opt, visualizer, Health(opt)
+        self.step_started = self.waited = 0.0  # of this step, in seconds of the monotonic clock
 
-    def after_step(
-        self, at: Position, model: BaseModel, dataset: Loader, start: float, waited: float
-    ) -> None:
+    def timed(self, dataset: Loader) -> Iterator[dict]:
+        """Yield the batches of an epoch, and measure how long the training waits for each one."""
+        waiting_since = time.monotonic()
+        for batch in dataset:
+            self.step_started = time.monotonic()
+            self.waited = self.step_started - waiting_since
+            yield batch
+            waiting_since = time.monotonic()
+
+    def after_step(self, at: Position, model: BaseModel, dataset: Loader) -> None:
         """Log and show what is due after a step, and everything at least once per epoch.
 
         Args:
-            at: the run's ``Position`` after the step; its ``printed`` and ``shown`` are updated.
-            start: wall-clock time at which the step began.
-            waited: seconds that the step waited for its images.
+            at: the run's position after the step; its ``printed`` and ``shown`` are updated.
         """
         images, size, show = dataset.last_batch_images, len(dataset), self.visualizer
         ends = at.seen >= size
@@ -39,11 +46,11 @@ class Report:
             at.printed = True
             losses = model.get_current_losses()  # waits for the GPU, so the time is taken after it
             rates = (group["lr"] for each in model.optimizers for group in each.param_groups)
-            seconds = (time.time() - start) / dataset.global_batch_size
-            more = {"lr": next(rates, 0.0), "time": seconds, "data": waited}
+            seconds = (time.monotonic() - self.step_started) / dataset.global_batch_size
+            more = {"lr": next(rates, 0.0), "time": seconds, "data": self.waited}
             measurements, warnings = self.health.check(model, losses, at.total)
             more |= measurements
-            show.print_current_losses(at.epoch, at.seen, losses, seconds, waited)
+            show.print_current_losses(at.epoch, at.seen, losses, seconds, self.waited)
             share = min(1.0, at.seen / size)
             show.plot_current_losses(at.epoch, share, losses, at.total, more)
             for warning in warnings:

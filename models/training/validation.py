@@ -77,8 +77,13 @@ class Validation:
                 "(l1, psnr and ssim need pairs, cycle a model that reconstructs its input)"
             )
 
-    def __call__(self, position: Position, visualizer: Visualizer) -> bool:
-        """Validate on rank 0 if due; True on all ranks if this epoch is the best.
+    def is_due(self, epoch: int) -> bool:
+        """True every ``--val_freq`` epochs and after the last one; never with 0."""
+        last = epoch == last_epoch(self.opt)
+        return self.opt.val_freq > 0 and (epoch % self.opt.val_freq == 0 or last)
+
+    def is_best(self, position: Position, visualizer: Visualizer) -> bool:
+        """Validate on rank 0; True on all ranks if the networks are the best so far.
 
         Args:
             position: its ``validated`` and ``best`` are updated on rank 0.
@@ -86,9 +91,6 @@ class Validation:
 
         Raises Unreadable: a validation image cannot be read.
         """
-        last = position.epoch == last_epoch(self.opt)
-        if not self.opt.val_freq or (position.epoch % self.opt.val_freq and not last):
-            return False
         improved, error = False, ""
         if distributed.is_main():
             try:

@@ -74,13 +74,12 @@ class Sinks:
         """Train and report ``BLOCK`` steps on the batch that the model holds."""
         wall, cpu = time.perf_counter(), time.process_time()
         for _ in range(BLOCK):
-            step_start = time.time()
+            self.report.step_started, self.report.waited = time.monotonic(), 0.0
             model.optimize_parameters()
             model.get_current_losses()  # waits for the GPU
-            self.at.seen += self.opt.batch_size
-            self.at.total += self.opt.batch_size
+            self.at.advance(self.opt.batch_size)
             start = time.perf_counter()
-            self.report.after_step(self.at, model, self.loader, step_start, 0.0)
+            self.report.after_step(self.at, model, self.loader)
             self.reporting += time.perf_counter() - start
         self.wall.append(time.perf_counter() - wall)
         self.cpu.append(time.process_time() - cpu)

@@ -24,7 +24,7 @@ def copy(unaligned: Path, tmp_path: Path) -> Path:
     [
         (("sub/trainA", "sub/trainB"), "sub/ --dataroot {root}/sub"),  # one level too high
         (("TrainA", "TrainB"), "TrainA case"),
-        (("train_A", "train_B"), "train_A/ mean"),
+        (("train_A", "train_B"), "train_A/ rename"),
         (("train", "test"), "train/ test/ aligned"),  # pairs: another --dataset_mode
         (("testA", "testB"), "testA/ testB/"),
         ((), "nothing"),

@@ -134,7 +134,7 @@ def poison(tmp_path: Path) -> str:
 def test_stop_at_bad_numbers(run: Programs, data: Path, poison: str) -> None:
     """No optimizer steps with them: the saved state is finite, and resumes by skipping the step."""
     train(run, data, "--model", poison, "--serial_batches").refused(
-        1, "not finite", "A/a2.png, ", "B/b2.png;", "--lr", "Go on"
+        1, "not finite", "A/a2.png, ", "B/b2.png;", "--lr", "Resume with: "
     )
     saved = state(run.runs / "x")
     assert saved["position"]["total"] == 2

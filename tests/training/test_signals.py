@@ -39,7 +39,7 @@ def test_signals(run: Programs, data: Path, running: Running, number: signal.Sig
     assert process.exitcode == -number
     output = running.output.read_text()
     assert f"{number.name}: finishing this step and saving" in output
-    command = re.findall(r"Go on with: python train.py (.*)", output)[-1]
+    command = re.findall(r"Resume with: python train.py (.*)", output)[-1]
     assert command == f"--continue_train --name x --checkpoints_dir {run.runs}"
     assert "Continuing in epoch" in run.train(*command.split()).ok().out and equal(run)
 

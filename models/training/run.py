@@ -1,0 +1,152 @@
+"""The parts of one training, and what surrounds its loops: start, resume, errors, the end."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+from data import create_dataset
+from data.pipeline.loader import Unreadable
+from models import create_model
+from models.training.gradients import NonFinite
+from models.training.panel import Panel
+from models.training.report import Report
+from models.training.run_state import RunState
+from models.training.state_files import recover
+from models.training.step import Step
+from models.training.validation import Validation
+from util import checkpoint, distributed
+from util.console import Progress, duration, say
+from util.errors import UserError
+from util.process import Lock, SignalHandler, Watchdog
+from util.schedules import describe, last_epoch
+from util.seeds import seed_everything
+from util.visualizer import Visualizer
+
+
+class Run:
+    """One training in ``checkpoints/NAME``.
+
+    Attributes:
+        at: the position: epoch, images seen in it and in all. Restored by ``--continue_train``.
+        last_epoch: ``n_epochs + n_epochs_decay``.
+        dataset: iterating gives the batches of one epoch, or what is left of it after a resume.
+        model: the networks, losses and optimizers.
+        step: ``step(batch, weight, images_seen)`` trains the model on one batch; inside
+            :meth:`running` only.
+        signals: ``signals.poll()`` is not 0 once Ctrl-C or SIGTERM asked any rank to stop.
+        report, validation, panel, visualizer: what is measured, logged and shown.
+        state: ``state.save(*names)`` saves state.pth and ``{name}_net_*.pth``.
+        watchdog, progress: the stall log and the progress bar; inside :meth:`running` only.
+        epoch_started: seconds of the monotonic clock.
+    """
+
+    epoch_started: float
+
+    def __init__(self, opt: Namespace) -> None:
+        """Create all parts, and restore the saved state with ``--continue_train``.
+
+        Raises UserError: another training runs in the folder, or a part cannot be created.
+        """
+        self.opt, self.folder = opt, Path(opt.checkpoints_dir) / opt.name
+        self.last_epoch = last_epoch(opt)
+        self.lock = Lock(self.folder)
+        if distributed.is_main():
+            recover(self.folder)
+        distributed.start(opt.device)
+        opt.seed = distributed.broadcast_object(opt.seed)
+        self.signals = SignalHandler()
+        seed_everything(opt.seed, deterministic=opt.deterministic)  # equal weights on all ranks
+        self.dataset = create_dataset(opt)
+        self.dataset.device = opt.device
+        self.model = create_model(opt)
+        self.model.setup(opt)
+        with distributed.single_rank():
+            self.validation = Validation(opt, self.model, self.dataset)
+        self.visualizer = Visualizer(opt)
+        self.panel = Panel(opt, self.visualizer.sinks.get("the page"))
+        self.report = Report(opt, self.visualizer)
+        self.state = RunState(opt, self.model, self.dataset, self.report)
+        if opt.continue_train:
+            self.state.resume()
+        self.at = self.state.at
+
+    def announce(self) -> None:
+        """Print the plan, and save the initial state of a new run."""
+        opt, ranks = self.opt, distributed.world_size()
+        say(
+            f"Training {opt.name} ({opt.model}) on {self.dataset.dataset}: {len(self.dataset)} "
+            f"images per epoch, batches of {opt.batch_size}, on {opt.device}"
+            f"{f' in each of {ranks} processes' * (ranks > 1)}, seed {opt.seed}"
+        )
+        say(f"Learning rate: {describe(opt)}")
+        if self.at.epoch > self.last_epoch:
+            say(
+                f"This run has finished its {self.last_epoch} epochs; "
+                "to extend it: --n_epochs or --n_epochs_decay"
+            )
+        elif not checkpoint.resumes_from_state(opt):
+            self.state.begin()
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """A context for the loops: prepares the step, turns errors into one line, cleans up.
+
+        Raises UserError: an image cannot be read (the steps before it are saved), a worker process
+            died, or a gradient is not finite.
+        """
+        try:
+            with Watchdog(self.folder, self.opt.stall_timeout) as self.watchdog:
+                self.step = Step(self.opt, self.model)
+                self.state.before_save = self.step.check  # non-finite weights are never saved
+                done = (self.at.epoch - 1) * len(self.dataset) + self.at.seen
+                self.progress = Progress(self.last_epoch * len(self.dataset), done=done)
+                try:
+                    yield
+                except Unreadable:
+                    self.state.save("latest")
+                    self.state.background.wait()
+                    raise
+                self.state.background.wait()
+                self.progress.close()
+        except RuntimeError as error:
+            raise self.dataset.worker_died(error) or error from None
+        except NonFinite as error:
+            raise UserError(
+                f"a gradient is not finite in epoch {self.at.epoch} at {error}; nothing of this "
+                "step or after it is saved. Try a lower --lr, or --on_nonfinite skip. "
+                f"Resume with: {resume_command(self.opt)}"
+            ) from None
+        finally:
+            self.state.background.join()
+            self.visualizer.close()
+            self.dataset.close()
+            self.lock.close()
+        distributed.stop()
+
+    def finish(self) -> None:
+        """Print where the results are; after a signal, end with its exit status."""
+        opt, at = self.opt, self.at
+        if self.signals.signal:
+            say(
+                f"Saved in epoch {at.epoch} after {at.seen} images. "
+                f"Resume with: {resume_command(opt)}"
+            )
+            self.signals.leave()
+        if self.dataset.skipped:
+            say(f"Images that could not be read were left out {self.dataset.skipped} times")
+        self.validation.conclude(at)
+        page = "" if opt.no_html else f" Page: {self.folder / 'web' / 'index.html'}"
+        say(f"Done in {duration(at.elapsed)}. Networks: {self.folder}.{page}")
+
+
+def resume_command(opt: Namespace) -> str:
+    """The command line that resumes a run on this machine."""
+    default = opt.checkpoints_dir == "./checkpoints"
+    where = "" if default else f" --checkpoints_dir {shlex.quote(opt.checkpoints_dir)}"
+    processes = distributed.local_world_size()
+    launcher = "python" if processes == 1 else f"torchrun --nproc_per_node {processes}"
+    return f"{launcher} train.py --continue_train --name {shlex.quote(opt.name)}{where}"
