@@ -1,4 +1,4 @@
-"""Translate images with a trained model: ``python test.py --dataroot ./datasets/atlas --name atlas``."""
+"""Translate images with a trained model: ``python test.py --dataroot DATA --name RUN``."""
 
 from __future__ import annotations
 

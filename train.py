@@ -1,9 +1,8 @@
-"""Train a model, by default a CycleGAN: ``python train.py --dataroot ./datasets/atlas --name atlas``.
+"""Train a model (default: CycleGAN): ``python train.py --dataroot ./datasets/atlas --name atlas``.
 
-This file holds the loops over epochs and batches. What one step computes is in
-models/cycle_gan_model.py, its networks are in models/networks.py. models/training/step.py adds the
-options around a step (mixed precision, gradient accumulation, several GPUs, averaged weights), and
-models/training/run.py what surrounds the loops (resume, errors, clean-up).
+Here are the loops over epochs and batches. models/cycle_gan_model.py and models/networks.py say
+what a step computes; models/training/step.py adds mixed precision, accumulation, several GPUs and
+averaged weights to a step; models/training/run.py surrounds the loops: parts, resume, errors.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ import time
 from typing import TYPE_CHECKING
 
 from options.train_options import TrainOptions
-from util import distributed
 from util.console import duration, run_main, say
+from util.schedules import learning_rates
 
 if TYPE_CHECKING:
     from models.training.run import Run
@@ -27,7 +26,7 @@ def main() -> None:
         from models.training.check_data import report
 
         sys.exit(report(opt))
-    from models.training.run import Run  # imports PyTorch, so not at the top: --help stays fast
+    from models.training.run import Run  # not at the top: PyTorch would slow --help down
 
     run = Run(opt)
     options.print_options(opt)
@@ -38,74 +37,63 @@ def main() -> None:
 
 
 def train(run: Run) -> None:
-    """Train ``run.model`` from the position ``run.at`` to the last epoch.
+    """Train ``run.model`` until the last epoch; Ctrl-C and SIGTERM stop after a step and save.
 
-    Ctrl-C or SIGTERM: the step is finished and saved, and the loops end.
+    ``at`` is the position: at.epoch, at.seen images of this epoch, at.total images of the run.
     """
     at, dataset = run.at, run.dataset
-    run.signals.poll()
-    while at.epoch <= run.last_epoch and not run.signals.signal:
+    while at.epoch <= run.last_epoch and not run.stopping:
         begin_epoch(run)
-        save_names: list[int | str] = []
-        for batch in run.report.timed(dataset):  # resumes in the middle of an epoch
+        for batch in run.report.timed(dataset):  # after a resume: the rest of the epoch
+            # set_input() and optimize_parameters() of the model
             run.step(batch, dataset.batch_weight, images_seen=at.total)
             at.advance(dataset.last_batch_images)
-            save_names = after_step(run)
-            if run.signals.poll() and at.seen < len(dataset):
-                run.state.save("latest")
+            after_step(run)
+            if run.check_signals():
                 break
+        if at.seen < len(dataset):  # stopped
+            run.state.save("latest")
         else:
-            end_epoch(run, save_names)
+            end_epoch(run)
 
 
 def begin_epoch(run: Run) -> None:
-    """Set the learning rates of this epoch: constant, then linear decay (util/schedules.py)."""
+    """Set the learning rates: constant for n_epochs, then linear towards 0 (section 7.1).
+
+    The factor is 1 - max(0, epoch - n_epochs) / (n_epochs_decay + 1); see util/schedules.py.
+    """
     run.epoch_started = time.monotonic()
     run.dataset.epoch = run.at.epoch
     run.visualizer.reset()
-    run.model.epoch = run.at.epoch - 1
-    run.model.metric = distributed.broadcast_object(run.model.metric)  # for --lr_policy plateau
-    run.model.update_learning_rate()  # moves model.epoch to this epoch
+    run.set_learning_rates(run.at.epoch)  # by the model's update_learning_rate()
 
 
-def after_step(run: Run) -> list[int | str]:
-    """Log losses, show images and save, each when it is due. The intervals count images.
-
-    Returns: names for ``end_epoch`` to save the last step of an epoch under.
-    """
-    opt, at, images = run.opt, run.at, run.dataset.last_batch_images
-    run.watchdog.step()
-    run.state.background.check()  # raises if the last save failed
-    if at.crosses(opt.print_freq, images):
-        run.step.check()  # raises NonFinite; printing losses waits for the GPU anyway
-    run.progress.update(images, f"epoch {at.epoch}/{run.last_epoch}")
-    if distributed.is_main():
-        with distributed.single_rank():
-            run.report.after_step(at, run.model, run.dataset)
-    if not at.crosses(opt.save_latest_freq, images):
-        return []
-    name = f"iter_{at.total}" if opt.save_by_iter else "latest"
-    if at.seen < len(run.dataset):
-        run.state.save(name)
-    return [name]
+def after_step(run: Run) -> None:
+    """Log losses, show images and save, each when due. Intervals count images, not steps."""
+    run.step_done()  # raises if the last save failed
+    if run.at.crossed(run.opt.print_freq):
+        run.step.check()  # raises NonFinite; printing waits for the GPU anyway
+    run.report.after_step(run.at, run.model, run.dataset)
+    if run.at.seen < len(run.dataset):  # else end_epoch saves
+        run.state.save_if_due()
 
 
-def end_epoch(run: Run, save_names: list[int | str]) -> None:
-    """Validate (``--val_freq``), update the panel, and save as latest, best and EPOCH when due."""
+def end_epoch(run: Run) -> None:
+    """Validate (``--val_freq``), show the panel, and save as latest, best and EPOCH when due."""
     at, model = run.at, run.model
-    if run.validation.is_due(at.epoch) and run.validation.is_best(at, run.visualizer):
-        save_names.append("best")
-    groups = (group for optimizer in model.optimizers for group in optimizer.param_groups)
-    rates = ", ".join(dict.fromkeys(f"{group['lr']:.3g}" for group in groups))
+    names = run.state.due_names()  # of --save_latest_freq: [], ["latest"] or ["iter_N"]
+    if run.validation.is_due(at.epoch):
+        is_best = run.validation.validate(at, run.visualizer)
+        names += ["best"] if is_best else []
     seconds = time.monotonic() - run.epoch_started
+    rates = ", ".join(f"{rate:.3g}" for rate in learning_rates(model.optimizers))
     say(f"End of epoch {at.epoch} / {run.last_epoch}, {duration(seconds)}; learning rate {rates}")
-    with distributed.single_rank():
-        run.panel.show(model, at.epoch)
+    run.panel.show(model, at.epoch)
     if at.epoch % run.opt.save_epoch_freq == 0:
-        save_names.append(at.epoch)
+        names.append(at.epoch)
     at.begin_next_epoch()
-    if save_names or at.epoch > run.last_epoch or run.signals.poll():
-        run.state.save(*dict.fromkeys(["latest", *save_names]))
+    if names or at.epoch > run.last_epoch or run.check_signals():
+        run.state.save("latest", *names)
 
 
 if __name__ == "__main__":

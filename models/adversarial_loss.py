@@ -46,30 +46,24 @@ def cal_gradient_penalty(
     constant: float = 1.0,
     lambda_gp: float = 10.0,
 ):
-    """Return ``lambda_gp * mean((|gradient of netD| - constant)^2)`` (Gulrajani 2017, Eq. 3).
+    """Return ``lambda_gp * mean((|gradient of netD| - constant)^2)`` (Gulrajani 2017, Eq. 3), and
+    the gradients (N, C*H*W); (0.0, None) if ``lambda_gp`` is 0.
 
-    Args:
-        real_data, fake_data: (N, C, H, W).
-        type: where the gradient is taken: "real", "fake", or "mixed", a random point between both.
-
-    Returns:
-        The penalty, a scalar, and the gradients, (N, C*H*W); (0.0, None) if ``lambda_gp`` is 0.
+    Args: type: where the gradient is taken: "real", "fake", or "mixed", at random between both.
     """
     if lambda_gp <= 0:
         return 0.0, None
     # With --preprocess none the two may differ in size: use the part that both have.
     height, width = (min(real_data.shape[d], fake_data.shape[d]) for d in (2, 3))
     real_data, fake_data = real_data[..., :height, :width], fake_data[..., :height, :width]
-    mixed = torch.rand(len(real_data), 1, 1, 1, device=real_data.device)
-    real_fraction: dict = {"real": 1.0, "fake": 0.0, "mixed": mixed}
-    if type not in real_fraction:
+    if type not in ("real", "fake", "mixed"):
         raise ValueError(f"type {type}: should be real, fake or mixed")
-    fraction = real_fraction[type]
+    mixed = torch.rand(len(real_data), 1, 1, 1, device=real_data.device)
+    fraction: float | torch.Tensor = mixed if type == "mixed" else float(type == "real")
     points = (fraction * real_data + (1 - fraction) * fake_data).detach().requires_grad_()
     with uncompiled():
         scores = netD(points)
-    ones = torch.ones_like(scores)
-    (gradients,) = torch.autograd.grad(scores, points, ones, create_graph=True)
+    (gradients,) = torch.autograd.grad(scores.sum(), points, create_graph=True)
     gradients = gradients.flatten(1)
     norm = (gradients + 1e-16).norm(2, dim=1)  # 1e-16 keeps its derivative finite at 0
     return (norm - constant).square().mean() * lambda_gp, gradients

@@ -18,13 +18,13 @@ from util.image_pool import ImagePool
 
 
 class CycleGANModel(BaseModel):
-    """Two generators and two discriminators, trained on two unpaired sets of images.
+    """Two generators and two discriminators, trained on two unpaired sets of images x and y.
 
-    G_A: A -> B is the paper's G, and G_B: B -> A its F. D_A (the paper's D_Y) judges images of
-    domain B, and D_B (D_X) images of domain A. x = ``real_A``, y = ``real_B``.
+    netG_A: A -> B is the paper's G, and netG_B: B -> A its F. netD_A is D_Y: it judges images of
+    domain B. netD_B is D_X. x = ``real_A``, y = ``real_B``.
 
-    To add a loss to the generators: compute ``self.loss_NAME`` in :meth:`backward_G`, add it to the
-    sum there, and add ``"NAME"`` to ``loss_names`` to have it logged.
+    To add a loss to a generator: compute ``self.loss_NAME`` where its images are, add it to the
+    argument of the ``self.backward`` call there, and add ``"NAME"`` to ``loss_names`` to log it.
     """
 
     @staticmethod
@@ -35,12 +35,9 @@ class CycleGANModel(BaseModel):
             add = functools.partial(parser.add_argument, type=float)
             add("--lambda_A", default=10.0, help="weight of the cycle loss A -> B -> A")
             add("--lambda_B", default=10.0, help="weight of the cycle loss B -> A -> B")
-            add("--lambda_GAN", default=1.0, help="weight of the adversarial losses; 0: none")
-            text = (
-                "weight of the identity loss, as a multiple of lambda_A and lambda_B; 0: none "
-                "(the paper uses it for paintings -> photos and flowers only)"
-            )
-            add("--lambda_identity", default=0.5, help=text)
+            add("--lambda_GAN", default=1.0, help="weight of the generators' adversarial losses")
+            identity = "weight of the identity loss, times lambda_A or lambda_B; 0: none"
+            add("--lambda_identity", default=0.5, help=f"{identity} (in most of the paper's tasks)")
         return parser
 
     @staticmethod
@@ -53,14 +50,14 @@ class CycleGANModel(BaseModel):
         self.model_names = ["G_A", "G_B", "D_A", "D_B"] if self.isTrain else ["G_A", "G_B"]
         visual_names_A = ["real_A", "fake_B", "rec_A"]
         visual_names_B = ["real_B", "fake_A", "rec_B"]
-        init = (opt.init_type, opt.init_gain, self.gpu_ids)
-        generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
-        self.netG_A = networks.define_G(opt.input_nc, opt.output_nc, *generator)
-        self.netG_B = networks.define_G(opt.output_nc, opt.input_nc, *generator)
+        init = {"init_type": opt.init_type, "init_gain": opt.init_gain, "gpu_ids": self.gpu_ids}
+        G = {"ngf": opt.ngf, "netG": opt.netG, "norm": opt.norm, "use_dropout": not opt.no_dropout}
+        self.netG_A = networks.define_G(opt.input_nc, opt.output_nc, **G, **init)
+        self.netG_B = networks.define_G(opt.output_nc, opt.input_nc, **G, **init)
         if self.isTrain:
-            discriminator = (opt.ndf, opt.netD, opt.n_layers_D, opt.norm, *init)
-            self.netD_A = networks.define_D(opt.output_nc, *discriminator)
-            self.netD_B = networks.define_D(opt.input_nc, *discriminator)
+            D = {"ndf": opt.ndf, "netD": opt.netD, "n_layers_D": opt.n_layers_D, "norm": opt.norm}
+            self.netD_A = networks.define_D(opt.output_nc, **D, **init)
+            self.netD_B = networks.define_D(opt.input_nc, **D, **init)
             self.fake_A_pool = ImagePool(opt.pool_size)  # the image history of section 4
             self.fake_B_pool = ImagePool(opt.pool_size)
             self.criterionGAN = networks.GANLoss(opt.gan_mode).to(self.device)
@@ -71,9 +68,9 @@ class CycleGANModel(BaseModel):
             adam = functools.partial(torch.optim.Adam, lr=opt.lr, betas=(opt.beta1, 0.999))
             self.optimizer_G, self.optimizer_D = adam(generators), adam(discriminators)
             self.optimizers = [self.optimizer_G, self.optimizer_D]
-            self.lambda_GAN = getattr(opt, "lambda_GAN", 1.0)  # not in official subclasses
+            self.lambda_GAN = getattr(opt, "lambda_GAN", 1.0)  # missing in some derived models
             self.lambda_identity = identity_weight(opt)
-            self.loss_idt_A = self.loss_idt_B = torch.zeros((), device=self.device)
+            self.loss_idt_A = self.loss_idt_B = torch.zeros(())
             if self.lambda_identity > 0:
                 visual_names_A.append("idt_B")
                 visual_names_B.append("idt_A")
@@ -104,11 +101,8 @@ class CycleGANModel(BaseModel):
         self.fake_A = self.netG_B(self.real_B)  # F(y)
         self.rec_B = self.netG_A(self.fake_A)  # G(F(y))
 
-    # For --accumulate: the methods that compute the gradients of each optimizer.
-    gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
-
     def optimize_parameters(self) -> None:
-        """One step of both generators, then one of both discriminators on the same images."""
+        """One step of G and F, then one of D_X and D_Y with the same images."""
         self.optimizer_G.zero_grad()
         self.optimizer_D.zero_grad()
         self.gradients_G()
@@ -116,47 +110,61 @@ class CycleGANModel(BaseModel):
         self.gradients_D()
         self.optimizer_D.step()
 
+    # --accumulate N runs each method on N micro-batches, averages the gradients, and then steps.
+    gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
+
     def gradients_G(self) -> None:
+        """Gradients of G and F, one part at a time: each backward() frees its activations."""
         self.set_requires_grad([self.netD_A, self.netD_B], False)
-        model = type(self)
-        ours = CycleGANModel.forward, CycleGANModel.backward_G
-        if (model.forward, model.backward_G) == ours:
-            self.backward_G(by_direction=True)
-        else:  # as in the official code, for a subclass whose losses may need all images
+        cls, ours = type(self), (CycleGANModel.forward, CycleGANModel.backward_G)
+        if (cls.forward, cls.backward_G) == ours:
+            self.forward_A()
+            self.backward_G_A()
+            self.forward_B()
+            self.backward_G_B()
+            self.backward_identity()
+        else:  # a subclass with its own methods gets the order of the official code
             self.forward()
             self.backward_G()
 
+    def backward_G(self) -> None:
+        """The official method, for subclasses: gradients of Eq. 3 after forward()."""
+        self.backward_G_A()
+        self.backward_G_B()
+        self.backward_identity()
+        parts = ("G_A", "cycle_A", "idt_A", "G_B", "cycle_B", "idt_B")
+        self.loss_G = sum(getattr(self, "loss_" + part) for part in parts).detach()
+
+    def backward_G_A(self) -> None:
+        """G(x) should fool D_Y (Eq. 1), and F(G(x)) should be x (Eq. 2)."""
+        self.loss_G_A = self.criterionGAN(self.netD_A(self.fake_B), True) * self.lambda_GAN
+        self.loss_cycle_A = self.criterionCycle(self.rec_A, self.real_A) * self.opt.lambda_A
+        self.backward(self.loss_G_A + self.loss_cycle_A)
+
+    def backward_G_B(self) -> None:
+        """F(y) should fool D_X (Eq. 1), and G(F(y)) should be y (Eq. 2)."""
+        self.loss_G_B = self.criterionGAN(self.netD_B(self.fake_A), True) * self.lambda_GAN
+        self.loss_cycle_B = self.criterionCycle(self.rec_B, self.real_B) * self.opt.lambda_B
+        self.backward(self.loss_G_B + self.loss_cycle_B)
+
+    def backward_identity(self) -> None:
+        """G(y) should be y, and F(x) should be x (section 5.2); forward passes of their own."""
+        if self.lambda_identity == 0:
+            return
+        weight_A = self.opt.lambda_B * self.lambda_identity  # the same as the cycle loss of y
+        weight_B = self.opt.lambda_A * self.lambda_identity
+        self.idt_A = self.netG_A(self.real_B)
+        self.loss_idt_A = self.criterionIdt(self.idt_A, self.real_B) * weight_A
+        self.backward(self.loss_idt_A)
+        self.idt_B = self.netG_B(self.real_A)
+        self.loss_idt_B = self.criterionIdt(self.idt_B, self.real_A) * weight_B
+        self.backward(self.loss_idt_B)
+
     def gradients_D(self) -> None:
+        """Gradients of D_Y and D_X, which see generated images from the history (section 4)."""
         self.set_requires_grad([self.netD_A, self.netD_B], True)
         self.backward_D_A()
         self.backward_D_B()
-
-    def backward_G(self, by_direction: bool = False) -> None:
-        """Gradients of the full objective (Eq. 3) and the identity loss (section 5.2).
-
-        Each backward() frees its activations before the next sum is computed: half the memory. With
-        ``by_direction`` the images of each direction are computed here, else by forward() before.
-        """
-        x, y, lambda_A, lambda_B = self.real_A, self.real_B, self.opt.lambda_A, self.opt.lambda_B
-        if by_direction:
-            self.forward_A()
-        self.loss_G_A = self.criterionGAN(self.netD_A(self.fake_B), True) * self.lambda_GAN  # Eq. 1
-        self.loss_cycle_A = self.criterionCycle(self.rec_A, x) * lambda_A  # Eq. 2
-        self.backward(self.loss_G_A + self.loss_cycle_A)
-        if by_direction:
-            self.forward_B()
-        self.loss_G_B = self.criterionGAN(self.netD_B(self.fake_A), True) * self.lambda_GAN
-        self.loss_cycle_B = self.criterionCycle(self.rec_B, y) * lambda_B
-        self.backward(self.loss_G_B + self.loss_cycle_B)
-        if self.lambda_identity > 0:
-            self.idt_A = self.netG_A(y)  # G(y) should be y
-            self.loss_idt_A = self.criterionIdt(self.idt_A, y) * lambda_B * self.lambda_identity
-            self.backward(self.loss_idt_A)
-            self.idt_B = self.netG_B(x)  # F(x) should be x
-            self.loss_idt_B = self.criterionIdt(self.idt_B, x) * lambda_A * self.lambda_identity
-            self.backward(self.loss_idt_B)
-        loss_A = self.loss_G_A + self.loss_cycle_A + self.loss_idt_A
-        self.loss_G = (loss_A + self.loss_G_B + self.loss_cycle_B + self.loss_idt_B).detach()
 
     def backward_D_A(self) -> None:
         fake_B = self.fake_B_pool.query(self.fake_B)
@@ -169,23 +177,23 @@ class CycleGANModel(BaseModel):
     def backward_D_basic(
         self, netD: torch.nn.Module, real: torch.Tensor, fake: torch.Tensor
     ) -> torch.Tensor:
-        """Gradients of a discriminator's objective, which is halved (section 7.1)."""
+        """Gradients of a discriminator's objective (Eq. 1), which is halved (section 7.1)."""
         fake = fake.detach()
         real_score, fake_score = networks.forward_pair(netD, real, fake)
         loss = (self.criterionGAN(real_score, True) + self.criterionGAN(fake_score, False)) / 2
         if self.opt.gan_mode == "wgangp":
-            loss = loss + networks.cal_gradient_penalty(netD, real, fake, self.device)[0] / 2
+            penalty, _ = networks.cal_gradient_penalty(netD, real, fake, self.device)
+            loss = loss + penalty / 2
         self.backward(loss)
         return loss
 
 
 def identity_weight(opt: Namespace) -> float:
-    """Return ``--lambda_identity``; 0 if it was not given and the domains differ in channels."""
+    """``--lambda_identity``, or 0 as a default if the domains differ in their channels."""
     if opt.lambda_identity == 0 or opt.input_nc == opt.output_nc:
         return opt.lambda_identity
-    channels = f"--input_nc {opt.input_nc} and --output_nc {opt.output_nc} differ"
+    reason = f"--input_nc {opt.input_nc} and --output_nc {opt.output_nc} differ"
     if "lambda_identity" in opt.explicit_options:
-        given = f"--lambda_identity {opt.lambda_identity:g}"
-        raise UserError(f"{given}: {channels}, so an image cannot map to itself; give 0")
-    say(f"No identity loss: {channels}")
+        raise UserError(f"--lambda_identity {opt.lambda_identity:g}: should be 0, because {reason}")
+    say(f"No identity loss: {reason}")
     return 0.0

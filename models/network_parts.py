@@ -96,10 +96,8 @@ def reflect_edges(x: torch.Tensor, width: int) -> torch.Tensor:
 
 
 def reflect_to_multiple(x: torch.Tensor, multiple: int, minimum: int) -> torch.Tensor:
-    """Reflect at the right and lower edges up to multiples of ``multiple``, at least ``minimum``.
-
-    Images smaller than the extension are reflected to and fro.
-    """
+    """Extend the right and lower edges by reflection to multiples of ``multiple``, if necessary
+    several times, and at least to ``minimum``."""
     for dim in (2, 3):
         size = max(minimum, -(-x.shape[dim] // multiple) * multiple)
         while x.shape[dim] < size:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 from torch.optim import Optimizer, lr_scheduler
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint as recompute_in_backward
 
 from models.adversarial_loss import GANLoss, cal_gradient_penalty
 from models.network_parts import (
@@ -27,8 +27,8 @@ from models.network_parts import (
 from util import schedules
 from util.errors import UserError
 
-__all__ = ["GANLoss", "cal_gradient_penalty", "forward_pair"]
-
+# Official names, for other models.
+__all__ = ["GANLoss", "Identity", "cal_gradient_penalty", "forward_pair"]
 Identity = nn.Identity
 
 
@@ -109,7 +109,7 @@ class ResnetGenerator(Generator):
 
     model: nn.Sequential
     multiple, minimum = 4, 8  # two halvings; the padding of a residual block needs 2x2 features
-    checkpoint_activations = False
+    checkpoint_activations = False  # set by models/training/step.py
 
     def __init__(
         self,
@@ -144,15 +144,18 @@ class ResnetGenerator(Generator):
     def run(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the layers.
 
-        With activation checkpointing only the features between blocks are kept; backward() computes
-        the others again, block by block: less memory, a third slower, the same gradients.
+        With ``--checkpoint_activations`` only the features between blocks are kept, and backward()
+        computes the others again: less memory, a third slower, the same gradients. It is refused
+        with batch norm, whose running statistics would be updated twice.
         """
         if not (self.checkpoint_activations and torch.is_grad_enabled()):
             return self.model(x)
         blocks = [i for i, layer in enumerate(self.model) if isinstance(layer, ResnetBlock)]
         first, last = blocks[0], blocks[-1] + 1
         for part in (self.model[:first], *self.model[first:last], self.model[last:]):
-            x = checkpoint(part, x, use_reentrant=False, preserve_rng_state=self.use_dropout)
+            x = recompute_in_backward(
+                part, x, use_reentrant=False, preserve_rng_state=self.use_dropout
+            )
         return x
 
 
@@ -235,8 +238,9 @@ class UnetSkipConnectionBlock(nn.Module):
         return self.model(x) if self.outermost else torch.cat([x, self.model(x)], 1)
 
 
-# The choices of --netG. To add one: a row here, and its name in options/flags/model.py. To have it
-# recognised in weights without an option file, extend describe() in util/checkpoint.py.
+# The choices of --netG. To add one: a row here, and its name in options/flags/model.py, which is
+# read before PyTorch is imported; a test compares both. test.py recognises networks from weights
+# alone by architecture_of() in util/checkpoint.py.
 GENERATORS: dict[str, Callable[..., Generator]] = {
     "resnet_9blocks": functools.partial(ResnetGenerator, n_blocks=9),
     "resnet_6blocks": functools.partial(ResnetGenerator, n_blocks=6),
@@ -267,8 +271,8 @@ class NLayerDiscriminator(nn.Module):
         if min(x.shape[2:]) < self.minimum:
             raise UserError(
                 f"images of {x.shape[3]}x{x.shape[2]} are too small for this discriminator, which "
-                f"needs {self.minimum}: give a larger --crop_size, --netD n_layers with fewer "
-                "--n_layers_D, or --netD pixel"
+                f"needs {self.minimum}: give a larger --crop_size, a smaller --n_layers_D with "
+                "--netD n_layers, or --netD pixel"
             )
         return self.model(x)
 
@@ -278,12 +282,10 @@ class PixelDiscriminator(nn.Module):
 
     def __init__(self, input_nc: int, ndf: int = 64, norm_layer: Norm = nn.BatchNorm2d) -> None:
         super().__init__()
-        bias = needs_bias(norm_layer)
-        self.net = nn.Sequential(
-            *(nn.Conv2d(input_nc, ndf, 1), nn.LeakyReLU(0.2, True)),
-            *(nn.Conv2d(ndf, 2 * ndf, 1, bias=bias), norm_layer(2 * ndf), nn.LeakyReLU(0.2, True)),
-            nn.Conv2d(2 * ndf, 1, 1, bias=bias),
-        )
+        conv, bias = functools.partial(nn.Conv2d, kernel_size=1), needs_bias(norm_layer)
+        first = [conv(input_nc, ndf), nn.LeakyReLU(0.2, True)]
+        second = [conv(ndf, 2 * ndf, bias=bias), norm_layer(2 * ndf), nn.LeakyReLU(0.2, True)]
+        self.net = nn.Sequential(*first, *second, conv(2 * ndf, 1, bias=bias))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.net(x)

@@ -83,7 +83,7 @@ def aligned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass
 class Result:
-    """What a program left behind: its exit status, and what it printed."""
+    """The exit status of a program and its output."""
 
     status: int
     out: str
@@ -94,7 +94,7 @@ class Result:
         return self
 
     def refused(self, status: int, *words: object) -> Result:
-        """It ended with ``status`` and exactly one line on stderr, an error that holds ``words``."""
+        """Assert that it ended with ``status`` and one line on stderr that holds ``words``."""
         assert (self.status, self.err.count("\n")) == (status, 1), (self.status, self.err)
         assert self.err.startswith("error: ")
         assert "Traceback" not in self.out + self.err
@@ -104,7 +104,7 @@ class Result:
 
 
 class Programs:
-    """Runs train.py, test.py and check_data.py in ``folder``, so that their default ./checkpoints and ./results lie there."""
+    """Runs programs in ``folder``, so that their ./checkpoints and ./results lie there."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -182,7 +182,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def no_plugins_left() -> Iterator[None]:
-    """Forget modules of models/ and data/ that a test's plug-ins brought: their files are gone or lie elsewhere."""
+    """Forget the plug-in modules of models/ and data/ that a test has imported."""
     yield
     for name, module in list(sys.modules.items()):
         package, _, attribute = name.partition(".")

@@ -1,1 +1,1 @@
-"""Helpers that know nothing of models or datasets: console, images, pages, checkpoints, schedules, plug-ins."""
+"""The ground floor: console, files, processes, pages, displays, metrics, downloads."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from argparse import Namespace
+from collections.abc import Iterable
 
 
 def last_epoch(opt: Namespace) -> int:
@@ -45,3 +46,9 @@ def describe(opt: Namespace) -> str:
         return f"{constant}, then {falling}" if opt.n_epochs_decay else constant
     how = f"times 0.1 every {opt.lr_decay_iters} epochs" if opt.lr_policy == "step" else "cosine"
     return f"{epochs} from {opt.lr * lr_factor(opt, start):.3g} to {final}, {how}"
+
+
+def learning_rates(optimizers: Iterable) -> list[float]:
+    """The distinct learning rates of the optimizers' parameter groups, in their order."""
+    groups = (group for optimizer in optimizers for group in optimizer.param_groups)
+    return list(dict.fromkeys(group["lr"] for group in groups))

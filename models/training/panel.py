@@ -13,6 +13,7 @@ from data import find_dataset_using_name
 from data.base_dataset import BaseDataset
 from models.base_model import BaseModel
 from models.training.inspection import options_for_testing, translate_apart
+from util import distributed
 from util.console import warn
 from util.errors import UserError
 from util.seeds import seed_everything
@@ -70,7 +71,7 @@ class Panel:
         return default_collate([dataset[index]])
 
     def show(self, model: BaseModel, epoch: int) -> None:
-        """Translate all items after ``epoch`` and add them to the page.
+        """Translate all items after ``epoch`` on rank 0 and add them to the page.
 
         An error ends the panel with one warning; the training continues.
         """
@@ -80,7 +81,8 @@ class Panel:
         if not self.items:
             return
         try:
-            self.page.panel(epoch, [self._translate(model, item) for item in self.items])
+            with distributed.single_rank():
+                self.page.panel(epoch, [self._translate(model, item) for item in self.items])
         except Exception as error:  # e.g. a full GPU or disk, or a custom model without test()
             warn(f"no panel of validation images on the page: {type(error).__name__}: {error}")
             self.items = []

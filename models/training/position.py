@@ -29,13 +29,15 @@ class Position:
     elapsed: float = 0.0
     validated: list = field(default_factory=list)
     best: dict = field(default_factory=dict)
+    last_images = 0  # of the last step; without an annotation, so not a field to save
 
-    def crosses(self, frequency: int, images: int) -> bool:
-        """True if the last ``images`` images made ``total`` reach a multiple of ``frequency``."""
-        return self.total // frequency > (self.total - images) // frequency
+    def crossed(self, frequency: int) -> bool:
+        """True if the last step made ``total`` reach a multiple of ``frequency``."""
+        return self.total // frequency > (self.total - self.last_images) // frequency
 
     def advance(self, images: int) -> None:
         """Count the images of a step."""
+        self.last_images = images
         self.seen += images
         self.total += images
 

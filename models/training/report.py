@@ -10,6 +10,8 @@ from data.pipeline.loader import Loader
 from models.base_model import BaseModel
 from models.training.health import Health
 from models.training.position import Position
+from util import distributed
+from util.schedules import learning_rates
 from util.visualizer import Visualizer
 
 
@@ -35,31 +37,37 @@ class Report:
             waiting_since = time.monotonic()
 
     def after_step(self, at: Position, model: BaseModel, dataset: Loader) -> None:
-        """Log and show what is due after a step, and everything at least once per epoch.
+        """Log and show on rank 0 what is due after a step, and everything once per epoch.
 
         Args:
             at: the run's position after the step; its ``printed`` and ``shown`` are updated.
         """
-        images, size, show = dataset.last_batch_images, len(dataset), self.visualizer
-        ends = at.seen >= size
-        if at.crosses(self.opt.print_freq, images) or (ends and not at.printed):
-            at.printed = True
-            losses = model.get_current_losses()  # waits for the GPU, so the time is taken after it
-            rates = (group["lr"] for each in model.optimizers for group in each.param_groups)
-            seconds = (time.monotonic() - self.step_started) / dataset.global_batch_size
-            more = {"lr": next(rates, 0.0), "time": seconds, "data": self.waited}
-            measurements, warnings = self.health.check(model, losses, at.total)
-            more |= measurements
-            show.print_current_losses(at.epoch, at.seen, losses, seconds, self.waited)
-            share = min(1.0, at.seen / size)
-            show.plot_current_losses(at.epoch, share, losses, at.total, more)
-            for warning in warnings:
-                show.text(at.epoch, warning)
-        if at.crosses(self.opt.display_freq, images) or (ends and not at.shown):
-            at.shown = True
-            model.compute_visuals()
-            save = at.crosses(self.opt.update_html_freq, images)
-            show.display_current_results(model.get_current_visuals(), at.epoch, save)
+        if not distributed.is_main():
+            return
+        epoch_ends = at.seen >= len(dataset)
+        with distributed.single_rank():
+            if at.crossed(self.opt.print_freq) or (epoch_ends and not at.printed):
+                at.printed = True
+                self._log(at, model, dataset)
+            if at.crossed(self.opt.display_freq) or (epoch_ends and not at.shown):
+                at.shown = True
+                model.compute_visuals()
+                save = at.crossed(self.opt.update_html_freq)
+                self.visualizer.display_current_results(model.get_current_visuals(), at.epoch, save)
+
+    def _log(self, at: Position, model: BaseModel, dataset: Loader) -> None:
+        """Print and plot the losses of the last step, with health measurements and warnings."""
+        losses = model.get_current_losses()  # waits for the GPU, so the time is taken after it
+        seconds = (time.monotonic() - self.step_started) / dataset.global_batch_size
+        rate = next(iter(learning_rates(model.optimizers)), 0.0)
+        measurements, warnings = self.health.check(model, losses, at.total)
+        more = {"lr": rate, "time": seconds, "data": self.waited, **measurements}
+        share = min(1.0, at.seen / len(dataset))
+        show = self.visualizer
+        show.print_current_losses(at.epoch, at.seen, losses, seconds, self.waited)
+        show.plot_current_losses(at.epoch, share, losses, at.total, more)
+        for warning in warnings:
+            show.text(at.epoch, warning)
 
     def memory(self) -> dict:
         """Returns what a resumed run needs to continue its logs, displays and health averages."""

@@ -37,7 +37,7 @@ class Run:
         model: the networks, losses and optimizers.
         step: ``step(batch, weight, images_seen)`` trains the model on one batch; inside
             :meth:`running` only.
-        signals: ``signals.poll()`` is not 0 once Ctrl-C or SIGTERM asked any rank to stop.
+        stopping: True once Ctrl-C or SIGTERM has asked any rank to stop; see check_signals().
         report, validation, panel, visualizer: what is measured, logged and shown.
         state: ``state.save(*names)`` saves state.pth and ``{name}_net_*.pth``.
         watchdog, progress: the stall log and the progress bar; inside :meth:`running` only.
@@ -58,7 +58,7 @@ class Run:
             recover(self.folder)
         distributed.start(opt.device)
         opt.seed = distributed.broadcast_object(opt.seed)
-        self.signals = SignalHandler()
+        self.signals, self.stopping = SignalHandler(), False
         seed_everything(opt.seed, deterministic=opt.deterministic)  # equal weights on all ranks
         self.dataset = create_dataset(opt)
         self.dataset.device = opt.device
@@ -104,6 +104,7 @@ class Run:
                 self.state.before_save = self.step.check  # non-finite weights are never saved
                 done = (self.at.epoch - 1) * len(self.dataset) + self.at.seen
                 self.progress = Progress(self.last_epoch * len(self.dataset), done=done)
+                self.check_signals()
                 try:
                     yield
                 except Unreadable:
@@ -127,10 +128,30 @@ class Run:
             self.lock.close()
         distributed.stop()
 
+    def set_learning_rates(self, epoch: int) -> None:
+        """Call the model's official ``update_learning_rate()`` for ``epoch``, counted from 1."""
+        self.model.epoch = epoch - 1  # the call moves it to the next epoch
+        self.model.metric = distributed.broadcast_object(self.model.metric)  # of policy plateau
+        self.model.update_learning_rate()
+
+    def step_done(self) -> None:
+        """Restart the stall timer and move the progress bar.
+
+        Raises UserError: the last save failed.
+        """
+        self.watchdog.step()
+        self.state.background.check()
+        self.progress.update(self.at.last_images, f"epoch {self.at.epoch}/{self.last_epoch}")
+
+    def check_signals(self) -> bool:
+        """Update ``stopping``, equally on all ranks. All of them must call this."""
+        self.stopping = bool(self.signals.poll())
+        return self.stopping
+
     def finish(self) -> None:
         """Print where the results are; after a signal, end with its exit status."""
         opt, at = self.opt, self.at
-        if self.signals.signal:
+        if self.stopping:
             say(
                 f"Saved in epoch {at.epoch} after {at.seen} images. "
                 f"Resume with: {resume_command(opt)}"

@@ -64,11 +64,22 @@ class RunState:
         self.save()
         self.background.wait()
 
+    def due_names(self) -> list[int | str]:
+        """Names to save the last step under by ``--save_latest_freq``; [] if it is not due."""
+        name = f"iter_{self.at.total}" if self.opt.save_by_iter else "latest"
+        return [name] if self.at.crossed(self.opt.save_latest_freq) else []
+
+    def save_if_due(self) -> None:
+        """Save the last step if ``--save_latest_freq`` asks for it."""
+        if names := self.due_names():
+            self.save(*names)
+
     def save(self, *names: int | str) -> None:
         """Copy the state; a thread writes ``state.pth``, then ``{name}_net_*.pth`` for each name.
 
         Raises UserError: the previous save failed.
         """
+        names = tuple(dict.fromkeys(names))
         self.background.wait()
         self.before_save()
         model = self.model.training_state()

@@ -37,7 +37,7 @@ from util.console import say
 from util.errors import UserError
 from util.image import metrics
 from util.image.patch_distance import patch_distance, sample_patches
-from util.schedules import last_epoch
+from util.schedules import last_epoch, learning_rates
 from util.visualizer import Visualizer
 
 PAIRED_METRICS = {"l1": metrics.l1, "psnr": metrics.psnr, "ssim": metrics.ssim}
@@ -82,7 +82,7 @@ class Validation:
         last = epoch == last_epoch(self.opt)
         return self.opt.val_freq > 0 and (epoch % self.opt.val_freq == 0 or last)
 
-    def is_best(self, position: Position, visualizer: Visualizer) -> bool:
+    def validate(self, position: Position, visualizer: Visualizer) -> bool:
         """Validate on rank 0; True on all ranks if the networks are the best so far.
 
         Args:
@@ -95,7 +95,7 @@ class Validation:
         if distributed.is_main():
             try:
                 with distributed.single_rank():
-                    improved = self._validate(position, visualizer)
+                    improved = self._measure(position, visualizer)
             except UserError as e:
                 error = str(e)
         improved, error = distributed.broadcast_object((improved, error))
@@ -103,15 +103,15 @@ class Validation:
             raise Unreadable(error)
         return improved
 
-    def _validate(self, position: Position, visualizer: Visualizer) -> bool:
+    def _measure(self, position: Position, visualizer: Visualizer) -> bool:
         """Measure, log and compare with the best epoch so far.
 
         Returns True if this epoch is better.
         """
         start = time.time()
         values = {f"val_{name}": value for name, value in self.compute_metrics().items()}
-        groups = [group for optimizer in self.model.optimizers for group in optimizer.param_groups]
-        lr, seconds = groups[0]["lr"] if groups else 0.0, (time.time() - start) / len(self.images)
+        lr = next(iter(learning_rates(self.model.optimizers)), 0.0)
+        seconds = (time.time() - start) / len(self.images)
         visualizer.print_current_losses(position.epoch, position.seen, values, seconds, 0.0)
         more = {"lr": lr, "time": seconds, "data": 0.0, **values}
         visualizer.plot_current_losses(position.epoch, 1.0, {}, position.total, more)
@@ -165,7 +165,7 @@ class Validation:
     def _compare(
         self, kind: str, image: metrics.Array, real: metrics.Array | None
     ) -> dict[str, float]:
-        """Return the metrics of a reconstruction ("rec") or translation ("fake"), uint8 (H, W, C)."""
+        """Return the metrics of a reconstruction (rec) or translation (fake), uint8 (H, W, C)."""
         if real is None or real.shape != image.shape or image.shape[2] != 3:
             return {}
         if kind == "rec":

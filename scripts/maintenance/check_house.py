@@ -1,6 +1,6 @@
 """Check the rules of CONTRIBUTING.md that ruff and mypy do not: import floors, sizes, language.
 
-python scripts/maintenance/check_house.py        # prints one line per problem, status 1 if there are any
+python scripts/maintenance/check_house.py    # one line per problem; status 1 if there are any
 
 ``make lint`` runs it. Each check takes the sources as a dict of file name -> text and returns the
 problems as lines, so that the tests can plant faults.
@@ -54,7 +54,7 @@ def imported_names(tree: ast.AST) -> Iterator[str]:
 
 
 def import_graph(texts: dict[str, str]) -> dict[str, set[str]]:
-    """Module -> the modules of this project that it imports; a package's own modules may import it."""
+    """Module -> the modules of this project that it imports; modules may import their package."""
     files = {
         name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): text
         for name, text in texts.items()

@@ -1,4 +1,4 @@
-"""The house rules hold for the sources as they are, and each check finds a fault that is planted."""
+"""The house rules hold for the sources, and each check finds a planted fault."""
 
 from __future__ import annotations
 

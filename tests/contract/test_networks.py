@@ -11,6 +11,7 @@ from torch import nn
 
 from models import networks
 from models.networks import define_D, define_G, get_norm_layer
+from options.flags.model import NET_D, NET_G
 from util.errors import UserError
 
 # Made by the official code at da39a52: key -> shape, at the default widths with 3 channels.
@@ -288,3 +289,8 @@ def test_unet_blocks_by_their_official_signature():
     x = torch.rand(2, 3, 16, 24)
     assert net(x).shape == (2, 2, 16, 24)
     assert torch.equal(networks.Identity()(x), x)
+
+
+def test_the_options_offer_every_network() -> None:
+    assert set(NET_G) == set(networks.GENERATORS)
+    assert set(NET_D) == set(networks.DISCRIMINATORS)

@@ -1,4 +1,4 @@
-"""What a CUDA GPU must compute as the CPU does. Skipped where there is no GPU."""
+"""A CUDA GPU computes the same as the CPU. Skipped without a GPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.gpu
 
 
 def losses_on(device: str, *args: str) -> dict[str, float]:
-    """The losses of the second of two steps in double precision from the same weights and images."""
+    """The losses of the second of two steps in double precision, from fixed weights and images."""
     torch.manual_seed(0)
     model = build(*SMALL, *args)
     model.device = torch.device(device)

@@ -1,8 +1,9 @@
 """A tiny CycleGAN learns to translate, and a training with any of six planted faults does not.
 
-Domain A holds bright orange discs on black, domain B dark blue discs on cream. The right translation
-of an image is therefore known: the same disc in the other domain's colours. A good translation has
-small errors both on the disc and on the background; an identity mapping is off by about 1.2.
+Domain A holds bright orange discs on black, domain B dark blue discs on cream. The right
+translation of an image is therefore known: the same disc in the other domain's colours. A good
+translation has small errors both on the disc and on the background; an identity mapping is off by
+about 1.2.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def error(fake: torch.Tensor, truth: torch.Tensor, masks: torch.Tensor) -> float
 
 
 def train(plant: Callable[[CycleGANModel], None], seed: int = 1) -> float:
-    """Train on unpaired images for STEPS steps; returns the larger error of G_A and G_B on new pairs."""
+    """Train STEPS steps on unpaired images; returns the larger error of G_A and G_B on new pairs."""
     torch.manual_seed(seed)
     random.seed(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -94,7 +95,7 @@ def discriminators_never_stepped(model: CycleGANModel) -> None:
 
 
 def discriminators_exchanged(model: CycleGANModel) -> None:
-    """Each generator learns from the judge of its own input domain; the judges learn as they should."""
+    """Each generator learns from the discriminator of its own input domain."""
     plain = model.optimizer_G.step
 
     def exchange() -> None:
