@@ -32,6 +32,7 @@ test: lint check
 lint: $(VENV)/.installed-dev
 	@echo "== ruff"; $(PY) -m ruff check . && $(PY) -m ruff format --check --quiet .
 	@echo "== mypy"; $(PY) -m mypy
+	@echo "== house rules"; $(PY) scripts/maintenance/check_house.py
 
 check: $(VENV)/.installed-dev
 	@echo "== pytest"; $(PY) -m pytest -m "not slow"

@@ -59,7 +59,7 @@ def error(fake: torch.Tensor, truth: torch.Tensor, masks: torch.Tensor) -> float
 
 
 def train(plant: Callable[[CycleGANModel], None], seed: int = 1) -> float:
-    """Train STEPS steps on unpaired images; returns the larger error of G_A and G_B on new pairs."""
+    """Train STEPS steps on unpaired images; return the larger error of G_A and G_B on pairs."""
     torch.manual_seed(seed)
     random.seed(seed)
     generator = torch.Generator().manual_seed(seed)
