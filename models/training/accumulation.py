@@ -19,7 +19,7 @@ def require_gradient_methods(model: BaseModel) -> None:
     kind = type(model)
     step_class = next(c for c in kind.__mro__ if "optimize_parameters" in vars(c))
     listed_class = next(c for c in kind.__mro__ if "gradient_methods" in vars(c))
-    named = {getattr(model, name) for name in model.gradient_methods}
+    named = {getattr(model, name, None) for name in model.gradient_methods}
     up_to_date = "gradient_methods" in vars(model) or issubclass(listed_class, step_class)
     if named != set(model.optimizers) or not up_to_date:
         raise UserError(
@@ -38,7 +38,8 @@ def accumulated_step(model: BaseModel, batch: dict, size: int) -> None:
     copies = [copy.copy(model) for _ in micro_batches]
     for part, micro_batch in zip(copies, micro_batches, strict=True):
         set_batch(part, micro_batch)
-    paths = [path for part in copies for path in part.get_image_paths()]
+    image_paths = [path for part in copies for path in part.get_image_paths()]
+    batch_paths = [path for part in copies for path in part.get_batch_paths()]
     for name, method in model.gradient_methods.items():
         optimizer: torch.optim.Optimizer = getattr(model, name)
         sums: dict[torch.nn.Parameter, torch.Tensor] = {}
@@ -53,9 +54,10 @@ def accumulated_step(model: BaseModel, batch: dict, size: int) -> None:
         clear_gradients(model)
         for p, gradient in sums.items():
             p.grad = gradient
-        model.image_paths = [path for part in copies for path in part.get_batch_paths()]
+        # The non-finite guard names all images of the step.
+        vars(model).update(vars(copies[0]) | {"image_paths": batch_paths})
         optimizer.step()
-    vars(model).update(vars(copies[0]) | {"image_paths": paths})
+    model.image_paths = image_paths
     model.set_mean_losses(copies, weights)
 
 

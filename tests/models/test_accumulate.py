@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from steps import options, repeatable  # noqa: F401
+from steps import batch as images
+from steps import options, repeatable, trained  # noqa: F401
 
 from models.template_model import TemplateModel
 from models.training.accumulation import split
+from models.training.gradients import NonFinite
 from models.training.step import Step
 from util.errors import UserError
 
@@ -95,7 +97,11 @@ class ShortList(Sequential):
     gradient_methods = {"optimizer_G": "gradients_G"}
 
 
-@pytest.mark.parametrize("model", [OwnStep, NoList, ShortList])
+class NoSuchOptimizer(Sequential):
+    gradient_methods = {"optimizer_D": "gradients_G", "optimizer_H": "gradients_H"}
+
+
+@pytest.mark.parametrize("model", [OwnStep, NoList, ShortList, NoSuchOptimizer])
 def test_models_without_the_list(model: type[Sequential]) -> None:
     """A subclass with a step of its own would not run it, so it has to list its methods, too."""
     opt = options("--model", "template", "--ngf", "4", "--accumulate", "2")
@@ -104,6 +110,16 @@ def test_models_without_the_list(model: type[Sequential]) -> None:
     OwnStep.gradient_methods = dict(Sequential.gradient_methods)
     Step(opt, OwnStep(opt))
     del OwnStep.gradient_methods
+
+
+def test_the_guard_names_the_images_of_the_step() -> None:
+    step = trained("--accumulate", "2", n=2, steps=1)
+    data = images(2)
+    data["B"][1] = float("nan")
+    data |= {"A_paths": ["a1", "a2"], "B_paths": ["b1", "b2"]}
+    with pytest.raises(NonFinite) as error:
+        step(data)
+    assert sorted(str(error.value).split(", ")) == ["a1", "a2", "b1", "b2"]
 
 
 def test_batches_hold_anything() -> None:
