@@ -77,6 +77,7 @@ class LossScaler(torch.amp.GradScaler):
 
     ``GradScaler`` unscales each optimizer once between two calls of ``update``. This class also
     lets a model step an optimizer several times, and refuses backward passes without the scale.
+    Only the gradients of each optimizer's first step adapt the scale.
     """
 
     def __init__(self, device: str, **options) -> None:
@@ -108,11 +109,13 @@ class LossScaler(torch.amp.GradScaler):
     def unscale_(self, optimizer: torch.optim.Optimizer) -> None:
         """Divide the gradients of ``optimizer`` by the scale."""
         gradients = [p.grad for p in parameters_of(optimizer) if p.grad is not None]
+        if not gradients:
+            return
         if optimizer in self.unscaled:
             inverse = 1 / self.scale(torch.ones((), device=gradients[0].device))
             for gradient in gradients:
                 gradient.mul_(inverse)
-        elif gradients:
+        else:
             super().unscale_(optimizer)
             self.unscaled.add(optimizer)
 

@@ -99,7 +99,9 @@ class Twice(TemplateModel):
 
 
 def test_fp16_in_other_models() -> None:
-    """Two steps of one optimizer, recomputed layers, no optimizer at all, an unscaled loss."""
+    """Two steps of one optimizer, recomputed layers, a step without gradients or optimizers, and
+    an unscaled loss.
+    """
     torch.manual_seed(3)
     opt = options("--model", "template", "--ngf", "4", "--netG", "resnet_6blocks", "--amp", "fp16")
     step, data = Step(opt, model := Twice(opt)), batch(dtype=torch.float32)
@@ -107,6 +109,10 @@ def test_fp16_in_other_models() -> None:
     gradients = [p.grad.clone() for p in model.netG.parameters()]
     assert 0 < max(float(gradient.abs().max()) for gradient in gradients) < 10
     assert model.optimizer.state[next(model.netG.parameters())]["step"] == 2
+    model.optimizer.register_step_post_hook(lambda optimizer, *_: optimizer.zero_grad())
+    model.optimize_parameters = lambda: (Twice.optimize_parameters(model), model.optimizer.step())
+    step(data)
+    del model.optimize_parameters
     model.plain = True
     with pytest.raises(UserError, match=r"--amp fp16: .* self\.backward\(loss\)"):
         step(data)
