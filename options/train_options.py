@@ -98,6 +98,11 @@ class TrainOptions(BaseOptions):
                 "--compile cannot be combined with --norm sync_batch of several processes, "
                 "because they communicate within the networks",
             ),
+            (
+                sync_batch and opt.accumulate > 1,
+                "--accumulate cannot be combined with --norm sync_batch of several processes, "
+                "because they may have different numbers of micro-batches",
+            ),
         )
         for broken, message in rules:
             if broken:

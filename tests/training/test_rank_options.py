@@ -126,12 +126,10 @@ def test_what_ranks_cannot_do(
     result = run.train("--dataroot", unaligned, *CPU, "--norm", "sync_batch")
     assert result.status == 2 and "--norm sync_batch" in result.err and result.err.count("\n") == 1
     monkeypatch.setattr("options.train_options.choose_device", lambda ids: ([0], "cuda:0"))
-    result = run.train("--dataroot", unaligned, "--norm", "sync_batch", "--compile")
-    assert (
-        result.status == 2
-        and "--compile cannot be combined" in result.err
-        and result.err.count("\n") == 1
-    )
+    for flag in ("--compile", "--accumulate 2"):
+        result = run.train("--dataroot", unaligned, "--norm", "sync_batch", *flag.split())
+        assert result.status == 2 and result.err.count("\n") == 1
+        assert f"{flag.split()[0]} cannot be combined" in result.err
     monkeypatch.undo()
     as_rank(0)
     result = run.test("--dataroot", unaligned, *CPU)
