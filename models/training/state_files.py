@@ -24,6 +24,7 @@ from util.console import say
 from util.errors import UserError
 
 MARKER = ".saving.json"
+BEST = "best.json"
 
 
 def write_state(
@@ -56,7 +57,7 @@ def write_state(
     else:
         _write_weights(_weight_files(folder, names, state))
     if "best" in names:
-        _write_best(folder, state)
+        checkpoint.write_atomically(folder / BEST, _best(state))
     (folder / MARKER).unlink(missing_ok=True)
 
 
@@ -79,6 +80,7 @@ def recover(folder: Path) -> None:
         if state.get("number") != unfinished["number"]:  # killed before state.pth was replaced
             names = []
         files = _weight_files(folder, names, state) if names else {}
+        best = _best(state) if "best" in names else None
     except (KeyError, TypeError, ValueError, AttributeError):
         raise UserError(
             f"{folder / STATE} or {marker} is damaged; remove the second to resume from the first"
@@ -88,8 +90,8 @@ def recover(folder: Path) -> None:
     if files:
         say(f"The last save in {folder} was interrupted; finishing it")
         _write_weights(files)
-    if "best" in names:
-        _write_best(folder, state)
+    if best is not None:
+        checkpoint.write_atomically(folder / BEST, best)
     marker.unlink()
 
 
@@ -103,9 +105,8 @@ def _write_weights(files: dict[Path, dict]) -> None:
         checkpoint.save_state_dict(weights, path)
 
 
-def _write_best(folder: Path, state: dict) -> None:
-    best = json.dumps(state["position"].get("best", {}))
-    checkpoint.write_atomically(folder / "best.json", best.encode())
+def _best(state: dict) -> bytes:
+    return json.dumps(state["position"].get("best", {})).encode()
 
 
 def _keep_current_state(folder: Path, keep: int) -> None:

@@ -72,8 +72,10 @@ def test_other_states(run: Programs, data: Path) -> None:
         torch.save(value, folder / "state.pth")
         resume(run).refused(1, "state.pth")
         assert (folder / "loss_log.txt").read_bytes() == log
-    (folder / ".saving.json").write_text('{"number": "", "names": ["latest"]}')
-    resume(run).refused(1, "state.pth", ".saving.json")
+    for name, model in (("latest", {}), ("best", {"networks": {}})):
+        torch.save({"number": "", "model": model}, folder / "state.pth")
+        (folder / ".saving.json").write_text(f'{{"number": "", "names": ["{name}"]}}')
+        resume(run).refused(1, "state.pth", ".saving.json")
 
 
 def test_half_written_files_are_removed(run: Programs, data: Path, after_step: Callable) -> None:
