@@ -15,8 +15,8 @@ import torch
 def derived_seed(*key: int | str) -> int:
     """A seed of 64 bits that depends on every part of ``key``.
 
-    The key of an item is (seed, epoch, index), the key of a training step is ("step", seed, rank,
-    images seen).
+    The key of an item is (seed, epoch, index), or (seed, epoch, index, attempt) for its substitutes
+    with ``--on_bad_image skip``. The key of a training step is ("step", seed, rank, images seen).
     """
     return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "big")
 

@@ -10,7 +10,7 @@ class Position:
     """How far a training is, and what validation has found. The fields are keys in ``state.pth``.
 
     Attributes:
-        epoch: the current epoch, from 1; after the last step of an epoch the next one.
+        epoch: the current epoch, from 1, until :meth:`begin_next_epoch`.
         seen: images seen in this epoch, on all ranks.
         total: images seen in the whole training.
         shown: True if images were shown in this epoch.

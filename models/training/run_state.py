@@ -31,7 +31,7 @@ class RunState:
     Attributes:
         at: the position of the training.
         before_save: called before each save; an exception prevents it.
-        background: writes the last save. Its ``check`` and ``wait`` raise UserError if that failed.
+        background: writes the last save. Its ``check`` and ``wait`` raise what that raised.
     """
 
     def __init__(self, opt: Namespace, model: BaseModel, dataset: Loader, report: Report) -> None:
