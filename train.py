@@ -39,22 +39,20 @@ def main() -> None:
 def train(run: Run) -> None:
     """Train ``run.model`` until the last epoch; Ctrl-C and SIGTERM stop after a step and save.
 
-    ``at`` is the position: at.epoch, at.seen images of this epoch, at.total images of the run.
+    ``run.at`` is the position: at.epoch, at.seen images of this epoch, at.total images in all.
     """
-    at, dataset = run.at, run.dataset
+    at = run.at
     while at.epoch <= run.last_epoch and not run.stopping:
         begin_epoch(run)
-        for batch in run.report.timed(dataset):  # after a resume: the rest of the epoch
-            # set_input() and optimize_parameters() of the model
-            run.step(batch, dataset.batch_weight, images_seen=at.total)
-            at.advance(dataset.last_batch_images)
+        for batch in run.report.timed(run.dataset):  # after a resume: the rest of the epoch
+            run.train_step(batch)  # model.set_input(batch) and model.optimize_parameters()
             after_step(run)
             if run.check_signals():
                 break
-        if at.seen < len(dataset):  # stopped
-            run.state.save("latest")
-        else:
+        if run.epoch_complete:
             end_epoch(run)
+        else:  # stopped by a signal
+            run.state.save("latest")
 
 
 def begin_epoch(run: Run) -> None:
@@ -69,30 +67,32 @@ def begin_epoch(run: Run) -> None:
 
 
 def after_step(run: Run) -> None:
-    """Log losses, show images and save, each when due. Intervals count images, not steps."""
-    run.step_done()  # raises if the last save failed
-    if run.at.crossed(run.opt.print_freq):
-        run.step.check()  # raises NonFinite; printing waits for the GPU anyway
-    run.report.after_step(run.at, run.model, run.dataset)
-    if run.at.seen < len(run.dataset):  # else end_epoch saves
-        run.state.save_if_due()
+    """Log losses, show images and save, each when due. Intervals count images, not steps.
+
+    ``run.at.crossed(N)`` is True if this step reached a multiple of N images in all.
+    """
+    run.report.after_step(run.at, run.model, run.dataset)  # --print_freq, --display_freq
+    if not run.epoch_complete:  # else end_epoch saves
+        run.state.save_if_due()  # --save_latest_freq
 
 
 def end_epoch(run: Run) -> None:
-    """Validate (``--val_freq``), show the panel, and save as latest, best and EPOCH when due."""
-    at, model = run.at, run.model
-    names = run.state.due_names()  # of --save_latest_freq: [], ["latest"] or ["iter_N"]
-    if run.validation.is_due(at.epoch):
-        is_best = run.validation.validate(at, run.visualizer)
-        names += ["best"] if is_best else []
+    """Validate (``--val_freq``), show the panel, and save under the names that are due.
+
+    ``latest`` is written with any other name, at a signal, and after the last epoch.
+    """
+    at, epoch = run.at, run.at.epoch
+    names = run.state.due_names()  # latest or iter_N, if --save_latest_freq was crossed
+    if run.validation.is_due(epoch) and run.validation.validate(at, run.visualizer):
+        names.append("best")
+    if epoch % run.opt.save_epoch_freq == 0:
+        names.append(epoch)
     seconds = time.monotonic() - run.epoch_started
-    rates = ", ".join(f"{rate:.3g}" for rate in learning_rates(model.optimizers))
-    say(f"End of epoch {at.epoch} / {run.last_epoch}, {duration(seconds)}; learning rate {rates}")
-    run.panel.show(model, at.epoch)
-    if at.epoch % run.opt.save_epoch_freq == 0:
-        names.append(at.epoch)
+    rates = ", ".join(f"{rate:.3g}" for rate in learning_rates(run.model.optimizers))
+    say(f"End of epoch {epoch} / {run.last_epoch}, {duration(seconds)}; learning rate {rates}")
+    run.panel.show(run.model, epoch)  # the same images after every epoch
     at.begin_next_epoch()
-    if names or at.epoch > run.last_epoch or run.check_signals():
+    if names or epoch == run.last_epoch or run.check_signals():
         run.state.save("latest", *names)
 
 

@@ -18,7 +18,7 @@ from models.training.averaging import average_generators
 from models.training.gradients import LossScaler
 from util import checkpoint, schedules
 from util.console import say
-from util.errors import UserError
+from util.errors import UserError, first_line
 from util.image_pool import ImagePool
 
 
@@ -202,6 +202,10 @@ class BaseModel(ABC):
             self.forward()
             self.compute_visuals()
 
+    def overrides(self, base: type[BaseModel], *names: str) -> bool:
+        """True if this model has its own version of one of these methods of ``base``."""
+        return any(getattr(getattr(self, n), "__func__", 0) is not getattr(base, n) for n in names)
+
     def set_requires_grad(
         self, nets: nn.Module | None | Iterable[nn.Module | None], requires_grad: bool = False
     ) -> None:
@@ -225,14 +229,12 @@ class BaseModel(ABC):
             for name, net in self.get_networks().items():
                 net.load_state_dict(state["model"]["networks"][name])
         except Exception as error:  # a damaged or hostile file raises almost anything
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise UserError(f"{path} does not fit this run: {reason}") from None
+            raise UserError(f"{path} does not fit this run: {first_line(error)}") from None
 
     def load_networks(self, epoch: int | str) -> None:
         """Load ``{epoch}_net_{name}.pth`` for each network, also of the official code.
 
-        Raises:
-            UserError: a file is missing or damaged, or its weights have other shapes.
+        Raises UserError: a file is missing or damaged, or its weights have other shapes.
         """
         for name, net in self.get_networks().items():
             averaged = not self.isTrain and getattr(self.opt, "ema", False) and name.startswith("G")
@@ -249,12 +251,10 @@ class BaseModel(ABC):
 
     def init_networks(self, opt: Namespace) -> None:
         """Load the weights of ``--init_NAME`` and print which networks start fresh."""
-        networks = self.get_networks()
-        files = {name: getattr(opt, f"init_{name}", None) for name in networks}
-        for name, file in files.items():
-            if file:
-                weights = checkpoint.load_state_dict(Path(file))
-                checkpoint.fit_state_dict(networks[name], weights, Path(file))
+        files = {name: getattr(opt, f"init_{name}", None) for name in self.get_networks()}
+        for name, net in self.get_networks().items():
+            if file := files[name]:
+                checkpoint.fit_state_dict(net, checkpoint.load_state_dict(Path(file)), Path(file))
                 say(f"Net {name} starts from {file}")
         if any(files.values()):
             fresh = ", ".join(name for name, file in files.items() if not file)

@@ -23,8 +23,8 @@ class CycleGANModel(BaseModel):
     netG_A: A -> B is the paper's G, and netG_B: B -> A its F. netD_A is D_Y: it judges images of
     domain B. netD_B is D_X. x = ``real_A``, y = ``real_B``.
 
-    To add a loss to a generator: compute ``self.loss_NAME`` where its images are, add it to the
-    argument of the ``self.backward`` call there, and add ``"NAME"`` to ``loss_names`` to log it.
+    To add a loss to the generators: compute ``self.loss_NAME`` in :meth:`objective_A` or
+    :meth:`objective_B`, add it to the sum there, and add ``"NAME"`` to ``loss_names`` to log it.
     """
 
     @staticmethod
@@ -110,55 +110,60 @@ class CycleGANModel(BaseModel):
         self.gradients_D()
         self.optimizer_D.step()
 
-    # --accumulate N runs each method on N micro-batches, averages the gradients, and then steps.
+    # --accumulate N, instead of optimize_parameters: each method runs on copies of the model with N
+    # micro-batches of --batch_size images; its optimizer steps with the mean of their gradients.
     gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
 
     def gradients_G(self) -> None:
-        """Gradients of G and F, one part at a time: each backward() frees its activations."""
+        """Gradients of G and F. Each part is back-propagated, which frees its activations, before
+        the next one is computed."""
         self.set_requires_grad([self.netD_A, self.netD_B], False)
-        cls, ours = type(self), (CycleGANModel.forward, CycleGANModel.backward_G)
-        if (cls.forward, cls.backward_G) == ours:
-            self.forward_A()
-            self.backward_G_A()
-            self.forward_B()
-            self.backward_G_B()
-            self.backward_identity()
-        else:  # a subclass with its own methods gets the order of the official code
-            self.forward()
+        if self.overrides(CycleGANModel, "forward", "backward_G"):
+            self.forward()  # a subclass gets the order of the official code
             self.backward_G()
-
-    def backward_G(self) -> None:
-        """The official method, for subclasses: gradients of Eq. 3 after forward()."""
-        self.backward_G_A()
-        self.backward_G_B()
-        self.backward_identity()
+            return
+        self.forward_A()
+        self.backward(self.objective_A())
+        self.forward_B()
+        self.backward(self.objective_B())
+        if self.lambda_identity > 0:
+            self.backward(self.identity_A())
+            self.backward(self.identity_B())
         parts = ("G_A", "cycle_A", "idt_A", "G_B", "cycle_B", "idt_B")
         self.loss_G = sum(getattr(self, "loss_" + part) for part in parts).detach()
 
-    def backward_G_A(self) -> None:
+    def backward_G(self) -> None:
+        """The official method, for subclasses: all gradients at once, after forward()."""
+        self.loss_G = self.objective_A() + self.objective_B()
+        if self.lambda_identity > 0:
+            self.loss_G = self.loss_G + self.identity_A() + self.identity_B()
+        self.backward(self.loss_G)
+
+    def objective_A(self) -> torch.Tensor:
         """G(x) should fool D_Y (Eq. 1), and F(G(x)) should be x (Eq. 2)."""
         self.loss_G_A = self.criterionGAN(self.netD_A(self.fake_B), True) * self.lambda_GAN
         self.loss_cycle_A = self.criterionCycle(self.rec_A, self.real_A) * self.opt.lambda_A
-        self.backward(self.loss_G_A + self.loss_cycle_A)
+        return self.loss_G_A + self.loss_cycle_A
 
-    def backward_G_B(self) -> None:
+    def objective_B(self) -> torch.Tensor:
         """F(y) should fool D_X (Eq. 1), and G(F(y)) should be y (Eq. 2)."""
         self.loss_G_B = self.criterionGAN(self.netD_B(self.fake_A), True) * self.lambda_GAN
         self.loss_cycle_B = self.criterionCycle(self.rec_B, self.real_B) * self.opt.lambda_B
-        self.backward(self.loss_G_B + self.loss_cycle_B)
+        return self.loss_G_B + self.loss_cycle_B
 
-    def backward_identity(self) -> None:
-        """G(y) should be y, and F(x) should be x (section 5.2); forward passes of their own."""
-        if self.lambda_identity == 0:
-            return
-        weight_A = self.opt.lambda_B * self.lambda_identity  # the same as the cycle loss of y
-        weight_B = self.opt.lambda_A * self.lambda_identity
+    def identity_A(self) -> torch.Tensor:
+        """G(y) should be y (section 5.2); a forward pass of its own."""
         self.idt_A = self.netG_A(self.real_B)
-        self.loss_idt_A = self.criterionIdt(self.idt_A, self.real_B) * weight_A
-        self.backward(self.loss_idt_A)
+        weight = self.lambda_identity * self.opt.lambda_B  # lambda_B weights losses of y
+        self.loss_idt_A = self.criterionIdt(self.idt_A, self.real_B) * weight
+        return self.loss_idt_A
+
+    def identity_B(self) -> torch.Tensor:
+        """F(x) should be x."""
         self.idt_B = self.netG_B(self.real_A)
-        self.loss_idt_B = self.criterionIdt(self.idt_B, self.real_A) * weight_B
-        self.backward(self.loss_idt_B)
+        weight = self.lambda_identity * self.opt.lambda_A
+        self.loss_idt_B = self.criterionIdt(self.idt_B, self.real_A) * weight
+        return self.loss_idt_B
 
     def gradients_D(self) -> None:
         """Gradients of D_Y and D_X, which see generated images from the history (section 4)."""
@@ -179,6 +184,7 @@ class CycleGANModel(BaseModel):
     ) -> torch.Tensor:
         """Gradients of a discriminator's objective (Eq. 1), which is halved (section 7.1)."""
         fake = fake.detach()
+        # One pass over both, or with batch norm one for each.
         real_score, fake_score = networks.forward_pair(netD, real, fake)
         loss = (self.criterionGAN(real_score, True) + self.criterionGAN(fake_score, False)) / 2
         if self.opt.gan_mode == "wgangp":

@@ -82,7 +82,7 @@ def define_D(
 def get_scheduler(
     optimizer: Optimizer, opt
 ) -> lr_scheduler.LRScheduler | lr_scheduler.ReduceLROnPlateau:
-    """Return a scheduler to step once per epoch; ``BaseModel`` itself uses only plateau."""
+    """Return a scheduler to step once per epoch. Only plateau needs it: see util/schedules.py."""
     if opt.lr_policy == "plateau":
         return lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.2, threshold=0.01, patience=5)
     first = opt.epoch_count
@@ -94,13 +94,13 @@ class Generator(nn.Module):
 
     multiple, minimum = 1, 1  # of heights and widths
     model: nn.Module
-    samples_independent: bool  # True if no image of a batch influences another
+    samples_independent: bool  # no image of a batch influences another; read by forward_pair
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         padded = reflect_to_multiple(x, self.multiple, self.minimum)
-        return self.run(padded)[..., : x.shape[2], : x.shape[3]]
+        return self.apply_layers(padded)[..., : x.shape[2], : x.shape[3]]
 
-    def run(self, x: torch.Tensor) -> torch.Tensor:
+    def apply_layers(self, x: torch.Tensor) -> torch.Tensor:
         return self.model(x)
 
 
@@ -141,7 +141,7 @@ class ResnetGenerator(Generator):
         layers += [ReflectionPad(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
 
-    def run(self, x: torch.Tensor) -> torch.Tensor:
+    def apply_layers(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the layers.
 
         With ``--checkpoint_activations`` only the features between blocks are kept, and backward()
@@ -238,9 +238,9 @@ class UnetSkipConnectionBlock(nn.Module):
         return self.model(x) if self.outermost else torch.cat([x, self.model(x)], 1)
 
 
-# The choices of --netG. To add one: a row here, and its name in options/flags/model.py, which is
-# read before PyTorch is imported; a test compares both. test.py recognises networks from weights
-# alone by architecture_of() in util/checkpoint.py.
+# The choices of --netG, called as in define_G. To add one: a row here, and its name in
+# options/flags/model.py, which is read before PyTorch is imported; a test compares both.
+# architecture_of() in util/checkpoint.py recognises networks from weights alone, for test.py.
 GENERATORS: dict[str, Callable[..., Generator]] = {
     "resnet_9blocks": functools.partial(ResnetGenerator, n_blocks=9),
     "resnet_6blocks": functools.partial(ResnetGenerator, n_blocks=6),

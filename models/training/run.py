@@ -134,14 +134,25 @@ class Run:
         self.model.metric = distributed.broadcast_object(self.model.metric)  # of policy plateau
         self.model.update_learning_rate()
 
-    def step_done(self) -> None:
-        """Restart the stall timer and move the progress bar.
+    def train_step(self, batch: dict) -> None:
+        """Train the model on a batch (models/training/step.py) and move the position.
 
-        Raises UserError: the last save failed.
+        Raises:
+            UserError: the last save failed.
+            NonFinite: a gradient was not finite; looked at on a GPU whenever losses are printed.
         """
+        self.step(batch, self.dataset.batch_weight, images_seen=self.at.total)
+        self.at.advance(self.dataset.last_batch_images)
         self.watchdog.step()
         self.state.background.check()
+        if self.at.crossed(self.opt.print_freq):
+            self.step.check()  # printing the losses waits for the GPU anyway
         self.progress.update(self.at.last_images, f"epoch {self.at.epoch}/{self.last_epoch}")
+
+    @property
+    def epoch_complete(self) -> bool:
+        """True if all images of this epoch have been seen."""
+        return self.at.seen >= len(self.dataset)
 
     def check_signals(self) -> bool:
         """Update ``stopping``, equally on all ranks. All of them must call this."""

@@ -53,13 +53,31 @@ class OfficialOrder(CycleGANModel):
         self.generated = True
         super().forward()
 
-    def backward_G(self, by_direction: bool = False) -> None:
-        assert self.generated and not by_direction
+    def backward_G(self) -> None:
+        assert self.generated
         super().backward_G()
 
     def backward_D_basic(self, netD, real, fake):
         netD.samples_independent = False
         return super().backward_D_basic(netD, real, fake)
+
+
+class SharedGraph(CycleGANModel):
+    """Passes both images through G_A in one batch, so that the directions share a graph."""
+
+    def forward(self) -> None:
+        self.fake_B, self.rec_B = self.netG_A(torch.cat([self.real_A, self.real_B])).chunk(2)
+        self.rec_A, self.fake_A = self.netG_B(torch.cat([self.fake_B, self.real_B])).chunk(2)
+
+
+def test_a_subclass_may_share_a_graph_between_directions() -> None:
+    model = build(*SMALL)
+    model.__class__ = SharedGraph
+    before = [p.detach().clone() for p in model.netG_A.parameters()]
+    model.set_input(batch())
+    model.optimize_parameters()
+    after = model.netG_A.parameters()
+    assert any(not torch.equal(p, q) for p, q in zip(before, after, strict=True))
 
 
 @pytest.mark.parametrize("other", [None, 48])
@@ -68,6 +86,8 @@ class OfficialOrder(CycleGANModel):
 def test_official_order_gives_the_same_step(norm: str, identity: str, other: int | None) -> None:
     """Gradients, weights, running statistics and images, with B of A's size and of another."""
     model = build(*SMALL, "--norm", norm, "--lambda_identity", identity)
+    for optimizer in model.optimizers:  # Adam must not amplify the last bits of tiny gradients
+        optimizer.param_groups[0]["eps"] = 1e-3
     official = copy.deepcopy(model)
     official.__class__ = OfficialOrder
     for _ in range(2):
@@ -85,9 +105,7 @@ def test_official_order_gives_the_same_step(norm: str, identity: str, other: int
         ):
             assert torch.allclose(value, other_value, rtol=1e-5, atol=1e-6), (name, key)
     assert model.get_current_losses() == pytest.approx(official.get_current_losses(), rel=1e-6)
-    names = ("G_A", "cycle_A", "idt_A", "G_B", "cycle_B", "idt_B")
-    total = sum(float(getattr(model, f"loss_{name}")) for name in names)
-    assert total == pytest.approx(float(official.loss_G.detach()), rel=1e-6)
+    assert float(model.loss_G.detach()) == pytest.approx(float(official.loss_G.detach()), rel=1e-6)
     shown = model.get_current_visuals()
     assert ("idt_A" in shown) == (identity != "0")
     for label, image in official.get_current_visuals().items():
