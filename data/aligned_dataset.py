@@ -16,8 +16,8 @@ class AlignedDataset(BaseDataset):
         super().__init__(opt)
         self.AB_paths = find_images(opt, opt.phase)
         check_sizes(opt, self.AB_paths, n_side_by_side=2)
-        self.channels = channels_of_domains(opt)
-        self.resizes = [Resize(opt.preprocess, opt.load_size, nc == 1) for nc in self.channels]
+        channels = self.nc_A, self.nc_B = channels_of_domains(opt)
+        self.resizes = [Resize(opt.preprocess, opt.load_size, nc == 1) for nc in channels]
 
     def pixels(self, index: int) -> dict:
         """Return {"A": uint8 (C, H, W), "B": uint8 (C, H, W), "A_paths": str, "B_paths": str}.
@@ -25,7 +25,7 @@ class AlignedDataset(BaseDataset):
         Both paths are that of the pair.
         """
         path = self.AB_paths[index]
-        A, B = self.load_resized(path, self.channels, self.resizes)
+        A, B = self.load_resized(path, (self.nc_A, self.nc_B), self.resizes)
         steps = get_transform(self.opt, get_params(self.opt, A.size)).transforms
         return {
             "A": apply_as_bytes(steps, A),

@@ -22,6 +22,7 @@ from data.transforms import (
     get_params,
     get_transform,
     images_to_float,
+    steps_of,
     to_tensor,
     too_small,
 )
@@ -82,9 +83,9 @@ class BaseDataset(Dataset, ABC):
 
         Returns: uint8 (C, H, W) if the last step is ``to_tensor``, else the last step's result.
         """
-        steps = getattr(transform, "transforms", [transform])
-        if isinstance(resize := steps[0], Resize):
-            [image] = self.load_resized(path, [channels], [resize])
+        steps = steps_of(transform)
+        if steps and isinstance(steps[0], Resize):
+            [image] = self.load_resized(path, [channels], [steps[0]])
             return apply_as_bytes(steps[1:], image)
         return apply_as_bytes(steps, self.read(path, channels))
 

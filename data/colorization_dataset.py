@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+import torch
+from PIL import Image
+
 from data.base_dataset import BaseDataset, check_sizes, get_transform
 from data.image_folder import find_images
+from data.transforms import to_pixels
 from util.errors import UserError
 from util.image.lab import rgb_to_lab
 
@@ -35,7 +39,11 @@ class ColorizationDataset(BaseDataset):
         L is in [-1, 1]; see :func:`util.image.lab.rgb_to_lab`. Both paths are that of the image.
         """
         path = self.AB_paths[index]
-        L, ab = rgb_to_lab(self.image(path, 3, self.transform).float().div(255))
+        image = self.image(path, 3, self.transform)
+        if isinstance(image, Image.Image):  # of get_transform(opt, convert=False)
+            image = to_pixels(image)
+        rgb = image / 255 if image.dtype == torch.uint8 else (image + 1) / 2
+        L, ab = rgb_to_lab(rgb)
         return {"A": L, "B": ab, "A_paths": path, "B_paths": path}
 
     def __len__(self) -> int:

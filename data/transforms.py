@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import random
+import sys
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,11 +143,20 @@ def to_pixels(image: Image.Image) -> torch.Tensor:
     return torch.from_numpy(array.transpose(2, 0, 1).copy())
 
 
-def apply_as_bytes(steps: Sequence[Callable], image: Any) -> Any:
+def steps_of(transform: Any) -> list[Callable]:
+    """Return the steps of a Compose, ours or torchvision's; any other transform is one step."""
+    torchvision = sys.modules.get("torchvision.transforms")  # not imported: that takes seconds
+    if type(transform) in (Compose, getattr(torchvision, "Compose", Compose)):
+        return list(transform.transforms)
+    return [transform]
+
+
+def apply_as_bytes(steps: list[Callable], image: Any) -> Any:
     """Apply the steps of a transform; if the last is ``to_tensor``, return uint8 instead."""
-    *others, last = steps
-    image = Compose(others)(image)
-    return to_pixels(image) if last is to_tensor and image.mode in BYTE_MODES else last(image)
+    if not steps or steps[-1] is not to_tensor:
+        return Compose(steps)(image)
+    image = Compose(steps[:-1])(image)
+    return to_pixels(image) if image.mode in BYTE_MODES else to_tensor(image)
 
 
 def to_tensor(image: Image.Image) -> torch.Tensor:

@@ -99,11 +99,12 @@ def collate(samples: Sequence[Sample]) -> Sample:
 def _different_sizes(items: list) -> str:
     """Return the message for images that cannot be stacked, or ""."""
     for key in items[0] if isinstance(items[0], dict) else ():
-        images = [item[key] for item in items if isinstance(item[key], torch.Tensor)]
-        sizes = ["x".join(map(str, reversed(image.shape[1:]))) for image in images]
-        if len(set(sizes)) > 1:
+        shapes = [item[key].shape for item in items if isinstance(item[key], torch.Tensor)]
+        if len(set(shapes)) > 1:
+            images = {len(shape) for shape in shapes} == {3} and len({s[0] for s in shapes}) == 1
+            sizes = [f"{s[2]}x{s[1]}" if images else str(tuple(s)) for s in shapes]
             return (
-                f"--batch_size {len(items)} needs images of one size, but {key} has "
+                f"--batch_size {len(items)} needs items of one size, but {key} has "
                 f"{', '.join(sizes)}: give --batch_size 1, or a --preprocess that makes one size"
             )
     return ""
