@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, TextIO
 
 from util import distributed
-from util.errors import UserError
+from util.errors import UsageError, UserError  # noqa: F401  custom models import both from here
 
 _on_screen: Progress | None = None  # its bar must not be mixed with messages
 
@@ -27,7 +27,8 @@ def warn(message: str) -> None:
 
 def _print(message: str, stream: TextIO) -> None:
     """Print on a line of its own: an open progress bar is cleared before and redrawn after it."""
-    with _on_screen.bar.external_write_mode(stream) if _on_screen else contextlib.nullcontext():
+    bar = getattr(_on_screen, "bar", None)  # read once, because another thread may close it
+    with contextlib.nullcontext() if bar is None else bar.external_write_mode(stream):
         print(message, file=stream, flush=True)
 
 
@@ -68,39 +69,48 @@ def duration(seconds: float) -> str:
 class Progress:
     """Counts items and draws a tqdm bar with the remaining time on stderr.
 
-    Nothing is drawn when stderr is no terminal, on ranks other than 0, or without tqdm.
+    Without tqdm, a line is printed after every tenth of the items. Nothing is shown when stderr is
+    no terminal, and on ranks other than 0.
 
     Args:
-        total: number of items.
+        total: number of items, 0 if unknown.
         label: text before the bar.
         done: items that were finished before, for example by the run that is resumed.
     """
 
     def __init__(self, total: int, label: str = "", done: int = 0) -> None:
         global _on_screen
-        self.done = done
+        self.total, self.label, self.done = total, label, done
         self.bar: Any = None
+        self.prints_tenths = False
         if not (sys.stderr.isatty() and distributed.is_main()):
             return
-        with contextlib.suppress(ImportError):
+        try:
             from tqdm import tqdm  # here, because --help should not wait for the import
-
-            layout = "{l_bar}{bar}| {remaining} left{postfix}"
-            self.bar = tqdm(
-                total=total, desc=label, initial=done, leave=False, bar_format=layout, miniters=1
-            )
-            _on_screen = self
+        except ImportError:
+            self.prints_tenths = total > 0
+            return
+        layout = "{l_bar}{bar}| {remaining} left{postfix}"
+        self.bar = tqdm(
+            total=total, desc=label, initial=done, leave=False, bar_format=layout, miniters=1
+        )
+        _on_screen = self
 
     def update(self, count: int = 1, note: str = "") -> None:
         """Count ``count`` more items as finished, and show ``note`` behind the bar."""
-        self.done += count
+        before, self.done = self.done, self.done + count
         if self.bar is not None:
+            shown = min(self.done, self.total or self.done)  # beyond the total, tqdm shows no %
             self.bar.set_postfix_str(note, refresh=False)
-            self.bar.update(count)
+            self.bar.update(shown - self.bar.n)
+        elif self.prints_tenths:
+            tenth = min(10, 10 * self.done // self.total)
+            if tenth > 10 * before // self.total:
+                say(" ".join(filter(None, (self.label, f"{10 * tenth} %", note))))
 
     def close(self) -> None:
         """Remove the bar from the terminal."""
         global _on_screen
         if self.bar is not None:
-            self.bar.close()
-            self.bar = _on_screen = None
+            bar, self.bar, _on_screen = self.bar, None, None
+            bar.close()

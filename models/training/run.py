@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shlex
 from argparse import Namespace
 from collections.abc import Iterator
@@ -102,8 +103,10 @@ class Run:
             with Watchdog(self.folder, self.opt.stall_timeout) as self.watchdog:
                 self.step = Step(self.opt, self.model)
                 self.state.before_save = self.step.check  # non-finite weights are never saved
-                done = (self.at.epoch - 1) * len(self.dataset) + self.at.seen
-                self.progress = Progress(self.last_epoch * len(self.dataset), done=done)
+                batch = self.dataset.global_batch_size
+                per_epoch = math.ceil(len(self.dataset) / batch) * batch  # as at.seen counts
+                done = (self.at.epoch - 1) * per_epoch + self.at.seen
+                self.progress = Progress(self.last_epoch * per_epoch, done=done)
                 self.check_signals()
                 try:
                     yield

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 
 import pytest
+from conftest import ONE_EPOCH, TINY, Programs
 
+from util import console
 from util.console import Progress, run_main, say, warn
 from util.errors import UserError
 
@@ -61,16 +64,70 @@ def test_an_error_removes_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     assert end.value.code == 1 and terminal.lines() == ["error: no such folder", ""]
 
 
-@pytest.mark.parametrize("case", ["a file", "rank 1", "no tqdm"])
+def test_the_percentage_stays_beyond_the_total(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = attach(monkeypatch)
+    progress = Progress(10, "Reading")
+    progress.update(12)
+    say("12 images")  # redraws the bar
+    assert terminal.lines()[-1].startswith("Reading: 100%|") and progress.done == 12
+    progress.close()
+
+
+def test_a_training_with_short_batches_ends_at_its_total(
+    run: Programs, unaligned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The progress counts the last batch of an epoch as a full one, as ``--print_freq`` does."""
+    bars = []
+
+    class Recorder(Progress):
+        def __init__(self, total: int, label: str = "", done: int = 0) -> None:
+            super().__init__(total, label, done)
+            bars.append((self, done))
+
+    monkeypatch.setattr("models.training.run.Progress", Recorder)
+    command = ("--dataroot", unaligned, "--name", "x", *TINY, *ONE_EPOCH, "--batch_size", "3")
+    run.train(*command).ok()
+    run.train("--continue_train", "--name", "x", "--n_epochs", "2").ok()
+    assert [(bar.total, bar.done, done) for bar, done in bars] == [(6, 6, 0), (12, 12, 6)]
+
+
+def test_a_message_while_another_thread_closes_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = attach(monkeypatch)
+    progress = Progress(10, "Reading")
+    close = progress.bar.close
+    monkeypatch.setattr(progress.bar, "close", lambda: (say("from a thread"), close()))
+    progress.close()
+    assert "from a thread" in terminal.getvalue()
+
+
+def test_without_tqdm_tenths_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = attach(monkeypatch)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    progress = Progress(40, "Reading", done=3)
+    for number in range(3, 41):
+        progress.update(1, f"{number}.png")
+    progress.close()
+    lines = terminal.lines()
+    assert lines[0] == "Reading 10 % 3.png" and lines[-2:] == ["Reading 100 % 39.png", ""]
+    assert len(lines) == 11 and progress.done == 41
+    unknown = Progress(0)
+    unknown.update()
+    assert terminal.lines() == lines
+
+
+def test_errors_are_importable_from_here() -> None:
+    """Custom models of earlier versions do so."""
+    assert issubclass(console.UsageError, console.UserError)
+
+
+@pytest.mark.parametrize("case", ["a file", "rank 1"])
 def test_silence(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = attach(monkeypatch)
     if case == "a file":
         monkeypatch.setattr(sys, "stderr", io.StringIO())
-    elif case == "rank 1":
+    else:
         monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
         monkeypatch.setenv("RANK", "1")
-    else:
-        monkeypatch.setitem(sys.modules, "tqdm", None)
     progress = Progress(2, "Reading")
     progress.update()
     progress.close()
