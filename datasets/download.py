@@ -24,7 +24,7 @@ from scripts.arguments import Arguments
 from util.console import run_main, say
 from util.download.catalogue import ALL_DATASETS, SPLITS, Item, find, table
 from util.download.command import add_options, obtain
-from util.download.unpack import unpack
+from util.download.unpack import check_python, unpack
 from util.errors import UserError
 
 FOLDER = Path(__file__).resolve().parent
@@ -98,10 +98,11 @@ def download(item: Item, out: Path, mirrors: list[str], checked: bool = True) ->
     ``out`` is complete, or does not exist.
 
     Raises:
-        UserError: see ``obtain``, ``unpack`` and ``check_counts``.
+        UserError: see ``check_python``, ``obtain``, ``unpack`` and ``check_counts``.
     """
     if is_downloaded(item, out, checked):
         return
+    check_python(item.file)
     temporary = out.parent / f".{out.name}.unpacking"
     counts = ""
 

@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Server(ThreadingHTTPServer):
     """Serves ``files``; each request gets the next of ``faults``, as long as there are any.
 
-    Faults: a status code, ``no ranges``, ``page`` (text/html), ``cut``, ``slow``, ``stall``.
+    Faults: a status code, ``no ranges``, ``page`` (text/html), ``bad length``, ``cut``,
+    ``slow``, ``stall``.
     """
 
     daemon_threads = True
@@ -49,7 +50,8 @@ class Handler(BaseHTTPRequestHandler):
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         self.send_header("Content-Type", "text/html" if fault == "page" else "application/zip")
-        self.send_header("Content-Length", str(len(body) - start))
+        length = "many" if fault == "bad length" else str(len(body) - start)
+        self.send_header("Content-Length", length)
         self.end_headers()
         return self.send(body[start:], fault)
 

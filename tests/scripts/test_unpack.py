@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from util.download import unpack
+from datasets import download
+from util.download import catalogue, unpack
 from util.errors import UserError
 
 
@@ -42,6 +43,7 @@ def zip_with(name: str, mode: int = 0, body: bytes = b"evil") -> bytes:
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "zip upwards": lambda: zip_with("set/../../evil.jpg"),
     "zip absolute": lambda: zip_with("/tmp/evil.jpg"),
+    "zip empty": lambda: zip_with(""),
     "zip backslash": lambda: zip_with("..\\evil.jpg"),
     "zip link": lambda: zip_with("set/link", 0o120777),
     "zip pipe": lambda: zip_with("set/pipe", 0o010666),
@@ -73,7 +75,7 @@ def test_a_hostile_archive_leaves_nothing(
         if "bomb" in case
         else "duplicate"
         if "twice" in case
-        else "outside of its folder"
+        else "not be inside its folder"
     )
     archive, home = tmp_path / "archive", tmp_path / "home"
     home.mkdir()
@@ -113,6 +115,19 @@ def test_an_empty_archive_and_an_old_tarfile(
     with pytest.raises(UserError, match="needs Python 3.10.12"):
         unpack.unpack(archive, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_an_old_python_is_refused_before_a_tar_is_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def obtain(item: catalogue.Item, *_: object) -> None:
+        pytest.fail(f"{item.file} is downloaded")
+
+    monkeypatch.setattr(download, "obtain", obtain)
+    monkeypatch.delattr(tarfile, "data_filter")
+    with pytest.raises(UserError, match="needs Python 3.10.12"):
+        maps = catalogue.find(catalogue.ALL_DATASETS, "maps", "pix2pix")
+        download.download(maps, tmp_path / "maps", [])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file names cannot contain a colon on this system")

@@ -155,7 +155,10 @@ def _range(response: Any) -> tuple[int, int]:
     Servers that do not support ranges send the file from position 0.
     """
     if response.status != 206:  # not a part of the file
-        return 0, int(response.headers.get("Content-Length") or 0)
+        length = response.headers.get("Content-Length") or "0"
+        if not length.isdecimal():
+            raise http.client.HTTPException(f"unexpected Content-Length: {length}")
+        return 0, int(length)
     header = response.headers.get("Content-Range", "")
     match = re.match(r"bytes (\d+)-\d+/(\d*)", header)
     if not match:

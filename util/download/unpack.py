@@ -65,8 +65,8 @@ def _unpack_all(archive: Path, folder: Path, limit: int) -> None:
                 raise UserError(f"not unpacked: the content is larger than {bound}")
             if not regular:
                 raise UserError(f"not unpacked: the member {name!r} is a link or a device")
-            if name.startswith("/") or ".." in name.split("/") or "\\" in name:
-                raise UserError(f"not unpacked: the member {name!r} would be outside of its folder")
+            if not name or name.startswith("/") or ".." in name.split("/") or "\\" in name:
+                raise UserError(f"not unpacked: the member {name!r} would not be inside its folder")
             target = folder / name
             if target.is_file():
                 raise UserError(f"not unpacked: {name!r} is a duplicate, or one in another case")
@@ -82,13 +82,18 @@ def _members(archive: Path) -> Iterator[Member]:
                 regular = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
                 yield info.filename, info.file_size, regular, partial(zipped.extract, info)
         return
-    if not hasattr(tarfile, "data_filter"):
-        raise UserError("unpacking a tar archive safely needs Python 3.10.12, 3.11.4 or newer")
+    check_python("tar")
     with tarfile.open(archive) as tape:
         for member in tape:
             member.name = _portable(member.name)
             extract = partial(tape.extract, member, filter="data")
             yield member.name, member.size, member.isreg() or member.isdir(), extract
+
+
+def check_python(name: str) -> None:
+    """Raise UserError if ``name`` is of a tar archive and this Python cannot unpack it safely."""
+    if "tar" in name.split(".") and not hasattr(tarfile, "data_filter"):
+        raise UserError("unpacking a tar archive safely needs Python 3.10.12, 3.11.4 or newer")
 
 
 def _portable(name: str) -> str:
