@@ -2,7 +2,7 @@
 
 Here are the loops over epochs and batches. models/cycle_gan_model.py and models/networks.py say
 what a step computes; models/training/step.py adds mixed precision, accumulation, several GPUs and
-averaged weights to a step; models/training/run.py surrounds the loops: parts, resume, errors.
+averaged weights; models/training/run.py surrounds the loops: parts, resume, errors.
 """
 
 from __future__ import annotations
@@ -39,19 +39,22 @@ def main() -> None:
 def train(run: Run) -> None:
     """Train ``run.model`` until the last epoch; Ctrl-C and SIGTERM stop after a step and save.
 
-    ``run.at`` is the position: at.epoch, at.seen images of this epoch, at.total images in all.
+    ``run.at`` is the position: at.epoch, at.seen images of this epoch, at.total images in all. The
+    other parts are modules of models/training: run.report logs and shows, run.validation measures,
+    run.panel translates the same images after every epoch, run.state saves and resumes.
     """
     at = run.at
     while at.epoch <= run.last_epoch and not run.stopping:
         begin_epoch(run)
         for batch in run.report.timed(run.dataset):  # after a resume: the rest of the epoch
-            run.train_step(batch)  # model.set_input(batch) and model.optimize_parameters()
+            run.train_step(batch)  # model.set_input() and optimize_parameters(), see step.py
             after_step(run)
-            if run.check_signals():
+            run.check_signals()  # sets run.stopping; a second Ctrl-C quits at once
+            if run.stopping:
                 break
         if run.epoch_complete:
             end_epoch(run)
-        else:  # stopped by a signal
+        else:  # stopped
             run.state.save("latest")
 
 
@@ -67,32 +70,36 @@ def begin_epoch(run: Run) -> None:
 
 
 def after_step(run: Run) -> None:
-    """Log losses, show images and save, each when due. Intervals count images, not steps.
+    """Log, show and save what is due.
 
-    ``run.at.crossed(N)`` is True if this step reached a multiple of N images in all.
+    To validate every 500 steps: here, as in end_epoch, if this step crossed a multiple of their
+    images: ``run.at.crossed(500 * run.dataset.global_batch_size)``.
     """
     run.report.after_step(run.at, run.model, run.dataset)  # --print_freq, --display_freq
     if not run.epoch_complete:  # else end_epoch saves
-        run.state.save_if_due()  # --save_latest_freq
+        run.state.save_if_due()
 
 
 def end_epoch(run: Run) -> None:
-    """Validate (``--val_freq``), show the panel, and save under the names that are due.
+    """Validate if due, and save the networks as NAME_net_G_A.pth, ...
 
-    ``latest`` is written with any other name, at a signal, and after the last epoch.
+    NAME is ``latest`` (with every save), ``iter_N`` (``--save_latest_freq`` with
+    ``--save_by_iter``), the epoch (``--save_epoch_freq``) or ``best`` (``--val_freq``).
     """
     at, epoch = run.at, run.at.epoch
-    names = run.state.due_names()  # latest or iter_N, if --save_latest_freq was crossed
-    if run.validation.is_due(epoch) and run.validation.validate(at, run.visualizer):
-        names.append("best")
+    names = run.state.due_names()  # by --save_latest_freq: latest or iter_N
+    if run.validation.is_due(epoch):
+        improved = run.validation.validate(at, run.visualizer)
+        names += ["best"] if improved else []
     if epoch % run.opt.save_epoch_freq == 0:
         names.append(epoch)
     seconds = time.monotonic() - run.epoch_started
     rates = ", ".join(f"{rate:.3g}" for rate in learning_rates(run.model.optimizers))
     say(f"End of epoch {epoch} / {run.last_epoch}, {duration(seconds)}; learning rate {rates}")
-    run.panel.show(run.model, epoch)  # the same images after every epoch
+    run.panel.show(run.model, epoch)
     at.begin_next_epoch()
-    if names or epoch == run.last_epoch or run.check_signals():
+    run.check_signals()
+    if names or epoch == run.last_epoch or run.stopping:
         run.state.save("latest", *names)
 
 

@@ -47,9 +47,8 @@ def cal_gradient_penalty(
     lambda_gp: float = 10.0,
 ):
     """Return ``lambda_gp * mean((|gradient of netD| - constant)^2)`` (Gulrajani 2017, Eq. 3), and
-    the gradients (N, C*H*W); (0.0, None) if ``lambda_gp`` is 0.
-
-    Args: type: where the gradient is taken: "real", "fake", or "mixed", at random between both.
+    the gradients (N, C*H*W), at images of ``type`` real, fake or mixed (a random point between
+    both); (0.0, None) if ``lambda_gp`` is 0.
     """
     if lambda_gp <= 0:
         return 0.0, None

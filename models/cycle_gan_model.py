@@ -36,8 +36,8 @@ class CycleGANModel(BaseModel):
             add("--lambda_A", default=10.0, help="weight of the cycle loss A -> B -> A")
             add("--lambda_B", default=10.0, help="weight of the cycle loss B -> A -> B")
             add("--lambda_GAN", default=1.0, help="weight of the generators' adversarial losses")
-            identity = "weight of the identity loss, times lambda_A or lambda_B; 0: none"
-            add("--lambda_identity", default=0.5, help=f"{identity} (in most of the paper's tasks)")
+            identity = "weight of the identity loss, times lambda_A or lambda_B (paper: mostly 0)"
+            add("--lambda_identity", default=0.5, help=identity)
         return parser
 
     @staticmethod
@@ -51,13 +51,14 @@ class CycleGANModel(BaseModel):
         visual_names_A = ["real_A", "fake_B", "rec_A"]
         visual_names_B = ["real_B", "fake_A", "rec_B"]
         init = {"init_type": opt.init_type, "init_gain": opt.init_gain, "gpu_ids": self.gpu_ids}
-        G = {"ngf": opt.ngf, "netG": opt.netG, "norm": opt.norm, "use_dropout": not opt.no_dropout}
-        self.netG_A = networks.define_G(opt.input_nc, opt.output_nc, **G, **init)
-        self.netG_B = networks.define_G(opt.output_nc, opt.input_nc, **G, **init)
+        init["norm"] = opt.norm
+        generator = {"ngf": opt.ngf, "netG": opt.netG, "use_dropout": not opt.no_dropout, **init}
+        self.netG_A = networks.define_G(opt.input_nc, opt.output_nc, **generator)
+        self.netG_B = networks.define_G(opt.output_nc, opt.input_nc, **generator)
         if self.isTrain:
-            D = {"ndf": opt.ndf, "netD": opt.netD, "n_layers_D": opt.n_layers_D, "norm": opt.norm}
-            self.netD_A = networks.define_D(opt.output_nc, **D, **init)
-            self.netD_B = networks.define_D(opt.input_nc, **D, **init)
+            judge = {"ndf": opt.ndf, "netD": opt.netD, "n_layers_D": opt.n_layers_D, **init}
+            self.netD_A = networks.define_D(opt.output_nc, **judge)
+            self.netD_B = networks.define_D(opt.input_nc, **judge)
             self.fake_A_pool = ImagePool(opt.pool_size)  # the image history of section 4
             self.fake_B_pool = ImagePool(opt.pool_size)
             self.criterionGAN = networks.GANLoss(opt.gan_mode).to(self.device)
@@ -110,8 +111,8 @@ class CycleGANModel(BaseModel):
         self.gradients_D()
         self.optimizer_D.step()
 
-    # --accumulate N, instead of optimize_parameters: each method runs on copies of the model with N
-    # micro-batches of --batch_size images; its optimizer steps with the mean of their gradients.
+    # With --accumulate N: each method runs on N copies of the model, with a micro-batch of
+    # --batch_size images each; its optimizer steps with the mean of their gradients.
     gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
 
     def gradients_G(self) -> None:
@@ -119,18 +120,20 @@ class CycleGANModel(BaseModel):
         the next one is computed."""
         self.set_requires_grad([self.netD_A, self.netD_B], False)
         if self.overrides(CycleGANModel, "forward", "backward_G"):
-            self.forward()  # a subclass gets the order of the official code
+            self.forward()  # a subclass with its own version of either: the official order
             self.backward_G()
             return
         self.forward_A()
-        self.backward(self.objective_A())
+        loss_A = self.objective_A()
+        self.backward(loss_A)
         self.forward_B()
-        self.backward(self.objective_B())
-        if self.lambda_identity > 0:
-            self.backward(self.identity_A())
-            self.backward(self.identity_B())
-        parts = ("G_A", "cycle_A", "idt_A", "G_B", "cycle_B", "idt_B")
-        self.loss_G = sum(getattr(self, "loss_" + part) for part in parts).detach()
+        loss_B = self.objective_B()
+        self.backward(loss_B)
+        self.loss_G = loss_A.detach() + loss_B.detach()
+        for identity in (self.identity_A, self.identity_B) if self.lambda_identity > 0 else ():
+            loss = identity()
+            self.backward(loss)
+            self.loss_G = self.loss_G + loss.detach()
 
     def backward_G(self) -> None:
         """The official method, for subclasses: all gradients at once, after forward()."""
@@ -152,9 +155,9 @@ class CycleGANModel(BaseModel):
         return self.loss_G_B + self.loss_cycle_B
 
     def identity_A(self) -> torch.Tensor:
-        """G(y) should be y (section 5.2); a forward pass of its own."""
+        """G(y) should be y (section 5.2). Weighted like y's cycle loss; shares no forward pass."""
         self.idt_A = self.netG_A(self.real_B)
-        weight = self.lambda_identity * self.opt.lambda_B  # lambda_B weights losses of y
+        weight = self.lambda_identity * self.opt.lambda_B
         self.loss_idt_A = self.criterionIdt(self.idt_A, self.real_B) * weight
         return self.loss_idt_A
 

@@ -18,14 +18,14 @@ Norm = Callable[[int], nn.Module]  # channels -> layer
 def get_norm_layer(norm_type: str = "instance") -> Norm:
     """Return the constructor of a norm layer.
 
-    batch: the images of a batch share statistics, so they influence each other; scale and shift are
-    learned. sync_batch: the same over all ranks. instance: statistics per image, nothing learned.
+    batch: the images of a batch share statistics; scale and shift are learned. sync_batch: those
+    of all ranks share them. instance: statistics of each image, nothing learned.
     """
     if norm_type == "batch":
         return functools.partial(nn.BatchNorm2d, affine=True, track_running_stats=True)
     if norm_type == "sync_batch":
         return SyncBatchNorm
-    if norm_type in ("instance", "sync_instance"):  # images are independent: nothing to synchronise
+    if norm_type in ("instance", "sync_instance"):
         return functools.partial(InstanceNorm, affine=False, track_running_stats=False)
     if norm_type == "none":
         return lambda channels: nn.Identity()

@@ -1,6 +1,6 @@
 """Generators and discriminators.
 
-Layers have the positions of the official code, so weights can be exchanged with it. Images are
+Layer positions are those of the official code, so weights can be exchanged. Images are
 (N, C, H, W) in [-1, 1].
 """
 
@@ -27,7 +27,7 @@ from models.network_parts import (
 from util import schedules
 from util.errors import UserError
 
-# Official names, for other models.
+# Official names that other modules define.
 __all__ = ["GANLoss", "Identity", "cal_gradient_penalty", "forward_pair"]
 Identity = nn.Identity
 
@@ -56,7 +56,6 @@ def define_G(
         raise ValueError(f"netG {netG}: should be one of {', '.join(GENERATORS)}")
     options = {"norm_layer": get_norm_layer(norm), "use_dropout": use_dropout}
     net = GENERATORS[netG](input_nc, output_nc, ngf=ngf, **options)
-    net.samples_independent = "batch" not in norm
     return init_net(net, init_type, init_gain, gpu_ids)
 
 
@@ -75,6 +74,7 @@ def define_D(
         raise ValueError(f"netD {netD}: should be one of {', '.join(DISCRIMINATORS)}")
     layers = {"n_layers": n_layers_D} if netD == "n_layers" else {}
     net = DISCRIMINATORS[netD](input_nc, ndf, norm_layer=get_norm_layer(norm), **layers)
+    # With batch norm images of a batch influence each other, so forward_pair makes two passes.
     net.samples_independent = "batch" not in norm  # type: ignore[assignment]
     return init_net(net, init_type, init_gain, gpu_ids)
 
@@ -94,7 +94,6 @@ class Generator(nn.Module):
 
     multiple, minimum = 1, 1  # of heights and widths
     model: nn.Module
-    samples_independent: bool  # no image of a batch influences another; read by forward_pair
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         padded = reflect_to_multiple(x, self.multiple, self.minimum)
@@ -145,8 +144,8 @@ class ResnetGenerator(Generator):
         """Apply the layers.
 
         With ``--checkpoint_activations`` only the features between blocks are kept, and backward()
-        computes the others again: less memory, a third slower, the same gradients. It is refused
-        with batch norm, whose running statistics would be updated twice.
+        computes the others again: less memory, a third slower, the same gradients. Refused with
+        U-Nets, and with batch norm: its running statistics would be updated twice.
         """
         if not (self.checkpoint_activations and torch.is_grad_enabled()):
             return self.model(x)
@@ -265,7 +264,7 @@ class NLayerDiscriminator(nn.Module):
             layers += [conv(widths[n - 1], widths[n], stride=stride, bias=bias)]
             layers += [norm_layer(widths[n]), nn.LeakyReLU(0.2, True)]
         self.model = nn.Sequential(*layers, conv(widths[-1], 1))
-        self.minimum = 3 * 2**n_layers  # smaller images leave nothing to normalise or to convolve
+        self.minimum = 3 * 2**n_layers  # smaller images end as less than 2x2 features
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if min(x.shape[2:]) < self.minimum:
