@@ -1,6 +1,6 @@
 """Generators and discriminators.
 
-Layer positions are those of the official code, so weights can be exchanged. Images are
+Layers stand where the official code has them, so weights can be exchanged. Images are
 (N, C, H, W) in [-1, 1].
 """
 
@@ -27,7 +27,7 @@ from models.network_parts import (
 from util import schedules
 from util.errors import UserError
 
-# Official names that other modules define.
+# Official names of other modules.
 __all__ = ["GANLoss", "Identity", "cal_gradient_penalty", "forward_pair"]
 Identity = nn.Identity
 
