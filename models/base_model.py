@@ -11,10 +11,9 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
 
 from models.networks import get_scheduler
-from models.training.averaging import average_generators
+from models.training.averaging import MovingAverage, average_generators
 from models.training.gradients import LossScaler
 from util import checkpoint, schedules
 from util.console import say
@@ -36,17 +35,19 @@ class BaseModel(ABC):
         image_paths: the files of the images in the last batch; outputs are named after them.
         metric: a validation metric to minimise, for ``--lr_policy plateau``; None if not measured.
         scaler: the loss scale of ``--amp fp16``; None with other precisions.
-        averaged: with ``--ema``, the name of each generator -> its moving average, whose ``module``
-            is a network like the generator itself.
+        averaged: with ``--ema``, name of a generator -> its average, a network in ``module``.
         gradient_methods: for ``--accumulate``, the attribute of each optimizer -> the method that
             computes its gradients, in the order in which the optimizers step, e.g.
             ``{"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}``.
 
     Gradient accumulation calls each of ``gradient_methods`` once per micro-batch, on a shallow copy
-    of the model, averages the gradients over all images and steps that optimizer; then it calls the
-    next method. A method computes losses and calls :meth:`backward`; it neither clears gradients
-    nor steps. It may read attributes that the methods before it have set, but should compute again
-    what needs a graph. Image pools are shared: one micro-batch after the other queries them.
+    of the model, averages the gradients over all images and steps that optimizer. A method computes
+    losses and calls :meth:`backward`; it neither clears gradients nor steps. It may read what the
+    methods before it have set, but should compute again what needs a graph. Image pools are shared.
+
+    Validation and the panel call :meth:`test` on a shallow copy of the model, with ``--ema`` on one
+    with averaged generators. So ``test`` should reach networks as ``self.netNAME``, and networks
+    should not have hooks that are methods of the model.
     """
 
     gradient_methods: dict[str, str] = {}
@@ -76,7 +77,7 @@ class BaseModel(ABC):
         self.optimizers: list[torch.optim.Optimizer] = []
         self.image_paths: list[str] = []
         self.metric: float | None = None
-        self.averaged: dict[str, AveragedModel] = {}
+        self.averaged: dict[str, MovingAverage] = {}
         fp16 = getattr(opt, "amp", "none") == "fp16"
         self.scaler = LossScaler(self.device.type) if fp16 else None
         self.schedulers: list = []  # of --lr_policy plateau; other rates are functions of the epoch
@@ -262,13 +263,12 @@ class BaseModel(ABC):
 
     def training_state(self) -> dict:
         """Return all that a step changes. Extend it in models with more state."""
-        pools = {name: pool for name, pool in vars(self).items() if isinstance(pool, ImagePool)}
         return {
             "networks": self.get_weights(),
             "scaler": self.scaler.state_dict() if self.scaler else {},
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
-            "pools": {name: pool.images for name, pool in pools.items()},
+            "pools": {k: v.images for k, v in vars(self).items() if isinstance(v, ImagePool)},
             "plateau_epoch": self.plateau_epoch,
             "metric": self.metric,
         }

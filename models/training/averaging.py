@@ -2,43 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import chain
 
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from util.errors import UserError
+from util.errors import UserError, first_line
 
 
-def average_generators(networks: dict[str, nn.Module], decay: float) -> dict[str, AveragedModel]:
-    """Return name -> :func:`moving_average` of the networks whose names begin with G.
+class MovingAverage(AveragedModel):
+    """An exponential moving average of a network that starts at its present weights.
+
+    ``module`` is the averaged network.
+    """
+
+    def __init__(self, net: nn.Module, decay: float) -> None:
+        super().__init__(net)
+        self.requires_grad_(False)
+        self.update_floats = get_ema_multi_avg_fn(decay)
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Move floating-point parameters and buffers by 1 - decay of the way to those of ``model``.
+
+        Counters, such as those of batch norm, are copied. The method of AveragedModel would wait
+        for the GPU, because it counts the updates on the CPU.
+        """
+        averages = chain(self.module.parameters(), self.module.buffers())
+        floats: list[tuple[torch.Tensor, torch.Tensor]] = []
+        for pair in zip(averages, chain(model.parameters(), model.buffers()), strict=True):
+            if pair[0].is_floating_point():
+                floats.append(pair)
+            else:
+                pair[0].copy_(pair[1])
+        if floats:
+            self.update_floats(*zip(*floats, strict=True), None)
+
+
+def average_generators(networks: dict[str, nn.Module], decay: float) -> dict[str, MovingAverage]:
+    """Return name -> moving average of the networks whose names begin with G.
 
     Raises:
-        UserError: there is no such network.
+        UserError: there is no such network, or it cannot be copied.
     """
-    averages = {n: moving_average(net, decay) for n, net in networks.items() if n.startswith("G")}
-    if not averages:
+    generators = {name: net for name, net in networks.items() if name.startswith("G")}
+    if not generators:
         names = ", ".join(networks)
         raise UserError(f"--ema averages networks whose names begin with G; this model has {names}")
-    return averages
-
-
-def moving_average(net: nn.Module, decay: float) -> AveragedModel:
-    """Return an exponential moving average of ``net`` that starts at its present weights.
-
-    ``update_parameters(net)`` moves floating-point parameters and buffers by 1 - ``decay`` of the
-    way to those of ``net``. Counters, such as those of batch norm, are copied.
-    """
-    update_floats = get_ema_multi_avg_fn(decay)
-
-    def update(averages: Any, values: Any, count: torch.Tensor | int) -> None:
-        if averages[0].is_floating_point():
-            update_floats(averages, values, count)
-        else:
-            for average, value in zip(averages, values, strict=True):
-                average.copy_(value)
-
-    average = AveragedModel(net, multi_avg_fn=update, use_buffers=True)
-    average.n_averaged.fill_(1)  # the first update averages; at 0 it would copy the weights
-    return average.requires_grad_(False)
+    try:
+        return {name: MovingAverage(net, decay) for name, net in generators.items()}
+    except (RuntimeError, TypeError) as error:
+        raise UserError(
+            "--ema cannot copy the generators; their hooks must not be methods of the model "
+            f"({first_line(error)})"
+        ) from None

@@ -6,10 +6,11 @@ import copy
 
 import pytest
 import torch
-from steps import SMALL, batch, options, repeatable, trained  # noqa: F401
+from steps import SMALL, Ops, batch, options, repeatable, trained  # noqa: F401
 
 from models import create_model
 from models.training.step import Step
+from models.training.validation import with_averaged_networks
 from util.errors import UserError
 
 
@@ -59,6 +60,31 @@ def test_averaged_batch_norm() -> None:
         del saved["networks"][key]
     other.model.load_training_state(saved)  # a run without --ema resumes with it
     assert all(map(torch.equal, average(other).values(), saved["networks"]["G_A"].values()))
+
+
+def test_updates_do_not_wait() -> None:
+    step = trained("--ema", "0.9", "--norm", "batch", steps=0, double=False)
+    with Ops(("_local_scalar_dense", "_to_copy")):
+        step.model.averaged["G_A"].update_parameters(step.model.netG_A)
+
+
+def test_hooks_that_are_methods_of_the_model() -> None:
+    """A copy of such a hook would copy the whole model, which fails during a step."""
+    opt = options(*SMALL, "--ema", "0.9")
+    model = create_model(opt)
+    model.features = torch.ones(1, requires_grad=True) * 2
+    model.netG_A.register_forward_hook(model.set_input)
+    with pytest.raises(UserError, match="^--ema .* hooks [^\n]*$"):
+        Step(opt, model)
+
+
+def test_all_names_of_a_generator_are_averaged() -> None:
+    """Validation replaces every attribute that is a generator, and only in a copy of the model."""
+    model = trained("--ema", "0.9", steps=0, double=False).model
+    model.translator, G_A = model.netG_A, model.averaged["G_A"].module
+    copied = with_averaged_networks(model)
+    assert copied.translator is copied.netG_A is G_A and copied.netD_A is model.netD_A
+    assert model.translator is model.netG_A is not G_A
 
 
 def average(step: Step) -> dict[str, torch.Tensor]:

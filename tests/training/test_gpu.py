@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from steps import SMALL, batch, build, repeatable  # noqa: F401
+from steps import SMALL, batch, build, options, repeatable  # noqa: F401
 
+from models import create_model
 from models.networks import get_norm_layer
+from models.training.step import Step
 
 pytestmark = pytest.mark.gpu
 
@@ -47,3 +49,20 @@ def test_deterministic_steps_are_bit_equal() -> None:
         assert losses_on("cuda") == losses_on("cuda")
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+def test_a_step_with_averages_does_not_wait() -> None:
+    opt = options(*SMALL, "--ema", "0.9")
+    opt.device = "cuda"
+    model = create_model(opt)
+    for net in model.get_networks().values():
+        net.cuda()
+    step, data = Step(opt, model), batch(dtype=torch.float32)
+    data |= {"A": data["A"].cuda(), "B": data["B"].cuda()}
+    step(data)  # allocates the states of the optimizers
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        step(data)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    step.check()
