@@ -176,10 +176,14 @@ class Validation:
 
 
 def with_averaged_networks(model: BaseModel) -> BaseModel:
-    """Return a shallow copy of ``model`` with the generators averaged by ``--ema``, if any."""
+    """Return a shallow copy of ``model`` with the generators averaged by ``--ema``, if any.
+
+    The averages replace all attributes that are these generators.
+    """
+    networks = model.get_networks()
+    averages = {id(networks[name]): average.module for name, average in model.averaged.items()}
     model = copy.copy(model)
-    for name, average in model.averaged.items():
-        setattr(model, f"net{name}", average.module)
+    vars(model).update({k: averages.get(id(v), v) for k, v in vars(model).items()})
     return model
 
 
