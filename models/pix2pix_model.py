@@ -12,6 +12,7 @@ from models import networks
 from models.base_model import BaseModel
 from util import checkpoint
 from util.image_pool import ImagePool
+from util.modules import restored_buffers
 
 
 class Pix2PixModel(BaseModel):
@@ -78,15 +79,22 @@ class Pix2PixModel(BaseModel):
         self.optimizer_G.step()
 
     def gradients_D(self) -> None:
-        """For ``--accumulate``: gradients of D; forward() keeps no graph of G."""
+        """For ``--accumulate``: gradients of D; forward() keeps no graph of G.
+
+        G's batch norm does not count this pass, because :meth:`gradients_G` repeats it with the
+        same dropout.
+        """
         self.set_requires_grad(self.netD, True)
-        with torch.no_grad():
+        self.dropout_seed = int(torch.randint(2**62, ()))
+        torch.manual_seed(self.dropout_seed)
+        with torch.no_grad(), restored_buffers([self.netG]):
             self.forward()
         self.backward_D()
 
     def gradients_G(self) -> None:
         """For ``--accumulate``: gradients of G, with a forward() of its own."""
         self.set_requires_grad(self.netD, False)
+        torch.manual_seed(self.dropout_seed)
         self.forward()
         self.backward_G()
 

@@ -93,8 +93,9 @@ def trained(
     if model.scaler:
         model.scaler = LossScaler("cpu", init_scale=scale)
     step = Step(opt, model)
-    for _ in range(steps):
-        step(batch(n, dtype=torch.float64 if double else torch.float32))
+    dtype = torch.float64 if double else torch.float32
+    for data in [batch(n, dtype=dtype) for _ in range(steps)]:
+        step(data)
     return step
 
 

@@ -24,12 +24,18 @@ def uncompiled() -> contextlib.AbstractContextManager:
 
 
 @contextlib.contextmanager
-def unaffected(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Run ``modules`` uncompiled; their buffers, e.g. statistics of norms, are restored on exit."""
+def restored_buffers(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Restore the buffers of ``modules``, e.g. the statistics of norms, on exit."""
     buffers = [(buffer, buffer.clone()) for module in modules for buffer in module.buffers()]
-    with uncompiled():
-        try:
-            yield
-        finally:
-            for buffer, value in buffers:
-                buffer.data.copy_(value)
+    try:
+        yield
+    finally:
+        for buffer, value in buffers:
+            buffer.data.copy_(value)
+
+
+@contextlib.contextmanager
+def unaffected(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Run ``modules`` uncompiled, and restore their buffers on exit."""
+    with uncompiled(), restored_buffers(modules):
+        yield

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from steps import SMALL, options, repeatable, trained  # noqa: F401
 from steps import batch as images
-from steps import options, repeatable, trained  # noqa: F401
 
+from models import create_model
 from models.template_model import TemplateModel
 from models.training.accumulation import split
 from models.training.gradients import NonFinite
@@ -120,6 +121,18 @@ def test_the_guard_names_the_images_of_the_step() -> None:
     with pytest.raises(NonFinite) as error:
         step(data)
     assert sorted(str(error.value).split(", ")) == ["a1", "a2", "b1", "b2"]
+
+
+def test_pix2pix_repeats_its_forward_pass() -> None:
+    """Each micro-batch counts once in batch norm, and D and G see the same dropout."""
+    opt = options(*SMALL, "--model", "pix2pix", "--norm", "batch", "--accumulate", "2")
+    step = Step(opt, create_model(opt))
+    outputs: list[torch.Tensor] = []
+    step.model.netG.register_forward_hook(lambda *args: outputs.append(args[2].detach()))
+    step(images(2, dtype=torch.float32))
+    counts = {k: int(v) for k, v in step.model.netG.state_dict().items() if "num_batches" in k}
+    assert set(counts.values()) == {2}
+    assert torch.equal(outputs[0], outputs[2]) and torch.equal(outputs[1], outputs[3])
 
 
 def test_batches_hold_anything() -> None:
