@@ -177,12 +177,8 @@ def architecture_of(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     """
     try:
         return _architecture({k.removeprefix("module."): tuple(v.shape) for k, v in state.items()})
-    except (
-        KeyError,
-        ValueError,
-        IndexError,
-    ):  # only the first layer is that of an official network
-        return {}
+    except (KeyError, ValueError, IndexError):
+        return {}  # only the first layer is that of an official network
 
 
 # Weight of a network's first convolution -> bias of the first convolution before a norm

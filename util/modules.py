@@ -16,10 +16,8 @@ def uncompiled() -> contextlib.AbstractContextManager:
     Compiled networks have no second derivatives, need minutes for each new input size, and with
     CUDA graphs record one for each new use.
     """
-    if (
-        "torch._dynamo" not in sys.modules
-    ):  # nothing is compiled, and importing the compiler is slow
-        return contextlib.nullcontext()
+    if "torch._dynamo" not in sys.modules:
+        return contextlib.nullcontext()  # nothing is compiled, and importing the compiler is slow
     return torch.compiler.set_stance("force_eager")
 
 

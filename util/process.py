@@ -49,9 +49,8 @@ class Lock:
 
     def _lock(self) -> None:
         try:
-            if (
-                fcntl
-            ):  # not flock: DataLoader workers would inherit that lock and keep it after a kill
+            if fcntl:
+                # Not flock: DataLoader workers would inherit that lock and keep it after a kill
                 fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             self.file.seek(0)
