@@ -25,14 +25,10 @@ class AlignedDataset(BaseDataset):
         Both paths are that of the pair.
         """
         path = self.AB_paths[index]
-        A, B = self.load_resized(path, (self.nc_A, self.nc_B), self.resizes)
-        steps = get_transform(self.opt, get_params(self.opt, A.size)).transforms
-        return {
-            "A": apply_as_bytes(steps, A),
-            "B": apply_as_bytes(steps, B),
-            "A_paths": path,
-            "B_paths": path,
-        }
+        halves = self.load_resized(path, (self.nc_A, self.nc_B), self.resizes)
+        steps = get_transform(self.opt, get_params(self.opt, halves[0].size)).transforms
+        A, B = (apply_as_bytes(steps, half) for half in halves)
+        return {"A": A, "B": B, "A_paths": path, "B_paths": path}
 
     def __len__(self) -> int:
         return len(self.AB_paths)

@@ -32,15 +32,11 @@ class UnalignedDataset(BaseDataset):
         """Return {"A": uint8 (C, H, W), "B": uint8 (C, H, W), "A_paths": str, "B_paths": str}."""
         number = len(self.B_paths)
         A_path = self.A_paths[index % len(self.A_paths)]
-        B_path = self.B_paths[
-            index % number if self.opt.serial_batches else random.randrange(number)
-        ]
-        return {
-            "A": self.image(A_path, self.nc_A, self.transform_A),
-            "B": self.image(B_path, self.nc_B, self.transform_B),
-            "A_paths": A_path,
-            "B_paths": B_path,
-        }
+        B_index = index % number if self.opt.serial_batches else random.randrange(number)
+        B_path = self.B_paths[B_index]
+        A = self.image(A_path, self.nc_A, self.transform_A)
+        B = self.image(B_path, self.nc_B, self.transform_B)
+        return {"A": A, "B": B, "A_paths": A_path, "B_paths": B_path}
 
     def __len__(self) -> int:
         return max(len(self.A_paths), len(self.B_paths))

@@ -9,20 +9,20 @@ have the same size and the same file name, which also becomes the name of the re
 
 from __future__ import annotations
 
-import argparse
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from prepare import THREADS, Pair, by_name, join_pairs, list_images, match, require_folder
 
-from options.parser import Parser
+from scripts.arguments import Arguments
 from util.console import run_main, say, warn
 from util.errors import UserError
 
 
-def parse() -> argparse.Namespace:
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse() -> Namespace:
+    parser = Arguments(__doc__)
     add = parser.add_argument
     shoes = Path("../dataset/50kshoes_edges"), Path("../dataset/50kshoes_jpg")
     add("--fold_A", type=Path, default=shoes[0], help="folder with the splits of A")

@@ -10,14 +10,13 @@ official tool; other scripts depend on them.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from prepare import Pair, by_name, join_pairs, list_images, match
 
-from options.parser import Parser
+from scripts.arguments import Arguments
 from util.console import run_main, say
 from util.errors import UserError
 
@@ -39,13 +38,9 @@ def find_pairs(folder_a: Path, folder_b: Path, out: Path) -> list[Pair]:
 
 
 def main() -> None:
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--dataset-path",
-        type=Path,
-        required=True,
-        help="folder with testA and testB, with trainA and trainB, or with all four",
-    )
+    parser = Arguments(__doc__)
+    folders = "folder with testA and testB, with trainA and trainB, or with all four"
+    parser.add_argument("--dataset-path", type=Path, required=True, help=folders)
     root: Path = parser.parse_args().dataset_path
     pairs: list[Pair] = []
     for split in ("test", "train"):

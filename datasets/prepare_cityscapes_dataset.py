@@ -14,9 +14,9 @@ official score needs them, to testB_ids/N_gtFine_labelIds.png.
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -32,7 +32,7 @@ from prepare import (
 )
 
 from data.image_folder import read_image
-from options.parser import Parser
+from scripts.arguments import Arguments
 from util.console import run_main, say
 from util.errors import UserError
 
@@ -79,8 +79,8 @@ def copy_ids(jobs: list[Job], out: Path) -> None:
             shutil.copyfile(ids, out / f"{n}{IDS}")
 
 
-def parse() -> argparse.Namespace:
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse() -> Namespace:
+    parser = Arguments(__doc__)
     add = parser.add_argument
     add("--gtFine_dir", type=Path, required=True, help="folder of gtFine_trainvaltest.zip")
     photos = "folder of leftImg8bit_trainvaltest.zip"

@@ -66,6 +66,7 @@ class TrainOptions(BaseOptions):
     def _check_combinations(opt: Namespace) -> None:
         """Raise UsageError for options that exclude or need each other."""
         sync_batch = opt.norm == "sync_batch" and distributed.world_size() > 1
+        no_sync = "cannot be combined with --norm sync_batch of several processes, because they"
         rules = (
             (
                 opt.checkpoint_activations and not opt.netG.startswith("resnet"),
@@ -93,15 +94,10 @@ class TrainOptions(BaseOptions):
                 "--norm sync_batch needs CUDA GPUs if several processes train: PyTorch has no "
                 "synchronized batch norm on CPUs; use instance, or batch in each process",
             ),
-            (
-                sync_batch and opt.compile,
-                "--compile cannot be combined with --norm sync_batch of several processes, "
-                "because they communicate within the networks",
-            ),
+            (sync_batch and opt.compile, f"--compile {no_sync} communicate within the networks"),
             (
                 sync_batch and opt.accumulate > 1,
-                "--accumulate cannot be combined with --norm sync_batch of several processes, "
-                "because they may have different numbers of micro-batches",
+                f"--accumulate {no_sync} may have different numbers of micro-batches",
             ),
         )
         for broken, message in rules:
@@ -110,11 +106,9 @@ class TrainOptions(BaseOptions):
 
     def _check_resume(self, opt: Namespace) -> None:
         """Print the changes of a resumed run. Raises UsageError: they do not fit its state."""
-        warm_starts = [
-            name
-            for name in opt.explicit_options
-            if name.startswith("init_") and name not in ("init_type", "init_gain")
-        ]
+        other = ("init_type", "init_gain")
+        inits = [name for name in opt.explicit_options if name.startswith("init_")]
+        warm_starts = [name for name in inits if name not in other]
         if opt.continue_train and warm_starts:
             raise UsageError(
                 f"--{warm_starts[0]} starts a new run from other weights, --continue_train resumes "

@@ -11,15 +11,11 @@ from util.errors import UserError
 
 
 class Arguments(Parser):
-    """Parser with the program's docstring as help; ``@FILE`` is replaced by the lines of FILE."""
+    """Parser with the program's docstring as help; ``settings`` are those of ArgumentParser."""
 
-    def __init__(self, description: str | None) -> None:
-        super().__init__(
-            description=description,
-            formatter_class=RawDescriptionHelpFormatter,
-            fromfile_prefix_chars="@",
-            allow_abbrev=False,
-        )
+    def __init__(self, description: str | None = None, **settings: Any) -> None:
+        layout = RawDescriptionHelpFormatter
+        super().__init__(description=description, formatter_class=layout, **settings)
 
 
 def colour(text: str) -> tuple[int, int, int]:

@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from options.parser import Parser
+from scripts.arguments import Arguments
 from scripts.paper_tools import ablation, scoring
 from scripts.paper_tools.tasks import (
     DOWNLOAD,
@@ -120,7 +120,7 @@ def list_tasks() -> None:
         say(f"{task.name:14}{task['A']} <-> {task['B']}")
 
 
-def add_task_options(parser: Parser) -> None:
+def add_task_options(parser: Arguments) -> None:
     add, data = parser.add_argument, "existing images (default: downloaded to datasets/)"
     add("name", help="name of the task")
     add("--dataroot", type=Path, help=data)
@@ -134,7 +134,7 @@ def add_task_options(parser: Parser) -> None:
 def parse(words: list[str]) -> Namespace:
     """Return the options; ``train`` holds those after ``--``, which are for train.py."""
     at = words.index("--") if "--" in words else len(words)
-    parser = Parser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser = Arguments(__doc__)
     programs = parser.add_subparsers(dest="program", required=True)
     names = ("list", "show", "run", "table", "ablate", "results")
     parsers = {name: programs.add_parser(name, allow_abbrev=False) for name in names}

@@ -22,7 +22,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from argparse import RawDescriptionHelpFormatter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,7 +31,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
-from options.parser import Parser  # noqa: E402
+from scripts.arguments import Arguments  # noqa: E402
 from util.checkpoint import write_atomically  # noqa: E402
 from util.console import run_main, say  # noqa: E402
 from util.errors import UserError  # noqa: E402
@@ -40,6 +39,8 @@ from util.errors import UserError  # noqa: E402
 WORKER = Path(__file__).with_name("benchmark_worker.py")
 ATLAS = f"--dataroot {ROOT / 'datasets' / 'atlas'}"
 SMALL = "--load_size 64 --crop_size 64 --ngf 16"
+LARGE = "--dataroot {600} --num_threads 2"
+RECOMPUTE = "--checkpoint_activations"
 QUIET = "--display_id 0 --no_html"
 THREE_STEPS = f"{ATLAS} {QUIET} --max_dataset_size 3 --n_epochs 1 --n_epochs_decay 0"
 SAVES = f"{THREE_STEPS} --max_dataset_size 8 --save_latest_freq 4 --load_size 32 --crop_size 32"
@@ -62,30 +63,14 @@ class Case(NamedTuple):
 CASES = (
     Case("step", "64x64, ngf 16", "step", f"{ATLAS} {SMALL}", "ms", 15, True),
     Case("step", "256x256", "step", ATLAS, "ms", 7),
-    Case(
-        "step", "  --checkpoint_activations", "step", f"{ATLAS} --checkpoint_activations", "ms", 3
-    ),
+    Case("step", f"  {RECOMPUTE}", "step", f"{ATLAS} {RECOMPUTE}", "ms", 3),
     Case("step", "  --amp bf16", "step", f"{ATLAS} --amp bf16 --channels_last", "ms", 7, cuda=True),
     Case("peak", "64x64, ngf 16", "peak", f"{THREE_STEPS} {SMALL}", "MB", 1, True),
     Case("peak", "256x256", "peak", THREE_STEPS, "MB", 1),
-    Case(
-        "peak",
-        "  --checkpoint_activations",
-        "peak",
-        f"{THREE_STEPS} --checkpoint_activations",
-        "MB",
-        1,
-    ),
+    Case("peak", f"  {RECOMPUTE}", "peak", f"{THREE_STEPS} {RECOMPUTE}", "MB", 1),
     Case("input", "256x256", "load", "--dataroot {256} --num_threads 2", "images/s", 5, True),
-    Case("input", "600x600", "load", "--dataroot {600} --num_threads 2", "images/s", 3),
-    Case(
-        "input",
-        "  --jpeg_draft",
-        "load",
-        "--dataroot {600} --num_threads 2 --jpeg_draft",
-        "images/s",
-        3,
-    ),
+    Case("input", "600x600", "load", LARGE, "images/s", 3),
+    Case("input", "  --jpeg_draft", "load", f"{LARGE} --jpeg_draft", "images/s", 3),
     Case(
         "output",
         "256x256, tiny network",
@@ -225,34 +210,22 @@ def results(opt: Any, folder: Path, cuda: bool) -> Iterator[Result]:
     checkouts = [ROOT, *([opt.against.resolve()] if opt.against else [])]
     images: dict[str, Path] = {}
     for case in CASES:
-        if (
-            case.section not in opt.only
-            or (opt.quick and not case.quick)
-            or (case.cuda and not cuda)
-        ):
+        left_out = (opt.quick and not case.quick) or (case.cuda and not cuda)
+        if left_out or case.section not in opt.only:
             continue
         text = case.args
         for size in re.findall(r"{(\d+)}", text):
             if size not in images:
                 images[size] = make_images(folder / size, int(size), 20 if opt.quick else 100)
             text = text.replace(f"{{{size}}}", str(images[size]))
-        common = ["--model", "cycle_gan", "--gpu_ids", opt.gpu_ids, "--name", "benchmark"]
-        args = [
-            [
-                *common,
-                "--num_threads",
-                "0",
-                *text.split(),
-                "--checkpoints_dir",
-                str(folder / str(i)),
-            ]
-            for i in range(len(checkouts))
-        ]
+        common = f"--model cycle_gan --gpu_ids {opt.gpu_ids} --name benchmark --num_threads 0"
+        words = [*common.split(), *text.split(), "--checkpoints_dir"]
+        args = [[*words, str(folder / str(i))] for i in range(len(checkouts))]
         yield measure(case, checkouts, args, opt.quick)
 
 
 def parse() -> Any:
-    parser = Parser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser = Arguments(__doc__)
     add = parser.add_argument
     add("--against", type=Path, metavar="FOLDER", help="another checkout to compare with")
     add("--quick", action="store_true", help="small cases only, at most 3 rounds")

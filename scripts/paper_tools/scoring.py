@@ -76,12 +76,8 @@ class Scoring:
         end = {x: self.ending(dataroot / f"{phase}{x}", x) for x in "AB"}
         parts: list[str] = []
         for name, (x, y) in SIDES.items() if self.paired or self.features else ():
-            parts += [
-                "--fake",
-                f"{images}:{end[x]}fake_{y}",
-                "--real",
-                f"{images}:{end[y]}real_{y}",
-            ]
+            result, target = f"{images}:{end[x]}fake_{y}", f"{images}:{end[y]}real_{y}"
+            parts += ["--fake", result, "--real", target]
             parts += ["--name", name, "--baseline_input", f"{images}:{end[x]}real_{x}"]
             parts += ["--features", self.features] if self.features else []
             parts += [] if self.paired else ["--unpaired"]

@@ -86,14 +86,9 @@ def plan(task: Task, args: Namespace) -> list[list[str]]:
         commands.append(["train.py", *source, *model, *settings, *args.train, *run])
     results = ["--results_dir", str(args.results_dir), "--phase", task["phase"]]
     commands.append(["test.py", *source, *run, *results, *model, *shlex.split(task["test"])])
-    labels = ["--classes", "cityscapes", "--official_quirks"]
-    how = scoring.Scoring(
-        paired=task.getboolean("paired"),  # type: ignore[arg-type]
-        segments=labels if task.getboolean("labels") else [],
-        features=args.features,
-        network=args.network,
-        network_range=args.network_range,
-    )
+    labels = ["--classes", "cityscapes", "--official_quirks"] * bool(task.getboolean("labels"))
+    paired, network = bool(task.getboolean("paired")), (args.network, args.network_range)
+    how = scoring.Scoring(paired, labels, args.features, *network)
     images = args.results_dir / run_name(task) / f"{task['phase']}_latest" / "images"
     return commands + how.commands(images, data, task["phase"], folder)
 

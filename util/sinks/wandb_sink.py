@@ -26,17 +26,11 @@ class WandbSink:
 
     def _log(self, epoch: float, entry: dict[str, Any]) -> None:
         if self.run is None:  # started late, because a resume may replace the id after __init__
-            self.run = self.wandb.init(
-                project=self.opt.wandb_project_name,
-                name=self.opt.name,
-                config={
-                    k: v
-                    for k, v in vars(self.opt).items()
-                    if k not in ("explicit_options", "changed")
-                },
-                id=self.memory["id"],
-                resume="allow",
-            )
+            notes = ("explicit_options", "changed")
+            config = {key: value for key, value in vars(self.opt).items() if key not in notes}
+            names = {"project": self.opt.wandb_project_name, "name": self.opt.name}
+            run_id = self.memory["id"]
+            self.run = self.wandb.init(**names, config=config, id=run_id, resume="allow")
         self.run.log({**entry, "epoch": epoch})
 
     def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
