@@ -105,9 +105,7 @@ def stray_entries(opt: Namespace, folders: dict[str, list[str]]) -> tuple[list[s
     for folder in folders:
         root = os.path.join(opt.dataroot, folder)
         for parent, subfolders, files in os.walk(root, followlinks=True):
-            inside = os.path.relpath(parent, opt.dataroot)
-            like_images += [
-                os.path.join(inside, name) for name in subfolders if is_image_file(name)
-            ]
-            other_files += [os.path.join(inside, name) for name in files if not is_image_file(name)]
+            inside = Path(os.path.relpath(parent, opt.dataroot))
+            like_images += [str(inside / name) for name in subfolders if is_image_file(name)]
+            other_files += [str(inside / name) for name in files if not is_image_file(name)]
     return sorted(map(printable, like_images)), sorted(map(printable, other_files))

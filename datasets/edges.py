@@ -60,12 +60,12 @@ def hed(photo: Image.Image, network: Network, offset: int) -> Array:
     batch = torch.nn.functional.pad(to_batch([photo], "hed"), (pad,) * 4, mode="reflect")
     out = run(network, batch, "--hed")
     start = pad + offset
-    edges = out[0, -1, start:, start:] if out.ndim == 4 else out
+    edges = out[0, -1, start:, start:] if out.ndim == 4 else torch.empty(0, 0)
     edges = edges[: photo.height, : photo.width]
     if edges.shape != (photo.height, photo.width):
         raise UserError(
             f"--hed: the network returns {tuple(out.shape)} for {tuple(batch.shape)}; it should "
-            "return a map of the same height and width"
+            "return a map (1, 1, H, W) of the same height and width"
         )
     return edges.clamp(0, 1).double().numpy()
 

@@ -11,13 +11,15 @@ from data.transforms import crop_fits, resized_size
 from models.training import plan
 from util.console import say
 
-MODES = {  # Pillow's names; others are shown as they are
+MODES = {  # Pillow's names in upper case (La, RGBa: premultiplied); others are shown as they are
     "1": "black and white",
     "L": "grayscale",
     "LA": "gray with alpha",
     "P": "palette",
+    "PA": "palette with alpha",
     "RGBA": "alpha",
     "I": "16 bits per channel",
+    "F": "floating point",
 }
 UNBALANCED = 3.0  # ratio of the domains' numbers of images that is worth a note
 
@@ -100,7 +102,7 @@ def oddities(opt: Namespace, images: list[ImageFile]) -> list[str]:
     kinds: dict[str, list[str]] = defaultdict(list)
     for image in images:
         if image.mode != "RGB":
-            kind = MODES.get(image.mode.split(";")[0], image.mode)  # I;16, I;16B: I
+            kind = MODES.get(image.mode.split(";")[0].upper(), image.mode)  # I;16, I;16B: I
             kinds[f", {kind}, converted by training"].append(image.name)
         if image.damage:
             kinds[", damaged or misnamed, but readable"].append(f"{image.name} ({image.damage})")

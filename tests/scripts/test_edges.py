@@ -11,6 +11,8 @@ import torch
 from conftest import ROOT, Programs
 from PIL import Image, ImageDraw
 
+from util.errors import UserError
+
 sys.path.append(str(ROOT / "datasets"))
 import edges
 
@@ -82,6 +84,18 @@ def test_hed_is_suppressed_to_thin_lines(run: Programs) -> None:
     run.call(edges.main, "edges.py", *flags[:-1], "half.pt").refused(
         1, "--hed", "same height and width"
     )
+
+
+class Flat(torch.nn.Module):
+    """Returns (H, W); the border could not be told from the photo."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[0, 0]
+
+
+def test_a_map_without_batch_and_channels_is_refused() -> None:
+    with pytest.raises(UserError, match=r"\(94, 94\) for \(1, 3, 94, 94\)"):
+        edges.hed(Image.new("RGB", (32, 32)), Flat(), 0)
 
 
 def test_small_components_are_deleted() -> None:

@@ -6,11 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 from conftest import ONE_EPOCH, TINY, Programs, Result, picture, pictures
 from PIL import Image
+
+from data.scan import stray_entries
 
 
 def check(run: Programs, data: Path, *more: object) -> Result:
@@ -100,6 +103,7 @@ def test_modes(run: Programs, tmp_path: Path) -> None:
         picture(data / "trainA" / name, mode=mode)
     picture(data / "trainA" / "deep.png", mode="L")
     Image.open(data / "trainA" / "deep.png").convert("I;16").save(data / "trainA" / "deep.png")
+    picture(data / "trainA" / "f.tif", mode="F")
     result = check(run, data).ok()
     for kind, name in {
         "grayscale": "l",
@@ -109,6 +113,7 @@ def test_modes(run: Programs, tmp_path: Path) -> None:
         "black and white": "bit",
         "CMYK": "cmyk",
         "16 bits per channel": "deep",
+        "floating point": "f",
     }.items():
         assert re.search(
             rf"note: 1 image, {kind}, converted by training: trainA/{name}\.", result.out
@@ -163,6 +168,15 @@ def test_other_layouts(run: Programs, aligned: Path, args: str) -> None:
         and "Disk: about" in result.out
         and "Memory: about" in result.out
     )
+
+
+def test_stray_files_of_a_single_folder(run: Programs, tmp_path: Path) -> None:
+    picture(tmp_path / "data" / "a.png")
+    (tmp_path / "data" / "sub").mkdir()
+    for name in ("notes.txt", "sub/more.txt"):
+        (tmp_path / "data" / name).write_text("x")
+    opt = Namespace(dataroot=str(tmp_path / "data"))
+    assert stray_entries(opt, {".": []}) == ([], ["notes.txt", str(Path("sub/more.txt"))])
 
 
 def test_missing_folder(run: Programs, tmp_path: Path) -> None:

@@ -24,8 +24,9 @@ SCRIPTS = ("page.js", "chart.js", "events.js", "epochs.js", "training.js")
 # Bookkeeping of the options themselves, and options of one start instead of the whole run: the
 # page of a resumed run equals the page of an uninterrupted one.
 HIDDEN = {
-    "changed", "explicit_options", "isTrain", "name", "checkpoints_dir", "gpu_ids", "suffix",
-    "continue_train", "epoch", "load_iter", "epoch_count", "verbose", "dry_run", "accept_new_data",
+    "changed", "explicit_options", "isTrain", "name", "checkpoints_dir", "gpu_ids", "device",
+    "suffix", "continue_train", "epoch", "load_iter", "epoch_count", "verbose", "dry_run",
+    "accept_new_data",
 }  # fmt: skip
 
 
