@@ -25,7 +25,6 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,14 @@ from data.image_folder import read_image
 from scripts.arguments import FILE, IMAGES, PALETTE, Arguments, check_output
 from scripts.evaluation.distances import fid, kid, warn_small
 from scripts.evaluation.page_metrics import add_metrics, page_of
-from scripts.evaluation.pairs import Pairs, find_images, match, random_others, warn_missing
+from scripts.evaluation.pairs import (
+    LABEL_HINT,
+    Pairs,
+    find_images,
+    match,
+    random_others,
+    warn_missing,
+)
 from scripts.evaluation.ranges import RANGES
 from util.console import Progress, run_main, say, warn
 from util.errors import UserError
@@ -47,8 +53,18 @@ Values = dict[str, dict[str, float]]  # stem -> metric -> value of that pair
 
 
 def find_pairs(job: Namespace) -> dict[str, Pairs]:
-    """Return the pairs of the result and of each baseline, on the stems of the result."""
-    fake, real = match(job.fake, job.real, "; for sets without pairs give --unpaired")
+    """Return the pairs of the result and of each baseline, on the stems of the result.
+
+    Raises:
+        UserError: images, or the page of ``--page``, are missing.
+    """
+    if job.unpaired:
+        for source in filter(None, (job.fake, job.real, job.baseline_input)):
+            find_images(source)
+        return {}
+    fake, real = match(job.fake, job.real, LABEL_HINT + "; for sets without pairs give --unpaired")
+    if job.page:
+        page_of(next(iter(fake.values())))
     say(f"{job.name}: {len(real)} pairs of {job.fake} with {job.real}")
     rows = {"result": fake}
     if job.baseline_input:
@@ -63,32 +79,27 @@ def find_pairs(job: Namespace) -> dict[str, Pairs]:
     return {row: of_row for row, of_row in pairs.items() if of_row}
 
 
-@cache
-def load_lpips(backbone: str, weights: str | None) -> Any:
-    from scripts.evaluation import external  # imports torch
+def load_networks(job: Namespace) -> tuple[Any, Any]:
+    """Return LPIPS and the feature network of an evaluation; None for those it does not need."""
+    lpips = features = None
+    if job.lpips or job.features:
+        from scripts.evaluation import external  # imports torch
 
-    return external.load_lpips(backbone, weights)
-
-
-@cache
-def load_features(name: str, weights: str | None, size: int, levels: str) -> Any:
-    from scripts.evaluation import external  # imports torch
-
-    return external.load_features(name, weights, size, levels)
-
-
-def features_of(job: Namespace) -> Any:
-    return load_features(job.features, job.inception_weights, job.features_size, job.features_range)
+        if job.lpips:
+            lpips = external.load_lpips(job.lpips, job.lpips_weights)
+        if job.features:
+            levels = job.features_size, job.features_range
+            features = external.load_features(job.features, job.inception_weights, *levels)
+    return lpips, features
 
 
-def measure_pairs(pairs: Pairs, job: Namespace, progress: Progress) -> Values:
-    """Return the value of each metric for each pair.
+def measure_pairs(pairs: Pairs, job: Namespace, lpips: Any, progress: Progress) -> Values:
+    """Return the value of each metric for each pair; ``lpips`` is the network or None.
 
     Raises:
         UserError: the images of a pair differ in size.
     """
     keys = [key for key in METRICS if job.palette or key != "palette"]
-    lpips = load_lpips(job.lpips, job.lpips_weights) if job.lpips else None
     values: Values = {}
     for stem, pair in pairs.items():
         image, target = (np.asarray(read_image(path)) for path in pair)
@@ -115,9 +126,8 @@ def mean(values: Values) -> dict[str, float]:
     return {"n": len(rows)} | {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
 
 
-def measure_sets(job: Namespace) -> dict:
-    """Return FID and KID of the result and the inputs to the targets, and the feature network."""
-    network = features_of(job)
+def measure_sets(job: Namespace, network: Any) -> dict:
+    """Return FID and KID of the result and the inputs to the targets, and facts of the network."""
     sources = {"real": job.real, "result": job.fake}
     if job.baseline_input:
         sources["identity"] = job.baseline_input
@@ -180,37 +190,24 @@ def show_sets(evaluations: list[dict]) -> None:
 
 
 def build_parser() -> Arguments:
-    parser = Arguments(__doc__)
+    parser = Arguments(__doc__, fromfile_prefix_chars="@", allow_abbrev=False)
     add = parser.add_argument
     real = "targets, paired by stem (sub-folders included)"
     palette = "classes; adds the %% of pixels in the right class (nearest colour); or @FILE"
-    backbones: dict[str, Any] = {
-        "nargs": "?",
-        "const": "alex",
-        "choices": ("alex", "vgg", "squeeze"),
-    }
-    network = (
-        "feature network for FID and KID: inception, efficientnet-lite0, TorchScript or ONNX file"
-    )
-    add(
-        "--fake", required=True, **IMAGES, help="results; with LABEL only files STEM_LABEL.png, ..."
-    )
+    backbones, lpips = ("alex", "vgg", "squeeze"), "add LPIPS with this network (default: alex)"
+    network = "network for FID and KID: inception, efficientnet-lite0, TorchScript or ONNX file"
+    size, levels = "input size of a network file (default: 224)", "value range of its input"
+    results = "results; with LABEL only files STEM_LABEL.png, ..."
+    add("--fake", required=True, **IMAGES, help=results)
     add("--real", required=True, **IMAGES, help=real)
     add("--baseline_input", **IMAGES, help="inputs, for the row identity (no translation)")
     add("--palette", **PALETTE, help=palette)
-    add("--lpips", **backbones, help="add LPIPS with this network (default: alex)")
+    add("--lpips", nargs="?", const="alex", choices=backbones, help=lpips)
     add("--lpips_weights", metavar="FILE", help="torchvision's weights of that network")
     add("--features", metavar="NETWORK", help=network)
     add("--inception_weights", metavar="FILE", help="torch-fidelity's weights of inception")
-    add(
-        "--features_size", type=int, default=224, help="input size of a network file (default: 224)"
-    )
-    add(
-        "--features_range",
-        choices=list(RANGES),
-        default="imagenet",
-        help="value range of its input",
-    )
+    add("--features_size", type=int, default=224, help=size)
+    add("--features_range", choices=list(RANGES), default="imagenet", help=levels)
     add("--unpaired", action="store_true", help="the folders hold no pairs: only FID and KID")
     add("--name", help="name in the table (default: the value of --fake)")
     add("--seed", type=int, default=0, help="seed of the random targets and of KID (default: 0)")
@@ -238,40 +235,33 @@ def parse(words: list[str]) -> list[Namespace]:
     return jobs
 
 
-def prepare(job: Namespace) -> dict[str, Pairs]:
-    """Return the pairs of an evaluation. Raises UserError if anything it needs is missing."""
-    pairs = {} if job.unpaired else find_pairs(job)
-    if job.page:
-        page_of(next(iter(pairs["result"].values()))[0])
-    if job.features:
-        features_of(job)
-    if job.lpips:
-        load_lpips(job.lpips, job.lpips_weights)
-    return pairs
-
-
 def main() -> None:
     jobs = parse(sys.argv[1:])
     out = next((job.json for job in jobs if job.json), None)
     check_output("--json", out)
-    prepared = [prepare(job) for job in jobs]
-    count = sum(len(pairs) for rows in prepared for pairs in rows.values())
-    progress, evaluations = Progress(count, "Comparing"), []
-    for job, rows in zip(jobs, prepared, strict=True):
-        values = {row: measure_pairs(pairs, job, progress) for row, pairs in rows.items()}
-        evaluations.append(vars(job) | {"rows": {row: mean(values[row]) for row in values}})
+    pairs_of = [find_pairs(job) for job in jobs]  # reports missing images before networks load
+    networks = [load_networks(job) for job in jobs]
+    count = sum(len(pairs) for rows in pairs_of for pairs in rows.values())
+    progress = Progress(count, "Comparing")
+    measured = [
+        {row: measure_pairs(pairs, job, lpips, progress) for row, pairs in rows.items()}
+        for job, rows, (lpips, _) in zip(jobs, pairs_of, networks, strict=True)
+    ]
+    progress.close()
+    evaluations = []
+    for job, values, (_, features) in zip(jobs, measured, networks, strict=True):
+        rows_of_pairs = {row: mean(of_row) for row, of_row in values.items()}
+        sets = measure_sets(job, features) if features else None
+        evaluations.append(vars(job) | {"rows": rows_of_pairs, "sets": sets})
+    for job, rows, values in zip(jobs, pairs_of, measured, strict=True):
         if job.page:
+            by_file = {rows["result"][stem][0]: row for stem, row in values["result"].items()}
             add_metrics(
                 {
-                    rows["result"][stem][0]: {
-                        HEADINGS[key]: value for key, value in metrics.items()
-                    }
-                    for stem, metrics in values["result"].items()
+                    file: {HEADINGS[key]: value for key, value in row.items()}
+                    for file, row in by_file.items()
                 }
             )
-    progress.close()
-    for job, evaluation in zip(jobs, evaluations, strict=True):
-        evaluation["sets"] = measure_sets(job) if job.features else None
     show_pairs(evaluations)
     show_sets(evaluations)
     if out:

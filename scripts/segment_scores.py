@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data.image_folder import read_image
 from scripts.arguments import FILE, IMAGES, PALETTE, Arguments, check_output
 from scripts.evaluation.classes import CITYSCAPES, LABEL_IDS, Classes
-from scripts.evaluation.pairs import Images, find_images, match
+from scripts.evaluation.pairs import LABEL_HINT, Images, find_images, match
 from scripts.evaluation.ranges import RANGES
 from util.console import Progress, run_main, say, warn
 from util.errors import UserError
@@ -149,7 +149,7 @@ def score_folder(
 def evaluate(args: Namespace) -> dict[str, dict[str, float]]:
     """Return the rows of the table. The row "ground truth" is a self-test: it should be 1."""
     classes = CITYSCAPES if args.classes else Classes(np.asarray(args.palette, np.uint8))
-    fake, real = match(args.fake, args.real)
+    fake, real = match(args.fake, args.real, LABEL_HINT)
     colours = by_colour(classes.palette)
     label = by_network(args.network, args.network_range) if args.network else colours
     rows: dict[str, tuple[Images, Labeller]] = {"result": (fake, label)}
@@ -167,12 +167,10 @@ def evaluate(args: Namespace) -> dict[str, dict[str, float]]:
 
 
 def parse() -> Namespace:
-    parser = Arguments(__doc__)
+    parser = Arguments(__doc__, fromfile_prefix_chars="@", allow_abbrev=False)
     add, classes = parser.add_argument, parser.add_mutually_exclusive_group(required=True)
     network = "segmentation network, TorchScript or ONNX: (1, 3, H, W) to (1, C, H, W)"
-    quirks = (
-        "count absent classes as 0, and predictions beyond the last class as the official script"
-    )
+    quirks = "treat absent classes and extra predictions as the official script does"
     add("--fake", required=True, **IMAGES, help="results: label maps, or photos with --network")
     add("--real", required=True, **IMAGES, help="true label maps, paired by stem")
     classes.add_argument("--palette", **PALETTE, help="colours of the classes; or @FILE")

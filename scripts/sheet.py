@@ -48,7 +48,7 @@ def folder_columns(args: Namespace) -> list[Column]:
         for folder in args.images[:1] if real else args.images:
             one = real or len(args.images) == 1
             title = label if one else "\n".join((label, *folder.parts[-3:-1]))
-            columns.append((title, find_images(f"{folder}:{label}")))
+            columns.append((title, find_images(f"{folder}:{label}", newest=True)))
     return columns
 
 

@@ -82,13 +82,13 @@ class Progress:
         global _on_screen
         self.total, self.label, self.done = total, label, done
         self.bar: Any = None
-        self.prints_tenths = False
+        self.tenth = 0  # number of items after which a line is printed, 0 with a bar
         if not (sys.stderr.isatty() and distributed.is_main()):
             return
         try:
             from tqdm import tqdm  # here, because --help should not wait for the import
         except ImportError:
-            self.prints_tenths = total > 0
+            self.tenth = -(-total // 10)
             return
         layout = "{l_bar}{bar}| {remaining} left{postfix}"
         self.bar = tqdm(
@@ -103,10 +103,8 @@ class Progress:
             shown = min(self.done, self.total or self.done)  # beyond the total, tqdm shows no %
             self.bar.set_postfix_str(note, refresh=False)
             self.bar.update(shown - self.bar.n)
-        elif self.prints_tenths:
-            tenth = min(10, 10 * self.done // self.total)
-            if tenth > 10 * before // self.total:
-                say(" ".join(filter(None, (self.label, f"{10 * tenth} %", note))))
+        elif self.tenth and self.done // self.tenth > before // self.tenth:
+            say(f"{self.label} {self.done} of {self.total} {note}".strip())
 
     def close(self) -> None:
         """Remove the bar from the terminal."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -104,6 +105,7 @@ class Features:
         return np.concatenate(features)
 
 
+@functools.cache
 def load_features(
     name: str, weights: str | None = None, size: int = 224, levels: str = "imagenet"
 ) -> Features:
@@ -168,6 +170,7 @@ def _efficientnet() -> Network:
     return lambda batch: network.extract_features(batch)
 
 
+@functools.cache
 def load_lpips(
     backbone: str, weights: str | None = None
 ) -> Callable[[np.ndarray, np.ndarray], float]:

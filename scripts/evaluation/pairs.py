@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Set
 from pathlib import Path
 
@@ -13,32 +14,37 @@ from util.errors import UserError
 
 Images = dict[str, str]  # stem -> path
 Pairs = dict[str, tuple[str, str]]  # stem -> paths of image and target
+LABEL_HINT = ". For files named like 0001_fake_B.png give --fake DIR:fake_B"
 
 
-def find_images(source: str) -> Images:
+def find_images(source: str, newest: bool = False) -> Images:
     """Return the images of ``DIR`` or ``DIR:LABEL`` by stem, sub-folders included.
 
     With a label, the stem of ``DIR/sub/0001_LABEL.png`` is ``sub/0001``; other files are left out.
 
+    Args:
+        newest: of several images with one stem, take the newest and warn.
+
     Raises:
-        UserError: there is no such image, or two have the same stem.
+        UserError: there is no such image, or two have the same stem and ``newest`` is false.
     """
     folder, colon, label = source.rpartition(":")
     if not colon or Path(source).is_dir():
         folder, label = source, ""
     ending = f"_{label}" if label else ""
-    images: Images = {}
+    files: dict[str, list[str]] = {}
     for path in make_dataset(folder):
         name = Path(path).relative_to(folder).with_suffix("").as_posix()
-        stem = name.removesuffix(ending)
-        if not name.endswith(ending):
-            continue
-        if stem in images:
-            raise UserError(f"{images[stem]} and {path} have the same stem; keep only one of them")
-        images[stem] = path
-    if not images:
+        if name.endswith(ending):
+            files.setdefault(name.removesuffix(ending), []).append(path)
+    if not files:
         raise UserError(f"{folder} has no image named STEM{ending}.png (or jpg, webp, ...)")
-    return images
+    if several := [paths for paths in files.values() if len(paths) > 1]:
+        same = f"{' and '.join(several[0])} have the same stem"
+        if not newest:
+            raise UserError(f"{same}; keep only one of them")
+        warn(f"{same}, in all {len(several)} stems; the newest file of each is used")
+    return {stem: max(paths, key=os.path.getmtime) for stem, paths in files.items()}
 
 
 def match(fake: str, real: str, hint: str = "") -> tuple[Images, Images]:
@@ -52,7 +58,7 @@ def match(fake: str, real: str, hint: str = "") -> tuple[Images, Images]:
     if not stems:
         raise UserError(
             f"no image of {fake} has a partner in {real}; the first stems are {min(images)} and "
-            f"{min(targets)}. For files named like 0001_fake_B.png give --fake DIR:fake_B{hint}"
+            f"{min(targets)}{hint}"
         )
     warn_missing(images.keys() - targets.keys(), fake, real)
     warn_missing(targets.keys() - images.keys(), real, fake)

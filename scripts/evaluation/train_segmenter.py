@@ -109,7 +109,7 @@ def train(photos: Array, classes: Array, args: Namespace) -> None:
 
 
 def main() -> None:
-    parser = Arguments(__doc__)
+    parser = Arguments(__doc__, fromfile_prefix_chars="@")
     add = parser.add_argument
     palette = "colours of the classes; or @FILE (default: the three of the atlas)"
     add("--photos", required=True, **IMAGES, help="real photos")

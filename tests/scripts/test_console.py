@@ -108,7 +108,7 @@ def test_without_tqdm_tenths_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
         progress.update(1, f"{number}.png")
     progress.close()
     lines = terminal.lines()
-    assert lines[0] == "Reading 10 % 3.png" and lines[-2:] == ["Reading 100 % 39.png", ""]
+    assert lines[0] == "Reading 4 of 40 3.png" and lines[-2:] == ["Reading 40 of 40 39.png", ""]
     assert len(lines) == 11 and progress.done == 41
     unknown = Progress(0)
     unknown.update()

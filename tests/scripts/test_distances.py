@@ -185,7 +185,7 @@ def test_missing_packages(folders: Programs, monkeypatch: pytest.MonkeyPatch) ->
         "lpips",
     ):
         monkeypatch.setitem(sys.modules, module, None)  # imports raise ImportError
-    evaluate.load_features.cache_clear()
+    external.load_features.cache_clear()
     for options, package in {
         ("--features", "inception"): "torch-fidelity",
         ("--features", "efficientnet-lite0"): "efficientnet-lite-pytorch==0.1.0",

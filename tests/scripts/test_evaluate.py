@@ -218,6 +218,28 @@ def test_evaluate_does_not_load_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
+def test_all_folders_are_checked_before_networks_load(folders: Path) -> None:
+    first = ("--fake", "images:fake_B", "--real", "B", "--features", "no.pt")
+    refused(evaluate(*first, cwd=folders), "no.pt")
+    refused(evaluate(*first, "--fake", "none", "--real", "A", cwd=folders), "no folder none")
+    unpaired = ("--fake", "images", "--real", "none", "--unpaired", "--features", "no.pt")
+    refused(evaluate(*first, *unpaired, cwd=folders), "no folder none")
+
+
+def test_no_page_is_written_if_a_later_evaluation_fails(folders: Path) -> None:
+    from util.pages.page import write_metrics
+
+    write_metrics(folders, {})
+    before = (folders / "metrics.js").read_bytes()
+    flat(folders / "images/sub/a_fake_A.png", 9, (32, 14))
+    first, second = ("--fake", "images:fake_B", "--real", "B"), ("--fake", "images:fake_A")
+    result = evaluate("--page", *first, *second, "--real", "A", cwd=folders)
+    refused(result, "differ in size")
+    assert (folders / "metrics.js").read_bytes() == before
+    assert evaluate("--page", *first, cwd=folders).returncode == 0
+    assert (folders / "metrics.js").read_bytes() != before
+
+
 def test_metrics_for_the_page(folders: Path) -> None:
     """Values are added by URL and keep those of the other direction; a missing page is refused."""
     from scripts.evaluation.page_metrics import read_metrics

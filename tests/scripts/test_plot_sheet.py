@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from pathlib import Path
 
@@ -130,6 +131,23 @@ def test_sheet_of_labels_and_models(run: Programs) -> None:
     models = ("--images", "a/images", "b/images", "--rows", "1", "--titles", "x", "y", "z")
     assert draw(run, *models, *labels) == [["red", "green", "blue"]]
     assert draw(run, "--images", "a/images", *labels, "--every", "2") == [["red", "green"]]
+
+
+def test_abbreviations_and_names_with_an_at_sign(run: Programs) -> None:
+    paint(run.folder / "@run/images/1_fake_B.png", "red")
+    assert draw(run, "--im", "@run/images", "--label", "fake_B") == [["red"]]
+
+
+def test_sheet_takes_the_newest_of_two_formats(run: Programs) -> None:
+    for age, (name, colour) in enumerate({"1": "green", "2": "blue"}.items()):
+        for ending, seconds in {"bmp": 10, "png": 10 + 20 * age - 10}.items():
+            path = run.folder / f"images/{name}_fake_B.{ending}"
+            paint(path, colour if ending == "bmp" else "red")
+            os.utime(path, (seconds, seconds))
+    assert draw(run, "--images", "images", "--labels", "fake_B") == [["green"], ["red"]]
+    flags = ("--images", "images", "--labels", "fake_B", "--output", "s.png")
+    error = run.call(sheet.main, "sheet.py", *flags).ok().err
+    assert error.count("\n") == 1 and "the same stem, in all 2 stems; the newest" in error
 
 
 def test_sheet_of_epochs(run: Programs) -> None:

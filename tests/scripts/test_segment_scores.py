@@ -178,6 +178,18 @@ def test_the_rule_of_the_atlas() -> None:
     assert np.mean(right) > 0.99
 
 
+def test_photos_without_label_maps(run: Programs) -> None:
+    """The message does not name options of other programs."""
+    for folder, name in (("photos", "1"), ("labels", "1_real_B")):
+        (run.folder / folder).mkdir()
+        Image.new("RGB", (8, 8)).save(run.folder / folder / f"{name}.png")
+    flags = ("--photos", "photos", "--labels", "labels", "--out", "s.pt")
+    result = run.call(train_segmenter.main, "train_segmenter.py", *flags)
+    result.refused(1, "no image of photos has a partner in labels")
+    assert "--fake" not in result.err
+    segment(run, "photos", "labels", *FLAGS).refused(1, "--fake DIR:fake_B")
+
+
 def test_a_segmenter_of_the_atlas(run: Programs) -> None:
     """A network that is trained briefly on a few photos labels test photos mostly right."""
 
