@@ -52,6 +52,23 @@ def test_no_server_is_reported_once(
     assert capsys.readouterr().out.count("it is tried again during the run") == 1
 
 
+@pytest.mark.parametrize("case", ["closed port", "silent server", "unknown host"])
+def test_a_training_does_not_wait_for_a_server(unaligned: Path, tmp_path: Path, case: str) -> None:
+    """The requests are made by a thread, which the process does not wait for at its end."""
+    with deaf() as silent:
+        port = silent if case == "silent server" else free_port()
+        opt = visdom_options(unaligned, tmp_path, port)
+        if case == "unknown host":
+            opt.display_server = "no-such-host.invalid"
+        start = time.monotonic()
+        visualizer = Visualizer(opt)
+        for images in 1, 2:
+            log(visualizer, images, 2)
+            visualizer.display_current_results(IMAGES, 1, True)
+        assert time.monotonic() - start < 1.5
+        assert isinstance(visualizer.sinks["visdom"], ThreadedSink)
+
+
 def test_without_the_package(
     unaligned: Path,
     tmp_path: Path,
