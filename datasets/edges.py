@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -24,24 +23,21 @@ from prepare import write_image
 
 from data.image_folder import make_dataset, read_image
 from scripts.arguments import Arguments
-from scripts.evaluation.external import Network, load_network, needs, run, to_batch
+from scripts.evaluation.external import Network, load_network, run, to_batch
 from util.console import Progress, run_main, say
-from util.errors import UserError
+from util.errors import UserError, needs
 from util.image.metrics import Array
 
 BORDER = 128  # mirrored pixels around HED's input
+# What needs which package; it installs SciPy, too
+SKIMAGE = ("scripts/edges.py", "scikit-image")
 BICUBIC = Image.Resampling.BICUBIC
-
-
-def needs_skimage() -> AbstractContextManager[None]:
-    """A context for imports of scikit-image, or of SciPy, which scikit-image installs."""
-    return needs("scripts/edges.py", "scikit-image")
 
 
 def canny(photo: Image.Image, sigma: float) -> Array:
     """Edges as bool (H, W) by Canny's detector on the gray photo, blurred by ``sigma`` pixels."""
     gray = np.asarray(photo.convert("L"), np.float64) / 255
-    with needs_skimage():
+    with needs(*SKIMAGE):
         from skimage import feature
     return feature.canny(gray, sigma)
 
@@ -76,7 +72,7 @@ def suppress(edges: Array) -> Array:
     The direction is that of the largest second derivative after smoothing by a triangle of radius
     4, as in Dollár's structured edge toolbox, which cleaned the official datasets.
     """
-    with needs_skimage():
+    with needs(*SKIMAGE):
         from scipy import ndimage
     triangle = np.bartlett(11)[1:-1] / 5
     smooth = ndimage.convolve1d(ndimage.convolve1d(edges, triangle, 0), triangle, 1)
@@ -99,7 +95,7 @@ def suppress(edges: Array) -> Array:
 
 def clean(edges: Array, small: int) -> Image.Image:
     """Thin bool ``edges`` (H, W), delete components under ``small`` pixels, draw black on white."""
-    with needs_skimage():
+    with needs(*SKIMAGE):
         from skimage import measure, morphology
     components = measure.label(morphology.thin(edges), connectivity=2)
     large = np.bincount(components.ravel()) >= small

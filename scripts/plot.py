@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from scripts.arguments import Arguments
 from util.console import run_main, say
-from util.errors import UsageError, UserError
+from util.errors import UsageError, UserError, needs
 from util.sinks.base import read_metrics
 
 LINE = re.compile(r"\(epoch: (\d+), iters: (\d+), time: ([\d.]+), data: ([\d.]+)\) (.*)")
@@ -84,10 +84,8 @@ def smooth(values: list[float], weight: float) -> list[float]:
 
 def draw(runs: dict[str, Run], keys: list[str], args: Namespace) -> None:
     """Draw a panel for each of ``keys`` and write ``args.output``."""
-    try:
+    with needs("scripts/plot.py", "matplotlib"):
         from matplotlib.figure import Figure
-    except ImportError:
-        raise UserError("plotting needs the package matplotlib: pip install matplotlib") from None
     columns = min(4, math.ceil(math.sqrt(len(keys))))
     rows = math.ceil(len(keys) / columns)
     figure = Figure(figsize=(3.6 * columns + 0.4, 2.6 * rows + 0.5), layout="constrained")

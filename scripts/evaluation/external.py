@@ -18,20 +18,9 @@ from PIL import Image
 from data.image_folder import read_image
 from scripts.evaluation.ranges import RANGES
 from util.console import Progress
-from util.errors import UserError
+from util.errors import UserError, needs
 
 Network = Callable[[torch.Tensor], torch.Tensor]
-
-
-@contextlib.contextmanager
-def needs(flag: str, package: str) -> Iterator[None]:
-    """Turn an ImportError inside into a UserError with the command that installs ``package``."""
-    try:
-        yield
-    except ImportError:
-        raise UserError(
-            f"{flag} needs a package that is not installed: pip install {package}"
-        ) from None
 
 
 @contextlib.contextmanager

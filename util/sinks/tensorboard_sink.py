@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from util.errors import UserError
+from util.errors import needs
 from util.sinks.base import losses_of
 
 
@@ -16,12 +16,8 @@ class TensorBoardSink:
 
     def __init__(self, folder: Path) -> None:
         """Raises UserError: the package is missing."""
-        try:
+        with needs("--use_tensorboard", "tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise UserError(
-                "--use_tensorboard needs the package tensorboard: pip install tensorboard"
-            ) from None
         self.make, self.folder = SummaryWriter, folder
         self.writer: Any = None
         self.memory: dict = {}

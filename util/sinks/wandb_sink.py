@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from util.errors import UserError
+from util.errors import needs
 
 
 class WandbSink:
@@ -16,10 +16,8 @@ class WandbSink:
 
     def __init__(self, opt: Namespace) -> None:
         """Raises UserError: the package is missing."""
-        try:
+        with needs("--use_wandb", "wandb"):
             import wandb
-        except ImportError:
-            raise UserError("--use_wandb needs the package wandb: pip install wandb") from None
         self.wandb: Any = wandb
         self.opt, self.run = opt, wandb.run
         self.memory: dict = {"id": uuid.uuid4().hex[:12]}
