@@ -1,8 +1,7 @@
 """Train a model (default: CycleGAN): ``python train.py --dataroot ./datasets/atlas --name atlas``.
 
-Here are the loops over epochs and batches. models/cycle_gan_model.py and models/networks.py say
-what a step computes; models/training/step.py adds mixed precision, accumulation, several GPUs and
-averaged weights; models/training/run.py surrounds the loops: parts, resume, errors.
+models/cycle_gan_model.py and models/networks.py say what a step computes. models/training/step.py
+adds mixed precision, accumulation, several GPUs and averaged weights.
 """
 
 from __future__ import annotations
@@ -40,14 +39,14 @@ def train(run: Run) -> None:
     """Train ``run.model`` until the last epoch; Ctrl-C and SIGTERM stop after a step and save.
 
     ``run.at`` is the position: at.epoch, at.seen images of this epoch, at.total images in all. The
-    other parts are modules of models/training: run.report logs and shows, run.validation measures,
+    parts of a run are in models/training: run.report logs and shows, run.validation measures,
     run.panel translates the same images after every epoch, run.state saves and resumes.
     """
     at = run.at
     while at.epoch <= run.last_epoch and not run.stopping:
         begin_epoch(run)
         for batch in run.report.timed(run.dataset):  # after a resume: the rest of the epoch
-            run.train_step(batch)  # model.set_input() and optimize_parameters(), see step.py
+            run.train_step(batch)  # by step.py: model.set_input() and optimize_parameters()
             after_step(run)
             run.check_signals()  # sets run.stopping; a second Ctrl-C quits at once
             if run.stopping:
@@ -70,10 +69,12 @@ def begin_epoch(run: Run) -> None:
 
 
 def after_step(run: Run) -> None:
-    """Log, show and save what is due.
+    """Log, show and save what is due; the intervals count images.
 
-    To validate every 500 steps: here, as in end_epoch, if this step crossed a multiple of their
-    images: ``run.at.crossed(500 * run.dataset.global_batch_size)``.
+    To validate every 500 steps (with --val_freq), add in the branch below:
+        if run.at.crossed(500 * run.dataset.global_batch_size):  # over all GPUs and micro-batches
+            if run.validation.validate(run.at, run.visualizer):
+                run.state.save("latest", "best")
     """
     run.report.after_step(run.at, run.model, run.dataset)  # --print_freq, --display_freq
     if not run.epoch_complete:  # else end_epoch saves
@@ -81,10 +82,10 @@ def after_step(run: Run) -> None:
 
 
 def end_epoch(run: Run) -> None:
-    """Validate if due, and save the networks as NAME_net_G_A.pth, ...
+    """Validate if due, and save the networks as NAME_net_G_A.pth, ... and the run as state.pth.
 
-    NAME is ``latest`` (with every save), ``iter_N`` (``--save_latest_freq`` with
-    ``--save_by_iter``), the epoch (``--save_epoch_freq``) or ``best`` (``--val_freq``).
+    NAME is latest (every --save_latest_freq images and with all others), iter_N (instead, with
+    --save_by_iter), the epoch (every --save_epoch_freq) or best (--val_freq).
     """
     at, epoch = run.at, run.at.epoch
     names = run.state.due_names()  # by --save_latest_freq: latest or iter_N
@@ -97,7 +98,7 @@ def end_epoch(run: Run) -> None:
     rates = ", ".join(f"{rate:.3g}" for rate in learning_rates(run.model.optimizers))
     say(f"End of epoch {epoch} / {run.last_epoch}, {duration(seconds)}; learning rate {rates}")
     run.panel.show(run.model, epoch)
-    at.begin_next_epoch()
+    at.begin_next_epoch()  # where a resume starts
     run.check_signals()
     if names or epoch == run.last_epoch or run.stopping:
         run.state.save("latest", *names)

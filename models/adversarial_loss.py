@@ -47,8 +47,7 @@ def cal_gradient_penalty(
     lambda_gp: float = 10.0,
 ):
     """Return ``lambda_gp * mean((|gradient of netD| - constant)^2)`` (Gulrajani 2017, Eq. 3), and
-    the gradients (N, C*H*W), at images of ``type`` real, fake or mixed (a random point between
-    both); (0.0, None) if ``lambda_gp`` is 0.
+    the gradients (N, C*H*W), at real, fake or mixed (random points between) images.
     """
     if lambda_gp <= 0:
         return 0.0, None

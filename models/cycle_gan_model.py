@@ -21,10 +21,11 @@ class CycleGANModel(BaseModel):
     """Two generators and two discriminators, trained on two unpaired sets of images x and y.
 
     netG_A: A -> B is the paper's G, and netG_B: B -> A its F. netD_A is D_Y: it judges images of
-    domain B. netD_B is D_X. x = ``real_A``, y = ``real_B``.
+    domain B. netD_B is D_X. x = real_A, y = real_B.
 
     To add a loss to the generators: compute ``self.loss_NAME`` in :meth:`objective_A` or
     :meth:`objective_B`, add it to the sum there, and add ``"NAME"`` to ``loss_names`` to log it.
+    Make a frozen network for it in ``__init__``; leave it out of ``model_names``.
     """
 
     @staticmethod
@@ -35,7 +36,7 @@ class CycleGANModel(BaseModel):
             add = functools.partial(parser.add_argument, type=float)
             add("--lambda_A", default=10.0, help="weight of the cycle loss A -> B -> A")
             add("--lambda_B", default=10.0, help="weight of the cycle loss B -> A -> B")
-            add("--lambda_GAN", default=1.0, help="weight of the generators' adversarial losses")
+            add("--lambda_GAN", default=1.0, help="weight of the generators' GAN losses")
             identity = "weight of the identity loss, times lambda_A or lambda_B (paper: mostly 0)"
             add("--lambda_identity", default=0.5, help=identity)
         return parser
@@ -50,15 +51,15 @@ class CycleGANModel(BaseModel):
         self.model_names = ["G_A", "G_B", "D_A", "D_B"] if self.isTrain else ["G_A", "G_B"]
         visual_names_A = ["real_A", "fake_B", "rec_A"]
         visual_names_B = ["real_B", "fake_A", "rec_B"]
-        init = {"init_type": opt.init_type, "init_gain": opt.init_gain, "gpu_ids": self.gpu_ids}
-        init["norm"] = opt.norm
-        generator = {"ngf": opt.ngf, "netG": opt.netG, "use_dropout": not opt.no_dropout, **init}
+        both = {"init_type": opt.init_type, "init_gain": opt.init_gain, "gpu_ids": self.gpu_ids}
+        both["norm"] = opt.norm
+        generator = {"ngf": opt.ngf, "netG": opt.netG, "use_dropout": not opt.no_dropout, **both}
         self.netG_A = networks.define_G(opt.input_nc, opt.output_nc, **generator)
         self.netG_B = networks.define_G(opt.output_nc, opt.input_nc, **generator)
         if self.isTrain:
-            judge = {"ndf": opt.ndf, "netD": opt.netD, "n_layers_D": opt.n_layers_D, **init}
-            self.netD_A = networks.define_D(opt.output_nc, **judge)
-            self.netD_B = networks.define_D(opt.input_nc, **judge)
+            discriminator = {"ndf": opt.ndf, "netD": opt.netD, "n_layers_D": opt.n_layers_D, **both}
+            self.netD_A = networks.define_D(opt.output_nc, **discriminator)
+            self.netD_B = networks.define_D(opt.input_nc, **discriminator)
             self.fake_A_pool = ImagePool(opt.pool_size)  # the image history of section 4
             self.fake_B_pool = ImagePool(opt.pool_size)
             self.criterionGAN = networks.GANLoss(opt.gan_mode).to(self.device)
@@ -111,36 +112,32 @@ class CycleGANModel(BaseModel):
         self.gradients_D()
         self.optimizer_D.step()
 
-    # With --accumulate N: each method runs on N copies of the model, with a micro-batch of
-    # --batch_size images each; its optimizer steps with the mean of their gradients.
+    # --accumulate N calls these instead of optimize_parameters: each for N micro-batches, which
+    # share networks and histories; then its optimizer steps with their mean gradient.
     gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
 
     def gradients_G(self) -> None:
-        """Gradients of G and F. Each part is back-propagated, which frees its activations, before
-        the next one is computed."""
         self.set_requires_grad([self.netD_A, self.netD_B], False)
         if self.overrides(CycleGANModel, "forward", "backward_G"):
-            self.forward()  # a subclass with its own version of either: the official order
+            self.forward()  # a subclass with one of its own: the order of the official code
             self.backward_G()
-            return
-        self.forward_A()
-        loss_A = self.objective_A()
-        self.backward(loss_A)
-        self.forward_B()
-        loss_B = self.objective_B()
-        self.backward(loss_B)
-        self.loss_G = loss_A.detach() + loss_B.detach()
-        for identity in (self.identity_A, self.identity_B) if self.lambda_identity > 0 else ():
-            loss = identity()
-            self.backward(loss)
-            self.loss_G = self.loss_G + loss.detach()
+        else:
+            self.backward_in_parts()
 
-    def backward_G(self) -> None:
-        """The official method, for subclasses: all gradients at once, after forward()."""
-        self.loss_G = self.objective_A() + self.objective_B()
+    def backward_in_parts(self) -> None:
+        """Gradients of Eq. 3. Each backward frees the activations of its part: half the memory."""
+        self.loss_G = torch.zeros(())
+        self.forward_A()
+        self.backward_part(self.objective_A())
+        self.forward_B()
+        self.backward_part(self.objective_B())
         if self.lambda_identity > 0:
-            self.loss_G = self.loss_G + self.identity_A() + self.identity_B()
-        self.backward(self.loss_G)
+            self.backward_part(self.identity_A())
+            self.backward_part(self.identity_B())
+
+    def backward_part(self, loss: torch.Tensor) -> None:
+        self.backward(loss)  # loss.backward(), scaled under --amp fp16
+        self.loss_G = self.loss_G + loss.detach()
 
     def objective_A(self) -> torch.Tensor:
         """G(x) should fool D_Y (Eq. 1), and F(G(x)) should be x (Eq. 2)."""
@@ -196,9 +193,16 @@ class CycleGANModel(BaseModel):
         self.backward(loss)
         return loss
 
+    def backward_G(self) -> None:
+        """All gradients at once, after forward(); for subclasses written for the official code."""
+        self.loss_G = self.objective_A() + self.objective_B()
+        if self.lambda_identity > 0:
+            self.loss_G = self.loss_G + self.identity_A() + self.identity_B()
+        self.backward(self.loss_G)
+
 
 def identity_weight(opt: Namespace) -> float:
-    """``--lambda_identity``, or 0 as a default if the domains differ in their channels."""
+    """``--lambda_identity``; 0 by default if the domains differ in channels."""
     if opt.lambda_identity == 0 or opt.input_nc == opt.output_nc:
         return opt.lambda_identity
     reason = f"--input_nc {opt.input_nc} and --output_nc {opt.output_nc} differ"

@@ -18,8 +18,8 @@ Norm = Callable[[int], nn.Module]  # channels -> layer
 def get_norm_layer(norm_type: str = "instance") -> Norm:
     """Return the constructor of a norm layer.
 
-    batch: the images of a batch share statistics; scale and shift are learned. sync_batch: those
-    of all ranks share them. instance: statistics of each image, nothing learned.
+    batch: statistics over the images of a batch (sync_batch: of all ranks), learned scale and
+    shift. instance: statistics of each image, nothing learned.
     """
     if norm_type == "batch":
         return functools.partial(nn.BatchNorm2d, affine=True, track_running_stats=True)
@@ -33,7 +33,7 @@ def get_norm_layer(norm_type: str = "instance") -> Norm:
 
 
 def init_weights(net: nn.Module, init_type: str = "normal", init_gain: float = 0.02) -> None:
-    """Initialise in place: convolutions by ``init_type``, batch norm scales by N(1, init_gain)."""
+    """Initialise convolutions by ``init_type``, and scales of batch norm by N(1, init_gain)."""
     fill = {
         "normal": lambda w: init.normal_(w, 0.0, init_gain),
         "xavier": lambda w: init.xavier_normal_(w, gain=init_gain),
@@ -96,8 +96,7 @@ def reflect_edges(x: torch.Tensor, width: int) -> torch.Tensor:
 
 
 def reflect_to_multiple(x: torch.Tensor, multiple: int, minimum: int) -> torch.Tensor:
-    """Extend the right and lower edges by reflection to multiples of ``multiple``, if necessary
-    several times, and at least to ``minimum``."""
+    """Reflect the right and lower edges up to a multiple of ``multiple``, at least ``minimum``."""
     for dim in (2, 3):
         size = max(minimum, -(-x.shape[dim] // multiple) * multiple)
         while x.shape[dim] < size:
@@ -110,7 +109,7 @@ def reflect_to_multiple(x: torch.Tensor, multiple: int, minimum: int) -> torch.T
 def forward_pair(
     net: nn.Module, x: torch.Tensor, y: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return net(x) and net(y), computed as one batch if no image of a batch influences another."""
+    """net(x) and net(y), in one pass if no image of a batch influences another."""
     if getattr(net, "samples_independent", False) and x.shape == y.shape:
         a, b = net(torch.cat([x, y])).chunk(2)
         return a, b

@@ -27,7 +27,6 @@ from models.network_parts import (
 from util import schedules
 from util.errors import UserError
 
-# Official names of other modules.
 __all__ = ["GANLoss", "Identity", "cal_gradient_penalty", "forward_pair"]
 Identity = nn.Identity
 
@@ -51,7 +50,7 @@ def define_G(
     init_gain: float = 0.02,
     gpu_ids: Sequence[int] = (),
 ) -> nn.Module:
-    """Return a generator (N, input_nc, H, W) -> (N, output_nc, H, W), for any H and W."""
+    """A generator (N, input_nc, H, W) -> (N, output_nc, H, W), for any H and W."""
     if netG not in GENERATORS:
         raise ValueError(f"netG {netG}: should be one of {', '.join(GENERATORS)}")
     options = {"norm_layer": get_norm_layer(norm), "use_dropout": use_dropout}
@@ -69,7 +68,7 @@ def define_D(
     init_gain: float = 0.02,
     gpu_ids: Sequence[int] = (),
 ) -> nn.Module:
-    """Return a discriminator (N, input_nc, H, W) -> (N, 1, h, w): a logit per overlapping patch."""
+    """A discriminator (N, input_nc, H, W) -> (N, 1, h, w): a logit per overlapping patch."""
     if netD not in DISCRIMINATORS:
         raise ValueError(f"netD {netD}: should be one of {', '.join(DISCRIMINATORS)}")
     layers = {"n_layers": n_layers_D} if netD == "n_layers" else {}
@@ -82,7 +81,7 @@ def define_D(
 def get_scheduler(
     optimizer: Optimizer, opt
 ) -> lr_scheduler.LRScheduler | lr_scheduler.ReduceLROnPlateau:
-    """Return a scheduler to step once per epoch. Only plateau needs it: see util/schedules.py."""
+    """For models that step schedulers themselves; BaseModel calls it for plateau only."""
     if opt.lr_policy == "plateau":
         return lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.2, threshold=0.01, patience=5)
     first = opt.epoch_count
@@ -143,9 +142,9 @@ class ResnetGenerator(Generator):
     def apply_layers(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the layers.
 
-        With ``--checkpoint_activations`` only the features between blocks are kept, and backward()
-        computes the others again: less memory, a third slower, the same gradients. Refused with
-        U-Nets, and with batch norm: its running statistics would be updated twice.
+        With ``--checkpoint_activations`` only the features between blocks are kept; backward()
+        computes the others again: a third slower, same gradients. Refused with U-Nets, and with
+        batch norm, whose running statistics would be updated twice.
         """
         if not (self.checkpoint_activations and torch.is_grad_enabled()):
             return self.model(x)
@@ -199,7 +198,7 @@ class UnetGenerator(Generator):
             unet = block(8 * ngf, 8 * ngf, submodule=unet, use_dropout=use_dropout)
         for c in (4 * ngf, 2 * ngf, ngf):
             unet = block(c, 2 * c, submodule=unet)
-        self.model = block(output_nc, ngf, input_nc, submodule=unet, outermost=True)
+        self.model = block(output_nc, ngf, input_nc=input_nc, submodule=unet, outermost=True)
 
 
 class UnetSkipConnectionBlock(nn.Module):
@@ -237,9 +236,9 @@ class UnetSkipConnectionBlock(nn.Module):
         return self.model(x) if self.outermost else torch.cat([x, self.model(x)], 1)
 
 
-# The choices of --netG, called as in define_G. To add one: a row here, and its name in
-# options/flags/model.py, which is read before PyTorch is imported; a test compares both.
-# architecture_of() in util/checkpoint.py recognises networks from weights alone, for test.py.
+# The choices of --netG, called with (input_nc, output_nc, ngf=, norm_layer=, use_dropout=). To add
+# one: a row here, and its name in options/flags/model.py (read before PyTorch is imported; a test
+# compares both). architecture_of() in util/checkpoint.py recognises networks from weights alone.
 GENERATORS: dict[str, Callable[..., Generator]] = {
     "resnet_9blocks": functools.partial(ResnetGenerator, n_blocks=9),
     "resnet_6blocks": functools.partial(ResnetGenerator, n_blocks=6),
@@ -249,7 +248,7 @@ GENERATORS: dict[str, Callable[..., Generator]] = {
 
 
 class NLayerDiscriminator(nn.Module):
-    """PatchGAN C64-C128-C256-C512 (section 7.2): 3 layers judge patches of 70x70 pixels."""
+    """PatchGAN C64-C128-C256-C512 (section 7.2); 3 layers: 70x70 patches."""
 
     def __init__(
         self, input_nc: int, ndf: int = 64, n_layers: int = 3, norm_layer: Norm = nn.BatchNorm2d
@@ -270,8 +269,7 @@ class NLayerDiscriminator(nn.Module):
         if min(x.shape[2:]) < self.minimum:
             raise UserError(
                 f"images of {x.shape[3]}x{x.shape[2]} are too small for this discriminator, which "
-                f"needs {self.minimum}: give a larger --crop_size, a smaller --n_layers_D with "
-                "--netD n_layers, or --netD pixel"
+                f"needs {self.minimum}: give a larger --crop_size, or --netD pixel"
             )
         return self.model(x)
 
