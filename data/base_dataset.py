@@ -67,9 +67,7 @@ class BaseDataset(Dataset, ABC):
 
     def pixels(self, index: int) -> dict:
         """Return item ``index`` with uint8 images (C, H, W) in place of floats in [-1, 1]."""
-        raise NotImplementedError(
-            f"{type(self).__name__} needs a method __getitem__(index), or pixels(index)"
-        )
+        raise NotImplementedError(f"{type(self).__name__} needs __getitem__ or pixels")
 
     def __str__(self) -> str:
         return f"{len(self)} images"

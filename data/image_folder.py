@@ -122,9 +122,7 @@ def as_mode(image: Image.Image, channels: int, exif: bool = True) -> Image.Image
         UserError: images cannot have this number of channels.
     """
     if channels not in (1, 2, 3, 4):
-        raise UserError(
-            f"--input_nc and --output_nc: images have 1, 2, 3 or 4 channels, not {channels}"
-        )
+        raise UserError(f"--input_nc and --output_nc: images have 1 to 4 channels, not {channels}")
     if exif and _orientation(image) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16 bits; Pillow would clip them at 255 instead of scaling

@@ -56,9 +56,7 @@ def main() -> None:
     for flag, folder in (("--fold_A", args.fold_A), ("--fold_B", args.fold_B)):
         require_folder(flag, folder)
         if args.fold_AB.resolve() == folder.resolve():
-            raise UserError(
-                f"--fold_AB and {flag} are the same folder; the pairs would replace the images"
-            )
+            raise UserError(f"--fold_AB and {flag} are the same folder; pairs would replace images")
     splits = {
         path.name
         for folder in (args.fold_A, args.fold_B)

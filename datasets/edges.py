@@ -137,9 +137,7 @@ def main() -> None:
     args = parse()
     paths = make_dataset(args.input)
     if args.output.resolve() == Path(args.input).resolve():
-        raise UserError(
-            "--input and --output are the same folder; the edges would replace the photos"
-        )
+        raise UserError("--input and --output are the same folder; edges would replace photos")
     network = load_network(args.hed, "--hed") if args.hed else None
     progress = Progress(len(paths), "Drawing edges")
     for path in paths:

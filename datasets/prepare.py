@@ -47,9 +47,7 @@ def by_name(paths: Iterable[Path], name: Callable[[Path], str]) -> dict[str, Pat
     for path in paths:
         first = named.setdefault(unicodedata.normalize("NFC", name(path)), path)
         if first is not path:
-            raise UserError(
-                f"{first} and {path} have the same name; pairs are made by name: keep one of them"
-            )
+            raise UserError(f"{first} and {path} have the same name; keep only one of them")
     return named
 
 

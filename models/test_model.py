@@ -23,9 +23,7 @@ class TestModel(BaseModel):
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool = True) -> ArgumentParser:
         if is_train:
-            raise UsageError(
-                "--model test cannot be trained; it applies the generator of another model"
-            )
+            raise UsageError("--model test cannot be trained: it applies another model's generator")
         parser.set_defaults(dataset_mode="single")
         text = "read EPOCH_net_G + this, e.g. _A for G_A"
         parser.add_argument("--model_suffix", default="", help=text)

@@ -161,10 +161,7 @@ class BaseOptions:
     def check(self, opt: Namespace) -> None:
         """Check the options before anything is loaded. Raises UsageError: they cannot work."""
         if not opt.dataroot:
-            raise UsageError(
-                "--dataroot is missing: the folder with the images, "
-                "e.g. --dataroot ./datasets/atlas"
-            )
+            raise UsageError("--dataroot is missing: a folder of images, e.g. ./datasets/atlas")
         if not Path(opt.dataroot).is_dir():
             raise UsageError(f"--dataroot {opt.dataroot}: no such folder")
         for table in self.tables.values():

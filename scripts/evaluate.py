@@ -35,14 +35,7 @@ from data.image_folder import read_image
 from scripts.arguments import FILE, IMAGES, PALETTE, Arguments, check_output
 from scripts.evaluation.distances import fid, kid, warn_small
 from scripts.evaluation.page_metrics import add_metrics, page_of
-from scripts.evaluation.pairs import (
-    LABEL_HINT,
-    Pairs,
-    find_images,
-    match,
-    random_others,
-    warn_missing,
-)
+from scripts.evaluation.pairs import HINT, Pairs, find_images, match, random_others, warn_missing
 from scripts.evaluation.ranges import RANGES
 from util.console import Progress, run_main, say, warn
 from util.errors import UserError
@@ -62,7 +55,7 @@ def find_pairs(job: Namespace) -> dict[str, Pairs]:
         for source in filter(None, (job.fake, job.real, job.baseline_input)):
             find_images(source)
         return {}
-    fake, real = match(job.fake, job.real, LABEL_HINT + "; for sets without pairs give --unpaired")
+    fake, real = match(job.fake, job.real, HINT + "; for sets without pairs give --unpaired")
     if job.page:
         page_of(next(iter(fake.values())))
     say(f"{job.name}: {len(real)} pairs of {job.fake} with {job.real}")

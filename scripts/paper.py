@@ -24,19 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from scripts.arguments import Arguments
-from scripts.paper_tools import ablation, scoring
-from scripts.paper_tools.tasks import (
-    DOWNLOAD,
-    Task,
-    all_tasks,
-    changed,
-    direction,
-    find_task,
-    missing,
-    paper_numbers,
-    plan,
-    run_name,
-)
+from scripts.paper_tools import ablation, scoring, tasks
 from util.checkpoint import STATE, load, saved_options, write_atomically
 from util.console import run_main, say
 from util.errors import UsageError
@@ -44,19 +32,19 @@ from util.errors import UsageError
 RECORD = "paper.json"  # file in the folder of a finished run: its commands and numbers
 
 
-def run(task: Task, args: Namespace) -> None:
+def run(task: tasks.Task, args: Namespace) -> None:
     """Run what is left of a task, write its record, and print its numbers."""
-    commands = plan(task, args)
+    commands = tasks.plan(task, args)
     if args.dry_run:
         return say("\n".join(scoring.shown(argv) for argv in commands))
-    folder = args.checkpoints_dir / run_name(task)
+    folder = args.checkpoints_dir / tasks.run_name(task)
     for name in (RECORD, "evaluate.json", *(f"{side}.json" for side in scoring.SIDES)):
         (folder / name).unlink(missing_ok=True)
     done = []
     while commands:
         scoring.execute(commands[0])
         done.append(commands[0])
-        commands = plan(task, args) if commands[0][0] == DOWNLOAD else commands[1:]
+        commands = tasks.plan(task, args) if commands[0][0] == tasks.DOWNLOAD else commands[1:]
     opt, position = saved_options(folder), load(folder / STATE)["position"]
     record = {
         "task": task.name,
@@ -65,7 +53,7 @@ def run(task: Task, args: Namespace) -> None:
         "machine": scoring.machine(opt["device"]),
         "hours": position["elapsed"] / 3600,
         "images": position["total"],
-        "changed": changed(task, opt),
+        "changed": tasks.changed(task, opt),
         "scores": scoring.collect(folder),
     }
     write_atomically(folder / RECORD, json.dumps(record, indent=1).encode())
@@ -73,28 +61,28 @@ def run(task: Task, args: Namespace) -> None:
     return print_table([task], args)
 
 
-def print_table(chosen: list[Task], args: Namespace) -> None:
+def print_table(chosen: list[tasks.Task], args: Namespace) -> None:
     """Print a line for each number of the paper or of our runs."""
     lines = [("task", "direction", "metric", "paper", "ours")]
     remarks: list[str] = []
     for task in chosen:
-        path = args.checkpoints_dir / run_name(task) / RECORD
+        path = args.checkpoints_dir / tasks.run_name(task) / RECORD
         record = json.loads(path.read_text()) if path.is_file() else {}
         ours: scoring.Scores = record.get("scores", {})
-        paper = {(side, metric): number for side, metric, number in paper_numbers(task)}
+        paper = {(side, metric): number for side, metric, number in tasks.paper_numbers(task)}
         measured = [(side, metric) for side in ours for metric in ours[side]]
         keys = list(dict.fromkeys([*paper, *measured]))
         for side, metric in keys:
             number = ours.get(side, {}).get(metric)
             text = "-" if number is None else f"{number:.3f}"
-            cells = direction(task, side), metric, paper.get((side, metric), "-"), text
+            cells = tasks.direction(task, side), metric, paper.get((side, metric), "-"), text
             lines.append((task.name, *cells))
         if not keys:
             lines.append((task.name, f"{task['A']} <-> {task['B']}", "-", "figures only", "-"))
         if record:
             line = "{task}: {hours:.2f} hours on {machine}, {images} images, commit {commit}"
             other = f"; changed: {' '.join(record['changed'])}" if record["changed"] else ""
-            remarks += [line.format(**record) + other, *missing(task, ours)]
+            remarks += [line.format(**record) + other, *tasks.missing(task, ours)]
     widths = [max(len(line[i]) for line in lines) for i in range(5)]
     for row in lines:
         say("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -102,21 +90,21 @@ def print_table(chosen: list[Task], args: Namespace) -> None:
         say(remark)
 
 
-def show(task: Task, args: Namespace) -> None:
+def show(task: tasks.Task, args: Namespace) -> None:
     """Print a task: the data set, what the paper says and does not say, and the commands."""
     domains = f"{task['A']} (A) <-> {task['B']} (B)"
     say(f"{task.name}: {domains}, dataset {task['dataset']} of kind {task['kind']}")
     for title, key in (("The paper", "says"), ("It does not say", "silent")):
         say(f"{title}: {' '.join(task[key].split())}")
-    for side, metric, number in paper_numbers(task):
-        say(f"  {direction(task, side)}: {metric} {number}")
+    for side, metric, number in tasks.paper_numbers(task):
+        say(f"  {tasks.direction(task, side)}: {metric} {number}")
     say("Commands:")
-    for argv in plan(task, args):
+    for argv in tasks.plan(task, args):
         say("  " + scoring.shown(argv))
 
 
 def list_tasks() -> None:
-    for task in all_tasks().values():
+    for task in tasks.all_tasks().values():
         say(f"{task.name:14}{task['A']} <-> {task['B']}")
 
 
@@ -164,13 +152,13 @@ def main() -> None:
     if args.program == "list":
         list_tasks()
     elif args.program == "table":
-        print_table(list(all_tasks().values()), args)
+        print_table(list(tasks.all_tasks().values()), args)
     elif args.program == "ablate":
         ablation.ablate(args)
     elif args.program == "results":
         ablation.write_results(args)
     else:
-        (show if args.program == "show" else run)(find_task(args.name), args)
+        (show if args.program == "show" else run)(tasks.find_task(args.name), args)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data.image_folder import read_image
 from scripts.arguments import FILE, IMAGES, PALETTE, Arguments, check_output
 from scripts.evaluation.classes import CITYSCAPES, LABEL_IDS, Classes
-from scripts.evaluation.pairs import LABEL_HINT, Images, find_images, match
+from scripts.evaluation.pairs import HINT, Images, find_images, match
 from scripts.evaluation.ranges import RANGES
 from util.console import Progress, run_main, say, warn
 from util.errors import UserError
@@ -112,9 +112,7 @@ def by_network(file: str, levels: str) -> Labeller:
             photo = photo.resize(size[::-1], Image.Resampling.BILINEAR)
         out = run(network, to_batch([photo], levels), "--network")
         if out.ndim != 4:
-            raise UserError(
-                f"--network {file}: its output should be (N, classes, H, W), not {tuple(out.shape)}"
-            )
+            raise UserError(f"--network {file} returns {tuple(out.shape)}, not (N, classes, H, W)")
         return resize_labels(out[0].argmax(0).numpy(), size)
 
     return label
@@ -139,17 +137,14 @@ def score_folder(
         total += matrix
         progress.update()
     if not total.any():
-        raise UserError(
-            "no pixel of the true label maps belongs to one of the classes; check --palette, "
-            "--classes and --real"
-        )
+        raise UserError("no pixel of --real is of one of the classes of --palette or --classes")
     return {"n": len(stems)} | scores(total, quirks)
 
 
 def evaluate(args: Namespace) -> dict[str, dict[str, float]]:
     """Return the rows of the table. The row "ground truth" is a self-test: it should be 1."""
     classes = CITYSCAPES if args.classes else Classes(np.asarray(args.palette, np.uint8))
-    fake, real = match(args.fake, args.real, LABEL_HINT)
+    fake, real = match(args.fake, args.real, HINT)
     colours = by_colour(classes.palette)
     label = by_network(args.network, args.network_range) if args.network else colours
     rows: dict[str, tuple[Images, Labeller]] = {"result": (fake, label)}

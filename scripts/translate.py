@@ -56,9 +56,7 @@ def parse() -> tuple[Namespace, list[str]]:
     if args.input.is_file() and args.output.is_dir():
         args.output /= f"{args.input.stem}.{args.format}"
     if args.input.is_file() and args.output.suffix.lower() not in ENDINGS:
-        raise UserError(
-            f"--output {args.output}: should end in .png, .jpg or .webp, or be an existing folder"
-        )
+        raise UserError(f"--output {args.output}: give .png, .jpg or .webp, or an existing folder")
     return args, others
 
 

@@ -106,16 +106,21 @@ class OneFakeMode(FakeTensorMode):
 def bytes_of_steps(step: Step, batch: dict) -> int:
     """Return the peak of two steps; optimizers create their moments in the first."""
     alive = Alive(tree_leaves(step.model.get_weights()))
-    with Watched(alive):
+    with alive:
         for _ in range(2):
             step(batch)
     return alive.peak
 
 
-class Alive:
-    """Counts the bytes of the added tensors that are alive; ``peak`` is the largest sum so far."""
+class Alive(TorchDispatchMode):
+    """A context that counts the bytes of the tensors that are alive.
+
+    Attributes:
+        peak: the largest sum so far of ``tensors`` and of the results of all operations.
+    """
 
     def __init__(self, tensors: Iterable) -> None:
+        super().__init__()
         self.storages: dict[int, weakref.ref] = {}
         self.now = self.peak = 0
         self.add(tensors)
@@ -138,17 +143,9 @@ class Alive:
 
         return forget
 
-
-class Watched(TorchDispatchMode):
-    """A context that adds the results of all operations to an :class:`Alive`."""
-
-    def __init__(self, alive: Alive) -> None:
-        super().__init__()
-        self.alive = alive
-
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
-        self.alive.add(tree_leaves(result))
+        self.add(tree_leaves(result))
         return result
 
 

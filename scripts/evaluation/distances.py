@@ -101,10 +101,6 @@ def _check(a: Array, b: Array) -> None:
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise ValueError(f"features are (n, d) and (m, d), not {a.shape} and {b.shape}")
     if min(len(a), len(b)) < 2:
-        raise UserError(
-            f"FID and KID need at least 2 images on each side, here are {len(a)} and {len(b)}"
-        )
+        raise UserError(f"FID and KID need at least 2 images per side, not {len(a)} and {len(b)}")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        raise UserError(
-            "the feature network returns values that are not finite; check --features_range"
-        )
+        raise UserError("the network returns values that are not finite; check --features_range")

@@ -27,9 +27,7 @@ def page_of(image: str) -> Path:
     for folder in Path(image).parents:
         if folder.name == "images" and (folder.parent / "metrics.js").is_file():
             return folder.parent
-    raise UserError(
-        f"--page: {image} is not in the folder images of a page of test.py (with metrics.js)"
-    )
+    raise UserError(f"--page: {image} is not among the images of a page of test.py (metrics.js)")
 
 
 def add_metrics(metrics: dict[str, dict[str, float]]) -> None:

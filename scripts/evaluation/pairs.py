@@ -14,7 +14,7 @@ from util.errors import UserError
 
 Images = dict[str, str]  # stem -> path
 Pairs = dict[str, tuple[str, str]]  # stem -> paths of image and target
-LABEL_HINT = ". For files named like 0001_fake_B.png give --fake DIR:fake_B"
+HINT = ". For files named like 0001_fake_B.png give --fake DIR:fake_B"
 
 
 def find_images(source: str, newest: bool = False) -> Images:

@@ -59,10 +59,7 @@ def read_pairs(args: Namespace) -> tuple[Array, Array]:
         maps = [np.asarray(read_image(labels[stem])) for stem in photos]
         classes = [palette_labels(image, args.palette) for image in maps]
     if len({image.size for image in images} | {c.shape[::-1] for c in classes}) > 1:
-        raise UserError(
-            "photos and labels must all be of one size; datasets/prepare_cityscapes_dataset.py "
-            "makes such sets"
-        )
+        raise UserError("photos and labels need one size (datasets/prepare_cityscapes_dataset.py)")
     return np.stack([np.asarray(image) for image in images]), np.stack(classes)
 
 

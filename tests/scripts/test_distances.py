@@ -107,7 +107,7 @@ def test_large_sets_are_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_refused_and_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
     a, b = two_sets(5, 5, 3)
-    with pytest.raises(UserError, match="at least 2 images on each side, here are 1 and 5"):
+    with pytest.raises(UserError, match="at least 2 images per side, not 1 and 5"):
         distances.fid(a[:1], b)
     with pytest.raises(UserError, match="not finite"):
         distances.kid(a * np.nan, b)

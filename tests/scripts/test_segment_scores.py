@@ -112,7 +112,7 @@ def test_labels_to_photo(maps: Programs) -> None:
     assert rows["real photos"]["iou"] == pytest.approx(1)
     save_network(torch.nn.Flatten(), maps.folder / "flat.pt")
     result = segment(maps, "real", "real", *FLAGS, "--network", "flat.pt")
-    result.refused(1, "--network flat.pt: its output should be (N, classes, H, W)")
+    result.refused(1, "--network flat.pt returns", "not (N, classes, H, W)")
 
 
 def test_an_onnx_network(run: Programs) -> None:

@@ -84,9 +84,7 @@ def _fetch_verified(url: str, part: Path, size: int | None, sha256: str | None) 
     if resumed:
         say("the part file does not belong to this download: starting again from the beginning")
         return _fetch_verified(url, part, size, sha256)
-    raise UserError(
-        f"SHA-256 is {digest}, expected {sha256} (to accept another version: --unchecked)"
-    )
+    raise UserError(f"SHA-256 is {digest}, expected {sha256} (--unchecked accepts it)")
 
 
 def _fetch_all(url: str, part: Path, size: int | None) -> None:
@@ -134,9 +132,7 @@ def _request(url: str, part: Path, size: int | None) -> None:
         if "text/html" in response.headers.get("Content-Type", ""):
             raise UserError("the response is a web page, not the file")
         if size and total != size:
-            raise UserError(
-                f"it has {total} bytes, expected {size} (to accept another version: --unchecked)"
-            )
+            raise UserError(f"it has {total} bytes, expected {size} (--unchecked accepts it)")
         needed, free = total - start, shutil.disk_usage(part.parent).free
         if needed > free:
             space = f"{needed / MIB:.1f} MiB are needed, {free / MIB:.1f} MiB are free"
