@@ -84,8 +84,8 @@ def after_step(run: Run) -> None:
 def end_epoch(run: Run) -> None:
     """Validate if due, and save the networks as NAME_net_G_A.pth, ... and the run as state.pth.
 
-    NAME is latest (every --save_latest_freq images and with all others), iter_N (instead, with
-    --save_by_iter), the epoch (every --save_epoch_freq) or best (--val_freq).
+    NAME is latest (every --save_latest_freq images, and at each save below), iter_N (N images, in
+    its place within an epoch, with --save_by_iter), the epoch (--save_epoch_freq) or best.
     """
     at, epoch = run.at, run.at.epoch
     names = run.state.due_names()  # by --save_latest_freq: latest or iter_N

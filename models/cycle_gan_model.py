@@ -51,8 +51,7 @@ class CycleGANModel(BaseModel):
         self.model_names = ["G_A", "G_B", "D_A", "D_B"] if self.isTrain else ["G_A", "G_B"]
         visual_names_A = ["real_A", "fake_B", "rec_A"]
         visual_names_B = ["real_B", "fake_A", "rec_B"]
-        both = {"init_type": opt.init_type, "init_gain": opt.init_gain, "gpu_ids": self.gpu_ids}
-        both["norm"] = opt.norm
+        both = {key: getattr(opt, key) for key in ("norm", "init_type", "init_gain", "gpu_ids")}
         generator = {"ngf": opt.ngf, "netG": opt.netG, "use_dropout": not opt.no_dropout, **both}
         self.netG_A = networks.define_G(opt.input_nc, opt.output_nc, **generator)
         self.netG_B = networks.define_G(opt.output_nc, opt.input_nc, **generator)
@@ -112,8 +111,8 @@ class CycleGANModel(BaseModel):
         self.gradients_D()
         self.optimizer_D.step()
 
-    # --accumulate N calls these instead of optimize_parameters: each for N micro-batches, which
-    # share networks and histories; then its optimizer steps with their mean gradient.
+    # --accumulate N runs these instead of optimize_parameters: each on N shallow copies of the
+    # model, one per micro-batch, before its optimizer steps with the mean gradient.
     gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
 
     def gradients_G(self) -> None:
