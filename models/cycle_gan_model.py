@@ -105,9 +105,9 @@ class CycleGANModel(BaseModel):
     def optimize_parameters(self) -> None:
         """One step of G and F, then one of D_X and D_Y with the same images."""
         self.optimizer_G.zero_grad()
-        self.optimizer_D.zero_grad()
         self.gradients_G()
         self.optimizer_G.step()
+        self.optimizer_D.zero_grad()
         self.gradients_D()
         self.optimizer_D.step()
 
