@@ -2,18 +2,10 @@
 
 import pytest
 import torch
+from steps import repeatable  # noqa: F401
 from torch.nn import functional as F
 
 from models.networks import define_D, define_G
-
-
-@pytest.fixture(autouse=True)
-def repeatable():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
 
 
 class Layers:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from steps import repeatable  # noqa: F401
 from torch import nn
 
 from models import networks
@@ -20,15 +21,6 @@ LAYOUTS = json.loads(
 )
 GENERATORS = ("resnet_9blocks", "resnet_6blocks", "unet_256", "unet_128")
 NORMS = ("instance", "batch", "none")
-
-
-@pytest.fixture(autouse=True)
-def repeatable():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
 
 
 def on_meta(make, *args, **options):

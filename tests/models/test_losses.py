@@ -4,18 +4,9 @@ import math
 
 import pytest
 import torch
+from steps import repeatable  # noqa: F401
 
 from models.adversarial_loss import GANLoss, cal_gradient_penalty
-
-
-@pytest.fixture(autouse=True)
-def repeatable():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
-
 
 # Adversarial losses
 

@@ -4,21 +4,12 @@ import copy
 
 import pytest
 import torch
+from steps import repeatable  # noqa: F401
 from torch.nn import functional as F
 
 from models import create_model
 from options.train_options import TrainOptions
 from util.errors import UserError
-
-
-@pytest.fixture(autouse=True)
-def repeatable():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
-
 
 TINY = ["--dataroot", ".", "--ngf", "2", "--ndf", "2", "--netG", "resnet_6blocks"]
 TINY += ["--netD", "n_layers", "--n_layers_D", "1", "--init_gain", "0.2", "--lr", "0.01"]
