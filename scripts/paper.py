@@ -21,6 +21,7 @@ import json
 import sys
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from scripts.arguments import Arguments
@@ -28,8 +29,17 @@ from scripts.paper_tools import ablation, scoring, tasks
 from util.checkpoint import STATE, load, saved_options, write_atomically
 from util.console import run_main, say
 from util.errors import UsageError
+from util.files import read_json
 
 RECORD = "paper.json"  # file in the folder of a finished run: its commands and numbers
+RECORD_KIND: dict[str, Any] = {
+    "task": str,
+    "hours": float,
+    "machine": str,
+    "images": int,
+    "commit": str,
+}
+RECORD_KIND |= {"changed": [str], "scores": scoring.SCORES_KIND}
 
 
 def run(task: tasks.Task, args: Namespace) -> None:
@@ -67,7 +77,7 @@ def print_table(chosen: list[tasks.Task], args: Namespace) -> None:
     remarks: list[str] = []
     for task in chosen:
         path = args.checkpoints_dir / tasks.run_name(task) / RECORD
-        record = json.loads(path.read_text()) if path.is_file() else {}
+        record = read_json(path, RECORD_KIND, missing={})
         ours: scoring.Scores = record.get("scores", {})
         paper = {(side, metric): number for side, metric, number in tasks.paper_numbers(task)}
         measured = [(side, metric) for side in ours for metric in ours[side]]

@@ -13,6 +13,7 @@ from types import FrameType
 from util import distributed
 from util.console import say, warn
 from util.errors import UserError
+from util.files import read_json
 
 try:
     import fcntl
@@ -53,15 +54,21 @@ class Lock:
                 # Not flock: DataLoader workers would inherit that lock and keep it after a kill
                 fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
-            self.file.seek(0)
-            owner = json.loads(self.file.read() or "{}")
             raise UserError(
-                f"another training runs in {self.path.parent}: process {owner.get('pid')} on "
-                f"{owner.get('host')}; choose another --name, or stop that process"
+                f"another training runs in {self.path.parent}{self._owner()}; choose another "
+                "--name, or stop that process"
             ) from None
         except OSError:  # the file system has no locks
             folder = self.path.parent
             warn(f"{folder} cannot be locked; make sure that no other training writes there")
+
+    def _owner(self) -> str:
+        """Return which process holds the lock, as it has written into the file."""
+        try:
+            owner = read_json(self.path, {"pid": int, "host": str})
+        except UserError:  # it has not written yet, or something else has
+            return ""
+        return f": process {owner['pid']} on {owner['host']}"
 
     def close(self) -> None:
         """Release the lock."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from argparse import Namespace
@@ -21,6 +20,7 @@ from util import checkpoint, distributed
 from util.checkpoint import STATE
 from util.console import say
 from util.errors import UserError, first_line
+from util.files import parse_json
 
 SAME_ON_ALL_RANKS = {"networks", "optimizers", "schedulers", "scaler"}  # keys of training_state()
 
@@ -158,7 +158,8 @@ class RunState:
             {} if rank == 0 else others[rank - 1]["model"] if rank <= len(others) else {"pools": {}}
         )
         self.model.load_training_state(state["model"] | own)
-        self._change_learning_rate(json.loads(state["options"])["lr"])
+        options = parse_json(state["options"], {"lr": float}, f"the options in {STATE}")
+        self._change_learning_rate(options["lr"])
         self.dataset.start = self.at.seen
         self.dataset.skipped = state["skipped"] if distributed.is_main() else 0
         if distributed.is_main() and (not change or self.opt.accept_new_data):

@@ -22,6 +22,7 @@ from util import checkpoint
 from util.checkpoint import STATE
 from util.console import say
 from util.errors import UserError
+from util.files import read_json
 
 MARKER = ".saving.json"
 BEST = "best.json"
@@ -74,7 +75,7 @@ def recover(folder: Path) -> None:
     if not marker.is_file():
         return
     try:
-        unfinished = json.loads(marker.read_text())
+        unfinished = read_json(marker, {"number": str, "names": [(str, int)]})
         names = unfinished["names"]
         state = checkpoint.load(folder / STATE) if (folder / STATE).is_file() else {}
         if state.get("number") != unfinished["number"]:  # killed before state.pth was replaced

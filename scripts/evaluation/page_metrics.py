@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from util.errors import UserError
+from util.files import parse_json, read_text
 from util.pages.page import link, write_metrics
 
 
@@ -13,13 +13,13 @@ def read_metrics(page: Path) -> dict[str, dict[str, float]]:
     """Returns what the results page in the folder ``page`` shows: image URL -> metric -> value.
 
     Raises:
-        UserError: there is no such page.
+        UserError: there is no such page, or it is damaged.
     """
-    try:
-        text = (page / "metrics.js").read_text()
-        return json.loads(text.removeprefix("show(").removesuffix(")\n"))
-    except (OSError, ValueError):
-        raise UserError(f"--page: {page} is no page of test.py with its metrics.js") from None
+    path = page / "metrics.js"
+    if not path.is_file():
+        raise UserError(f"--page: {page} is no page of test.py with its metrics.js")
+    text = read_text(path).removeprefix("show(").removesuffix(")\n")
+    return parse_json(text, {str: {str: (float, type(None))}}, f"--page: {path}")
 
 
 def page_of(image: str) -> Path:

@@ -30,6 +30,7 @@ from scripts.paper_tools.scoring import ROOT
 from util.checkpoint import STATE, load, saved_options, write_atomically
 from util.console import say
 from util.errors import UserError
+from util.files import read_json
 
 VARIANTS = {
     "cycle": ("Cycle alone", ["--lambda_GAN", "0"]),
@@ -102,7 +103,7 @@ def check_setup(args: Namespace, path: Path) -> None:
         "features": Path(args.features).name if args.features else None,
         "network": Path(args.network).name if args.network else None,
     }
-    if path.is_file() and (old := json.loads(path.read_text())) != setup:
+    if (old := read_json(path, dict, missing=setup)) != setup:
         differ = ", ".join(key for key in setup if old.get(key) != setup[key])
         raise UserError(f"{path} is of other settings ({differ}); give another --name")
     if not args.dry_run:
@@ -157,7 +158,7 @@ class Run:
         position = load(self.folder / STATE)["position"]
         best = None
         if position["validated"]:
-            best = json.loads((self.folder / "best.json").read_text())
+            best = read_json(self.folder / "best.json", {"epoch": int})
             # If the last epoch is the best one, both have the same networks.
             same = best["epoch"] == position["validated"][0][0]
             scores["best"] = scores["latest"] if same else self.measure("best")

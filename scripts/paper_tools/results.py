@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
-from scripts.paper_tools.scoring import SIDES, shown
+from scripts.paper_tools.scoring import SCORES_KIND, SIDES, shown
 from util.checkpoint import write_atomically
 from util.console import say
 from util.errors import UserError
+from util.files import read_json
 
 # Texts of the page.
 INTRO = """# Results
@@ -52,6 +53,18 @@ PAPER = {  # Tables 5 and 4: per-pixel accuracy, per-class accuracy, class IOU
         "full": (0.52, 0.17, 0.11),
     },
 }
+# The kinds (see util/files.py) of the files that scripts/paper_tools/ablation.py writes.
+SETUP: dict[str, Any] = {"dataset": str, "train": [str], "palette": ([str], None)}
+SETUP |= {"network": (str, None), "features": (str, None)}
+RECORD: dict[str, Any] = {
+    "variant": str,
+    "seed": int,
+    "hours": float,
+    "commit": str,
+    "machine": str,
+}
+RECORD |= {"images": int, "best": ({"metric": str, "epoch": int}, None)}
+RECORD |= {"scores": {str: SCORES_KIND}}
 Record = dict  # of one run
 Runs = dict[str, list[Record]]  # variant -> its runs by seed
 Titles = dict[str, str]  # variant -> its name in tables
@@ -71,11 +84,8 @@ def write(out: Path, titles: Titles) -> None:
 
 
 def chapter(folder: Path, titles: Titles) -> str:
-    try:
-        setup = json.loads((folder / "setup.json").read_text())
-        records = [json.loads(path.read_text()) for path in sorted(folder.glob("*-*.json"))]
-    except ValueError as error:
-        raise UserError(f"{folder}: {error}") from None
+    setup = read_json(folder / "setup.json", SETUP)
+    records = [read_json(path, RECORD) for path in sorted(folder.glob("*-*.json"))]
     records.sort(key=lambda record: record["seed"])
     runs = {key: [record for record in records if record["variant"] == key] for key in titles}
     runs = {key: of_variant for key, of_variant in runs.items() if of_variant}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import re
 import shlex
@@ -19,10 +18,17 @@ from scripts.evaluation.ranges import RANGES
 from scripts.segment_scores import SCORES
 from util.console import say
 from util.errors import UserError
+from util.files import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 Scores = dict[str, dict[str, float]]  # direction -> metric -> number
 SIDES = {"AtoB": ("A", "B"), "BtoA": ("B", "A")}
+
+# The kinds (see util/files.py) of what the programs write.
+SCORES_KIND = {str: {str: float}}
+SETS = {"features": str, "rows": {"result": {"fid": float, "kid": float}}}
+EVALUATION = {"name": str, "rows": {str: {str: (float, None)}}, "sets": (SETS, None)}
+SEGMENTS = {"rows": {"result": dict.fromkeys(SCORES, float)}}
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -117,8 +123,9 @@ class Scoring:
 def collect(out: Path) -> Scores:
     """Return the numbers that the commands have written to ``out``."""
     scores: Scores = {"AtoB": {}, "BtoA": {}}
-    file = out / "evaluate.json"
-    for entry in json.loads(file.read_text())["evaluations"] if file.is_file() else ():
+    nothing: dict = {"evaluations": []}
+    evaluated = read_json(out / "evaluate.json", {"evaluations": [EVALUATION]}, missing=nothing)
+    for entry in evaluated["evaluations"]:
         row, metrics = entry["rows"].get("result", {}), scores[entry["name"]]
         metrics |= {heading: row[key] for key, heading in HEADINGS.items() if key in row}
         if entry["sets"]:
@@ -127,7 +134,7 @@ def collect(out: Path) -> Scores:
             metrics[f"KID x 1000 ({network})"] = 1000 * sets["kid"]
     for side in SIDES:
         if (out / f"{side}.json").is_file():
-            row = json.loads((out / f"{side}.json").read_text())["rows"]["result"]
+            row = read_json(out / f"{side}.json", SEGMENTS)["rows"]["result"]
             scores[side] |= {heading: row[key] for key, heading in SCORES.items()}
     return scores
 

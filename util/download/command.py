@@ -12,6 +12,7 @@ from util.console import say
 from util.download.catalogue import Item
 from util.download.transfer import WriteError, fetch
 from util.errors import UserError
+from util.files import read_json
 
 NOTES = ".checksums.json"  # in the folder of a download
 
@@ -77,8 +78,7 @@ def obtain(
 
 def noted_checksums(folder: Path) -> dict[str, str]:
     """The checksums {key: SHA-256} of earlier downloads into ``folder``."""
-    path = folder / NOTES
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except ValueError:
-        raise UserError(f"{path} is damaged; delete it and run the command again") from None
+        return read_json(folder / NOTES, {str: str}, missing={})
+    except UserError as error:
+        raise UserError(f"{error}; delete the file and run the command again") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import queue
 import threading
@@ -15,7 +14,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from util.files import mismatch, parse_json, read_text
+
 START = "the run starts"  # note in metrics.jsonl; the lines of a new run follow it
+NUMBER = (float, None)  # kinds, see util/files.py; None stands for NaN and infinity
+POINT = {"epoch": int, "share": float, "total": int, "losses": {str: NUMBER}}
 PATIENCE = 2.0  # seconds that the end of a run waits for a slow sink
 
 
@@ -110,9 +113,15 @@ class Log:
     """A text file that grows by lines and is cut back when a run resumes from an earlier state."""
 
     def __init__(self, path: Path) -> None:
-        """Create the file if it does not exist. Raises OSError: it cannot be written."""
+        """Create the file if it does not exist, and end a last line that was cut off.
+
+        Raises OSError: it cannot be written.
+        """
         self.path = path
-        path.open("a").close()
+        with path.open("ab+") as file:
+            file.seek(-1 if file.tell() else 0, os.SEEK_END)
+            if file.read() not in (b"", b"\n"):
+                file.write(b"\n")
 
     def append(self, line: str) -> None:
         with self.path.open("a", encoding="utf-8") as file:
@@ -134,16 +143,23 @@ def read_metrics(folder: Path) -> list[dict]:
 
     A new run in the same folder appends its lines to those of the old one; only those of the
     newest run are returned. An incomplete last line (still being written) is skipped.
+
+    Raises UserError: a line of the newest run is damaged, or the file cannot be read.
     """
     path = folder / "metrics.jsonl"
-    entries: list[dict] = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if entry.get("note") == START:
-            entries.clear()
-        else:
-            entries.append(entry)
-    return entries
+    if not path.exists():
+        return []
+    lines = read_text(path).split("\n")[:-1]  # what follows the last line end is incomplete
+    starts = [i for i, line in enumerate(lines) if f'"{START}"' in line]
+    first = starts[-1] + 1 if starts else 0
+    return [
+        parse_json(line, _mismatch_of_line, f"line {number} of {path}")
+        for number, line in enumerate(lines[first:], first + 1)
+    ]
+
+
+def _mismatch_of_line(line: Any, name: str) -> str:
+    """Describe what is wrong with a line of ``metrics.jsonl``, a note or numbers."""
+    if isinstance(line, dict) and "note" in line:
+        return mismatch(line, {"epoch": int, "note": str}, name)
+    return mismatch(line, POINT, name) or mismatch(line, {str: (*NUMBER, {str: NUMBER})}, name)

@@ -1,0 +1,112 @@
+"""Reading small files that people or programs of elsewhere may have written or damaged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from util.errors import UserError, first_line
+
+NOT_A_FILE = object()  # read_json has no default
+
+
+def read_json(path: Path, kind: Any = dict, missing: Any = NOT_A_FILE) -> Any:
+    """Return the content of a JSON file that has the given kind (see :func:`mismatch`).
+
+    Args:
+        missing: returned if there is no such file.
+
+    Raises UserError: the file is missing, unreadable, no JSON, or of another kind. The message
+        names the file.
+    """
+    if missing is not NOT_A_FILE and not path.exists() and not path.is_symlink():
+        return missing
+    return parse_json(read_text(path), kind, str(path))
+
+
+def read_text(path: Path) -> str:
+    """Return the content of a UTF-8 file.
+
+    Raises UserError: it is missing, unreadable, no regular file, or not UTF-8.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError(0, "it is not a file")  # reading a pipe would wait for ever
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or first_line(error)}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"cannot read {path}: it is damaged (not UTF-8 text)") from None
+
+
+def parse_json(text: str, kind: Any, source: str) -> Any:
+    """Return the value that ``text`` holds as JSON.
+
+    Args:
+        source: where the text is from, for the error message.
+
+    Raises UserError: the text is no JSON, or its value has another kind (see :func:`mismatch`).
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        deep = isinstance(error, RecursionError)
+        reason = "its values are nested too deeply" if deep else first_line(error)
+        raise UserError(f"cannot read {source}: it is damaged ({reason})") from None
+    if problem := mismatch(value, kind):
+        raise UserError(f"cannot read {source}: it has other content than expected ({problem})")
+    return value
+
+
+def mismatch(value: Any, kind: Any, name: str = "it") -> str:
+    """Describe the first part of ``value`` that is not of ``kind``; "" if all parts are.
+
+    A kind is one of
+
+    * a type or None; ``float`` accepts integers, ``int`` and ``float`` do not accept booleans, and
+      ``object`` accepts everything;
+    * a tuple of kinds, any of which is right;
+    * ``[kind]``: a list whose items have that kind;
+    * ``{str: kind}``: a dict whose keys are strings and whose values have that kind;
+    * ``{"key": kind, ...}``: a dict with at least these keys;
+    * a function from the value and its name to such a description.
+    """
+    if isinstance(kind, tuple):
+        problems = [mismatch(value, part, name) for part in kind]
+        return "" if "" in problems else problems[0]
+    if isinstance(kind, list):
+        if not isinstance(value, list):
+            return f"{name} should be a list, found {_shown(value)}"
+        found = (mismatch(item, kind[0], f"{name}[{i}]") for i, item in enumerate(value))
+        return next(filter(None, found), "")
+    if isinstance(kind, dict):
+        return _mismatch_of_dict(value, kind, name)
+    if kind is None or isinstance(kind, type):
+        types = (int, float) if kind is float else kind or type(None)
+        right = isinstance(value, types)
+        if isinstance(value, bool) and kind in (int, float):
+            right = False
+        expected = kind.__name__ if kind else "null"
+        return "" if right else f"{name} should be {expected}, found {_shown(value)}"
+    return kind(value, name)
+
+
+def _mismatch_of_dict(value: Any, kind: dict, name: str) -> str:
+    if not isinstance(value, dict):
+        return f"{name} should be a dict, found {_shown(value)}"
+    prefix = "" if name == "it" else f"{name}."
+    if str in kind:
+        if wrong := [key for key in value if not isinstance(key, str)]:
+            return f"{name} has the key {_shown(wrong[0])} instead of a name"
+        kind = dict.fromkeys(value, kind[str])
+    if absent := [key for key in kind if key not in value]:
+        return f"{prefix}{absent[0]} is missing"
+    problems = (mismatch(value[key], part, f"{prefix}{key}") for key, part in kind.items())
+    return next(filter(None, problems), "")
+
+
+def _shown(value: Any) -> str:
+    """Return a short printable description of a value from a file."""
+    text = ascii(value) if isinstance(value, (str, int, float, type(None))) else ""
+    return text if 0 < len(text) <= 40 else f"a value of type {type(value).__name__}"
