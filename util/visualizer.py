@@ -17,6 +17,7 @@ from util.distributed import is_main
 from util.images import tensor2im
 from util.sinks.base import START, Log
 from util.sinks.factory import make_sinks
+from util.step_timer import StepTimer
 
 
 class Visualizer:
@@ -27,6 +28,7 @@ class Visualizer:
 
     Attributes:
         sinks: name -> the displays in use (see ``util/sinks``); empty on other ranks.
+        timer: measures the seconds per image that a training prints.
     """
 
     def __init__(self, opt: Namespace) -> None:
@@ -43,6 +45,7 @@ class Visualizer:
         self.log = Log(self.folder / "loss_log.txt" if is_main() else Path(os.devnull))
         self.metrics = Log(self.folder / "metrics.jsonl" if is_main() else Path(os.devnull))
         self.failed: set[str] = set()
+        self.timer = StepTimer(opt.device)
         # of the last line: images in the epoch, seconds per image and waiting for data
         self.iters, self.times = 0, {"time": 0.0, "data": 0.0}
         self.logging_seconds = 0.0  # time spent in this class since the last line

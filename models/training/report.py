@@ -25,16 +25,20 @@ class Report:
 
     def __init__(self, opt: Namespace, visualizer: Visualizer) -> None:
         self.opt, self.visualizer, self.health = opt, visualizer, Health(opt)
-        self.step_started = self.waited = 0.0  # of this step, in seconds of the monotonic clock
+        self.timer, self.waited = visualizer.timer, 0.0  # waited: seconds, for this step's batch
 
     def timed(self, dataset: Loader) -> Iterator[dict]:
         """Yield the batches of an epoch, and measure how long the training waits for each one."""
         waiting_since = time.monotonic()
         for batch in dataset:
-            self.step_started = time.monotonic()
-            self.waited = self.step_started - waiting_since
+            self.waited = time.monotonic() - waiting_since
+            self.timer.start()
+            self.timer.images += dataset.last_batch_images
             yield batch
+            self.timer.stop()
             waiting_since = time.monotonic()
+        self.timer.start()
+        self.timer.finish_steps()
 
     def after_step(self, at: Position, model: BaseModel, dataset: Loader) -> None:
         """Log and show on rank 0 what is due after a step, and everything once per epoch.
@@ -48,21 +52,35 @@ class Report:
         with distributed.single_rank():
             if at.crossed(self.opt.print_freq) or (epoch_ends and not at.printed):
                 at.printed = True
-                self._log(at, model, dataset)
+                losses = model.get_current_losses()  # waits for the GPU, so the time comes after it
+                seconds = self.timer.per_image()
+                with self.timer.paused():
+                    self._log(at, model, len(dataset), losses, seconds)
             if at.crossed(self.opt.display_freq) or (epoch_ends and not at.shown):
                 at.shown = True
-                model.compute_visuals()
-                save = at.crossed(self.opt.update_html_freq)
-                self.visualizer.display_current_results(model.get_current_visuals(), at.epoch, save)
+                with self.timer.paused():
+                    self._show(at, model)
 
-    def _log(self, at: Position, model: BaseModel, dataset: Loader) -> None:
-        """Print and plot the losses of the last step, with health measurements and warnings."""
-        losses = model.get_current_losses()  # waits for the GPU, so the time is taken after it
-        seconds = (time.monotonic() - self.step_started) / dataset.global_batch_size
+    def _show(self, at: Position, model: BaseModel) -> None:
+        """Show the images of the last step."""
+        model.compute_visuals()
+        save = at.crossed(self.opt.update_html_freq)
+        self.visualizer.display_current_results(model.get_current_visuals(), at.epoch, save)
+
+    def _log(
+        self, at: Position, model: BaseModel, images: int, losses: dict[str, float], seconds: float
+    ) -> None:
+        """Print and plot losses, with health measurements and warnings.
+
+        Args:
+            images: per epoch.
+            losses: of the last step.
+            seconds: per image since the last line.
+        """
         rate = next(iter(learning_rates(model.optimizers)), 0.0)
         measurements, warnings = self.health.check(model, losses, at.total)
         more = {"lr": rate, "time": seconds, "data": self.waited, **measurements}
-        share = min(1.0, at.seen / len(dataset))
+        share = min(1.0, at.seen / images)
         show = self.visualizer
         show.print_current_losses(at.epoch, at.seen, losses, seconds, self.waited)
         show.plot_current_losses(at.epoch, share, losses, at.total, more)

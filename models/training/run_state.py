@@ -79,7 +79,10 @@ class RunState:
 
         Raises UserError: the previous save failed.
         """
-        names = tuple(dict.fromkeys(names))
+        with self.report.timer.paused():
+            self._save(tuple(dict.fromkeys(names)))
+
+    def _save(self, names: tuple[int | str, ...]) -> None:
         self.background.wait()
         self.before_save()
         model = self.model.training_state()

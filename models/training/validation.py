@@ -94,7 +94,7 @@ class Validation:
         improved, error = False, ""
         if distributed.is_main():
             try:
-                with distributed.single_rank():
+                with distributed.single_rank(), visualizer.timer.paused():
                     improved = self._measure(position, visualizer)
             except UserError as e:
                 error = str(e)
@@ -108,10 +108,10 @@ class Validation:
 
         Returns True if this epoch is better.
         """
-        start = time.time()
+        start = time.monotonic()
         values = {f"val_{name}": value for name, value in self.compute_metrics().items()}
         lr = next(iter(learning_rates(self.model.optimizers)), 0.0)
-        seconds = (time.time() - start) / len(self.images)
+        seconds = (time.monotonic() - start) / len(self.images)
         visualizer.print_current_losses(position.epoch, position.seen, values, seconds, 0.0)
         more = {"lr": lr, "time": seconds, "data": 0.0, **values}
         visualizer.plot_current_losses(position.epoch, 1.0, {}, position.total, more)

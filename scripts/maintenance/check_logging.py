@@ -74,10 +74,11 @@ class Sinks:
         """Train and report ``BLOCK`` steps on the batch that the model holds."""
         wall, cpu = time.perf_counter(), time.process_time()
         for _ in range(BLOCK):
-            self.report.step_started, self.report.waited = time.monotonic(), 0.0
+            self.report.timer.start()
             model.optimize_parameters()
             model.get_current_losses()  # waits for the GPU
             self.at.advance(self.opt.batch_size)
+            self.report.timer.images += self.opt.batch_size
             start = time.perf_counter()
             self.report.after_step(self.at, model, self.loader)
             self.reporting += time.perf_counter() - start
