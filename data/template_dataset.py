@@ -12,6 +12,7 @@ from torchvision.transforms.functional import rgb_to_grayscale
 
 from data.base_dataset import BaseDataset, get_transform
 from data.image_folder import make_dataset
+from util.limits import real
 
 
 class TemplateDataset(BaseDataset):
@@ -23,7 +24,9 @@ class TemplateDataset(BaseDataset):
 
         ``python train.py --dataset_mode template --help`` shows the result.
         """
-        parser.add_argument("--new_dataset_option", type=float, default=1.0, help="contrast of B")
+        parser.add_argument(
+            "--new_dataset_option", type=real(0, 100), default=1.0, help="contrast of B"
+        )
         parser.set_defaults(max_dataset_size=10, new_dataset_option=2.0)
         return parser
 

@@ -16,6 +16,7 @@ from util import checkpoint
 from util.console import say
 from util.errors import UserError
 from util.image_pool import ImagePool
+from util.limits import WEIGHT
 
 
 class CycleGANModel(BaseModel):
@@ -34,7 +35,7 @@ class CycleGANModel(BaseModel):
         parser.set_defaults(no_dropout=True)
         if is_train:
             BaseModel.add_init_options(parser, "G_A", "G_B", "D_A", "D_B")
-            add = functools.partial(parser.add_argument, type=float)
+            add = functools.partial(parser.add_argument, type=WEIGHT)
             add("--lambda_A", default=10.0, help="weight of the cycle loss A -> B -> A")
             add("--lambda_B", default=10.0, help="weight of the cycle loss B -> A -> B")
             add("--lambda_GAN", default=1.0, help="weight of the generators' GAN losses")

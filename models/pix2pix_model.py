@@ -12,6 +12,7 @@ from models import networks
 from models.base_model import BaseModel
 from util import checkpoint
 from util.image_pool import ImagePool
+from util.limits import WEIGHT
 from util.modules import restored_buffers
 
 
@@ -28,7 +29,7 @@ class Pix2PixModel(BaseModel):
             parser.set_defaults(pool_size=0, gan_mode="vanilla")
             BaseModel.add_init_options(parser, "G", "D")
             text = "weight of the L1 loss"
-            parser.add_argument("--lambda_L1", type=float, default=100.0, help=text)
+            parser.add_argument("--lambda_L1", type=WEIGHT, default=100.0, help=text)
         return parser
 
     @staticmethod

@@ -13,6 +13,7 @@ import torch
 
 from models import networks
 from models.base_model import BaseModel
+from util.limits import WEIGHT
 
 
 class TemplateModel(BaseModel):
@@ -23,9 +24,8 @@ class TemplateModel(BaseModel):
         """Change defaults and add options; ``train.py --model template --help`` lists them."""
         parser.set_defaults(dataset_mode="aligned")
         if is_train:
-            parser.add_argument(
-                "--lambda_regression", type=float, default=1.0, help="weight of the regression loss"
-            )
+            text = "weight of the regression loss"
+            parser.add_argument("--lambda_regression", type=WEIGHT, default=1.0, help=text)
         return parser
 
     def __init__(self, opt: Namespace) -> None:

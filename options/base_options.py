@@ -42,7 +42,7 @@ class BaseOptions:
         for title, table in self.tables.items():
             group = parser.add_argument_group(title)
             for flag in table:
-                group.add_argument(f"--{flag.name}", **flag.arguments())
+                flag.add_to(group)
         return parser
 
     def find_run(self, parser: Parser, given: dict[str, Any]) -> dict[str, Any]:
@@ -113,9 +113,7 @@ class BaseOptions:
         for program, tables in (("train.py", TRAIN), ("test.py", TEST)):
             if word == f"--{name}" and any(f.name == name for t in tables.values() for f in t):
                 self.parser.error(f"{word} is an option of {program} only")
-        known = [s for action in self.parser._actions for s in action.option_strings]
-        hint = plugins.did_you_mean(word, known)
-        self.parser.error(f"unknown option {word}{hint} (--help lists all options)")
+        self.parser.refuse(argument)
 
     def parse(self, args: Sequence[str] | None = None, record: bool = True) -> Namespace:
         """The options of this program, checked; with ``record`` also written to the run's folder.
@@ -163,10 +161,9 @@ class BaseOptions:
         if not opt.dataroot:
             raise UsageError("--dataroot is missing: a folder of images, e.g. ./datasets/atlas")
         if not Path(opt.dataroot).is_dir():
-            raise UsageError(f"--dataroot {opt.dataroot}: no such folder")
-        for table in self.tables.values():
-            for flag in table:
-                flag.check(opt)
+            reason = "is a file, not a folder" if Path(opt.dataroot).exists() else "no such folder"
+            raise UsageError(f"--dataroot {opt.dataroot}: {reason}")
+        self.parser.check_numbers(opt)
         if Path(opt.name).name in ("", ".."):
             raise UsageError(f"--name {opt.name}: should name a folder in --checkpoints_dir")
         if not re.fullmatch(r"[\w.-]+", opt.epoch):

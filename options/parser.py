@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +12,53 @@ from typing import Any, NoReturn
 
 from util import distributed
 from util.errors import UsageError
+from util.limits import Number
+from util.plugins import did_you_mean
 
 
 class Parser(ArgumentParser):
     """An ArgumentParser that raises UsageError and can separate explicit options from defaults."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
+        """Raise UsageError with one line; argparse would print the usage first and exit."""
+        # "argument --lr: 7: should be ..." becomes "--lr 7: should be ...".
+        name, _, problem = message.removeprefix("argument ").partition(": ")
+        if message.startswith("argument "):
+            name = name.split("/")[-1]
+            message = f"{name}{' ' if ': should be ' in problem else ': '}{problem}"
+        raise UsageError(message.replace("\n", " "))
+
+    def parse_args(  # type: ignore[override]  # argparse has overloads
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
+        """Parse all of ``args``. Raises UsageError: they are not accepted."""
+        opt, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.refuse(unknown[0])
+        return opt
+
+    def refuse(self, argument: str) -> NoReturn:
+        """Raise UsageError for an unknown argument, with the option that was probably meant."""
+        word = argument.split("=")[0]
+        hint = did_you_mean(word, [s for action in self._actions for s in action.option_strings])
+        kind = "option" if word.startswith("-") or hint else "argument"
+        self.error(f"unknown {kind} {word}{hint} (--help lists all options)")
+
+    def check_numbers(self, opt: Namespace) -> None:
+        """Check the numbers of ``opt``, also those that no command line gave.
+
+        Options without limits, as in models of users, may have any value but NaN.
+
+        Raises:
+            UsageError: a number is outside of its limits.
+        """
+        for action in self._actions:
+            values = getattr(opt, action.dest, None)
+            for value in values if isinstance(values, list) else [values]:
+                is_nan = isinstance(value, float) and math.isnan(value)
+                limits = action.type if isinstance(action.type, Number) else None
+                if is_nan or (limits and value is not None and not limits.accepts(value)):
+                    self.error(f"--{action.dest} {value}: should be {limits or 'a number'}")
 
     def given(self, args: Sequence[str]) -> dict[str, Any]:
         """The options on the command line, without defaults."""

@@ -1,46 +1,52 @@
-"""A row of an option table: what a parser needs, and which numbers are accepted."""
+"""A row of an option table: what a parser needs."""
 
 from __future__ import annotations
 
-import math
-from argparse import Namespace
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
-from util.errors import UsageError
+from util.limits import Number
 
-METAVAR: dict[Any, str | None] = {int: "N", float: "X"}
+
+class Container(Protocol):
+    """A parser, or a group of one."""
+
+    def add_argument(self, *names: str, **settings: Any) -> Any: ...
 
 
 class Flag(NamedTuple):
     """One option, ``--name``.
 
     Attributes:
-        kind: the type of the value; ``bool`` for a switch; a tuple of strings for choices.
-        default: the value if the option is not given. An infinite default means "no limit".
+        kind: the type of the value: ``bool`` for a switch, a tuple of strings for choices,
+            ``whole(LOWEST, HIGHEST)`` or ``real(LOWEST, HIGHEST)`` of util/limits.py for a number,
+            or a function from text to a value.
+        default: the value if the option is not given.
         help: one line for ``--help``.
-        lowest: the smallest number that is accepted.
-        highest: the largest number that is accepted.
-        above: exclusive lower bound, instead of ``lowest``.
-        below: exclusive upper bound, instead of ``highest``.
         nargs: as in ``ArgumentParser.add_argument``; with "?" an option without a value is "".
-        metavar: name of a text value in ``--help``; numbers are N or X.
+        metavar: name of a value in ``--help``; numbers are N or X.
+        required: True if the program does not run without the option.
     """
 
     name: str
-    kind: type | tuple[str, ...]
+    kind: tuple[str, ...] | Callable[[str], Any]
     default: Any
     help: str
-    lowest: float = -math.inf
-    highest: float = math.inf
-    above: float = -math.inf
-    below: float = math.inf
     nargs: str | None = None
     metavar: str | None = None
+    required: bool = False
+
+    def add_to(self, parser: Container) -> None:
+        """Declare the option in a parser, or in a group of one."""
+        parser.add_argument(f"--{self.name}", **self.arguments())
 
     def arguments(self) -> dict[str, Any]:
         """Arguments of ``ArgumentParser.add_argument``, after the name."""
         if self.kind is bool:
             return {"action": "store_true", "help": self.help}
+        metavar = self.metavar
+        if isinstance(self.kind, Number):
+            metavar = metavar or ("N" if self.kind.kind is int else "X")
         is_choice = isinstance(self.kind, tuple)
         return {
             "type": str if is_choice else self.kind,
@@ -48,21 +54,7 @@ class Flag(NamedTuple):
             "default": self.default,
             "nargs": self.nargs,
             "const": "" if self.nargs == "?" else None,
-            "metavar": METAVAR.get(self.kind, self.metavar),
+            "metavar": metavar,
             "help": self.help,
+            "required": self.required,
         }
-
-    def check(self, opt: Namespace) -> None:
-        """Check a number. Raises UsageError: it is not finite, or outside of the limits."""
-        value = getattr(opt, self.name, None)
-        if self.kind not in (int, float) or value is None or value == self.default:
-            return
-        if self.lowest <= value <= self.highest and self.above < value < self.below:
-            return
-        bounds = {"at least": self.lowest, "above": self.above}
-        bounds |= {"at most": self.highest, "below": self.below}
-        limits = " and ".join(f"{k} {v:.10g}" for k, v in bounds.items() if math.isfinite(v))
-        number = "a finite number" if self.kind is float else "a whole number"
-        raise UsageError(
-            f"--{self.name} {value}: should be {number}" + f", {limits}" * bool(limits)
-        )

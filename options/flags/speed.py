@@ -1,6 +1,7 @@
 """Options of speed and memory (docs/performance.md)."""
 
 from options.flags.flag import Flag
+from util.limits import whole
 
 FLAGS = (
     Flag("amp", ("none", "bf16", "fp16"), "none", "mixed precision; bf16: GPUs since 2020"),
@@ -8,7 +9,7 @@ FLAGS = (
     Flag("cuda_graphs", bool, False, "capture each compiled network in a CUDA graph"),
     Flag("channels_last", bool, False, "channels-last memory format; best with --compile"),
     Flag("no_tf32", bool, False, "full float32 instead of TF32 on GPUs, a third of the speed"),
-    Flag("accumulate", int, 1, "gradient accumulation: N micro-batches per step", lowest=1),
+    Flag("accumulate", whole(1, 10**4), 1, "gradient accumulation: N micro-batches per step"),
     Flag(
         "checkpoint_activations",
         bool,

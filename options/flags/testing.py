@@ -3,13 +3,14 @@
 from math import inf
 
 from options.flags.flag import Flag
+from util.limits import real, whole
 
 FORMAT = ("png", "jpg", "webp")
 
 FLAGS = (
     Flag("results_dir", str, "./results/", "folder of all results"),
-    Flag("num_test", int, inf, "test at most N images", lowest=1),
-    Flag("aspect_ratio", float, 1.0, "stretch results: height over width, relative", above=0),
+    Flag("num_test", whole(1, 10**9, unlimited=True), inf, "test at most N images"),
+    Flag("aspect_ratio", real(0.05, 20), 1.0, "stretch results: height over width, relative"),
     Flag("eval", bool, False, "evaluation mode: no dropout, running statistics in batch norm"),
     Flag("ema", bool, False, "use the averaged generators of a run with --ema"),
     Flag("save", str, None, "save only these, e.g. fake_B rec_A", nargs="+", metavar="LABEL"),

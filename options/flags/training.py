@@ -1,16 +1,20 @@
 """Options of the training loop: averaging, safety, reproducibility."""
 
 from options.flags.flag import Flag
+from util.limits import real
 
 ON_ERROR = ("stop", "skip")
 
 FLAGS = (
     Flag("dry_run", bool, False, "check the data, print the plan and the memory needed, and exit"),
-    Flag("ema", float, 0.0, "decay of averaged generators, e.g. 0.999; 0: none", lowest=0, below=1),
+    Flag("ema", real(0, below=1), 0.0, "decay of averaged generators, e.g. 0.999; 0: none"),
     Flag("deterministic", bool, False, "bitwise reproducible on GPUs too, but slower"),
     Flag("on_bad_image", ON_ERROR, "stop", "what to do if an image cannot be read"),
     Flag("on_nonfinite", ON_ERROR, "stop", "what to do if a gradient is infinite or NaN"),
     Flag(
-        "stall_timeout", float, 600, "log stacks after X seconds without a step; 0: never", lowest=0
+        "stall_timeout",
+        real(1, 10**7, zero=True),
+        600,
+        "log stacks after X seconds without a step; 0: never",
     ),
 )

@@ -18,6 +18,7 @@ from options.flags import RENAMED, SHARED, TEST, TRAIN
 from options.flags.flag import Flag
 from options.train_options import TrainOptions
 from util.errors import UsageError
+from util.limits import Number
 
 
 @pytest.fixture(autouse=True)
@@ -140,18 +141,20 @@ NUMBERS = [
     for program, tables in (("train", SHARED | TRAIN), ("test", TEST))
     for table in tables.values()
     for flag in table
-    if flag.kind in (int, float)
+    if isinstance(flag.kind, Number)
 ]
 
 
 @pytest.mark.parametrize(("program", "flag"), NUMBERS, ids=[flag.name for _, flag in NUMBERS])
 def test_numbers_have_ranges(program: str, flag: Flag) -> None:
     """Numbers outside of their range are refused, and so are infinities and NaN."""
-    outside = [flag.lowest - 1, flag.highest + 1, flag.above, flag.below]
+    number = flag.kind
+    assert isinstance(number, Number)
+    outside = [number.lowest - 2, number.highest + 1, number.below]
     values = [str(n) for n in outside if math.isfinite(n)]
-    values += ["nan", "inf", "-inf"] if flag.kind is float else []
+    values += ["nan", "-inf", "", "x", "1e400"] + ["inf"] * (not number.unlimited)
     for value in values:
-        with pytest.raises(UsageError, match=rf"--{flag.name} {value}(\.0)?: should be"):
+        with pytest.raises(UsageError, match=rf"--{flag.name} {value}: should be"):
             parse(program, f"--{flag.name}={value}")
 
 
@@ -164,6 +167,42 @@ class OwnOptions(TrainOptions):
         parser.add_argument("--ngf", type=int, default=16, help="own default")
         parser.set_defaults(batch_size=4)
         return parser
+
+
+WEIGHTS = {
+    "cycle_gan": ("lambda_A", "lambda_B", "lambda_GAN", "lambda_identity"),
+    "pix2pix": ("lambda_L1",),
+    "template": ("lambda_regression",),
+}
+
+
+@pytest.mark.parametrize(("model", "names"), WEIGHTS.items())
+def test_weights_of_losses_have_ranges(model: str, names: tuple[str, ...]) -> None:
+    for name in names:
+        for value in ("nan", "inf", "-1", "1e30"):
+            with pytest.raises(UsageError, match=rf"--{name} {value}: should be a finite number"):
+                parse("train", "--model", model, f"--{name}={value}")
+
+
+def test_own_options_may_have_any_value_but_nan() -> None:
+    """An option of a user's model has no limits here; NaN would only be found hours later."""
+
+    class Margin(TrainOptions):
+        def initialize(self, parser: ArgumentParser) -> ArgumentParser:
+            parser = TrainOptions.initialize(self, parser)
+            parser.add_argument("--margin", type=float, default=-1.0)
+            return parser
+
+    words = ["--dataroot", "images", "--gpu_ids", "-1"]
+    assert Margin().parse([*words, "--margin", "inf"]).margin == math.inf
+    assert Margin().parse([*words, "--margin=-1e9"]).margin == -1e9
+    with pytest.raises(UsageError, match="--margin nan: should be a number"):
+        Margin().parse([*words, "--margin", "nan"])
+
+
+def test_inf_means_no_limit() -> None:
+    assert parse("train", "--max_dataset_size", "inf").max_dataset_size == math.inf
+    assert parse("test", "--num_test", "inf").num_test == math.inf
 
 
 def test_subclass_with_own_options() -> None:
