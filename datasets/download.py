@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data.image_folder import is_image_file
 from scripts.arguments import Arguments
 from util.console import run_main, say
-from util.download.catalogue import ALL_DATASETS, SPLITS, Item, find, table
+from util.download.catalogue import ALL_DATASETS, Item, find, table
 from util.download.command import add_options, obtain
 from util.download.unpack import check_python, unpack
 from util.errors import UserError
@@ -50,11 +50,9 @@ def check_counts(item: Item, folder: Path, checked: bool) -> str:
     """The number of images in each split of ``folder``, as text.
 
     Raises:
-        UserError: there are no images, or ``checked`` is true and the numbers are not the known.
+        UserError: ``checked`` is true and the numbers are not the known ones.
     """
     counts = count_images(folder)
-    if not sum(counts.values()):
-        raise UserError(f"{item.file} holds no folders of images")
     wrong = [
         f"{split} has {counts.get(split, 0)} images instead of {count}"
         for split, count in item.counts.items()
@@ -65,12 +63,42 @@ def check_counts(item: Item, folder: Path, checked: bool) -> str:
     return ", ".join(f"{split} {count}" for split, count in counts.items() if count)
 
 
-def root_of(folder: Path) -> Path:
-    """The folder that holds the splits: ``folder``, or the only folder in it."""
-    inside = list(folder.iterdir())
-    splits = {split for names in SPLITS.values() for split in names}
-    is_wrapped = len(inside) == 1 and inside[0].is_dir() and inside[0].name not in splits
-    return inside[0] if is_wrapped else folder
+def root_of(item: Item, folder: Path) -> Path:
+    """The folder in the unpacked ``folder`` that holds the splits, at any depth.
+
+    Raises:
+        UserError: there is none, or there are several.
+    """
+    level = [folder]
+    while level:
+        roots = [path for path in level if set(item.splits) & images_in(path)]
+        if len(roots) > 1:
+            names = ", ".join(path.relative_to(folder).as_posix() for path in roots)
+            raise UserError(f"{item.file} holds several datasets: {names}")
+        if roots:
+            return roots[0]
+        level = [child for path in level for child in sorted(path.iterdir()) if child.is_dir()]
+    names = ", ".join(sorted(images_in(folder))) or "no folders of images"
+    splits = ", ".join(item.splits)
+    raise UserError(f"{item.file} should hold folders of images ({splits}); it has {names}")
+
+
+def images_in(folder: Path) -> set[str]:
+    """The names of the folders directly inside ``folder`` that hold images."""
+    return {name for name, count in count_images(folder).items() if count}
+
+
+def move(root: Path, unpacked: Path, out: Path) -> None:
+    """Rename ``root`` to ``out``; what else was in ``unpacked`` is left out, with a line."""
+    others: list[str] = []
+    folder = root
+    while folder != unpacked:
+        others += [path.name for path in folder.parent.iterdir() if path != folder]
+        folder = folder.parent
+    if others:
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        say(f"left out beside {root.name}: {', '.join(sorted(others)[:3])}{more}")
+    os.replace(root, out)
 
 
 def is_downloaded(item: Item, out: Path, checked: bool) -> bool:
@@ -83,7 +111,7 @@ def is_downloaded(item: Item, out: Path, checked: bool) -> bool:
         out.rmdir()
         return False
     counts = count_images(out)
-    if not any(counts.get(split) for split in SPLITS[item.kind]):
+    if not any(counts.get(split) for split in item.splits):
         raise UserError(
             f"{out} exists, but is not {item.name} of --kind {item.kind}: it has "
             f"{', '.join(counts) or 'no folders'}; choose another --out"
@@ -98,7 +126,7 @@ def download(item: Item, out: Path, mirrors: list[str], checked: bool = True) ->
     ``out`` is complete, or does not exist.
 
     Raises:
-        UserError: see ``check_python``, ``obtain``, ``unpack`` and ``check_counts``.
+        UserError: see ``check_python``, ``obtain``, ``unpack``, ``root_of`` and ``check_counts``.
     """
     if is_downloaded(item, out, checked):
         return
@@ -111,8 +139,9 @@ def download(item: Item, out: Path, mirrors: list[str], checked: bool = True) ->
         shutil.rmtree(temporary, ignore_errors=True)  # left behind by a killed process
         try:
             unpack(archive, temporary)
-            counts = check_counts(item, root_of(temporary), checked)
-            os.replace(root_of(temporary), out)
+            root = root_of(item, temporary)
+            counts = check_counts(item, root, checked)
+            move(root, temporary, out)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts.arguments import Arguments
+from util.checkpoint import load_state_dict
 from util.console import run_main, say
 from util.download.catalogue import ALL_MODELS, Item, find, table
 from util.download.command import add_options, noted_checksums, obtain
@@ -26,15 +27,12 @@ from util.errors import UserError
 
 def check_weights(path: Path) -> None:
     """Raise a UserError unless ``path`` is a state dict; no code in the file is executed."""
-    import torch
-
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and torch raise many types
-        raise UserError(f"this is not a file of weights: {str(error).splitlines()[0]}") from None
-    values = weights.values() if isinstance(weights, dict) else ()
-    if not any(isinstance(value, torch.Tensor) for value in values):
-        raise UserError("this is not the state dict of a network")
+        weights = load_state_dict(path)
+    except UserError as error:
+        raise UserError(f"this is not a file of weights: {error}") from None
+    if not weights:
+        raise UserError("this is not a file of weights: it is empty")
 
 
 def download(item: Item, checkpoints: Path, mirrors: list[str], checked: bool = True) -> Path:

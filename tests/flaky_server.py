@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +12,8 @@ class Server(ThreadingHTTPServer):
     """Serves ``files``; each request gets the next of ``faults``, as long as there are any.
 
     Faults: a status code, ``no ranges``, ``page`` (text/html), ``bad length``, ``cut``,
-    ``slow``, ``stall``.
+    ``slow``, ``stall``, ``drip`` (a byte at a time), ``redirect`` (to itself), ``endless`` (no
+    length, and no end), ``huge`` (a length of 100 TB), ``digits`` (a length of 5000 digits).
     """
 
     daemon_threads = True
@@ -37,6 +39,11 @@ class Handler(BaseHTTPRequestHandler):
         body = self.server.files.get(self.path)
         if body is None or fault in ("404", "503"):
             return self.send_error(int(fault or 404))
+        if fault == "redirect":
+            self.server.faults.insert(0, fault)
+            self.send_response(302)
+            self.send_header("Location", self.path)
+            return self.end_headers()
         start = (
             int(requested.removeprefix("bytes=").rstrip("-"))
             if requested and fault != "no ranges"
@@ -50,8 +57,9 @@ class Handler(BaseHTTPRequestHandler):
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         self.send_header("Content-Type", "text/html" if fault == "page" else "application/zip")
-        length = "many" if fault == "bad length" else str(len(body) - start)
-        self.send_header("Content-Length", length)
+        lengths = {"bad length": "many", "huge": "1" + "0" * 14, "digits": "9" * 5000}
+        if fault != "endless":
+            self.send_header("Content-Length", lengths.get(fault, str(len(body) - start)))
         self.end_headers()
         return self.send(body[start:], fault)
 
@@ -65,5 +73,14 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(body[i : i + 20_000])
                 self.wfile.flush()
                 time.sleep(0.05 if fault == "slow" else 0.6)
+        elif fault == "drip":
+            for i in range(10):
+                self.wfile.write(body[i : i + 1])
+                self.wfile.flush()
+                time.sleep(0.03)
+        elif fault == "endless":
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    self.wfile.write(body)
         else:
             self.wfile.write(body)

@@ -26,15 +26,36 @@ def tar_with(name: str, kind: bytes, link: str = "") -> bytes:
     return out.getvalue()
 
 
-def zip_with(name: str, mode: int = 0, body: bytes = b"evil") -> bytes:
+def tar_with_headers(compression: str, size: int, count: int = 1, pax: bool = True) -> bytes:
+    """A tar archive of ``count`` empty files, each with a header of ``size`` bytes before it."""
+    out, long = io.BytesIO(), "x" * size
+    form = tarfile.PAX_FORMAT if pax else tarfile.GNU_FORMAT
+    with tarfile.open(fileobj=out, mode=f"w:{compression}", format=form) as bundle:  # type: ignore
+        for i in range(count):
+            info = tarfile.TarInfo(f"set/{i}.jpg" if pax else long)
+            info.pax_headers = {"comment": long} if pax else {}
+            bundle.addfile(info)
+    return out.getvalue()
+
+
+def sparse_tar() -> bytes:
+    """A file of 512 bytes that the archive declares as one of 1 GiB with a hole."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz", format=tarfile.PAX_FORMAT) as bundle:
+        info = tarfile.TarInfo("set/hole.jpg")
+        info.pax_headers = {"GNU.sparse.map": "0,512", "GNU.sparse.size": "600000"}
+        info.size = 512
+        bundle.addfile(info, io.BytesIO(bytes(512)))
+    return out.getvalue()
+
+
+def zip_with(
+    name: str, mode: int = 0, body: bytes = b"evil", method: int = zipfile.ZIP_DEFLATED
+) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bundle:
         info = zipfile.ZipInfo("x")
-        info.filename, info.external_attr, info.compress_type = (
-            name,
-            mode << 16,
-            zipfile.ZIP_DEFLATED,
-        )
+        info.filename, info.external_attr, info.compress_type = (name, mode << 16, method)
         bundle.writestr("set/train/1.jpg", b"good")
         bundle.writestr(info, body)
     return out.getvalue()
@@ -51,6 +72,14 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "zip into": lambda: zip_with("set/train/1.jpg/x/2.jpg"),
     "zip bomb": lambda: zip_with("set/bomb.jpg", body=bytes(2 << 20)),
     "zip twice": lambda: zip_with("set/train/1.jpg"),
+    "zip unusual": lambda: zip_with("set/2.jpg", method=zipfile.ZIP_BZIP2),
+    "tar unusual": sparse_tar,
+    "tar header": lambda: tar_with_headers("gz", 2 << 20),
+    "tar header bz2": lambda: tar_with_headers("bz2", 2 << 20),
+    "tar header xz": lambda: tar_with_headers("xz", 2 << 20),
+    "tar header plain": lambda: tar_with_headers("", 2 << 20),
+    "tar header longname": lambda: tar_with_headers("gz", 2 << 20, pax=False),
+    "tar bomb of headers": lambda: tar_with_headers("gz", 1 << 19, count=20),
     "tar upwards": lambda: tar_with("../evil.jpg", tarfile.REGTYPE),
     "tar absolute": lambda: tar_with("/evil.jpg", tarfile.REGTYPE),
     "tar link": lambda: tar_with("set/link", tarfile.SYMTYPE, "/etc/passwd"),
@@ -71,8 +100,12 @@ def test_a_hostile_archive_leaves_nothing(
         if case in ("zip name", "zip into")
         else "link or a device"
         if case.split()[1] in ("link", "hard", "device", "pipe")
-        else "larger"
+        else "content is larger"
         if "bomb" in case
+        else "unusual"
+        if "unusual" in case
+        else "a header is larger than 1 MiB"
+        if "header" in case
         else "duplicate"
         if "twice" in case
         else "not be inside its folder"
@@ -92,13 +125,43 @@ def test_a_hostile_archive_leaves_nothing(
 def test_a_tar_is_unpacked_too_and_the_limit_is_exact(tmp_path: Path) -> None:
     archive = tmp_path / "set.tar.gz"
     archive.write_bytes(tar_with("set/val", tarfile.DIRTYPE))
-    unpack.unpack(archive, tmp_path / "out", limit=4)
+    unpack.unpack(archive, tmp_path / "out", limit=10240)
     assert (tmp_path / "out/set/train/1.jpg").read_bytes() == b"good" and (
         tmp_path / "out/set/val"
     ).is_dir()
     with pytest.raises(UserError, match="larger than"):
-        unpack.unpack(archive, tmp_path / "again", limit=3)
+        unpack.unpack(archive, tmp_path / "again", limit=10239)
     assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize("compression", ["", "gz", "bz2", "xz"])
+def test_ordinary_tars_of_all_compressions(tmp_path: Path, compression: str) -> None:
+    archive = tmp_path / "set.tar"
+    archive.write_bytes(tar_with_headers(compression, 3000, count=3))
+    unpack.unpack(archive, tmp_path / "out")
+    assert len(list((tmp_path / "out/set").iterdir())) == 3
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.99])
+@pytest.mark.parametrize("compression", ["", "gz", "bz2", "xz"])
+def test_a_cut_tar_is_one_line(tmp_path: Path, compression: str, share: float) -> None:
+    """Also one that ends between two members, or in the checksum after all of them."""
+    archive = tmp_path / "set.tar"
+    content = tar_with_headers(compression, 500, count=7)
+    end = round(share * len(content)) if compression else round(share * 7) * 2048
+    archive.write_bytes(content[:end])
+    with pytest.raises(UserError, match="not an archive, or it is damaged: .+") as error:
+        unpack.unpack(archive, tmp_path / "out")
+    assert "\n" not in str(error.value) and not (tmp_path / "out").exists()
+
+
+def test_a_damaged_header_is_not_the_end(tmp_path: Path) -> None:
+    archive = tmp_path / "set.tar"
+    content = bytearray(tar_with_headers("", 500, count=7))
+    content[3 * 2048 + 150] ^= 1  # in a checksum
+    archive.write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        unpack.unpack(archive, tmp_path / "out")
 
 
 def test_an_empty_archive_and_an_old_tarfile(

@@ -19,6 +19,7 @@ from util.errors import UsageError
 OFFICIAL = "efrosgans.eecs.berkeley.edu"
 OLD = "https://people.eecs.berkeley.edu/~taesung_park/CycleGAN"
 SPLITS = {"cyclegan": ("trainA", "trainB", "testA", "testB"), "pix2pix": ("train", "val", "test")}
+PAIRS_OF_CYCLEGAN = ("mini_pix2pix", "mini_colorization")  # datasets with the splits of pix2pix
 MIB = 2**20
 
 
@@ -57,12 +58,17 @@ class Item:
         return PLACES[self.what, self.kind]
 
     @property
+    def splits(self) -> tuple[str, ...]:
+        """The folders that the dataset may have."""
+        return SPLITS.get("pix2pix" if self.name in PAIRS_OF_CYCLEGAN else self.kind, ())
+
+    @property
     def counts(self) -> dict[str, int]:
         """The number of images in each split, if it is known exactly."""
         numbers = [] if "~" in self.images else self.images.split("/")
         return {
             split: int(number)
-            for split, number in zip(SPLITS.get(self.kind, ()), numbers, strict=False)
+            for split, number in zip(self.splits, numbers, strict=False)
             if number
         }
 

@@ -8,13 +8,16 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 
+from util.checkpoint import write_atomically
 from util.console import say
 from util.download.catalogue import Item
 from util.download.transfer import WriteError, fetch
+from util.download.unpack import SLACK
 from util.errors import UserError
 from util.files import read_json
 
 NOTES = ".checksums.json"  # in the folder of a download
+LARGEST = 16 << 30  # bytes of an item of unknown size
 
 
 def add_options(parser: ArgumentParser, items: list[Item]) -> None:
@@ -40,7 +43,8 @@ def obtain(
 ) -> None:
     """Download ``item`` to a part file in ``folder`` and call ``install`` with it.
 
-    The checksum of an item without a recorded one is noted, and later downloads must match it.
+    The next host is tried if the file of one is missing, wrong or damaged. The checksum of an item
+    without a recorded one is noted, and later downloads must match it.
 
     Args:
         mirrors: hosts to try first, before those of the environment variable CYCLEGAN_MIRROR.
@@ -48,32 +52,60 @@ def obtain(
         install: moves or unpacks the file; raises UserError if the content is wrong.
 
     Raises:
-        UserError: see :func:`fetch` and ``install``.
+        UserError: no host worked; the message has the reason for each.
+        WriteError: the disk is full or cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sha256 = (item.sha256 or noted_checksums(folder).get(item.key)) if checked else None
-    size = item.size if checked and item.sha256 else None
     part = folder / f".{item.kind}-{item.file}.part"
-    resumed = part.exists()
-    urls = item.urls([*mirrors, *os.environ.get("CYCLEGAN_MIRROR", "").split()])
-    digest = fetch(urls, part, size, sha256)
-    try:
-        install(part)
-    except WriteError:
-        raise  # the part file is good, and the next call uses it
-    except UserError as error:
-        part.unlink()
-        if not resumed:
-            raise UserError(f"{item.file}: {error}") from None
-        say(f"{item.file}: {error}. Its two parts may not belong together: downloading it again")
-        return obtain(item, folder, mirrors, checked, install)
+    problems = []
+    for url in item.urls([*mirrors, *os.environ.get("CYCLEGAN_MIRROR", "").split()]):
+        try:
+            digest = _obtain_from(url, item, part, sha256, checked, install)
+            break
+        except WriteError:
+            raise  # the part file is good, and the next call uses it
+        except UserError as error:
+            problems.append(f"{url}: {error}")
+    else:
+        raise UserError(
+            f"could not download {item.file}. {'; '.join(problems)}. To resume, run the same "
+            "command again; to use another host: --mirror URL or CYCLEGAN_MIRROR=URL"
+        )
     part.unlink(missing_ok=True)
     if checked and not item.sha256:
         noted = noted_checksums(folder) | {item.key: digest}
-        temporary = folder / f"{NOTES}.tmp"
-        temporary.write_text(json.dumps(noted, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        temporary.replace(folder / NOTES)
-    return None
+        text = json.dumps(noted, indent=2, sort_keys=True) + "\n"
+        write_atomically(folder / NOTES, text.encode())
+
+
+def _obtain_from(
+    url: str,
+    item: Item,
+    part: Path,
+    sha256: str | None,
+    checked: bool,
+    install: Callable[[Path], None],
+) -> str:
+    """Download from one URL, install, and return the SHA-256.
+
+    A resumed file that is wrong is downloaded once more.
+    """
+    resumed = part.exists()
+    size = item.size if checked and item.sha256 else None
+    most = size or (4 * item.size + SLACK if item.size else LARGEST)
+    digest = fetch(url, part, size, sha256, most)
+    try:
+        install(part)
+    except WriteError:
+        raise
+    except UserError as error:
+        part.unlink()
+        if not resumed:
+            raise
+        say(f"{item.file}: {error}. Its two parts may not belong together: downloading it again")
+        return _obtain_from(url, item, part, sha256, checked, install)
+    return digest
 
 
 def noted_checksums(folder: Path) -> dict[str, str]:

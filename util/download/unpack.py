@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
+import gzip
 import lzma
 import os
 import re
@@ -15,13 +17,15 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from util.console import Progress
 from util.download.transfer import FREE_SPACE, WriteError, shown_name
-from util.errors import UserError
+from util.errors import UserError, first_line
 
 MAX_FILES = 1_000_000
 SLACK = 100 << 20  # bytes
+MAX_HEADER = 1 << 20  # bytes of a tar archive between the contents of two members
 WINDOWS = os.name == "nt"
 NAME_ERRORS = {errno.EEXIST, errno.EILSEQ, errno.EINVAL, errno.EISDIR}  # not the disk's fault
 NAME_ERRORS |= {errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR}
@@ -34,11 +38,13 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
     """Unpack ``archive`` into the new folder ``folder``, which does not exist after an error.
 
     Args:
-        limit: the most bytes to unpack; default: 4 times the archive and ``SLACK``.
+        limit: the most bytes to decompress, headers of a tar archive included; default: 4 times
+            the archive and ``SLACK``.
 
     Raises:
-        UserError: not an archive, or a damaged one; it holds more than ``limit`` bytes, a link, a
-            device, the same name twice, or a name outside ``folder``.
+        UserError: not an archive, or a damaged one; it holds more than ``limit`` bytes, a header
+            of more than ``MAX_HEADER``, a link, a device, a sparse file, a zip member of an unusual
+            compression, the same name twice, or a name outside ``folder``.
         WriteError: ``folder`` cannot be written.
     """
     if limit is None:  # images hardly compress
@@ -51,20 +57,21 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
         if isinstance(error, OSError) and error.errno and error.errno not in NAME_ERRORS:
             raise WriteError(f"cannot unpack to {folder}: {error.strerror}; {FREE_SPACE}") from None
         if isinstance(error, ARCHIVE_ERRORS):
-            raise UserError(f"it is not an archive, or it is damaged: {error}") from None
+            reason = first_line(error)
+            raise UserError(f"it is not an archive, or it is damaged: {reason}") from None
         raise
 
 
 def _unpack_all(archive: Path, folder: Path, limit: int) -> None:
     label = f"Unpacking {shown_name(archive)}"
     with closing(Progress(archive.stat().st_size, label)) as progress:
-        for number, (name, size, regular, extract) in enumerate(_members(archive), 1):
+        for number, (name, size, regular, extract) in enumerate(_members(archive, limit), 1):
             progress.update(size)
             if progress.done > limit or number > MAX_FILES:
-                bound = f"{limit / 2**20:.0f} MiB or {MAX_FILES} files"
-                raise UserError(f"not unpacked: the content is larger than {bound}")
+                raise UserError(_too_large(limit))
             if not regular:
-                raise UserError(f"not unpacked: the member {name!r} is a link or a device")
+                reason = "a link or a device, or is stored in an unusual way"
+                raise UserError(f"not unpacked: the member {name!r} is {reason}")
             if not name or name.startswith("/") or ".." in name.split("/") or "\\" in name:
                 raise UserError(f"not unpacked: the member {name!r} would not be inside its folder")
             target = folder / name
@@ -74,20 +81,86 @@ def _unpack_all(archive: Path, folder: Path, limit: int) -> None:
                 extract(path=folder)
 
 
-def _members(archive: Path) -> Iterator[Member]:
+def _too_large(limit: int) -> str:
+    bound = f"{limit / 2**20:.0f} MiB or {MAX_FILES} files"
+    return f"not unpacked: the content is larger than {bound}"
+
+
+def _members(archive: Path, limit: int) -> Iterator[Member]:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
             for info in zipped.infolist():
                 info.filename = _portable(info.filename)
                 regular = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
-                yield info.filename, info.file_size, regular, partial(zipped.extract, info)
+                # zipfile decompresses bzip2 and LZMA in blocks of unbounded size.
+                usual = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+                extract = partial(zipped.extract, info)
+                yield info.filename, info.file_size, regular and usual, extract
         return
     check_python("tar")
-    with tarfile.open(archive) as tape:
-        for member in tape:
-            member.name = _portable(member.name)
-            extract = partial(tape.extract, member, filter="data")
-            yield member.name, member.size, member.isreg() or member.isdir(), extract
+    with _decompressed(archive) as file:
+        source: Any = _Bounded(file, limit)  # has the three methods that tarfile needs
+        with tarfile.open(fileobj=source, mode="r:") as tape:
+            while member := tape.next():
+                if member.size < 0:
+                    raise tarfile.ReadError(f"the size of {member.name!r} is negative")
+                member.name = _portable(member.name)
+                regular = member.isdir() or (member.isreg() and not member.issparse())
+                size = member.size if member.isreg() else 0
+                source.end = member.offset_data + size
+                yield member.name, size, regular, partial(tape.extract, member, filter="data")
+                source.end += MAX_HEADER
+        source.finish()
+
+
+def _decompressed(archive: Path) -> Any:
+    """Open a file of any content; gzip, bzip2 and xz are decompressed while it is read."""
+    with archive.open("rb") as file:
+        start = file.read(6)
+    if start.startswith(b"\x1f\x8b"):
+        return gzip.open(archive)
+    if start.startswith(b"BZh"):
+        return bz2.open(archive)
+    return lzma.open(archive) if start == b"\xfd7zXZ\0" else archive.open("rb")
+
+
+class _Bounded:
+    """A decompressed tar archive that refuses to be read too far.
+
+    Attributes:
+        limit: the most bytes to decompress.
+        end: the position in the archive that the next read may reach. tarfile reads a header into
+            memory at once, and the archive itself says how long the header is.
+    """
+
+    def __init__(self, file: Any, limit: int) -> None:
+        self.file, self.limit, self.end = file, limit, MAX_HEADER
+        self.tell = file.tell
+        self.last = b""  # what the last read returned
+
+    def read(self, size: int) -> bytes:
+        if self.file.tell() + size > self.end:
+            raise UserError(f"not unpacked: a header is larger than {MAX_HEADER >> 20} MiB")
+        return self._read(size)
+
+    def _read(self, size: int) -> bytes:
+        self.last = self.file.read(size)
+        if self.file.tell() > self.limit:
+            raise UserError(_too_large(self.limit))
+        return self.last
+
+    def seek(self, position: int) -> int:
+        return self.file.seek(min(position, self.limit + 1))  # the next read is refused there
+
+    def finish(self) -> None:
+        """Read the rest, whose checksum is verified. Raises EOFError: the archive is cut off.
+
+        For tarfile, a damaged header is the end of the archive.
+        """
+        if self.last != bytes(tarfile.BLOCKSIZE):
+            raise EOFError("the end of the archive is missing")
+        while self._read(1 << 16):
+            pass
 
 
 def check_python(name: str) -> None:
