@@ -14,11 +14,21 @@ from argparse import Namespace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from prepare import THREADS, Pair, by_name, join_pairs, list_images, match, require_folder
+from prepare import (
+    THREADS,
+    Pair,
+    by_name,
+    join_pairs,
+    list_images,
+    match,
+    require_folder,
+    warn_subfolders,
+)
 
 from scripts.arguments import Arguments
 from util.console import run_main, say, warn
 from util.errors import UserError
+from util.files import real_path
 
 
 def parse() -> Namespace:
@@ -42,6 +52,7 @@ def find_pairs(folder_a: Path, folder_b: Path, out: Path, use_ab: bool) -> list[
 
     def images(folder: Path, mark: str) -> dict[str, Path]:
         paths = list_images(folder)
+        warn_subfolders(folder)
         if not use_ab:
             return by_name(paths, lambda path: path.name)
         marked = [path for path in paths if mark in path.name]
@@ -55,13 +66,13 @@ def main() -> None:
     args = parse()
     for flag, folder in (("--fold_A", args.fold_A), ("--fold_B", args.fold_B)):
         require_folder(flag, folder)
-        if args.fold_AB.resolve() == folder.resolve():
+        if real_path(args.fold_AB) == real_path(folder):
             raise UserError(f"--fold_AB and {flag} are the same folder; pairs would replace images")
     splits = {
         path.name
         for folder in (args.fold_A, args.fold_B)
         for path in folder.iterdir()
-        if path.is_dir() and not path.name.startswith(".")
+        if (path.is_dir() or path.is_symlink()) and not path.name.startswith(".")
     }
     pairs: list[Pair] = []
     for split in sorted(splits):

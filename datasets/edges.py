@@ -19,13 +19,14 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from prepare import write_image
+from prepare import warn_leftovers, write_image
 
 from data.image_folder import make_dataset, read_image
 from scripts.arguments import Arguments
 from scripts.evaluation.external import Network, load_network, run, to_batch
 from util.console import Progress, run_main, say
 from util.errors import UserError, needs
+from util.files import real_path
 from util.image.metrics import Array
 
 BORDER = 128  # mirrored pixels around HED's input
@@ -136,15 +137,16 @@ def parse() -> Namespace:
 def main() -> None:
     args = parse()
     paths = make_dataset(args.input)
-    if args.output.resolve() == Path(args.input).resolve():
+    if real_path(args.output) == real_path(args.input):
         raise UserError("--input and --output are the same folder; edges would replace photos")
     network = load_network(args.hed, "--hed") if args.hed else None
+    targets = [args.output / Path(path).relative_to(args.input) for path in paths]
     progress = Progress(len(paths), "Drawing edges")
-    for path in paths:
-        target = args.output / Path(path).relative_to(args.input)
+    for path, target in zip(paths, targets, strict=True):
         write_image(draw(read_image(path), args, network), target, quality=100)
         progress.update()
     progress.close()
+    warn_leftovers(targets)
     say(f"{len(paths)} edge maps: {args.output}")
 
 

@@ -14,7 +14,15 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from prepare import Pair, by_name, join_pairs, list_images, match
+from prepare import (
+    Pair,
+    by_name,
+    join_pairs,
+    list_images,
+    match,
+    require_folder,
+    warn_subfolders,
+)
 
 from scripts.arguments import Arguments
 from util.console import run_main, say
@@ -26,6 +34,9 @@ def find_pairs(folder_a: Path, folder_b: Path, out: Path) -> list[Pair]:
     files_a, files_b = (
         by_name(list_images(folder), lambda path: path.stem) for folder in (folder_a, folder_b)
     )
+
+    for folder in (folder_a, folder_b):
+        warn_subfolders(folder)
 
     def partner_name(name: str) -> str:
         renamed = f"{name.removesuffix('_B')}_A"
@@ -42,6 +53,7 @@ def main() -> None:
     folders = "folder with testA and testB, with trainA and trainB, or with all four"
     parser.add_argument("--dataset-path", type=Path, required=True, help=folders)
     root: Path = parser.parse_args().dataset_path
+    require_folder("--dataset-path", root)
     pairs: list[Pair] = []
     for split in ("test", "train"):
         folder_a, folder_b = root / f"{split}A", root / f"{split}B"

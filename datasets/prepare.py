@@ -15,9 +15,11 @@ from PIL import Image
 
 from data.image_folder import is_image_file, read_image
 from util.console import Progress, say, warn
-from util.errors import UserError
+from util.errors import UserError, first_line
+from util.images import check_size
 
 THREADS = os.cpu_count() or 1
+SHOWN = 5  # files or reasons in a message
 Job = TypeVar("Job")
 Pair = tuple[Path, Path, Path]  # image A, image B, and the file to write
 
@@ -35,6 +37,15 @@ def list_images(folder: Path) -> list[Path]:
     except OSError as error:
         raise UserError(f"cannot list {folder}: {error.strerror}") from error
     return [folder / name for name in names if is_image_file(name) and not name.startswith(".")]
+
+
+def warn_subfolders(folder: Path) -> None:
+    """Warn about folders in ``folder`` that hold images: the preparation tools do not read them."""
+    inside = sorted(path for path in folder.iterdir() if path.is_dir())
+    names = [path.name for path in inside if any(is_image_file(p.name) for p in path.iterdir())]
+    names = [name for name in names if not name.startswith((".", "@", "__"))]
+    if names:
+        warn(f"images in sub-folders are left out: {folder} has {', '.join(names[:SHOWN])}")
 
 
 def by_name(paths: Iterable[Path], name: Callable[[Path], str]) -> dict[str, Path]:
@@ -61,23 +72,31 @@ def match(
     ):
         unpaired = [path.name for name, path in files.items() if name not in others]
         if unpaired:
-            more = f" and {len(unpaired) - 5} more" if len(unpaired) > 5 else ""
-            names = ", ".join(unpaired[:5]) + more
+            more = f" and {len(unpaired) - SHOWN} more" if len(unpaired) > SHOWN else ""
+            names = ", ".join(unpaired[:SHOWN]) + more
             warn(f"{len(unpaired)} files of {folder} have no partner in {other}: {names}")
     return [(path, files_b[name]) for name, path in files_a.items() if name in files_b]
 
 
 def write_image(image: Image.Image, path: Path, quality: int = 95) -> None:
-    """Write ``path`` completely or not at all; lossless, or JPEG with full colour resolution."""
+    """Write ``path`` completely or not at all; lossless, or JPEG with full colour resolution.
+
+    Raises:
+        UserError: the image is too large for the format, or the file cannot be written.
+    """
     temporary = path.with_name(f"{path.name}.tmp")
-    kind = Image.registered_extensions()[path.suffix.lower()]
+    check_size(image.size, path)
+    kind = Image.registered_extensions().get(path.suffix.lower())
     options = {"quality": quality, "subsampling": 0, "lossless": True}  # each format uses its own
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(temporary, format=kind, **options)
+        temporary.unlink(missing_ok=True)  # it may be a link to another file
+        with temporary.open("xb") as file:
+            image.save(file, format=kind, **options)
         temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise UserError(f"cannot write {path}: {reason}") from error
     finally:
         with suppress(OSError):
             temporary.unlink()
@@ -113,7 +132,8 @@ def run_jobs(
     A bad image does not stop the other jobs.
 
     Raises:
-        UserError: one or more jobs raised one; a line for each. Other errors stop at once.
+        UserError: one or more jobs raised one; the line holds the first few. Other errors stop at
+            once.
     """
     progress, pool, problems = Progress(len(jobs), label), ThreadPoolExecutor(threads), []
     try:
@@ -129,8 +149,8 @@ def run_jobs(
     if len(problems) == 1:
         raise UserError(problems[0])
     if problems:
-        lines = "\n  ".join(problems)
-        raise UserError(f"{len(problems)} of {len(jobs)} failed, the others are done:\n  {lines}")
+        first = "; ".join(problems[:SHOWN]) + ("; ..." if len(problems) > SHOWN else "")
+        raise UserError(f"{len(problems)} of {len(jobs)} failed, the others are done: {first}")
 
 
 def warn_leftovers(written: Iterable[Path]) -> None:

@@ -33,7 +33,7 @@ from prepare import (
 
 from data.image_folder import read_image
 from scripts.arguments import Arguments
-from util.console import run_main, say
+from util.console import run_main, say, warn
 from util.errors import UserError
 
 SIZE = (256, 256)
@@ -71,12 +71,17 @@ def convert(job: Job) -> None:
 
 
 def copy_ids(jobs: list[Job], out: Path) -> None:
-    """Copy the label ids of the pairs, if they exist, to ``out``."""
-    for n, (_, label, _) in enumerate(jobs):
-        ids = label.with_name(label.name.removesuffix(LABEL) + IDS)
-        if ids.is_file():
+    """Copy the label ids of the pairs to ``out``; warn about pairs without them."""
+    names = [label.with_name(label.name.removesuffix(LABEL) + IDS) for _, label, _ in jobs]
+    missing = [ids for ids in names if not ids.is_file()]
+    for n, ids in enumerate(names):
+        if ids not in missing:
             out.mkdir(exist_ok=True)
-            shutil.copyfile(ids, out / f"{n}{IDS}")
+            target = out / f"{n}{IDS}"
+            target.unlink(missing_ok=True)  # it may be a link to another file
+            shutil.copyfile(ids, target)
+    if missing:
+        warn(f"{len(missing)} of {len(names)} test frames have no label ids, e.g. {missing[0]}")
 
 
 def parse() -> Namespace:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from string import Formatter
 from typing import Any, NoReturn
 
 from util import distributed
 from util.errors import UsageError
+from util.files import real_path
 from util.limits import Number
 from util.plugins import did_you_mean
 
@@ -109,15 +112,27 @@ def dump(opt: Namespace) -> str:
 
 def absolute(name: str) -> str:
     """The absolute path of a model or dataset file; other names of models and datasets as is."""
-    return str(Path(name).expanduser().resolve()) if name.endswith(".py") else name
+    return str(real_path(Path(name).expanduser())) if name.endswith(".py") else name
 
 
 def full_name(opt: Namespace) -> str:
-    """``--name`` with ``--suffix``. Raises UsageError: braces in the suffix name no option."""
+    """``--name`` with ``--suffix``.
+
+    Raises UsageError: braces in the suffix name no option, or their format asks for a width of 100
+        or more characters, or for one that is itself in braces.
+    """
+    if not opt.suffix:
+        return opt.name
     try:
-        return f"{opt.name}_{opt.suffix.format(**vars(opt))}" if opt.suffix else opt.name
-    except (KeyError, ValueError, IndexError) as error:
-        raise UsageError(f"--suffix {opt.suffix}: {error} is no option") from None
+        for _, _, layout, _ in Formatter().parse(opt.suffix):
+            if re.search(r"\{|\d{3}", layout or ""):
+                raise ValueError(f"the format {layout} is too long")
+        return f"{opt.name}_{opt.suffix.format(**vars(opt))}"
+    except KeyError as error:
+        reason = f"{error} is no option"
+    except (ValueError, IndexError, AttributeError, TypeError) as error:
+        reason = f"should have names of options in braces, such as {{netG}} ({error})"
+    raise UsageError(f"--suffix {opt.suffix}: {reason}")
 
 
 def choose_device(gpu_ids: str) -> tuple[list[int], str]:

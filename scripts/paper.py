@@ -29,7 +29,7 @@ from scripts.paper_tools import ablation, scoring, tasks
 from util.checkpoint import STATE, load, saved_options, write_atomically
 from util.console import run_main, say
 from util.errors import UsageError
-from util.files import read_json
+from util.files import read_json, real_path
 
 RECORD = "paper.json"  # file in the folder of a finished run: its commands and numbers
 RECORD_KIND: dict[str, Any] = {
@@ -151,9 +151,9 @@ def parse(words: list[str]) -> Namespace:
     # The programs run in the project's folder, so paths are made absolute.
     for name, value in vars(args).items():
         if isinstance(value, Path):
-            setattr(args, name, value.resolve())
+            setattr(args, name, real_path(value))
         elif name in ("network", "features") and value and Path(value).is_file():
-            setattr(args, name, str(Path(value).resolve()))
+            setattr(args, name, str(real_path(value)))
     return args
 
 

@@ -18,6 +18,7 @@ from data.image_folder import make_dataset, read_image
 from scripts.arguments import Arguments
 from util.console import Progress, run_main, say
 from util.errors import UserError
+from util.files import real_path
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -34,7 +35,7 @@ def plan(source: Path, target: Path, extension: str, limit: float) -> dict[Path,
         if out in jobs:  # two inputs differ only in their extension
             out = out.with_stem(path.stem + path.suffix.replace(".", "_"))
         jobs[out] = path
-    lost = {path.resolve() for path in jobs.values()} & {out.resolve() for out in jobs}
+    lost = {real_path(path) for path in jobs.values()} & {real_path(out) for out in jobs}
     if lost:
         raise UserError(f"--output {target} would replace the input {min(lost)}; choose another")
     return jobs

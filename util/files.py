@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,14 @@ def read_json(path: Path, kind: Any = dict, missing: Any = NOT_A_FILE) -> Any:
     if missing is not NOT_A_FILE and not path.exists() and not path.is_symlink():
         return missing
     return parse_json(read_text(path), kind, str(path))
+
+
+def real_path(path: str | Path) -> Path:
+    """Return the absolute path without links; a loop of links stays as it is.
+
+    Path.resolve raises a RuntimeError for a loop before Python 3.13.
+    """
+    return Path(os.path.realpath(path))
 
 
 def read_text(path: Path) -> str:

@@ -15,6 +15,7 @@ from util.errors import UserError
 
 # This zlib strategy is six times as fast as Pillow's default; files are 2 % larger.
 PNG_RLE = 3
+LONGEST_SIDE = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}  # in pixels
 
 
 def tensor2im(image: torch.Tensor | np.ndarray, index: int = 0) -> np.ndarray:
@@ -39,11 +40,21 @@ def stretched(size: tuple[int, int], aspect_ratio: float) -> tuple[int, int]:
     return int(width / aspect_ratio), height
 
 
+def check_size(size: tuple[int, int], path: Path) -> None:
+    """Raise a UserError if the format of ``path`` cannot hold an image of ``size``."""
+    longest = LONGEST_SIDE.get(path.suffix.lower())
+    if longest and max(size) > longest:
+        raise UserError(
+            f"cannot write {path}: the image has {size[0]}x{size[1]} pixels, and the longest side "
+            f"of this format is {longest}; choose .png"
+        )
+
+
 def save_image(image: np.ndarray | Image.Image, path: Path, aspect_ratio: float = 1.0) -> None:
     """Write an image, uint8 (H, W, C), stretched by ``aspect_ratio``; creates missing folders.
 
     Raises:
-        UserError: the file cannot be written.
+        UserError: the file cannot be written, or the image is too large for the format.
     """
     picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
     if path.suffix.lower() in (".jpg", ".jpeg"):  # JPEG has no alpha channel
@@ -51,6 +62,7 @@ def save_image(image: np.ndarray | Image.Image, path: Path, aspect_ratio: float 
     size = stretched(picture.size, aspect_ratio)
     if size != picture.size:
         picture = picture.resize(size, Image.Resampling.BICUBIC)
+    check_size(size, path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # each format ignores the options of the others

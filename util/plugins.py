@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from util.errors import UsageError
+from util.files import real_path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = {"model": "models", "dataset": "data"}
@@ -67,7 +68,7 @@ def _load(kind: str, name: str) -> tuple[ModuleType, str]:
     """Import the file of a model or dataset; returns the module and the name without "_model"."""
     folder = FOLDER[kind]
     if name.endswith(".py"):
-        path = Path(name).expanduser().resolve()
+        path = real_path(Path(name).expanduser())
         if not path.is_file():
             raise UsageError(f"{FLAG[kind]} {name}: no such file")
         # As a member of our package, "from .base_model import BaseModel" works from any folder.

@@ -16,6 +16,7 @@ from models.training.inspection import options_for_testing, translate_apart
 from util import distributed
 from util.console import warn
 from util.errors import UserError
+from util.files import real_path
 from util.seeds import seed_everything
 from util.sinks.base import Sink
 from util.sinks.training_page import TrainingPage
@@ -110,7 +111,7 @@ def _use_files(dataset: BaseDataset, opt: Namespace) -> int:
         return len(opt.panel)
     files: dict[str, list[str]] = {"A": [], "B": []}
     for path in opt.panel:
-        domain = Path(path).resolve().parent.name[-1:]
+        domain = real_path(path).parent.name[-1:]
         files[domain if domain in files else opt.direction[0]].append(path)
     count = max(map(len, files.values()))
     for domain, paths in files.items():

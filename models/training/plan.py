@@ -7,7 +7,6 @@ import warnings
 import weakref
 from argparse import Namespace
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,6 +21,7 @@ from models import create_model
 from models.base_model import BaseModel
 from models.training.step import Step
 from util.errors import UserError
+from util.files import real_path
 from util.image_pool import ImagePool
 from util.schedules import describe, last_epoch, lr_factor
 
@@ -167,7 +167,7 @@ def disk(opt: Namespace, model: BaseModel, state: int, images: int) -> str:
     by_epoch = last_epoch(opt) // opt.save_epoch_freq - done // opt.save_epoch_freq
     by_iter = (last_epoch(opt) - done) * images // opt.save_latest_freq if opt.save_by_iter else 0
     sets, states = 1 + by_epoch + by_iter, 1 + opt.keep
-    folder = Path(opt.checkpoints_dir).resolve()
+    folder = real_path(opt.checkpoints_dir)
     free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.is_dir())).free
     return (
         f"Disk: about {size(sets * nets + states * state)} for {sets} sets of weights of "

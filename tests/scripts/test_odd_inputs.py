@@ -1,0 +1,145 @@
+"""Odd folders, files, links and names given to the preparation tools and the other programs."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Programs, picture, pictures
+from PIL import Image
+
+sys.path.append(str(ROOT / "datasets"))  # Python does this for a script
+import combine_A_and_B
+import edges
+import make_dataset_aligned
+import prepare_cityscapes_dataset
+from prepare import write_image
+
+from options.parser import full_name
+from util.errors import UserError
+from util.images import save_image
+
+COMBINE = ("combine_A_and_B.py", "--fold_A", "fa", "--fold_B", "fb", "--fold_AB", "ab")
+CITY = ("--gtFine_dir", "g", "--leftImg8bit_dir", "l", "--output_dir", "out")
+
+
+@pytest.fixture
+def folds(run: Programs) -> Programs:
+    """The folders fa and fb with the split train, three pairs."""
+    for seed, fold in enumerate(("fa", "fb")):
+        pictures(run.folder / fold / "train", ["0.png", "1.png", "2.png"], seed)
+    return run
+
+
+def test_a_loop_of_links_as_output(folds: Programs) -> None:
+    (folds.folder / "loop").symlink_to("loop")
+    words = "Too many levels of symbolic links"
+    folds.call(combine_A_and_B.main, *COMBINE[:-1], "loop").refused(1, words)
+    folds.call(edges.main, "edges.py", "--input", "fa", "--output", "loop").refused(1, words)
+
+
+def test_a_link_is_replaced_and_not_followed(folds: Programs) -> None:
+    mine = picture(folds.folder / "mine.png")
+    content = mine.read_bytes()
+    out = folds.folder / "ab/train"
+    out.mkdir(parents=True)
+    (out / "0.png").symlink_to(mine)
+    (out / "1.png.tmp").symlink_to(mine)
+    folds.call(combine_A_and_B.main, *COMBINE).ok()
+    assert mine.read_bytes() == content and not (out / "0.png").is_symlink()
+
+
+def test_many_failures_are_one_line(folds: Programs) -> None:
+    (folds.folder / "ab").write_text("a file")
+    result = folds.call(combine_A_and_B.main, *COMBINE)
+    result.refused(1, "3 of 3 failed, the others are done: cannot write ab/train/0.png")
+
+
+def test_a_name_without_a_stem(folds: Programs) -> None:
+    picture(folds.folder / "fa/train/_A.png")
+    picture(folds.folder / "fb/train/_B.png")
+    result = folds.call(combine_A_and_B.main, *COMBINE, "--use_AB")
+    result.refused(1, "cannot write ab/train/.png: unknown file extension")
+
+
+def test_what_is_left_out_is_said(folds: Programs) -> None:
+    picture(folds.folder / "fa/train/more/9.png")
+    (folds.folder / "fa/val").symlink_to("nowhere")
+    result = folds.call(combine_A_and_B.main, *COMBINE).ok()
+    assert "images in sub-folders are left out: fa/train has more" in result.err
+    assert "the split val is skipped: there is no fa/val" in result.err
+
+
+def test_a_file_instead_of_the_dataset(run: Programs) -> None:
+    (run.folder / "file").write_text("text")
+    words = "--dataset-path file: there is no such folder"
+    program = ("make_dataset_aligned.py", "--dataset-path", "file")
+    run.call(make_dataset_aligned.main, *program).refused(1, words)
+
+
+def city(run: Programs) -> None:
+    for split in ("train", "val"):
+        frame = f"{split}/x/x_0_0"
+        picture(run.folder / f"g/{frame}_gtFine_color.png")
+        picture(run.folder / f"g/{frame}_gtFine_labelIds.png", mode="L")
+        picture(run.folder / f"l/{frame}_leftImg8bit.png")
+
+
+def test_label_ids_replace_links_and_are_missed(run: Programs) -> None:
+    city(run)
+    mine, out = run.folder / "mine.txt", run.folder / "out/testB_ids"
+    mine.write_text("my notes")
+    out.mkdir(parents=True)
+    (out / "0_gtFine_labelIds.png").symlink_to(mine)
+    program = ("prepare_cityscapes_dataset.py", *CITY)
+    assert not run.call(prepare_cityscapes_dataset.main, *program).ok().err
+    assert mine.read_text() == "my notes" and not (out / "0_gtFine_labelIds.png").is_symlink()
+    ids = run.folder / "g/val/x/x_0_0_gtFine_labelIds.png"
+    ids.unlink()
+    ids.mkdir()
+    result = run.call(prepare_cityscapes_dataset.main, *program).ok()
+    assert "1 of 1 test frames have no label ids, e.g. g/val/x/x_0_0" in result.err
+
+
+@pytest.mark.parametrize("write", [write_image, save_image])
+@pytest.mark.parametrize(("suffix", "side"), [(".jpg", 65501), (".webp", 16384), (".JPEG", 70000)])
+def test_formats_with_a_longest_side(
+    tmp_path: Path,
+    write: Callable[[Image.Image, Path], None],
+    suffix: str,
+    side: int,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The encoders print text of their own, or raise errors of many types."""
+    path = tmp_path / f"long{suffix}"
+    with pytest.raises(UserError, match=f"{side}x1 pixels, and the longest side"):
+        write(Image.new("RGB", (side, 1)), path)
+    assert not capfd.readouterr().err and not path.exists()
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        "{ngf:1000000000}",
+        "{ngf:{ngf}}",
+        "{netG:>999}",
+        "{ngf.x}",
+        "{ngf[0]}",
+        "{0}",
+        "{}",
+        "}",
+        "{x}",
+    ],
+)
+def test_suffixes_are_short(suffix: str) -> None:
+    with pytest.raises(UserError, match="--suffix") as error:
+        full_name(Namespace(name="x", suffix=suffix, ngf=64, netG="unet"))
+    assert len(str(error.value)) < 200
+
+
+def test_suffixes_with_a_format(run: Programs) -> None:
+    opt = Namespace(name="x", suffix="{lr:.4f}_{ngf:>4}_{netG!r:.2}", lr=0.1, ngf=64, netG="unet")
+    assert full_name(opt) == "x_0.1000_  64_'u"
