@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from options.flags import RENAMED, SHARED, TEST, TRAIN
+from options.inherited import SavedRun
 from options.parser import Parser, absolute, choose_device, dump, full_name, option_values
 from util import plugins
 from util.checkpoint import write_atomically
@@ -30,7 +31,7 @@ class BaseOptions:
 
     Attributes:
         tables: title of each group in ``--help``, and its options.
-        run: options saved by the run that is resumed or tested; {} if there is none.
+        run: the run that is resumed or tested, with its saved options, if there are any.
         defaults: value of every option without any flag, for the chosen model and dataset.
     """
 
@@ -45,9 +46,9 @@ class BaseOptions:
                 flag.add_to(group)
         return parser
 
-    def find_run(self, parser: Parser, given: dict[str, Any]) -> dict[str, Any]:
-        """Options of the run to start from, or {}. May change the default of ``--model``."""
-        return {}
+    def find_run(self, parser: Parser, given: dict[str, Any]) -> SavedRun:
+        """The run to start from. May change the default of ``--model``."""
+        return SavedRun()
 
     def apply_run_defaults(self, parser: Parser, given: dict[str, Any], model: type[Any]) -> None:
         """Take options of ``self.run`` as defaults, after all options have been declared.
@@ -84,6 +85,7 @@ class BaseOptions:
         opt, unknown = parser.parse_known_args(args)
         if unknown:
             self._refuse(unknown[0])
+        opt.model, opt.dataset_mode = absolute(opt.model), absolute(opt.dataset_mode)
         opt.explicit_options = sorted(given)
         return opt
 
@@ -97,8 +99,8 @@ class BaseOptions:
         model = plugins.find_class("model", name)
         model.modify_commandline_options(parser, self.isTrain)
         default_mode = parser.get_default("dataset_mode")
-        if self.run.get("model") == absolute(name):
-            parser.set_defaults(dataset_mode=self.run.get("dataset_mode"))
+        if self.run.has("model", name):
+            self.run.default_plugin(parser, "dataset_mode", given)
         dataset = plugins.find_class("dataset", parser.preview(parser.given(args)).dataset_mode)
         dataset.modify_commandline_options(parser, self.isTrain)
         self.defaults = parser.defaults() | {"model": default_model, "dataset_mode": default_mode}
@@ -143,7 +145,6 @@ class BaseOptions:
 
             torch.cuda.set_device(opt.gpu_ids[0])
         opt.name = full_name(opt)
-        opt.model, opt.dataset_mode = absolute(opt.model), absolute(opt.dataset_mode)
         if opt.seed is None:
             opt.seed = random.SystemRandom().randrange(2**31) if self.isTrain else 0
         opt.changed = {

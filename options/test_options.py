@@ -9,6 +9,7 @@ from typing import Any
 from data.image_folder import is_image_file
 from options.base_options import BaseOptions
 from options.flags import SHARED, TEST
+from options.inherited import SavedRun
 from options.parser import Parser
 from util import checkpoint, distributed
 from util.console import say, warn
@@ -18,8 +19,10 @@ from util.errors import UsageError
 NOT_INHERITED = {
     "dataroot", "name", "gpu_ids", "checkpoints_dir", "seed", "serial_batches", "num_threads",
     "batch_size", "max_dataset_size", "no_flip", "display_winsize", "epoch", "load_iter", "verbose",
-    "suffix", "use_wandb", "wandb_project_name", "phase", "ema",
+    "suffix", "use_wandb", "wandb_project_name", "phase",
+    *(flag.name for table in TEST.values() for flag in table),
 }  # fmt: skip
+SIZES = ("load_size", "crop_size")
 
 
 class TestOptions(BaseOptions):
@@ -38,30 +41,28 @@ class TestOptions(BaseOptions):
         parser.set_defaults(no_flip=True, serial_batches=True, num_threads=0)
         return parser
 
-    def find_run(self, parser: Parser, given: dict[str, Any]) -> dict[str, Any]:
-        """Options of the run ``--name``, {} if it saved none.
+    def find_run(self, parser: Parser, given: dict[str, Any]) -> SavedRun:
+        """The run ``--name``.
 
         Its model becomes the default, or the one-sided model test if the training used two domains
         and ``--dataroot`` is a plain folder of images. Other datasets always keep their model.
         """
         opt = parser.preview(given)
-        run = checkpoint.saved_options(Path(opt.checkpoints_dir) / opt.name)
-        two_domains = run.get("dataset_mode") in ("unaligned", "aligned")
-        if "model" in run and not (two_domains and _holds_only_images(opt)):
-            parser.set_defaults(model=run["model"])
+        run = SavedRun(Path(opt.checkpoints_dir) / opt.name)
+        two_domains = run.options.get("dataset_mode") in ("unaligned", "aligned")
+        if not (two_domains and _holds_only_images(opt)):
+            run.default_plugin(parser, "model", given)
         return run
 
     def apply_run_defaults(self, parser: Parser, given: dict[str, Any], model: type[Any]) -> None:
-        opt = parser.preview(given)
-        self._check_model(opt.model, given)
+        self.run.become_defaults(parser, given, self.tables, NOT_INHERITED)
+        self._check_model(parser.preview(given).model, given)
         actions = [a for a in parser._actions if a.dest not in NOT_INHERITED]
         choices: dict[str, Any] = {action.dest: action.choices for action in actions}
-        parser.set_defaults(**{k: v for k, v in self.run.items() if k in choices})
-        parser.set_defaults(model=opt.model, dataset_mode=opt.dataset_mode)
         weights = model.architecture_source(parser.preview(given))
         if weights and weights.is_file():
             # A U-Net's weights do not show whether it has dropout; CycleGANs have none.
-            if not self.run and weights.stem.endswith(("_G_A", "_G_B")):
+            if not self.run.options and weights.stem.endswith(("_G_A", "_G_B")):
                 parser.set_defaults(no_dropout=True)
             architecture = checkpoint.architecture_of(checkpoint.load_state_dict(weights))
             for name, value in architecture.items():
@@ -71,12 +72,12 @@ class TestOptions(BaseOptions):
 
     def _check_model(self, model: str, given: dict[str, Any]) -> None:
         """Warn, or raise UsageError, if a test would silently give wrong images."""
-        if model == "test" and self.run.get("dataset_mode") == "colorization":
+        if model == "test" and self.run.options.get("dataset_mode") == "colorization":
             raise UsageError(
                 "--model test takes RGB images, but this run colorizes: give --model colorization, "
                 "and images in DATAROOT/test"
             )
-        trained = self.run.get("direction")
+        trained = self.run.options.get("direction")
         # Model test follows --direction to the other generator.
         if model != "test" and trained and given.get("direction", trained) != trained:
             warn(
@@ -96,7 +97,7 @@ class TestOptions(BaseOptions):
         Whole images are resized to the size of the training's crops (paper, section 7.1). If this
         differs from the scale of the training, a message says so.
         """
-        trained = self.run.get("preprocess", "")
+        trained = self.run.options.get("preprocess", "")
         whole = {"crop": "none", "scale_width_and_crop": "scale_width"}.get(trained, trained)
         if trained:
             parser.set_defaults(preprocess=whole)
@@ -105,12 +106,13 @@ class TestOptions(BaseOptions):
             parser.set_defaults(load_size=size, crop_size=given.get("load_size", size))
         opt = parser.preview(given)
         scale = _scale(opt.preprocess, opt.load_size)
-        trained_scale = _scale(trained, self.run["load_size"]) if trained else scale
+        load_size, crop_size = (self.run.options.get(k, getattr(opt, k)) for k in SIZES)
+        trained_scale = _scale(trained, load_size) if trained else scale
         if scale != trained_scale:
-            cropped = f" and cropped to {self.run['crop_size']}" if "crop" in trained else ""
+            cropped = f" and cropped to {crop_size}" if "crop" in trained else ""
             flags = f"--preprocess {whole}"
             if whole != "none":
-                flags += f" --load_size {self.run['load_size']}"
+                flags += f" --load_size {load_size}"
             say(
                 f"Images are {scale}; in training they were {trained_scale}{cropped} "
                 f"({flags} tests at that scale)"

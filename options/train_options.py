@@ -8,8 +8,9 @@ from typing import Any
 
 from options.base_options import BaseOptions
 from options.flags import SHARED, TRAIN
+from options.inherited import SavedRun
 from options.parser import Parser, choose_device
-from util import checkpoint, distributed
+from util import checkpoint, distributed, plugins
 from util.console import say
 from util.errors import UsageError, UserError
 
@@ -32,24 +33,22 @@ class TrainOptions(BaseOptions):
     isTrain = True
     tables = SHARED | TRAIN
 
-    def find_run(self, parser: Parser, given: dict[str, Any]) -> dict[str, Any]:
-        """Options of the run that ``--continue_train`` resumes. Raises UserError: no such run."""
+    def find_run(self, parser: Parser, given: dict[str, Any]) -> SavedRun:
+        """The run that ``--continue_train`` resumes. Raises UserError: no such run."""
         if not given.get("continue_train"):
-            return {}
+            return SavedRun()
         opt = parser.preview(given)
         folder = Path(opt.checkpoints_dir) / opt.name
         if not folder.is_dir():
             raise UserError(
                 f"--continue_train: there is no run {folder} (see --name and --checkpoints_dir)"
             )
-        run = checkpoint.saved_options(folder)
-        if "model" in run:
-            parser.set_defaults(model=run["model"])
+        run = SavedRun(folder)
+        run.default_plugin(parser, "model", given)
         return run
 
     def apply_run_defaults(self, parser: Parser, given: dict[str, Any], model: type[Any]) -> None:
-        resumed = parser.defaults().keys() - NOT_RESUMED
-        parser.set_defaults(**{k: v for k, v in self.run.items() if k in resumed})
+        self.run.become_defaults(parser, given, self.tables, NOT_RESUMED)
 
     def check(self, opt: Namespace) -> None:
         super().check(opt)
@@ -114,7 +113,7 @@ class TrainOptions(BaseOptions):
                 f"--{warm_starts[0]} starts a new run from other weights, --continue_train resumes "
                 "this run with its own: give one of them"
             )
-        run = self.run if checkpoint.resumes_from_state(opt) else {}
+        run = self.run.options if checkpoint.resumes_from_state(opt) else {}
         changed = {
             name: run[name]
             for name in opt.explicit_options
@@ -124,6 +123,7 @@ class TrainOptions(BaseOptions):
             f"--{name} {getattr(opt, name)} (the run has {value})"
             for name, value in changed.items()
             if name in FIXED
+            and not plugins.same(str(value), str(getattr(opt, name)))
             and str(value).removeprefix("sync_") != str(getattr(opt, name)).removeprefix("sync_")
         ]
         if misfits:

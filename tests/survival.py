@@ -19,6 +19,8 @@ from conftest import FSYNC, TINY, Programs, Result, pictures
 from models.training.step import Step
 from scripts.maintenance import check_resume
 from scripts.maintenance.check_resume import differences, kill, start
+from util.checkpoint import saved_options
+from util.plugins import file_flags
 
 TWO_EPOCHS = ("--n_epochs", "2", "--n_epochs_decay", "0", "--seed", "1")  # of five steps
 OFTEN = (
@@ -90,7 +92,9 @@ def whole(run: Programs, once: Path) -> Path:
 
 
 def resume(run: Programs, *more: object, name: str = "x") -> Result:
-    return run.train("--continue_train", "--name", name, *more)
+    """Resume a run that this test trusts: a model or dataset file has to be given again."""
+    files = file_flags(saved_options(run.runs / name))
+    return run.train("--continue_train", "--name", name, *files, *more)
 
 
 def interrupt(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import re
@@ -14,11 +13,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from util.errors import UserError, first_line
+from util.files import mismatch, read_json
 
 if TYPE_CHECKING:
     import torch
 
 STATE = "state.pth"  # the complete state of a training
+OPTIONS = "train_opt.json"
 
 
 def write_atomically(
@@ -98,16 +99,14 @@ def saved_options(folder: Path) -> dict[str, Any]:
 
     Raises UserError: it is damaged.
     """
-    path = folder / "train_opt.json"
-    try:
-        options = json.loads(path.read_text()) if path.is_file() else {}
-        if not isinstance(options, dict) or not all(
-            isinstance(options.get(key, ""), str) for key in ("model", "dataset_mode")
-        ):
-            raise ValueError("these are not options")
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}") from None
-    return options
+    return read_json(folder / OPTIONS, _mismatch_of_options, missing={})
+
+
+def _mismatch_of_options(options: Any, name: str) -> str:
+    """Describe what is wrong with the options of a run; their parser checks the other values."""
+    if problem := mismatch(options, dict, name):
+        return problem
+    return mismatch(options, {k: str for k in ("model", "dataset_mode") if k in options}, name)
 
 
 def resumes_from_state(opt: Namespace) -> bool:

@@ -86,7 +86,7 @@ def mismatch(value: Any, kind: Any, name: str = "it") -> str:
         return "" if "" in problems else problems[0]
     if isinstance(kind, list):
         if not isinstance(value, list):
-            return f"{name} should be a list, found {_shown(value)}"
+            return f"{name} should be a list, found {shown_value(value)}"
         found = (mismatch(item, kind[0], f"{name}[{i}]") for i, item in enumerate(value))
         return next(filter(None, found), "")
     if isinstance(kind, dict):
@@ -97,17 +97,17 @@ def mismatch(value: Any, kind: Any, name: str = "it") -> str:
         if isinstance(value, bool) and kind in (int, float):
             right = False
         expected = kind.__name__ if kind else "null"
-        return "" if right else f"{name} should be {expected}, found {_shown(value)}"
+        return "" if right else f"{name} should be {expected}, found {shown_value(value)}"
     return kind(value, name)
 
 
 def _mismatch_of_dict(value: Any, kind: dict, name: str) -> str:
     if not isinstance(value, dict):
-        return f"{name} should be a dict, found {_shown(value)}"
+        return f"{name} should be a dict, found {shown_value(value)}"
     prefix = "" if name == "it" else f"{name}."
     if str in kind:
         if wrong := [key for key in value if not isinstance(key, str)]:
-            return f"{name} has the key {_shown(wrong[0])} instead of a name"
+            return f"{name} has the key {shown_value(wrong[0])} instead of a name"
         kind = dict.fromkeys(value, kind[str])
     if absent := [key for key in kind if key not in value]:
         return f"{prefix}{absent[0]} is missing"
@@ -115,7 +115,7 @@ def _mismatch_of_dict(value: Any, kind: dict, name: str) -> str:
     return next(filter(None, problems), "")
 
 
-def _shown(value: Any) -> str:
+def shown_value(value: Any) -> str:
     """Return a short printable description of a value from a file."""
     text = ascii(value) if isinstance(value, (str, int, float, type(None))) else ""
     return text if 0 < len(text) <= 40 else f"a value of type {type(value).__name__}"

@@ -10,6 +10,7 @@ import difflib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -39,6 +40,29 @@ def did_you_mean(word: str, known: list[str]) -> str:
     return f"; did you mean {by_lower[close[0]]}?" if close else ""
 
 
+def is_file(name: str) -> bool:
+    """True if ``--model`` or ``--dataset_mode`` names a file instead of one of our modules."""
+    return name.endswith(".py")
+
+
+def same(name: str, other: str) -> bool:
+    """True if both are one of our modules, or both are files: those may have moved."""
+    return name == other or (is_file(name) and is_file(other))
+
+
+def file_flags(values: Mapping[str, str], *flags: str) -> list[str]:
+    """The words that name a model or dataset file again, e.g. ["--model", "/home/me/my_model.py"].
+
+    A program never takes such a file from a run's folder, which may come from elsewhere.
+
+    Args:
+        values: the options "model" and "dataset_mode".
+        flags: of these; default: both.
+    """
+    named = [(flag, values.get(flag, "")) for flag in flags or ("model", "dataset_mode")]
+    return [word for flag, name in named if is_file(name) for word in (f"--{flag}", name)]
+
+
 def find_class(kind: str, name: str) -> type[Any]:
     """The model or dataset class called ``name``.
 
@@ -64,10 +88,20 @@ def find_class(kind: str, name: str) -> type[Any]:
     )
 
 
+def check_name(kind: str, name: str) -> None:
+    """Raise UsageError if ``name`` is neither a file nor in :func:`available`."""
+    known = available(kind)
+    if not is_file(name) and name not in known:
+        raise UsageError(
+            f"{FLAG[kind]} {name}: there is no {FOLDER[kind]}/{name}_{kind}.py; available are "
+            f"{', '.join(known)}{did_you_mean(name, known)}"
+        )
+
+
 def _load(kind: str, name: str) -> tuple[ModuleType, str]:
     """Import the file of a model or dataset; returns the module and the name without "_model"."""
     folder = FOLDER[kind]
-    if name.endswith(".py"):
+    if is_file(name):
         path = real_path(Path(name).expanduser())
         if not path.is_file():
             raise UsageError(f"{FLAG[kind]} {name}: no such file")
@@ -80,10 +114,5 @@ def _load(kind: str, name: str) -> tuple[ModuleType, str]:
             sys.path.append(str(path.parent))  # the file may import files beside it
         spec.loader.exec_module(module)
         return module, path.stem.removesuffix(f"_{kind}")
-    known = available(kind)
-    if name not in known:
-        raise UsageError(
-            f"{FLAG[kind]} {name}: there is no {folder}/{name}_{kind}.py; available are "
-            f"{', '.join(known)}{did_you_mean(name, known)}"
-        )
+    check_name(kind, name)
     return importlib.import_module(f"{folder}.{name}_{kind}"), name

@@ -19,7 +19,7 @@ from models.training.run_state import RunState
 from models.training.state_files import recover
 from models.training.step import Step
 from models.training.validation import Validation
-from util import checkpoint, distributed
+from util import checkpoint, distributed, plugins
 from util.console import Progress, duration, say
 from util.errors import UserError
 from util.process import Lock, SignalHandler, Watchdog
@@ -179,9 +179,10 @@ class Run:
 
 
 def resume_command(opt: Namespace) -> str:
-    """The command line that resumes a run on this machine."""
+    """The command line that resumes a run on this machine, with its model or dataset file."""
     default = opt.checkpoints_dir == "./checkpoints"
     where = "" if default else f" --checkpoints_dir {shlex.quote(opt.checkpoints_dir)}"
     processes = distributed.local_world_size()
     launcher = "python" if processes == 1 else f"torchrun --nproc_per_node {processes}"
-    return f"{launcher} train.py --continue_train --name {shlex.quote(opt.name)}{where}"
+    files = "".join(f" {shlex.quote(word)}" for word in plugins.file_flags(vars(opt)))
+    return f"{launcher} train.py --continue_train --name {shlex.quote(opt.name)}{where}{files}"

@@ -25,8 +25,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from scripts.arguments import Arguments
+from util.checkpoint import saved_options
 from util.console import Progress, run_main, say
 from util.errors import UserError
+from util.plugins import file_flags
 
 ATLAS = Path(__file__).resolve().parents[2] / "datasets" / "atlas"
 COMMON = f"""--dataroot {ATLAS} --gpu_ids -1 --display_id 0 --num_threads 0 --seed 1 --ngf 4 --ndf 4
@@ -120,7 +122,8 @@ class Check:
     def command(self, folder: Path) -> list[str]:
         """Return the arguments that resume the run, or start it again if it saved no state yet."""
         if (folder / "run" / "state.pth").is_file():
-            return ["--continue_train", "--name", "run", "--checkpoints_dir", str(folder)]
+            files = file_flags(saved_options(folder / "run"))
+            return ["--continue_train", "--name", "run", "--checkpoints_dir", str(folder), *files]
         shutil.rmtree(folder / "run", ignore_errors=True)
         return [*self.args, "--checkpoints_dir", str(folder)]
 

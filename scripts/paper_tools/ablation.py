@@ -24,9 +24,10 @@ import numpy as np
 from PIL import Image
 
 from data.image_folder import make_dataset, read_image, stem
-from scripts.arguments import colour
+from scripts.arguments import Arguments, colour
 from scripts.paper_tools import results, scoring
 from scripts.paper_tools.scoring import ROOT
+from util import plugins
 from util.checkpoint import STATE, load, saved_options, write_atomically
 from util.console import say
 from util.errors import UserError
@@ -114,6 +115,14 @@ def write_results(args: Namespace) -> None:
     results.write(args.out, {key: title for key, (title, _) in VARIANTS.items()})
 
 
+def own_files(words: list[str], *flags: str) -> list[str]:
+    """Return the options of ``words`` that name a model or dataset file; a resume needs them."""
+    parser = Arguments(add_help=False, allow_abbrev=False)
+    for flag in ("model", "dataset_mode"):
+        parser.add_argument(f"--{flag}", default="")
+    return plugins.file_flags(vars(parser.parse_known_args(words)[0]), *flags)
+
+
 class Run:
     """One variant with one seed."""
 
@@ -127,13 +136,14 @@ class Run:
     def training(self, resume: bool = True) -> list[str]:
         """Return the command that trains, or that resumes the training if it was interrupted."""
         if resume and (self.folder / STATE).is_file():
-            return ["train.py", "--continue_train", *self.where]
+            return ["train.py", "--continue_train", *self.where, *own_files(self.args.train)]
         settings = [*self.args.train, *VARIANTS[self.variant][1]]
         return ["train.py", *self.data, *settings, *self.where, "--seed", str(self.seed)]
 
     def test(self, epoch: str) -> list[str]:
         options = ["--results_dir", str(self.results), "--model", "cycle_gan", "--epoch", epoch]
-        return ["test.py", *self.data, *self.where, *options]
+        dataset = own_files(self.args.train, "dataset_mode")
+        return ["test.py", *self.data, *self.where, *options, *dataset]
 
     def images(self, epoch: str) -> Path:
         return self.results / self.folder.name / f"test_{epoch}" / "images"

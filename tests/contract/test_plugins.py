@@ -82,12 +82,13 @@ def test_train_continue_test(run: Programs, aligned: Path, flags: list[str]) -> 
     assert re.findall(r"(\w+): -?\d", line.partition(")")[2]) == LOSSES and line in result.out
     assert "object at 0x" not in result.out  # the dataset is described in words
 
-    result = run.train("--continue_train", "--name", "x", "--n_epochs", "2").ok()
+    again = flags if flags[1].endswith(".py") else []  # a run folder may not choose files to run
+    result = run.train("--continue_train", "--name", "x", "--n_epochs", "2", *again).ok()
     assert "epoch 2" in result.out.lower()
     # In each of two epochs compute_visuals runs for the last batch and for the panel.
     assert (folder / "notes.txt").read_text().count("visuals") == 4
 
-    run.test("--dataroot", aligned, "--name", "x", *CPU).ok()
+    run.test("--dataroot", aligned, "--name", "x", *CPU, *again).ok()
     options = saved_options(run, "test_opt.txt")
     assert (options["model"], options["dataset_mode"]) == (flags[1], flags[3])
     assert (options["legacy_scale"], options["legacy_noise"]) == ("0.5", "0.1")
@@ -151,7 +152,7 @@ def test_all_kinds_of_options(run: Programs, aligned: Path, tmp_path: Path) -> N
     own = "--tag a --tag b --louder --louder --where there --scales 3 4"
     common = ("--dataroot", aligned, "--name", "x")
     run.train(*common, *TINY, *ONE_EPOCH, "--model", path, *own.split()).ok()
-    run.test("--dataroot", aligned, "--name", "x", *CPU).ok()
+    run.test("--dataroot", aligned, "--name", "x", "--model", path, *CPU).ok()
 
 
 @pytest.mark.parametrize(
@@ -195,7 +196,7 @@ def test_overridden_methods(run: Programs, aligned: Path, tmp_path: Path) -> Non
     path = write(tmp_path, "overrides_model.py", OVERRIDES)
     result = run.train("--dataroot", aligned, *TINY, *ONE_EPOCH, "--model", path).ok()
     assert "saved latest" in result.out
-    assert "loaded latest" in run.test("--dataroot", aligned, *CPU).ok().out
+    assert "loaded latest" in run.test("--dataroot", aligned, "--model", path, *CPU).ok().out
 
 
 def test_wrong_files(run: Programs, aligned: Path, tmp_path: Path) -> None:

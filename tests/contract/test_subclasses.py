@@ -53,7 +53,8 @@ def test_official_set_input(run: Programs, data: Path, tmp_path: Path) -> None:
     assert "Validation (patches)" in out
     (data / "trainA").rename(data / "testA")
     (data / "trainB").rename(data / "testB")
-    run.test("--dataroot", data, "--name", "x", *CPU, "--num_test", "1").ok()
+    test = ("--dataroot", data, "--name", "x", "--model", model, *CPU, "--num_test", "1")
+    run.test(*test).ok()
     images = {path.name for path in (run.results / "x" / "test_latest" / "images").iterdir()}
     assert {"a0_fake_B.png", "a0_fake_A.png"} <= images
 

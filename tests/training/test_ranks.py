@@ -222,7 +222,9 @@ def test_a_signal_to_one_and_the_way_back(place: Programs, ranks: Callable) -> N
     histories = [part["model"]["pools"]["fake_A_pool"] for part in (saved, saved["ranks"][0])]
     assert len(histories[0]) == len(histories[1]) == 2
     assert not torch.equal(histories[0][0], histories[1][0])
-    again = ranks("--continue_train", "--name", "x", "--checkpoints_dir", str(place.runs))
+    again = ranks(
+        "--continue_train", "--name", "x", "--checkpoints_dir", str(place.runs), "--model", dropout
+    )
     assert again.end() == [0, 0], again.out
     assert "was saved by" not in again.out[0] and equal(place)
     assert (place.runs / "x" / "best_net_G_A_ema.pth").is_file() and "Validation (" in again.out[0]

@@ -225,7 +225,7 @@ function drawStatus() {
   const details = {
     running: place + end,
     finished: `${begin.epochs} epochs, finished ${date(data.time)}`,
-    stopped: `${place}, ${date(data.time)}. Resume with --continue_train`,
+    stopped: `${place}, ${date(data.time)}. Resume with ${begin.resume || "--continue_train"}`,
     silent: `${place}. Last update: ${date(data.time)}; reload the page to check again`,
   };
   when.textContent = details[now];

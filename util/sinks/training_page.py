@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import shlex
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from dominate import tags
 
+from util import plugins
 from util.images import save_image
 from util.pages.page import link, readable, row, write_page
 from util.schedules import last_epoch
@@ -146,6 +148,7 @@ class TrainingPage:
         with (self.folder / "data.js").open("ab") as file:
             file.truncate(min(self.memory["size"], file.tell()))
         begin = {"epochs": last_epoch(self.opt), "batch": self.opt.batch_size, "time": _now()}
+        begin["resume"] = shlex.join(["--continue_train", *plugins.file_flags(vars(self.opt))])
         self._add("begin", begin | {"metric": self.opt.val_metric, "at": self.memory["at"]})
         self._write_shell()
 
