@@ -10,7 +10,6 @@ have the same size and the same file name, which also becomes the name of the re
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -25,26 +24,26 @@ from prepare import (
     warn_subfolders,
 )
 
-from scripts.arguments import Arguments
+from options.flags.flag import Flag
+from scripts.arguments import Arguments, Output
 from util.console import run_main, say, warn
 from util.errors import UserError
 from util.files import real_path
+from util.limits import whole
+
+SHOES = Path("../dataset/50kshoes_edges"), Path("../dataset/50kshoes_jpg")
+FLAGS = (
+    Flag("fold_A", Path, SHOES[0], "folder with the splits of A"),
+    Flag("fold_B", Path, SHOES[1], "folder with the splits of B"),
+    Flag("fold_AB", Output(folder=True), Path("../dataset/test_AB"), "folder for the pairs"),
+    Flag("num_imgs", whole(1, 10**9), 1000000, "maximum number of pairs per split"),
+    Flag("use_AB", bool, False, "match 1_A.jpg with 1_B.jpg and write 1.jpg"),
+    Flag("no_multiprocessing", bool, False, "process one pair at a time"),
+)
 
 
-def parse() -> Namespace:
-    parser = Arguments(__doc__)
-    add = parser.add_argument
-    shoes = Path("../dataset/50kshoes_edges"), Path("../dataset/50kshoes_jpg")
-    add("--fold_A", type=Path, default=shoes[0], help="folder with the splits of A")
-    add("--fold_B", type=Path, default=shoes[1], help="folder with the splits of B")
-    add("--fold_AB", type=Path, default=Path("../dataset/test_AB"), help="folder for the pairs")
-    add("--num_imgs", type=int, default=1000000, help="maximum number of pairs per split")
-    add("--use_AB", action="store_true", help="match 1_A.jpg with 1_B.jpg and write 1.jpg")
-    add("--no_multiprocessing", action="store_true", help="process one pair at a time")
-    args = parser.parse_args()
-    if args.num_imgs < 1:
-        parser.error("--num_imgs must be at least 1")
-    return args
+def build_parser() -> Arguments:
+    return Arguments(__doc__, FLAGS)
 
 
 def find_pairs(folder_a: Path, folder_b: Path, out: Path, use_ab: bool) -> list[Pair]:
@@ -63,7 +62,7 @@ def find_pairs(folder_a: Path, folder_b: Path, out: Path, use_ab: bool) -> list[
 
 
 def main() -> None:
-    args = parse()
+    args = build_parser().parse_args()
     for flag, folder in (("--fold_A", args.fold_A), ("--fold_B", args.fold_B)):
         require_folder(flag, folder)
         if real_path(args.fold_AB) == real_path(folder):

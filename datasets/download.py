@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.image_folder import is_image_file
-from scripts.arguments import Arguments
+from scripts.arguments import Arguments, Output
 from util.console import run_main, say
 from util.download.catalogue import ALL_DATASETS, Item, find, table
 from util.download.command import add_options, obtain
@@ -149,11 +149,16 @@ def download(item: Item, out: Path, mirrors: list[str], checked: bool = True) ->
     say(f"{out}: {counts}")
 
 
-def main() -> None:
+def build_parser() -> Arguments:
     parser = Arguments(__doc__)
     add_options(parser, ALL_DATASETS)
-    parser.add_argument("--out", type=Path, help="the new folder (default: datasets/NAME)")
-    args = parser.parse_args()
+    folder = Output(folder=True)
+    parser.add_argument("--out", type=folder, help="the new folder (default: datasets/NAME)")
+    return parser
+
+
+def main() -> None:
+    args = build_parser().parse_args()
     if args.list:
         return say(f"{table(ALL_DATASETS)}\n\n{CITYSCAPES}")
     if args.name == "cityscapes":

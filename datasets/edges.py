@@ -22,13 +22,46 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from prepare import warn_leftovers, write_image
 
 from data.image_folder import make_dataset, read_image
-from scripts.arguments import Arguments
+from options.flags.flag import Flag
+from scripts.arguments import Arguments, Output
 from scripts.evaluation.external import Network, load_network, run, to_batch
 from util.console import Progress, run_main, say
 from util.errors import UserError, needs
 from util.files import real_path
 from util.image.metrics import Array
+from util.limits import real, whole
 
+FLAGS = (
+    Flag("input", str, None, "folder of photos (sub-folders included)", required=True),
+    Flag("output", Output(folder=True), None, "folder for the edges", required=True),
+    Flag(
+        "hed",
+        str,
+        None,
+        "TorchScript or ONNX network: (1, 3, H, W), BGR minus the mean, to (1, 1, H, W)",
+        metavar="FILE",
+    ),
+    Flag(
+        "hed_offset",
+        whole(0, 1000),
+        0,
+        "shift of HED's map down and right, in pixels (HED in Caffe: 35; default: 0)",
+    ),
+    Flag(
+        "size",
+        whole(0, 16384),
+        256,
+        "width and height of the results in pixels, 0: as the photo (default: 256)",
+    ),
+    Flag(
+        "sigma",
+        real(0, 100),
+        2.0,
+        "blur before Canny's detector; more blur, fewer edges (default: 2)",
+    ),
+    Flag("threshold", real(0, 1), 25 / 255, "minimum probability of HED's edges (default: 25/255)"),
+    Flag("small_edge", whole(0, 10**9), 5, "delete edges of fewer pixels than this (default: 5)"),
+)
 BORDER = 128  # mirrored pixels around HED's input
 # What needs which package; it installs SciPy, too
 SKIMAGE = ("scripts/edges.py", "scikit-image")
@@ -114,28 +147,12 @@ def draw(photo: Image.Image, args: Namespace, network: Network | None) -> Image.
     return clean(edges >= max(args.threshold, 1e-6), args.small_edge)
 
 
-def parse() -> Namespace:
-    parser = Arguments(__doc__)
-    add = parser.add_argument
-    add("--input", required=True, help="folder of photos (sub-folders included)")
-    add("--output", type=Path, required=True, help="folder for the edges")
-    network = "TorchScript or ONNX network: (1, 3, H, W), BGR minus the mean, to (1, 1, H, W)"
-    add("--hed", metavar="FILE", help=network)
-    shift = "shift of HED's map down and right, in pixels (HED in Caffe: 35; default: 0)"
-    add("--hed_offset", type=int, default=0, help=shift)
-    size = "width and height of the results in pixels, 0: as the photo (default: 256)"
-    add("--size", type=int, default=256, help=size)
-    sigma = "blur before Canny's detector; more blur, fewer edges (default: 2)"
-    add("--sigma", type=float, default=2.0, help=sigma)
-    threshold = "minimum probability of HED's edges (default: 25/255)"
-    add("--threshold", type=float, default=25 / 255, help=threshold)
-    small = "delete edges of fewer pixels than this (default: 5)"
-    add("--small_edge", type=int, default=5, help=small)
-    return parser.parse_args()
+def build_parser() -> Arguments:
+    return Arguments(__doc__, FLAGS)
 
 
 def main() -> None:
-    args = parse()
+    args = build_parser().parse_args()
     paths = make_dataset(args.input)
     if real_path(args.output) == real_path(args.input):
         raise UserError("--input and --output are the same folder; edges would replace photos")

@@ -24,7 +24,8 @@ from prepare import (
     warn_subfolders,
 )
 
-from scripts.arguments import Arguments
+from options.flags.flag import Flag
+from scripts.arguments import Arguments, Output
 from util.console import run_main, say
 from util.errors import UserError
 
@@ -48,11 +49,14 @@ def find_pairs(folder_a: Path, folder_b: Path, out: Path) -> list[Pair]:
     return [(a, b, out / f"{number:04d}.jpg") for number, (a, b) in enumerate(pairs)]
 
 
-def main() -> None:
-    parser = Arguments(__doc__)
+def build_parser() -> Arguments:
     folders = "folder with testA and testB, with trainA and trainB, or with all four"
-    parser.add_argument("--dataset-path", type=Path, required=True, help=folders)
-    root: Path = parser.parse_args().dataset_path
+    flag = Flag("dataset-path", Output(folder=True), None, folders, required=True)
+    return Arguments(__doc__, [flag])
+
+
+def main() -> None:
+    root: Path = build_parser().parse_args().dataset_path
     require_folder("--dataset-path", root)
     pairs: list[Pair] = []
     for split in ("test", "train"):

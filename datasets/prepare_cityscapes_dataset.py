@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from argparse import Namespace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -32,10 +31,23 @@ from prepare import (
 )
 
 from data.image_folder import read_image
-from scripts.arguments import Arguments
+from options.flags.flag import Flag
+from scripts.arguments import Arguments, Output
 from util.console import run_main, say, warn
 from util.errors import UserError
 
+FLAGS = (
+    Flag("gtFine_dir", Path, None, "folder of gtFine_trainvaltest.zip", required=True),
+    Flag("leftImg8bit_dir", Path, None, "folder of leftImg8bit_trainvaltest.zip", required=True),
+    Flag(
+        "output_dir",
+        Output(folder=True),
+        None,
+        "new folder, such as datasets/cityscapes",
+        required=True,
+    ),
+    Flag("png", bool, False, "write lossless .png instead of .jpg"),
+)
 SIZE = (256, 256)
 PHOTO, LABEL, IDS = "_leftImg8bit.png", "_gtFine_color.png", "_gtFine_labelIds.png"
 Targets = tuple[Path, Path, Path]  # files to write: photo, label, both
@@ -84,19 +96,12 @@ def copy_ids(jobs: list[Job], out: Path) -> None:
         warn(f"{len(missing)} of {len(names)} test frames have no label ids, e.g. {missing[0]}")
 
 
-def parse() -> Namespace:
-    parser = Arguments(__doc__)
-    add = parser.add_argument
-    add("--gtFine_dir", type=Path, required=True, help="folder of gtFine_trainvaltest.zip")
-    photos = "folder of leftImg8bit_trainvaltest.zip"
-    add("--leftImg8bit_dir", type=Path, required=True, help=photos)
-    add("--output_dir", type=Path, required=True, help="new folder, such as datasets/cityscapes")
-    add("--png", action="store_true", help="write lossless .png instead of .jpg")
-    return parser.parse_args()
+def build_parser() -> Arguments:
+    return Arguments(__doc__, FLAGS)
 
 
 def main() -> None:
-    args = parse()
+    args = build_parser().parse_args()
     photos, labels, out = args.leftImg8bit_dir, args.gtFine_dir, args.output_dir
     require_folder("--gtFine_dir", labels)
     require_folder("--leftImg8bit_dir", photos)

@@ -16,7 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts.arguments import Arguments
+from options.flags.flag import Flag
+from scripts.arguments import Arguments, Output
 from util.checkpoint import load_state_dict
 from util.console import run_main, say
 from util.download.catalogue import ALL_MODELS, Item, find, table
@@ -63,13 +64,16 @@ def download(item: Item, checkpoints: Path, mirrors: list[str], checked: bool = 
     return out
 
 
-def main() -> None:
-    parser = Arguments(__doc__)
+def build_parser() -> Arguments:
+    default = Path("./checkpoints")
+    folder = Flag("checkpoints_dir", Output(folder=True), default, "default: ./checkpoints")
+    parser = Arguments(__doc__, [folder])
     add_options(parser, ALL_MODELS)
-    parser.add_argument(
-        "--checkpoints_dir", type=Path, default=Path("./checkpoints"), help="default: ./checkpoints"
-    )
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    args = build_parser().parse_args()
     if args.list:
         return say(table(ALL_MODELS))
     item = find(ALL_MODELS, args.name, args.kind)

@@ -32,16 +32,43 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data.image_folder import read_image
-from scripts.arguments import FILE, IMAGES, PALETTE, Arguments, check_output
+from options.flags.flag import Flag
+from scripts.arguments import IMAGES, SEED, Arguments, Output, colour
 from scripts.evaluation.distances import fid, kid, warn_small
 from scripts.evaluation.page_metrics import add_metrics, page_of
 from scripts.evaluation.pairs import HINT, Pairs, find_images, match, random_others, warn_missing
 from scripts.evaluation.ranges import RANGES
+from util.checkpoint import write_atomically
 from util.console import Progress, run_main, say, warn
 from util.errors import UserError
 from util.image.metrics import METRICS, PSNR_CAP
+from util.limits import whole
 
 HEADINGS = {key: heading for key, (heading, _) in METRICS.items()} | {"lpips": "LPIPS"}
+BACKBONES = ("alex", "vgg", "squeeze")
+PALETTE_HELP = "classes; adds the %% of pixels in the right class (nearest colour); or @FILE"
+FEATURES_HELP = "network for FID and KID: inception, efficientnet-lite0, TorchScript or ONNX file"
+FLAGS = (
+    Flag("fake", str, None, "results; LABEL selects STEM_LABEL.png", metavar=IMAGES, required=True),
+    Flag("real", str, None, "targets, paired by stem, sub-folders too", None, IMAGES, True),
+    Flag(
+        "baseline_input", str, None, "inputs, for the row identity (no translation)", None, IMAGES
+    ),
+    Flag("palette", colour, None, PALETTE_HELP, nargs="+", metavar="R,G,B"),
+    Flag(
+        "lpips", BACKBONES, None, "add LPIPS with this network (default: alex)", "?", const="alex"
+    ),
+    Flag("lpips_weights", str, None, "torchvision's weights of that network", metavar="FILE"),
+    Flag("features", str, None, FEATURES_HELP, metavar="NETWORK"),
+    Flag("inception_weights", str, None, "torch-fidelity's weights of inception", metavar="FILE"),
+    Flag("features_size", whole(1, 4096), 224, "input size of a network file (default: 224)"),
+    Flag("features_range", tuple(RANGES), "imagenet", "value range of its input"),
+    Flag("unpaired", bool, False, "the folders hold no pairs: only FID and KID"),
+    Flag("name", str, None, "name in the table (default: the value of --fake)"),
+    Flag("seed", SEED, 0, "seed of the random targets and of KID (default: 0)"),
+    Flag("json", Output(), None, "also write all numbers and settings to FILE", metavar="FILE"),
+    Flag("page", bool, False, "show the metrics on the page of test.py, too"),
+)
 Values = dict[str, dict[str, float]]  # stem -> metric -> value of that pair
 
 
@@ -183,30 +210,7 @@ def show_sets(evaluations: list[dict]) -> None:
 
 
 def build_parser() -> Arguments:
-    parser = Arguments(__doc__, fromfile_prefix_chars="@", allow_abbrev=False)
-    add = parser.add_argument
-    real = "targets, paired by stem (sub-folders included)"
-    palette = "classes; adds the %% of pixels in the right class (nearest colour); or @FILE"
-    backbones, lpips = ("alex", "vgg", "squeeze"), "add LPIPS with this network (default: alex)"
-    network = "network for FID and KID: inception, efficientnet-lite0, TorchScript or ONNX file"
-    size, levels = "input size of a network file (default: 224)", "value range of its input"
-    results = "results; with LABEL only files STEM_LABEL.png, ..."
-    add("--fake", required=True, **IMAGES, help=results)
-    add("--real", required=True, **IMAGES, help=real)
-    add("--baseline_input", **IMAGES, help="inputs, for the row identity (no translation)")
-    add("--palette", **PALETTE, help=palette)
-    add("--lpips", nargs="?", const="alex", choices=backbones, help=lpips)
-    add("--lpips_weights", metavar="FILE", help="torchvision's weights of that network")
-    add("--features", metavar="NETWORK", help=network)
-    add("--inception_weights", metavar="FILE", help="torch-fidelity's weights of inception")
-    add("--features_size", type=int, default=224, help=size)
-    add("--features_range", choices=list(RANGES), default="imagenet", help=levels)
-    add("--unpaired", action="store_true", help="the folders hold no pairs: only FID and KID")
-    add("--name", help="name in the table (default: the value of --fake)")
-    add("--seed", type=int, default=0, help="seed of the random targets and of KID (default: 0)")
-    add("--json", **FILE, help="write the numbers and settings of all evaluations to FILE, too")
-    add("--page", action="store_true", help="show the metrics on the page of test.py, too")
-    return parser
+    return Arguments(__doc__, FLAGS, fromfile_prefix_chars="@", allow_abbrev=False)
 
 
 def parse(words: list[str]) -> list[Namespace]:
@@ -231,7 +235,6 @@ def parse(words: list[str]) -> list[Namespace]:
 def main() -> None:
     jobs = parse(sys.argv[1:])
     out = next((job.json for job in jobs if job.json), None)
-    check_output("--json", out)
     pairs_of = [find_pairs(job) for job in jobs]  # reports missing images before networks load
     networks = [load_networks(job) for job in jobs]
     count = sum(len(pairs) for rows in pairs_of for pairs in rows.values())
@@ -259,7 +262,8 @@ def main() -> None:
     show_sets(evaluations)
     if out:
         report = {"psnr_cap": PSNR_CAP, "evaluations": evaluations}
-        out.write_text(json.dumps(report, indent=2, default=str) + "\n")
+        text = json.dumps(report, indent=2, default=str) + "\n"
+        write_atomically(out, text.encode(), "--json")
 
 
 if __name__ == "__main__":

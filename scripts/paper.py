@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from options.flags.flag import Flag
 from scripts.arguments import Arguments
 from scripts.paper_tools import ablation, scoring, tasks
 from util.checkpoint import STATE, load, saved_options, write_atomically
@@ -40,6 +41,17 @@ RECORD_KIND: dict[str, Any] = {
     "commit": str,
 }
 RECORD_KIND |= {"changed": [str], "scores": scoring.SCORES_KIND}
+
+
+FLAGS = (
+    Flag("dataroot", Path, None, "existing images (default: downloaded to datasets/)"),
+    Flag("results_dir", Path, Path("results"), "default: results"),
+    Flag("mirror", str, [], "download host (repeatable)", metavar="URL", repeatable=True),
+    Flag("unchecked", bool, False, "accept another version of the archive"),
+    Flag("dry_run", bool, False, "only print the commands"),
+    *scoring.FLAGS,
+)
+RUNS = (Flag("checkpoints_dir", Path, Path("checkpoints"), "default: checkpoints"),)
 
 
 def run(task: tasks.Task, args: Namespace) -> None:
@@ -118,33 +130,28 @@ def list_tasks() -> None:
         say(f"{task.name:14}{task['A']} <-> {task['B']}")
 
 
-def add_task_options(parser: Arguments) -> None:
-    add, data = parser.add_argument, "existing images (default: downloaded to datasets/)"
-    add("name", help="name of the task")
-    add("--dataroot", type=Path, help=data)
-    add("--results_dir", type=Path, default=Path("results"), help="default: results")
-    add("--mirror", action="append", default=[], metavar="URL", help="download host (repeatable)")
-    add("--unchecked", action="store_true", help="accept another version of the archive")
-    add("--dry_run", action="store_true", help="only print the commands")
-    scoring.add_options(parser)
+def build_parser() -> Arguments:
+    parser = Arguments(__doc__)
+    programs = parser.add_subparsers(dest="program", required=True)
+    tables: dict[str, tuple[Flag, ...]] = {
+        "list": (),
+        "show": (*FLAGS, *RUNS),
+        "run": (*FLAGS, *RUNS),
+        "table": RUNS,
+        "ablate": ablation.FLAGS,
+        "results": ablation.RESULTS,
+    }
+    for name, flags in tables.items():
+        program = programs.add_parser(name, flags=flags, allow_abbrev=False)
+        if name in ("show", "run"):
+            program.add_argument("name", help="name of the task")
+    return parser
 
 
 def parse(words: list[str]) -> Namespace:
     """Return the options; ``train`` holds those after ``--``, which are for train.py."""
     at = words.index("--") if "--" in words else len(words)
-    parser = Arguments(__doc__)
-    programs = parser.add_subparsers(dest="program", required=True)
-    names = ("list", "show", "run", "table", "ablate", "results")
-    parsers = {name: programs.add_parser(name, allow_abbrev=False) for name in names}
-    add_task_options(parsers["show"])
-    add_task_options(parsers["run"])
-    for name in ("show", "run", "table"):
-        default = Path("checkpoints")
-        parsers[name].add_argument(
-            "--checkpoints_dir", type=Path, default=default, help="default: checkpoints"
-        )
-    ablation.add_options(parsers["ablate"], parsers["results"])
-    args = parser.parse_args(words[:at])
+    args = build_parser().parse_args(words[:at])
     args.train = words[at + 1 :]
     if args.train and args.program not in ("show", "run", "ablate"):
         raise UsageError(f"{args.program} takes no options of train.py")

@@ -19,13 +19,48 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from scripts.arguments import Arguments
+from options.flags.flag import Flag
+from scripts.arguments import Arguments, Output
+from util.checkpoint import write_atomically
 from util.console import run_main, say
-from util.errors import UsageError, UserError, needs
+from util.errors import UserError, needs
+from util.limits import real
 from util.sinks.base import read_metrics
 
 LINE = re.compile(r"\(epoch: (\d+), iters: (\d+), time: ([\d.]+), data: ([\d.]+)\) (.*)")
 NOT_PLOTTED = {"epoch", "iters", "share", "total", "losses", "note"}  # keys of metrics.jsonl
+FLAGS = (
+    Flag(
+        "runs",
+        str,
+        None,
+        "names of runs in --checkpoints_dir, or folders",
+        nargs="+",
+        metavar="RUN",
+        required=True,
+    ),
+    Flag("checkpoints_dir", Path, Path("checkpoints"), "default: checkpoints"),
+    Flag(
+        "output",
+        Output(".png", ".svg", ".pdf"),
+        None,
+        "picture to write: .png, .svg or .pdf",
+        required=True,
+    ),
+    Flag(
+        "keys", str, None, "losses, lr, time, ... (default: all losses)", nargs="+", metavar="KEY"
+    ),
+    Flag(
+        "smooth",
+        real(0, below=1),
+        0.9,
+        "weight of the past in the moving average, 0 (off) to below 1 (default: 0.9)",
+    ),
+    Flag(
+        "x", ("epoch", "total"), "epoch", "x axis: epochs, or images seen in total (default: epoch)"
+    ),
+    Flag("log", bool, False, "logarithmic y axis"),
+)
 Run = list[dict[str, Any]]  # one dict for each line of the log
 
 
@@ -104,33 +139,18 @@ def draw(runs: dict[str, Run], keys: list[str], args: Namespace) -> None:
     if len(runs) > 1:
         lines = figure.axes[0].get_legend_handles_labels()
         figure.legend(*lines, loc="outside lower center", ncols=len(runs))
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(args.output, dpi=150)
+    kind = args.output.suffix[1:].lower()
+    write_atomically(
+        args.output, lambda file: figure.savefig(file, dpi=150, format=kind), "--output"
+    )
 
 
-def parse() -> Namespace:
-    parser = Arguments(__doc__)
-    add, default = parser.add_argument, Path("checkpoints")
-    runs = "names of runs in --checkpoints_dir, or folders"
-    smoothing = "weight of the past in the moving average, 0 (off) to below 1 (default: 0.9)"
-    axis = "x axis: epochs, or images seen in total (default: epoch)"
-    add("--runs", nargs="+", required=True, metavar="RUN", help=runs)
-    add("--checkpoints_dir", type=Path, default=default, help="default: checkpoints")
-    add("--output", type=Path, required=True, help="picture to write: .png, .svg or .pdf")
-    add("--keys", nargs="+", metavar="KEY", help="losses, lr, time, ... (default: all losses)")
-    add("--smooth", type=float, default=0.9, help=smoothing)
-    add("--x", default="epoch", choices=("epoch", "total"), help=axis)
-    add("--log", action="store_true", help="logarithmic y axis")
-    args = parser.parse_args()
-    if not 0 <= args.smooth < 1:
-        raise UsageError(f"--smooth {args.smooth:g}: should be from 0 to below 1")
-    if args.output.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise UsageError(f"--output {args.output}: the name should end in .png, .svg or .pdf")
-    return args
+def build_parser() -> Arguments:
+    return Arguments(__doc__, FLAGS)
 
 
 def main() -> None:
-    args = parse()
+    args = build_parser().parse_args()
     runs = {name: read(name, args.checkpoints_dir) for name in args.runs}
     entries = [entry for run in runs.values() for entry in run]
     known = dict.fromkeys(key for entry in entries for key in entry["values"])

@@ -30,14 +30,53 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data.image_folder import read_image
-from scripts.arguments import FILE, IMAGES, PALETTE, Arguments, check_output
+from options.flags.flag import Flag
+from scripts.arguments import IMAGES, Arguments, Output, colour
 from scripts.evaluation.classes import CITYSCAPES, LABEL_IDS, Classes
 from scripts.evaluation.pairs import HINT, Images, find_images, match
 from scripts.evaluation.ranges import RANGES
+from util.checkpoint import write_atomically
 from util.console import Progress, run_main, say, warn
 from util.errors import UserError
 from util.image.metrics import Array, palette_labels
 
+FLAGS = (
+    Flag(
+        "fake",
+        str,
+        None,
+        "results: label maps, or photos with --network",
+        metavar=IMAGES,
+        required=True,
+    ),
+    Flag("real", str, None, "true label maps, paired by stem", metavar=IMAGES, required=True),
+    Flag(
+        "network",
+        str,
+        None,
+        "segmentation network, TorchScript or ONNX: (1, 3, H, W) to (1, C, H, W)",
+        metavar="FILE",
+    ),
+    Flag("network_range", tuple(RANGES), "-1..1", "value range of its input"),
+    Flag(
+        "photos",
+        str,
+        None,
+        "real photos, for a row of their own; only with --network",
+        metavar=IMAGES,
+    ),
+    Flag(
+        "official_quirks",
+        bool,
+        False,
+        "treat absent classes and extra predictions as the official script does",
+    ),
+    Flag("json", Output(), None, "write the numbers and settings to FILE, too", metavar="FILE"),
+)
+CLASSES = (  # one of the two
+    Flag("palette", colour, None, "colours of the classes; or @FILE", nargs="+", metavar="R,G,B"),
+    Flag("classes", ("cityscapes",), None, "the 19 classes of Cityscapes"),
+)
 SCORES = {"pixel": "per-pixel acc.", "class": "per-class acc.", "iou": "class IOU"}
 # From an image file and the (height, width) of its true label map to class indices (H, W).
 Labeller = Callable[[str, tuple[int, int]], Array]
@@ -161,20 +200,16 @@ def evaluate(args: Namespace) -> dict[str, dict[str, float]]:
     return table
 
 
+def build_parser() -> Arguments:
+    parser = Arguments(__doc__, FLAGS, fromfile_prefix_chars="@", allow_abbrev=False)
+    classes = parser.add_mutually_exclusive_group(required=True)
+    for flag in CLASSES:
+        flag.add_to(classes)
+    return parser
+
+
 def parse() -> Namespace:
-    parser = Arguments(__doc__, fromfile_prefix_chars="@", allow_abbrev=False)
-    add, classes = parser.add_argument, parser.add_mutually_exclusive_group(required=True)
-    network = "segmentation network, TorchScript or ONNX: (1, 3, H, W) to (1, C, H, W)"
-    quirks = "treat absent classes and extra predictions as the official script does"
-    add("--fake", required=True, **IMAGES, help="results: label maps, or photos with --network")
-    add("--real", required=True, **IMAGES, help="true label maps, paired by stem")
-    classes.add_argument("--palette", **PALETTE, help="colours of the classes; or @FILE")
-    classes.add_argument("--classes", choices=("cityscapes",), help="the 19 classes of Cityscapes")
-    add("--network", metavar="FILE", help=network)
-    add("--network_range", choices=list(RANGES), default="-1..1", help="value range of its input")
-    add("--photos", **IMAGES, help="real photos, for a row of their own; only with --network")
-    add("--official_quirks", action="store_true", help=quirks)
-    add("--json", **FILE, help="write the numbers and settings to FILE, too")
+    parser = build_parser()
     args = parser.parse_args()
     if args.photos and not args.network:
         parser.error("--photos compares a --network on real photos, so it needs one")
@@ -183,13 +218,13 @@ def parse() -> Namespace:
 
 def main() -> None:
     args = parse()
-    check_output("--json", args.json)
     rows = evaluate(args)
     say(f"{'':14}{'n':>7}" + "".join(f"{heading:>16}" for heading in SCORES.values()))
     for row, values in rows.items():
         say(f"{row:14}{values['n']:7}" + "".join(f"{values[key]:16.4f}" for key in SCORES))
     if args.json:
-        args.json.write_text(json.dumps(vars(args) | {"rows": rows}, indent=2, default=str) + "\n")
+        text = json.dumps(vars(args) | {"rows": rows}, indent=2, default=str) + "\n"
+        write_atomically(args.json, text.encode(), "--json")
 
 
 if __name__ == "__main__":

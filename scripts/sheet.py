@@ -30,12 +30,45 @@ from PIL import Image, ImageDraw
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data.image_folder import make_dataset, read_image
-from scripts.arguments import Arguments
+from options.flags.flag import Flag
+from scripts.arguments import PICTURES, Arguments, Output
 from scripts.evaluation.pairs import find_images
 from util.console import run_main, say
 from util.errors import UsageError, UserError
 from util.images import save_image
+from util.limits import whole
 
+FLAGS = (
+    Flag(
+        "images",
+        Path,
+        None,
+        "images folders of results pages, or of a training page with --epochs",
+        nargs="+",
+        metavar="DIR",
+        required=True,
+    ),
+    Flag("labels", str, None, "kinds of images, e.g. real_A fake_B", nargs="+", required=True),
+    Flag("output", Output(*PICTURES), None, "image to write: .png, .jpg or .webp", required=True),
+    Flag(
+        "epochs",
+        whole(0, 10**6),
+        None,
+        "columns of a training page; without numbers: all epochs",
+        nargs="*",
+    ),
+    Flag(
+        "rows",
+        str,
+        None,
+        "which images, e.g. 0001 for 0001_fake_B.png (default: all)",
+        nargs="+",
+        metavar="STEM",
+    ),
+    Flag("every", whole(1, 10**9), 1, "take every Nth image (default: 1)"),
+    Flag("titles", str, None, "of columns (default: labels, and models or epochs)", nargs="+"),
+    Flag("size", whole(1, 4096), 128, "height of the images in pixels (default: 128)"),
+)
 GAP, LINE = 4, 14  # pixels between images; height of a line of a title
 Column = tuple[str, dict[str, str]]  # title; stem -> file
 
@@ -109,30 +142,12 @@ def draw(rows: list[list[str]], titles: list[str], height: int) -> Image.Image:
     return sheet
 
 
-def parse() -> Namespace:
-    parser = Arguments(__doc__)
-    add = parser.add_argument
-    images = "images folders of results pages, or of a training page with --epochs"
-    epochs = "columns of a training page; without numbers: all epochs"
-    rows = "which images, e.g. 0001 for 0001_fake_B.png (default: all)"
-    add("--images", type=Path, nargs="+", required=True, metavar="DIR", help=images)
-    add("--labels", nargs="+", required=True, help="kinds of images, e.g. real_A fake_B")
-    add("--output", type=Path, required=True, help="image to write: .png, .jpg or .webp")
-    add("--epochs", type=int, nargs="*", metavar="N", help=epochs)
-    add("--rows", nargs="+", metavar="STEM", help=rows)
-    add("--every", type=int, default=1, help="take every Nth image (default: 1)")
-    add("--titles", nargs="+", help="of columns (default: labels, and models or epochs)")
-    add("--size", type=int, default=128, help="height of the images in pixels (default: 128)")
-    args = parser.parse_args()
-    if min(args.every, args.size) < 1:
-        raise UsageError("--every and --size should be at least 1")
-    if args.output.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
-        raise UsageError(f"--output {args.output}: the name should end in .png, .jpg or .webp")
-    return args
+def build_parser() -> Arguments:
+    return Arguments(__doc__, FLAGS)
 
 
 def main() -> None:
-    args = parse()
+    args = build_parser().parse_args()
     columns = folder_columns(args) if args.epochs is None else epoch_columns(args)
     titles = [title for title, _ in columns]
     if args.titles and len(args.titles) != len(columns):

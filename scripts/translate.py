@@ -15,12 +15,24 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data.image_folder import make_dataset, read_image
-from scripts.arguments import Arguments
+from options.flags.flag import Flag
+from options.flags.testing import FORMAT
+from scripts.arguments import PICTURES, Arguments, check_output
 from util.console import Progress, run_main, say
 from util.errors import UserError
 from util.files import real_path
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+FLAGS = (
+    Flag("input", Path, None, "image, or folder of images", required=True),
+    Flag(
+        "output",
+        Path,
+        None,
+        "file or existing folder; for an input folder, a folder",
+        required=True,
+    ),
+    Flag("format", FORMAT, "png", "file format in an output folder"),
+)
 
 
 def plan(source: Path, target: Path, extension: str, limit: float) -> dict[Path, Path]:
@@ -41,14 +53,13 @@ def plan(source: Path, target: Path, extension: str, limit: float) -> dict[Path,
     return jobs
 
 
+def build_parser() -> Arguments:
+    return Arguments(__doc__, FLAGS, allow_abbrev=False)
+
+
 def parse() -> tuple[Namespace, list[str]]:
     """Return the options of this program, and those for test.py."""
-    parser = Arguments(__doc__)
-    add, target = parser.add_argument, "file or existing folder; for an input folder, a folder"
-    add("--input", type=Path, required=True, help="image, or folder of images")
-    add("--output", type=Path, required=True, help=target)
-    formats = ("png", "jpg", "webp")
-    add("--format", default="png", choices=formats, help="file format in an output folder")
+    parser = build_parser()
     args, others = parser.parse_known_args()
     if not args.input.exists():
         raise UserError(f"--input {args.input}: no such file or folder")
@@ -56,8 +67,9 @@ def parse() -> tuple[Namespace, list[str]]:
         raise UserError(f"--output {args.output} is a file; a folder of images needs a folder")
     if args.input.is_file() and args.output.is_dir():
         args.output /= f"{args.input.stem}.{args.format}"
-    if args.input.is_file() and args.output.suffix.lower() not in ENDINGS:
+    if args.input.is_file() and args.output.suffix.lower() not in PICTURES:
         raise UserError(f"--output {args.output}: give .png, .jpg or .webp, or an existing folder")
+    check_output("--output", args.output, folder=args.input.is_dir())
     return args, others
 
 

@@ -23,9 +23,11 @@ class Flag(NamedTuple):
             or a function from text to a value.
         default: the value if the option is not given.
         help: one line for ``--help``.
-        nargs: as in ``ArgumentParser.add_argument``; with "?" an option without a value is "".
+        nargs: as in ``ArgumentParser.add_argument``; with "?" the value may be left out.
         metavar: name of a value in ``--help``; numbers are N or X.
         required: True if the program does not run without the option.
+        const: with nargs "?", the value of an option without one.
+        repeatable: True if each use of the option adds a value to a list.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Flag(NamedTuple):
     nargs: str | None = None
     metavar: str | None = None
     required: bool = False
+    const: str = ""
+    repeatable: bool = False
 
     def add_to(self, parser: Container) -> None:
         """Declare the option in a parser, or in a group of one."""
@@ -44,6 +48,9 @@ class Flag(NamedTuple):
         """Arguments of ``ArgumentParser.add_argument``, after the name."""
         if self.kind is bool:
             return {"action": "store_true", "help": self.help}
+        if self.repeatable:
+            settings = {"default": self.default, "metavar": self.metavar, "help": self.help}
+            return {"action": "append", **settings}
         metavar = self.metavar
         if isinstance(self.kind, Number):
             metavar = metavar or ("N" if self.kind.kind is int else "X")
@@ -53,7 +60,7 @@ class Flag(NamedTuple):
             "choices": self.kind if is_choice else None,
             "default": self.default,
             "nargs": self.nargs,
-            "const": "" if self.nargs == "?" else None,
+            "const": self.const if self.nargs == "?" else None,
             "metavar": metavar,
             "help": self.help,
             "required": self.required,

@@ -22,13 +22,32 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from PIL import Image, ImageFilter
 
 from data.image_folder import read_image
-from scripts.arguments import FILE, IMAGES, PALETTE, Arguments, check_output
+from options.flags.flag import Flag
+from scripts.arguments import IMAGES, SEED, Arguments, Output, colour
 from scripts.evaluation.pairs import find_images, match
+from util.checkpoint import write_atomically
 from util.console import Progress, duration, run_main, say
 from util.errors import UserError
 from util.image.metrics import Array, palette_labels
+from util.limits import whole
 
 ATLAS = ((144, 202, 228), (242, 239, 233), (255, 255, 255))  # water, land, ice
+FLAGS = (
+    Flag("photos", str, None, "real photos", metavar=IMAGES, required=True),
+    Flag("labels", str, None, "their label maps, or the word atlas", metavar=IMAGES, required=True),
+    Flag(
+        "palette",
+        colour,
+        list(ATLAS),
+        "colours of the classes; or @FILE (default: the three of the atlas)",
+        nargs="+",
+        metavar="R,G,B",
+    ),
+    Flag("out", Output(), None, "TorchScript file to write", metavar="FILE", required=True),
+    Flag("epochs", whole(1, 10**5), 12, "default: 12"),
+    Flag("width", whole(1, 1024), 32, "channels of the network (default: 32)"),
+    Flag("seed", SEED, 0, "default: 0"),
+)
 DILATIONS = (1, 1, 2, 4, 8, 1)  # a receptive field of 35 pixels: water is recognized by its context
 BATCH = 8
 
@@ -100,24 +119,18 @@ def train(photos: Array, classes: Array, args: Namespace) -> None:
     progress.close()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.jit.trace(network.eval(), x[:1].float()).save(str(args.out))
+        traced = torch.jit.trace(network.eval(), x[:1].float())
+        write_atomically(args.out, lambda file: torch.jit.save(traced, file), "--out")
     took = duration(time.monotonic() - start)
     say(f"{args.out}: {len(x)} photos, {steps} steps, loss {loss.item():.4f}, {took}")
 
 
+def build_parser() -> Arguments:
+    return Arguments(__doc__, FLAGS, fromfile_prefix_chars="@")
+
+
 def main() -> None:
-    parser = Arguments(__doc__, fromfile_prefix_chars="@")
-    add = parser.add_argument
-    palette = "colours of the classes; or @FILE (default: the three of the atlas)"
-    add("--photos", required=True, **IMAGES, help="real photos")
-    add("--labels", required=True, **IMAGES, help="their label maps, or the word atlas")
-    add("--palette", **PALETTE, default=list(ATLAS), help=palette)
-    add("--out", required=True, **FILE, help="TorchScript file to write")
-    add("--epochs", type=int, default=12, help="default: 12")
-    add("--width", type=int, default=32, help="channels of the network (default: 32)")
-    add("--seed", type=int, default=0, help="default: 0")
-    args = parser.parse_args()
-    check_output("--out", args.out)
+    args = build_parser().parse_args()
     train(*read_pairs(args), args)
 
 

@@ -31,10 +31,12 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
-from scripts.arguments import Arguments  # noqa: E402
+from options.flags.flag import Flag  # noqa: E402
+from scripts.arguments import Arguments, Output  # noqa: E402
 from util.checkpoint import write_atomically  # noqa: E402
 from util.console import run_main, say  # noqa: E402
 from util.errors import UserError  # noqa: E402
+from util.limits import whole  # noqa: E402
 
 WORKER = Path(__file__).with_name("benchmark_worker.py")
 ATLAS = f"--dataroot {ROOT / 'datasets' / 'atlas'}"
@@ -85,7 +87,19 @@ CASES = (
     Case("start-up", "train.py --help", "help", "", "ms", 5, True),
     Case("start-up", "train.py, 3 small steps", "train", f"{THREE_STEPS} {TINY}", "ms", 3, True),
 )
-SECTIONS = list(dict.fromkeys(case.section for case in CASES))
+SECTIONS = tuple(dict.fromkeys(case.section for case in CASES))
+FLAGS = (
+    Flag("against", Path, None, "another checkout to compare with", metavar="FOLDER"),
+    Flag("quick", bool, False, "small cases only, at most 3 rounds"),
+    Flag("only", SECTIONS, SECTIONS, "sections to measure", nargs="+"),
+    Flag(
+        "gpu_ids",
+        whole(-1, 1023),
+        None,
+        "0 for a GPU, -1 for the CPU (default: a GPU if there is one)",
+    ),
+    Flag("json", Output(), None, "write all numbers to FILE, too", metavar="FILE"),
+)
 
 
 @dataclass
@@ -224,15 +238,12 @@ def results(opt: Any, folder: Path, cuda: bool) -> Iterator[Result]:
         yield measure(case, checkouts, args, opt.quick)
 
 
+def build_parser() -> Arguments:
+    return Arguments(__doc__, FLAGS)
+
+
 def parse() -> Any:
-    parser = Arguments(__doc__)
-    add = parser.add_argument
-    add("--against", type=Path, metavar="FOLDER", help="another checkout to compare with")
-    add("--quick", action="store_true", help="small cases only, at most 3 rounds")
-    add("--only", nargs="+", default=SECTIONS, choices=SECTIONS, help="sections to measure")
-    add("--gpu_ids", help="0 for a GPU, -1 for the CPU (default: a GPU if there is one)")
-    add("--json", type=Path, metavar="FILE", help="write all numbers to FILE, too")
-    opt = parser.parse_args()
+    opt = build_parser().parse_args()
     if opt.against and not (opt.against / "train.py").is_file():
         raise UserError(f"--against {opt.against}: not a checkout, it has no train.py")
     return opt
@@ -241,12 +252,13 @@ def parse() -> Any:
 def main() -> None:
     opt = parse()
     report: dict[str, Any] = {"machine": machine(), "rows": []}
-    opt.gpu_ids = opt.gpu_ids or ("0" if report["machine"]["gpu"] else "-1")
+    if opt.gpu_ids is None:
+        opt.gpu_ids = 0 if report["machine"]["gpu"] else -1
     say(", ".join(f"{key} {value}" for key, value in report["machine"].items() if value))
     titles = ("this", "other", "ratio") if opt.against else ("this", "", "")
     say("{:37} {:>12} {:>12} {:>8}".format("", *titles))
     with tempfile.TemporaryDirectory(prefix="benchmark_") as folder:
-        for result in results(opt, Path(folder), opt.gpu_ids != "-1"):
+        for result in results(opt, Path(folder), opt.gpu_ids >= 0):
             say(result.line())
             report["rows"].append(asdict(result))
             if opt.json:  # after each row, so that an interrupted run leaves its numbers

@@ -170,6 +170,9 @@ CASES: dict[str, Callable[[list[str]], Measurement]] = {
 
 
 def main() -> None:
+    if len(sys.argv) < 2 or sys.argv[1] not in CASES:
+        print(f"error: the first argument should be one of {', '.join(CASES)}", file=sys.stderr)
+        sys.exit(2)
     sys.path[0] = os.getcwd()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

@@ -26,13 +26,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from options.flags.flag import Flag
 from options.train_options import TrainOptions
 from scripts.arguments import Arguments
 from util.console import run_main, say
-from util.errors import UsageError
+from util.limits import whole
 
 QUIET = {"display_id": 0, "no_html": True, "use_wandb": False, "use_tensorboard": False}
 BLOCK = 10  # consecutive steps with the same sinks
+FLAGS = (Flag("steps", whole(BLOCK, 10**6), 200, "steps with each set of sinks"),)
 
 
 def installed(package: str) -> bool:
@@ -135,12 +137,12 @@ def black_hole(answers: int) -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+def build_parser() -> Arguments:
+    return Arguments(__doc__, FLAGS, allow_abbrev=False)
+
+
 def main() -> None:
-    parser = Arguments(__doc__)
-    parser.add_argument("--steps", type=int, default=200, help="steps with each set of sinks")
-    args, others = parser.parse_known_args()
-    if args.steps < BLOCK:
-        raise UsageError(f"--steps {args.steps}: should be at least {BLOCK}")
+    args, others = build_parser().parse_known_args()
     extras = [name for name in ("tensorboard", "wandb") if installed(name)]
     if not installed("visdom"):
         say("visdom is not installed: its two rows show nothing but a line in the log")

@@ -24,10 +24,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from scripts.arguments import Arguments
+from options.flags.flag import Flag
+from scripts.arguments import SEED, Arguments
 from util.checkpoint import saved_options
 from util.console import Progress, run_main, say
 from util.errors import UserError
+from util.limits import whole
 from util.plugins import file_flags
 
 ATLAS = Path(__file__).resolve().parents[2] / "datasets" / "atlas"
@@ -47,6 +49,18 @@ VARIANTS = {
     "cosine": "--lr_policy cosine",
     "by_iter": "--save_by_iter",
 }
+FLAGS = (
+    Flag(
+        "variant",
+        (*VARIANTS, "all"),
+        ["cycle_gan"],
+        f"{', '.join(VARIANTS)}, or all (default: cycle_gan)",
+        nargs="+",
+        metavar="NAME",
+    ),
+    Flag("kills", whole(1, 10**4), 30, "kills of each variant (default: 30)"),
+    Flag("seed", SEED, 0, "seed of the instants (default: 0)"),
+)
 # Beginnings of the names of files that exist only during a save.
 SAVING = (".saving.json", ".state.pth.", ".latest_net_", ".1_net_", ".2_net_", ".iter_")
 PARTS = ("files", "weights", "log", "page", "data")  # parts of a run that are compared
@@ -256,14 +270,12 @@ def log(folder: Path) -> list[str]:
     return [re.sub(r"time: \S+ data: \S+|Loss \(.*\)", "", line) for line in lines]
 
 
+def build_parser() -> Arguments:
+    return Arguments(__doc__, FLAGS)
+
+
 def main() -> None:
-    parser = Arguments(__doc__)
-    add, names = parser.add_argument, [*VARIANTS, "all"]
-    variants = f"{', '.join(VARIANTS)}, or all (default: cycle_gan)"
-    add("--variant", nargs="+", default=names[:1], choices=names, metavar="NAME", help=variants)
-    add("--kills", type=int, default=30, help="kills of each variant (default: 30)")
-    add("--seed", type=int, default=0, help="seed of the instants (default: 0)")
-    opt = parser.parse_args()
+    opt = build_parser().parse_args()
     chosen = list(VARIANTS) if "all" in opt.variant else opt.variant
     folder = Path(tempfile.mkdtemp(prefix="check_resume_"))
     # Killed loader processes leave semaphores behind; the tracker would warn about them.

@@ -17,14 +17,15 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from data.image_folder import make_dataset, read_image, stem
-from scripts.arguments import Arguments, colour
+from options.flags.flag import Flag
+from scripts.arguments import SEED, Arguments, Output, colour_text
 from scripts.paper_tools import results, scoring
 from scripts.paper_tools.scoring import ROOT
 from util import plugins
@@ -40,24 +41,32 @@ VARIANTS = {
     "backward": ("GAN + backward cycle", ["--lambda_B", "0"]),
     "full": ("CycleGAN", []),
 }
+RESULTS = (Flag("out", Output(folder=True), ROOT / "docs" / "results", "default: docs/results"),)
+FLAGS = (
+    Flag("dataroot", Path, None, "folder with trainA, trainB, testA, testB", required=True),
+    Flag("seeds", SEED, [1, 2, 3], "default: 1 2 3", nargs="+"),
+    Flag("variants", tuple(VARIANTS), list(VARIANTS), "default: all", nargs="+"),
+    Flag("name", str, None, "name of the results (default: the name of the dataroot)"),
+    Flag(
+        "palette",
+        colour_text,
+        [],
+        "colours of the classes, if B holds label maps",
+        nargs="+",
+        metavar="R,G,B",
+    ),
+    Flag(
+        "work",
+        Output(folder=True),
+        ROOT / "checkpoints" / "ablation",
+        "folder of runs (default: checkpoints/ablation)",
+    ),
+    Flag("dry_run", bool, False, "only print the commands that are left"),
+    *scoring.FLAGS,
+    *RESULTS,
+)
 TILES = 6  # images in a picture
 POINTS = 40  # lines of the loss log that are kept
-
-
-def add_options(ablate: ArgumentParser, write: ArgumentParser) -> None:
-    add, keys = ablate.add_argument, list(VARIANTS)
-    work, out = ROOT / "checkpoints" / "ablation", ROOT / "docs" / "results"
-    palette = "colours of the classes, if B holds label maps"
-    add("--dataroot", type=Path, required=True, help="folder with trainA, trainB, testA, testB")
-    add("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default: 1 2 3")
-    add("--variants", nargs="+", choices=keys, default=keys, help="default: all")
-    add("--name", help="name of the results (default: the name of the dataroot)")
-    add("--palette", metavar="R,G,B", nargs="+", default=[], help=palette)
-    add("--work", type=Path, default=work, help="folder of runs (default: checkpoints/ablation)")
-    add("--dry_run", action="store_true", help="only print the commands that are left")
-    scoring.add_options(ablate)
-    for parser in (ablate, write):
-        parser.add_argument("--out", type=Path, default=out, help="default: docs/results")
 
 
 def ablate(args: Namespace) -> None:
@@ -83,12 +92,7 @@ def ablate(args: Namespace) -> None:
 
 
 def scoring_of(args: Namespace) -> scoring.Scoring:
-    """Return what to measure. Raises UserError if a colour of ``--palette`` is invalid."""
-    for text in args.palette:
-        try:
-            colour(text)
-        except ValueError:
-            raise UserError(f"--palette {text}: should be R,G,B with levels 0 to 255") from None
+    """Return what to measure."""
     palette = ["--palette", *args.palette] if args.palette else []
     stems = [{stem(path) for path in make_dataset(str(args.dataroot / f"test{x}"))} for x in "AB"]
     paired = stems[0] == stems[1]

@@ -7,12 +7,12 @@ import re
 import shlex
 import subprocess
 import sys
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from data.image_folder import is_image_file, stem
+from options.flags.flag import Flag
 from scripts.evaluate import HEADINGS
 from scripts.evaluation.ranges import RANGES
 from scripts.segment_scores import SCORES
@@ -21,6 +21,18 @@ from util.errors import UserError
 from util.files import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
+# Options of programs that measure.
+FLAGS = (
+    Flag("features", str, None, "add FID and KID (see scripts/evaluate.py)", metavar="NETWORK"),
+    Flag(
+        "network",
+        str,
+        None,
+        "segmentation network for labels -> photo, TorchScript or ONNX",
+        metavar="FILE",
+    ),
+    Flag("network_range", tuple(RANGES), "-1..1", "value range of its input"),
+)
 Scores = dict[str, dict[str, float]]  # direction -> metric -> number
 SIDES = {"AtoB": ("A", "B"), "BtoA": ("B", "A")}
 
@@ -29,15 +41,6 @@ SCORES_KIND = {str: {str: float}}
 SETS = {"features": str, "rows": {"result": {"fid": float, "kid": float}}}
 EVALUATION = {"name": str, "rows": {str: {str: (float, None)}}, "sets": (SETS, None)}
 SEGMENTS = {"rows": {"result": dict.fromkeys(SCORES, float)}}
-
-
-def add_options(parser: ArgumentParser) -> None:
-    """Add the options for feature and segmentation networks."""
-    add = parser.add_argument
-    network = "segmentation network for labels -> photo, TorchScript or ONNX"
-    add("--features", metavar="NETWORK", help="add FID and KID (see scripts/evaluate.py)")
-    add("--network", metavar="FILE", help=network)
-    add("--network_range", choices=list(RANGES), default="-1..1", help="value range of its input")
 
 
 def execute(argv: Sequence[str | Path]) -> None:

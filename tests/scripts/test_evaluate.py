@@ -165,7 +165,7 @@ def test_evaluate_refuses_in_one_line(folders: Path) -> None:
     refuse("--fake", "images", "--real", "B", words=("a_fake_A and a", "--fake DIR:fake_B"))
     refuse("--fake", "nowhere:fake_B", "--real", "B", words=("no folder nowhere",))
     refuse("--fake", "images:fake_C", "--real", "B", words=("no image named STEM_fake_C.png",))
-    refuse(*pair, "--json", "no/out.json", words=("--json", "there is no folder no"))
+    refuse(*pair, "--json", "B/a.bmp/out.json", words=("--json B/a.bmp/out.json: cannot be",))
     flat(folders / "B/a.jpg", 3)
     refuse(*pair, words=(str(Path("B/a.bmp")), str(Path("B/a.jpg")), "same stem"))
     (folders / "B/a.jpg").unlink()
@@ -186,8 +186,8 @@ def test_different_sizes_are_refused_by_name(folders: Path) -> None:
     ("flags", "word"),
     [
         (("--name", "x"), "--name stands twice"),
-        (("--palette", "1,2"), "invalid colour value"),
-        (("--palette", "1,2,256"), "invalid colour value"),
+        (("--palette", "1,2"), "--palette 1,2: should be R,G,B"),
+        (("--palette", "1,2,256"), "--palette 1,2,256: should be R,G,B"),
         (("--fake", "images:fake_A"), "required: --real"),
     ],
 )

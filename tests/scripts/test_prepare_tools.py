@@ -185,7 +185,7 @@ def test_combine_output_that_cannot_be_written(tmp_path: Path) -> None:
     paint(tmp_path / "A/train/1.png")
     paint(tmp_path / "B/train/1.png")
     (tmp_path / "AB").write_text("a file")
-    fails(combine(tmp_path), "cannot write", tmp_path / "AB/train/1.png")
+    fails(combine(tmp_path), "--fold_AB", "is a file, should be a folder")
 
 
 def test_combine_scales_16_bits_and_turns_images_upright(tmp_path: Path) -> None:
