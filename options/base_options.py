@@ -15,10 +15,10 @@ from options.flags import RENAMED, SHARED, TEST, TRAIN
 from options.inherited import SavedRun
 from options.parser import Parser, absolute, choose_device, dump, full_name, option_values
 from util import plugins
-from util.checkpoint import write_atomically
 from util.console import say
 from util.distributed import is_main
 from util.errors import UsageError
+from util.files import write_atomically
 
 USAGE = "%(prog)s --dataroot FOLDER [--OPTION VALUE ...]"
 

@@ -35,9 +35,9 @@ from scripts.arguments import IMAGES, Arguments, Output, colour
 from scripts.evaluation.classes import CITYSCAPES, LABEL_IDS, Classes
 from scripts.evaluation.pairs import HINT, Images, find_images, match
 from scripts.evaluation.ranges import RANGES
-from util.checkpoint import write_atomically
 from util.console import Progress, run_main, say, warn
 from util.errors import UserError
+from util.files import write_atomically
 from util.image.metrics import Array, palette_labels
 
 FLAGS = (

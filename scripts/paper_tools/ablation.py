@@ -29,10 +29,10 @@ from scripts.arguments import SEED, Arguments, Output, colour_text
 from scripts.paper_tools import results, scoring
 from scripts.paper_tools.scoring import ROOT
 from util import plugins
-from util.checkpoint import STATE, load, saved_options, write_atomically
+from util.checkpoint import STATE, load, saved_options
 from util.console import say
 from util.errors import UserError
-from util.files import read_json
+from util.files import read_json, write_atomically
 
 VARIANTS = {
     "cycle": ("Cycle alone", ["--lambda_GAN", "0"]),
