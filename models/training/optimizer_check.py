@@ -72,7 +72,7 @@ def problem_of_settings(saved: dict[str, Any], own: Mapping[str, Any]) -> str:
     required = {key for key, value in own.items() if not isinstance(value, switches)}
     if missing := required - saved.keys():
         return f"{min(missing)} is missing"
-    known = {**own, "initial_lr": 0.0}  # which the first update of the learning rate adds
+    known = {**own, "initial_lr": 0.0}  # the first update of the learning rate adds this one
     for key in saved.keys() & known.keys() - {"params"}:
         value, mine = saved[key], known[key]
         if isinstance(value, torch.Tensor) and value.numel() == 1 and value.device.type == "cpu":
