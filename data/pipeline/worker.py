@@ -16,6 +16,7 @@ from torch.utils.data import Dataset, default_collate, get_worker_info
 from data.base_dataset import BaseDataset
 from util.errors import UserError
 from util.plugins import find_class
+from util.process import STOP_SIGNALS
 from util.seeds import derived_seed, preserve_rng, seed_everything
 
 EXTRA_ATTEMPTS = 100  # a readable image A may be drawn together with an unreadable image B
@@ -111,11 +112,12 @@ def _different_sizes(items: list) -> str:
 
 
 def ignore_signals(worker_id: int) -> None:
-    """Keep a worker running after Ctrl-C or a scheduler's SIGTERM, which reach it too.
+    """Keep a worker running after signals that stop the training, which may reach it too.
 
     The main process finishes its step, saves, and ends the workers itself. SIGTERM ends a worker
     after a minute, so that it cannot outlive the main process for long.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "alarm"):
         signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(60))
