@@ -17,7 +17,7 @@ from PIL import Image
 
 from data.image_folder import is_image_file, make_dataset, read_image
 from util.console import Progress
-from util.errors import UserError
+from util.errors import UserError, printable
 
 SIDES = {"unaligned": ("A", "B"), "aligned": ("",), "colorization": ("",)}  # of --dataset_mode
 
@@ -92,11 +92,6 @@ def read(opt: Namespace, folder: str, path: str) -> ImageFile:
     except Exception as error:  # Pillow's decoders raise many types
         image.damage = printable(str(error) or type(error).__name__)
     return image
-
-
-def printable(text: str) -> str:
-    """``text`` on one line, with escapes for control characters."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def stray_entries(opt: Namespace, folders: dict[str, list[str]]) -> tuple[list[str], list[str]]:

@@ -293,6 +293,6 @@ class BaseModel(ABC):
         """Print the size of each network; with ``verbose`` also its layers."""
         for name, net in self.get_networks().items():
             if verbose:
-                say(str(net))
+                say(*str(net).splitlines())
             millions = sum(p.numel() for p in net.parameters()) / 1e6
             say(f"Network {name}: {millions:.3f} M parameters")

@@ -76,7 +76,7 @@ def build_parser() -> Arguments:
 def main() -> None:
     args = build_parser().parse_args()
     if args.list:
-        return say(table(ALL_MODELS))
+        return say(*table(ALL_MODELS).splitlines())
     item = find(ALL_MODELS, args.name, args.kind)
     download(item, args.checkpoints_dir, args.mirror, not args.unchecked)
     return None

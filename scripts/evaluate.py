@@ -175,7 +175,7 @@ def show_pairs(evaluations: list[dict]) -> None:
         return
     keys = [key for key in HEADINGS if any(key in scores for _, scores in rows)]
     width = max(len(title) for title, _ in rows)
-    say(f"\n{'':{width}} {'n':>6}" + "".join(f"{HEADINGS[key]:>13}" for key in keys))
+    say("", f"{'':{width}} {'n':>6}" + "".join(f"{HEADINGS[key]:>13}" for key in keys))
     for title, scores in rows:
         cells = [f"{scores[key]:13.3f}" if key in scores else f"{'-':>13}" for key in keys]
         say(f"{title:{width}} {scores['n']:6}" + "".join(cells))
@@ -199,7 +199,7 @@ def show_sets(evaluations: list[dict]) -> None:
         for row, scores in e["sets"]["rows"].items()
     ]
     width = max(len(title) for title, _, _ in rows)
-    say(f"\n{'':{width}} {'n':>6}{'n real':>8}{'FID':>12}{'KID x 1000':>13}  95 % interval")
+    say("", f"{'':{width}} {'n':>6}{'n real':>8}{'FID':>12}{'KID x 1000':>13}  95 % interval")
     for title, n_real, s in rows:
         distances = f"{s['fid']:12.3f}{1000 * s['kid']:13.3f}"
         interval = f"{1000 * s['kid_low']:.3f} to {1000 * s['kid_high']:.3f}"

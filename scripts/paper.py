@@ -58,7 +58,7 @@ def run(task: tasks.Task, args: Namespace) -> None:
     """Run what is left of a task, write its record, and print its numbers."""
     commands = tasks.plan(task, args)
     if args.dry_run:
-        return say("\n".join(scoring.shown(argv) for argv in commands))
+        return say(*(scoring.shown(argv) for argv in commands))
     folder = args.checkpoints_dir / tasks.run_name(task)
     for name in (RECORD, "evaluate.json", *(f"{side}.json" for side in scoring.SIDES)):
         (folder / name).unlink(missing_ok=True)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, TextIO
 
@@ -15,31 +15,36 @@ from util.errors import (  # noqa: F401  custom models import UsageError from he
     UsageError,
     UserError,
     is_out_of_memory,
+    printable,
 )
 
 PIPE_CLOSED = 141  # exit status in shells of a program that SIGPIPE has ended
 _on_screen: Progress | None = None  # its bar must not be mixed with messages
 
 
-def say(message: str = "") -> None:
-    """Print ``message`` on stdout; on several ranks only rank 0 prints."""
+def say(*lines: object) -> None:
+    """Print lines on stdout, an empty one by default; on several ranks only rank 0 prints."""
     if distributed.is_main():
-        _print(message, sys.stdout)
+        _print(lines, sys.stdout)
 
 
 def warn(message: str) -> None:
     """Print a warning on stderr, on every rank."""
-    _print(f"warning{_rank()}: {message}", sys.stderr)
+    _print([f"warning{_rank()}: {message}"], sys.stderr)
 
 
-def _print(message: str, stream: TextIO) -> None:
-    """Print on a line of its own: an open progress bar is cleared before and redrawn after it."""
+def _print(lines: Iterable[object], stream: TextIO) -> None:
+    """Print on lines of their own: an open progress bar is cleared before and redrawn after them.
+
+    Unprintable characters are escaped, also line ends: the name of a file cannot imitate a message.
+    """
+    text = "\n".join(map(printable, lines))
     bar = getattr(_on_screen, "bar", None)  # read once, because another thread may close it
     with contextlib.nullcontext() if bar is None else bar.get_lock():
         if bar is not None:
             _draw(bar.clear)
         try:
-            print(message, file=stream, flush=True)
+            print(text, file=stream, flush=True)
         except OSError as error:
             _lost(stream, error)
         if bar is not None:
@@ -68,7 +73,7 @@ def _end_without_output(error: OSError) -> None:
     """End the program: without a word if the reader of a pipe has gone, as in ``| head -1``."""
     if isinstance(error, BrokenPipeError):
         sys.exit(PIPE_CLOSED)
-    _print(f"error: cannot write to stdout: {error.strerror}", sys.stderr)
+    _print([f"error: cannot write to stdout: {error.strerror}"], sys.stderr)
     sys.exit(1)
 
 
@@ -95,7 +100,7 @@ def run_main(main: Callable[[], None], less_memory: str = "smaller images") -> N
         with distributed.watch_launcher(_stop_without_launcher):
             main()
     except UserError as error:
-        _print(f"error{_rank()}: {error}", sys.stderr)
+        _print([f"error{_rank()}: {error}"], sys.stderr)
         sys.exit(error.status)
     except (MemoryError, RuntimeError, OSError) as error:
         if is_out_of_memory(error):
@@ -104,7 +109,7 @@ def run_main(main: Callable[[], None], less_memory: str = "smaller images") -> N
             reason = f"{error.filename or 'a file'}: {error.strerror}"
         else:
             raise
-        _print(f"error{_rank()}: {reason}", sys.stderr)
+        _print([f"error{_rank()}: {reason}"], sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -161,7 +166,7 @@ class Progress:
 
     def __init__(self, total: int, label: str = "", done: int = 0) -> None:
         global _on_screen
-        self.total, self.label, self.done = total, label, done
+        self.total, self.label, self.done = total, printable(label), done
         self.bar: Any = None
         self.tenth = 0  # number of items after which a line is printed, 0 with a bar
         if not (sys.stderr.isatty() and distributed.is_main()):
@@ -173,7 +178,7 @@ class Progress:
             return
         layout = "{l_bar}{bar}| {remaining} left{postfix}"
         self.bar = tqdm(
-            total=total, desc=label, initial=done, leave=False, bar_format=layout, miniters=1
+            total=total, desc=self.label, initial=done, leave=False, bar_format=layout, miniters=1
         )
         _on_screen = self
 
@@ -182,7 +187,7 @@ class Progress:
         before, self.done = self.done, self.done + count
         if self.bar is not None:
             shown = min(self.done, self.total or self.done)  # beyond the total, tqdm shows no %
-            self.bar.set_postfix_str(note, refresh=False)
+            self.bar.set_postfix_str(printable(note), refresh=False)
             _draw(lambda: self.bar.update(shown - self.bar.n))
         elif self.tenth and self.done // self.tenth > before // self.tenth:
             say(f"{self.label} {self.done} of {self.total} {note}".strip())

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+# Control characters, line separators, changes of the writing direction, and surrogates, which stand
+# for bytes that are not UTF-8. A terminal acts on some of them; names of files may hold them all.
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: object) -> str:
+    r"""Return ``text`` with escapes such as \n and \x1b for what is not printable."""
+    return UNPRINTABLE.sub(lambda m: m[0].encode("unicode_escape").decode(), str(text))
 
 
 class UserError(Exception):

@@ -85,7 +85,7 @@ def ablate(args: Namespace) -> None:
             if (folder / f"{variant}-{seed}.json").is_file():
                 say(f"{variant}, seed {seed}: finished")
             elif args.dry_run:
-                say("\n".join(scoring.shown(argv) for argv in (run.training(), run.test("latest"))))
+                say(*(scoring.shown(argv) for argv in (run.training(), run.test("latest"))))
             else:
                 run.execute(folder)
                 write_results(args)
