@@ -16,9 +16,14 @@ def uncompiled() -> contextlib.AbstractContextManager:
     Compiled networks have no second derivatives, need minutes for each new input size, and with
     CUDA graphs record one for each new use.
     """
-    if "torch._dynamo" not in sys.modules:
+    if "torch._dynamo" not in sys.modules or not can_compile():
         return contextlib.nullcontext()  # nothing is compiled, and importing the compiler is slow
     return torch.compiler.set_stance("force_eager")
+
+
+def can_compile() -> bool:
+    """True if PyTorch (2.6 or newer) can run a compiled network uncompiled for a while."""
+    return hasattr(torch.compiler, "set_stance")
 
 
 @contextlib.contextmanager

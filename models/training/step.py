@@ -19,6 +19,7 @@ from models.training.gradients import NonFiniteGuard, average_gradients, fuse, p
 from util import distributed
 from util.console import say
 from util.errors import UsageError, UserError
+from util.modules import can_compile
 from util.seeds import derived_seed, seed_everything
 
 BACKEND = "inductor"  # torch.compile's backend
@@ -53,6 +54,10 @@ class Step:
         """Apply the options that hold for the whole process."""
         allow = not self.opt.no_tf32
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allow
+        if self.opt.compile and not can_compile():
+            raise UserError(
+                f"--compile needs PyTorch 2.6 or newer, and this is {torch.__version__}"
+            )
         if self.opt.cuda_graphs and self.model.device.type != "cuda":
             raise UsageError(f"--cuda_graphs needs a CUDA GPU, and this is {self.model.device}")
 
