@@ -54,12 +54,12 @@ class Step:
         """Apply the options that hold for the whole process."""
         allow = not self.opt.no_tf32
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allow
+        if self.opt.cuda_graphs and self.model.device.type != "cuda":
+            raise UsageError(f"--cuda_graphs needs a CUDA GPU, and this is {self.model.device}")
         if self.opt.compile and not can_compile():
             raise UserError(
                 f"--compile needs PyTorch 2.6 or newer, and this is {torch.__version__}"
             )
-        if self.opt.cuda_graphs and self.model.device.type != "cuda":
-            raise UsageError(f"--cuda_graphs needs a CUDA GPU, and this is {self.model.device}")
 
     def _checkpoint_activations(self) -> None:
         networks = self.model.get_networks().values()

@@ -9,9 +9,20 @@ import torch
 from steps import distance, repeatable, trained  # noqa: F401
 
 from models.networks import cal_gradient_penalty, define_D, define_G
-from util.modules import unaffected
+from util import modules
+from util.errors import UserError
+from util.modules import can_compile, unaffected
+
+needs_compile = pytest.mark.skipif(not can_compile(), reason="--compile needs PyTorch 2.6")
 
 
+def test_an_older_pytorch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.compiler, "set_stance", raising=False)
+    with modules.uncompiled(), pytest.raises(UserError, match="--compile needs PyTorch 2.6"):
+        trained("--compile")
+
+
+@needs_compile
 @pytest.mark.parametrize("more", [(), ("--amp", "bf16", "--checkpoint_activations")])
 def test_compiled(
     more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
@@ -36,6 +47,7 @@ def test_compiled_at_odd_sizes() -> None:
     assert torch.allclose(net(x), wanted)
 
 
+@needs_compile
 def test_what_is_not_compiled() -> None:
     """Neither the gradient penalty, which needs second derivatives, nor validation is compiled."""
     torch._dynamo.reset()

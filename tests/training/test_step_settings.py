@@ -40,7 +40,8 @@ def test_recomputed_activations() -> None:
     kept: list[torch.Tensor] = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
         again.model.netG_A(batch()["A"])
-    assert [tuple(t.shape) for t in kept] == [(1, 3, 32, 32)] + 7 * [(1, 16, 8, 8)]
+    shapes = [tuple(t.shape) for t in kept if t.numel()]  # PyTorch 2.4 adds an empty tensor
+    assert shapes == [(1, 3, 32, 32)] + 7 * [(1, 16, 8, 8)]
 
 
 @pytest.mark.parametrize("amp", ["bf16", "fp16"])
