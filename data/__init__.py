@@ -8,6 +8,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
+from util.console import say
 from util.plugins import find_class
 
 if TYPE_CHECKING:  # importing PyTorch takes seconds, and not every program needs it
@@ -27,6 +28,12 @@ def get_option_setter(dataset_name: str):
 
 def create_dataset(opt: Namespace) -> Loader:
     """Return the loader of the dataset of ``opt``; each pass over it is one epoch."""
+    from data.image_folder import IMG_EXTENSIONS, counted, left_out
     from data.pipeline.loader import Loader
 
-    return Loader(find_dataset_using_name(opt.dataset_mode)(opt), opt)
+    left_out.clear()
+    dataset = find_dataset_using_name(opt.dataset_mode)(opt)
+    if left_out:
+        kinds = ", ".join(extension[1:] for extension in IMG_EXTENSIONS)
+        say(f"Files left out by their extension: {counted(left_out)} (images are {kinds})")
+    return Loader(dataset, opt)

@@ -14,7 +14,14 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from data.cache import Cache
-from data.image_folder import as_mode, read_image, turned_sideways
+from data.image_file import (
+    as_mode,
+    evenly_spread,
+    limit_pixels,
+    open_image,
+    read_image,
+    turned_sideways,
+)
 from data.transforms import (
     Resize,
     apply_as_bytes,
@@ -28,6 +35,7 @@ from data.transforms import (
 )
 from util.errors import UserError
 
+READER = 2  # changes with the pixels that data/image_file.py gives for a file: caches are new then
 # The official names in this module, whatever file they live in.
 __all__ = ["BaseDataset", "check_sizes", "get_params", "get_transform", "to_tensor"]
 
@@ -43,10 +51,11 @@ class BaseDataset(Dataset, ABC):
     def __init__(self, opt: Namespace) -> None:
         self.opt = opt
         self.root = opt.dataroot
+        limit_pixels(getattr(opt, "max_pixels", Image.MAX_IMAGE_PIXELS))
         self.cache: Cache | None = None
         if getattr(opt, "cache_images", None) is not None:
             folder = Path(opt.cache_images or Path(opt.checkpoints_dir) / ".cache")
-            settings = (opt.no_exif, getattr(opt, "jpeg_draft", False), PIL.__version__)
+            settings = (READER, opt.no_exif, getattr(opt, "jpeg_draft", False), PIL.__version__)
             self.cache = Cache(folder, settings)
 
     @staticmethod
@@ -73,7 +82,7 @@ class BaseDataset(Dataset, ABC):
         return f"{len(self)} images"
 
     def read(self, path: str, channels: int = 3) -> Image.Image:
-        """Decode an image; see :func:`data.image_folder.read_image`."""
+        """Decode an image; see :func:`data.image_file.read_image`."""
         return read_image(path, channels, exif=not self.opt.no_exif)
 
     def image(self, path: str, channels: int, transform: Callable) -> Any:
@@ -149,9 +158,9 @@ def check_sizes(
     if not opt.isTrain or opt.preprocess not in ("crop", "scale_width_and_crop"):
         return
     small = []
-    for path in paths[:: -(-len(paths) // at_most)]:
+    for path in evenly_spread(paths, at_most):
         # An unreadable image is reported, with its cause, when the training reads it
-        with contextlib.suppress(Exception), Image.open(path) as image:
+        with contextlib.suppress(UserError), open_image(path) as image:
             turned = turned_sideways(image) and not opt.no_exif
             width, height = image.size[::-1] if turned else image.size
             width = max(1, width // n_side_by_side)

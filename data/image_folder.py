@@ -1,4 +1,4 @@
-"""Listing the images of a folder, and reading an image file."""
+"""Listing the images of a folder."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import hashlib
 import os
 import re
 from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
-import numpy as np
-from PIL import ExifTags, Image, ImageOps
-
+from data.image_file import check_values
 from util.errors import UserError
 
 IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp")
+# Folders of file managers, network drives and archives; hidden folders begin with a dot
+HELPER_FOLDERS = (
+    "@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found",
+)  # fmt: skip
+# Number of files by extension that make_dataset has left out; create_dataset prints and clears it
+left_out: Counter[str] = Counter()
 
 
 def is_image_file(filename: str) -> bool:
@@ -21,26 +28,80 @@ def is_image_file(filename: str) -> bool:
     return filename.lower().endswith(IMG_EXTENSIONS)
 
 
+def walk(folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield (path, sub-folders, files), sorted, of ``folder`` and all its sub-folders.
+
+    Links to folders are followed, but each folder is visited once, however many links lead to it.
+    Hidden files, and hidden and helper folders (such as ``__MACOSX``), are left out below
+    ``folder``.
+
+    Raises:
+        UserError: a folder cannot be read.
+    """
+    visited = set()
+    for parent, subfolders, files in os.walk(folder, followlinks=True, onerror=_unreadable):
+        status = os.stat(parent)
+        # Some network drives have no inodes
+        identity = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(parent)
+        if identity in visited:
+            subfolders.clear()
+            continue
+        visited.add(identity)
+        subfolders[:] = sorted(
+            name for name in subfolders if not name.startswith(".") and name not in HELPER_FOLDERS
+        )
+        yield parent, subfolders, sorted(name for name in files if not name.startswith("."))
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise UserError(f"cannot read the folder {error.filename}: {error.strerror}")
+
+
 def make_dataset(dir: str, max_dataset_size: float = float("inf")) -> list[str]:
-    """Return the sorted paths of all images in ``dir`` and its sub-folders.
+    """Return the sorted paths of all images in ``dir`` and its sub-folders; see :func:`walk`.
 
     Args:
         max_dataset_size: return only this many of them, the first ones.
 
     Raises:
-        UserError: the folder is missing or holds no image.
+        UserError: the folder is missing or holds no image, or a sub-folder cannot be read.
     """
     if not os.path.isdir(dir):
         raise UserError(_missing(Path(dir)))
-    paths = sorted(
-        os.path.join(folder, name)
-        for folder, _, names in os.walk(dir, followlinks=True)
-        for name in names
-        if is_image_file(name) and not name.startswith(".")
-    )
+    paths = []
+    others: Counter[str] = Counter()
+    for folder, _, names in walk(dir):
+        paths += [os.path.join(folder, name) for name in names if is_image_file(name)]
+        others.update(extension(name) for name in names if not is_image_file(name))
     if not paths:
-        raise UserError(f"{dir} holds no images ({', '.join(e[1:] for e in IMG_EXTENSIONS)})")
-    return paths[: int(min(max_dataset_size, len(paths)))]
+        kinds = ", ".join(e[1:] for e in IMG_EXTENSIONS)
+        found = f", but other files: {counted(others)}" if others else ""
+        raise UserError(f"{dir} holds no images ({kinds}){found}")
+    left_out.update(others)
+    return sorted(paths)[: int(min(max_dataset_size, len(paths)))]
+
+
+def extension(name: str) -> str:
+    """Return the extension of a file name, in lower case, or a phrase if it has none."""
+    return os.path.splitext(name)[1].lower() or "without extension"
+
+
+def counted(files: Counter[str]) -> str:
+    """Return ``3 .gif, 1 .jfif``, the most frequent extensions first."""
+    shown = [f"{number} {kind}" for kind, number in files.most_common(5)]
+    return ", ".join(shown) + ", ..." * (len(files) > 5)
+
+
+def list_images(folder: str, limit: float = float("inf")) -> list[str]:
+    """Return :func:`make_dataset`, after a look at the values of images with 16 bits.
+
+    Raises:
+        UserError: as there, or the values do not fill 16 bits; see
+            :func:`data.image_file.check_values`.
+    """
+    paths = make_dataset(folder, limit)
+    check_values(paths, folder)
+    return paths
 
 
 def find_images(opt: Namespace, folder: str) -> list[str]:
@@ -52,7 +113,7 @@ def find_images(opt: Namespace, folder: str) -> list[str]:
     Raises:
         UserError: there are no images, or none is left to train on.
     """
-    paths = make_dataset(os.path.join(opt.dataroot, folder), opt.max_dataset_size)
+    paths = list_images(os.path.join(opt.dataroot, folder), opt.max_dataset_size)
     share = getattr(opt, "val_share", 0)
     if not share:
         return paths
@@ -99,66 +160,3 @@ def _missing(folder: Path) -> str:
         hint = ". To translate a plain folder of images: --model test"
     listed = ", ".join(entries[:8]) + (" ..." if len(entries) > 8 else "")
     return f"{root} has no folder {name}; it has {listed or 'nothing'}{hint}"
-
-
-def _orientation(image: Image.Image) -> int:
-    return image.getexif().get(ExifTags.Base.Orientation, 1)
-
-
-def turned_sideways(image: Image.Image) -> bool:
-    """True if the EXIF orientation exchanges width and height."""
-    return _orientation(image) >= 5
-
-
-def as_mode(image: Image.Image, channels: int, exif: bool = True) -> Image.Image:
-    """Convert an image of any mode to one with 8 bits per channel.
-
-    Args:
-        channels: 1 and 3 give RGB (``get_transform`` makes the gray image), 2 gray and alpha, 4 RGB
-            and alpha. Palettes and CMYK are converted, 16 bits are scaled to 8.
-        exif: turn the image upright by its EXIF orientation.
-
-    Raises:
-        UserError: images cannot have this number of channels.
-    """
-    if channels not in (1, 2, 3, 4):
-        raise UserError(f"--input_nc and --output_nc: images have 1 to 4 channels, not {channels}")
-    if exif and _orientation(image) != 1:
-        image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # 16 bits; Pillow would clip them at 255 instead of scaling
-        image = Image.fromarray((np.asarray(image, np.int64) >> 8).clip(0, 255).astype(np.uint8))
-    if channels in (1, 3):
-        return image if image.mode == "RGB" else image.convert("RGB")
-    return image.convert("RGBA") if channels == 4 else image.convert("RGBA").convert("LA")
-
-
-def read_image(
-    path: str,
-    channels: int = 3,
-    exif: bool = True,
-    draft: tuple[int, int] | None = None,
-    n_side_by_side: int = 1,
-) -> Image.Image:
-    """Decode an image file; see :func:`as_mode` for ``channels`` and ``exif``.
-
-    Args:
-        draft: (width, height) that suffices. Larger JPEGs are decoded at 1/2, 1/4 or 1/8 of their
-            size, which is fast but not exact.
-        n_side_by_side: number of images side by side in the file; drafts do not mix their pixels.
-
-    Raises:
-        UserError: names the file and what is wrong with it.
-    """
-    if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe would block forever
-        raise UserError(f"cannot read the image {path}: it is not a file")
-    try:
-        with Image.open(path) as image:
-            if draft and (n_side_by_side == 1 or image.width % (8 * n_side_by_side) == 0):
-                image.draft(None, draft[::-1] if exif and turned_sideways(image) else draft)
-            image.load()
-            return as_mode(image, channels, exif)
-    except UserError:
-        raise
-    except Exception as error:  # Pillow's decoders raise almost anything on damaged files
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise UserError(f"cannot read the image {path}: {reason.splitlines()[0]}") from None

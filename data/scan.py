@@ -15,9 +15,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from data.image_folder import is_image_file, make_dataset, read_image
-from util.console import Progress
-from util.errors import UserError, printable
+from data.image_file import FORMATS, limit_pixels, read_image
+from data.image_folder import is_image_file, list_images, walk
+from util.console import Progress, warn
+from util.errors import UserError
 
 SIDES = {"unaligned": ("A", "B"), "aligned": ("",), "colorization": ("",)}  # of --dataset_mode
 
@@ -41,17 +42,20 @@ def image_folders(opt: Namespace) -> dict[str, list[str]]:
     Raises:
         UserError: a folder of ``--phase`` is missing or empty.
     """
+    limit_pixels(opt.max_pixels)
     if opt.dataset_mode not in SIDES:  # single, template and most custom datasets
-        return {".": make_dataset(opt.dataroot, opt.max_dataset_size)}
+        return {".": list_images(opt.dataroot, opt.max_dataset_size)}
     folders = {}
     for phase in dict.fromkeys((opt.phase, "train", "val", "test")):
         limit = opt.max_dataset_size if phase == opt.phase else float("inf")
         for folder in (phase + side for side in SIDES[opt.dataset_mode]):
             try:
-                folders[folder] = make_dataset(os.path.join(opt.dataroot, folder), limit)
-            except UserError:
+                folders[folder] = list_images(os.path.join(opt.dataroot, folder), limit)
+            except UserError as error:
                 if phase == opt.phase:
                     raise
+                if os.path.isdir(os.path.join(opt.dataroot, folder)):
+                    warn(f"not checked: {error}")
     return folders
 
 
@@ -75,15 +79,13 @@ def read(opt: Namespace, folder: str, path: str) -> ImageFile:
     try:
         pixels = read_image(path, exif=not opt.no_exif)
     except UserError as error:
-        reason = str(error).removeprefix(f"cannot read the image {path}: ")
-        unknown = reason.startswith("cannot identify")
-        image.error = "it is not an image" if unknown else printable(reason)
+        image.error = printable(str(error).removeprefix(f"cannot read the image {path}: "))
         return image
     image.size = pixels.size
     content = repr(pixels.size).encode() + pixels.tobytes()
     image.digest = hashlib.blake2b(content, digest_size=16).digest()
     try:
-        with Image.open(path) as file:
+        with Image.open(path, formats=FORMATS) as file:
             image.mode = file.mode
             expected = Image.registered_extensions()[Path(path).suffix.lower()]
             if file.format not in (expected, "MPO"):  # MPO is a JPEG with several images
@@ -94,12 +96,17 @@ def read(opt: Namespace, folder: str, path: str) -> ImageFile:
     return image
 
 
+def printable(text: str) -> str:
+    """``text`` on one line, with escapes for control characters."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def stray_entries(opt: Namespace, folders: dict[str, list[str]]) -> tuple[list[str], list[str]]:
     """(Sub-folders named like an image, files that are not images), relative to the dataset."""
     like_images, other_files = [], []
     for folder in folders:
         root = os.path.join(opt.dataroot, folder)
-        for parent, subfolders, files in os.walk(root, followlinks=True):
+        for parent, subfolders, files in walk(root):
             inside = Path(os.path.relpath(parent, opt.dataroot))
             like_images += [str(inside / name) for name in subfolders if is_image_file(name)]
             other_files += [str(inside / name) for name in files if not is_image_file(name)]

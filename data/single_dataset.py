@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from data.base_dataset import BaseDataset, check_sizes, get_transform
-from data.image_folder import make_dataset
+from data.image_folder import list_images
 
 
 class SingleDataset(BaseDataset):
@@ -13,7 +13,7 @@ class SingleDataset(BaseDataset):
 
     def __init__(self, opt: Namespace) -> None:
         super().__init__(opt)
-        self.A_paths = make_dataset(opt.dataroot, opt.max_dataset_size)
+        self.A_paths = list_images(opt.dataroot, opt.max_dataset_size)
         check_sizes(opt, self.A_paths)
         self.transform = get_transform(opt, grayscale=opt.input_nc == 1)
 

@@ -11,7 +11,7 @@ from argparse import ArgumentParser, Namespace
 from torchvision.transforms.functional import rgb_to_grayscale
 
 from data.base_dataset import BaseDataset, get_transform
-from data.image_folder import make_dataset
+from data.image_folder import list_images
 from util.limits import real
 
 
@@ -32,7 +32,7 @@ class TemplateDataset(BaseDataset):
 
     def __init__(self, opt: Namespace) -> None:
         super().__init__(opt)  # sets self.opt and self.root
-        self.image_paths = make_dataset(self.root, opt.max_dataset_size)
+        self.image_paths = list_images(self.root, opt.max_dataset_size)
         self.transform = get_transform(opt)  # of --preprocess and --no_flip
 
     def __getitem__(self, index: int) -> dict:

@@ -25,7 +25,8 @@ from prepare import (
 )
 
 from options.flags.flag import Flag
-from scripts.arguments import Arguments, Output
+from scripts.arguments import Output
+from scripts.image_arguments import ImageArguments
 from util.console import run_main, say, warn
 from util.errors import UserError
 from util.files import real_path
@@ -42,8 +43,8 @@ FLAGS = (
 )
 
 
-def build_parser() -> Arguments:
-    return Arguments(__doc__, FLAGS)
+def build_parser() -> ImageArguments:
+    return ImageArguments(__doc__, FLAGS)
 
 
 def find_pairs(folder_a: Path, folder_b: Path, out: Path, use_ab: bool) -> list[Pair]:

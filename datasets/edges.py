@@ -21,10 +21,12 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from prepare import warn_leftovers, write_image
 
-from data.image_folder import make_dataset, read_image
+from data.image_file import read_image
+from data.image_folder import list_images
 from options.flags.flag import Flag
-from scripts.arguments import Arguments, Output
+from scripts.arguments import Output
 from scripts.evaluation.external import Network, load_network, run, to_batch
+from scripts.image_arguments import ImageArguments
 from util.console import Progress, run_main, say
 from util.errors import UserError, needs
 from util.files import real_path
@@ -147,13 +149,13 @@ def draw(photo: Image.Image, args: Namespace, network: Network | None) -> Image.
     return clean(edges >= max(args.threshold, 1e-6), args.small_edge)
 
 
-def build_parser() -> Arguments:
-    return Arguments(__doc__, FLAGS)
+def build_parser() -> ImageArguments:
+    return ImageArguments(__doc__, FLAGS)
 
 
 def main() -> None:
     args = build_parser().parse_args()
-    paths = make_dataset(args.input)
+    paths = list_images(args.input)
     if real_path(args.output) == real_path(args.input):
         raise UserError("--input and --output are the same folder; edges would replace photos")
     network = load_network(args.hed, "--hed") if args.hed else None

@@ -25,7 +25,8 @@ from prepare import (
 )
 
 from options.flags.flag import Flag
-from scripts.arguments import Arguments, Output
+from scripts.arguments import Output
+from scripts.image_arguments import ImageArguments
 from util.console import run_main, say
 from util.errors import UserError
 
@@ -49,10 +50,10 @@ def find_pairs(folder_a: Path, folder_b: Path, out: Path) -> list[Pair]:
     return [(a, b, out / f"{number:04d}.jpg") for number, (a, b) in enumerate(pairs)]
 
 
-def build_parser() -> Arguments:
+def build_parser() -> ImageArguments:
     folders = "folder with testA and testB, with trainA and trainB, or with all four"
     flag = Flag("dataset-path", Output(folder=True), None, folders, required=True)
-    return Arguments(__doc__, [flag])
+    return ImageArguments(__doc__, [flag])
 
 
 def main() -> None:

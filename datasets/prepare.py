@@ -13,7 +13,8 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from data.image_folder import is_image_file, read_image
+from data.image_file import check_values, read_image
+from data.image_folder import is_image_file
 from util.console import Progress, say, warn
 from util.errors import UserError, first_line
 from util.images import check_size
@@ -119,6 +120,8 @@ def join_files(pair: Pair) -> None:
 
 def join_pairs(pairs: list[Pair], folder: Path, threads: int = THREADS) -> None:
     """Write all pairs (see :func:`join_files`), warn about older images, and report."""
+    for images in list(zip(*pairs, strict=True))[:2]:
+        check_values([str(path) for path in images], str(images[0].parent))
     run_jobs(join_files, pairs, "Joining", threads)
     warn_leftovers(out for _, _, out in pairs)
     say(f"wrote {len(pairs)} pairs to {folder}")

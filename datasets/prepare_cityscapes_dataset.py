@@ -30,9 +30,10 @@ from prepare import (
     write_image,
 )
 
-from data.image_folder import read_image
+from data.image_file import read_image
 from options.flags.flag import Flag
-from scripts.arguments import Arguments, Output
+from scripts.arguments import Output
+from scripts.image_arguments import ImageArguments
 from util.console import run_main, say, warn
 from util.errors import UserError
 
@@ -96,8 +97,8 @@ def copy_ids(jobs: list[Job], out: Path) -> None:
         warn(f"{len(missing)} of {len(names)} test frames have no label ids, e.g. {missing[0]}")
 
 
-def build_parser() -> Arguments:
-    return Arguments(__doc__, FLAGS)
+def build_parser() -> ImageArguments:
+    return ImageArguments(__doc__, FLAGS)
 
 
 def main() -> None:

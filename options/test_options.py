@@ -19,7 +19,7 @@ from util.errors import UsageError
 NOT_INHERITED = {
     "dataroot", "name", "gpu_ids", "checkpoints_dir", "seed", "serial_batches", "num_threads",
     "batch_size", "max_dataset_size", "no_flip", "display_winsize", "epoch", "load_iter", "verbose",
-    "suffix", "use_wandb", "wandb_project_name", "phase",
+    "suffix", "use_wandb", "wandb_project_name", "phase", "max_pixels",
     *(flag.name for table in TEST.values() for flag in table),
 }  # fmt: skip
 SIZES = ("load_size", "crop_size")

@@ -31,16 +31,17 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from data.image_folder import read_image
+from data.image_file import limit_pixels, read_image
 from options.flags.flag import Flag
-from scripts.arguments import IMAGES, SEED, Arguments, Output, colour
+from scripts.arguments import IMAGES, SEED, Output, colour
 from scripts.evaluation.distances import fid, kid, warn_small
 from scripts.evaluation.page_metrics import add_metrics, page_of
 from scripts.evaluation.pairs import HINT, Pairs, find_images, match, random_others, warn_missing
 from scripts.evaluation.ranges import RANGES
+from scripts.image_arguments import ImageArguments
+from util.checkpoint import write_atomically
 from util.console import Progress, run_main, say, warn
 from util.errors import UserError
-from util.files import write_atomically
 from util.image.metrics import METRICS, PSNR_CAP
 from util.limits import whole
 
@@ -175,7 +176,7 @@ def show_pairs(evaluations: list[dict]) -> None:
         return
     keys = [key for key in HEADINGS if any(key in scores for _, scores in rows)]
     width = max(len(title) for title, _ in rows)
-    say("", f"{'':{width}} {'n':>6}" + "".join(f"{HEADINGS[key]:>13}" for key in keys))
+    say(f"\n{'':{width}} {'n':>6}" + "".join(f"{HEADINGS[key]:>13}" for key in keys))
     for title, scores in rows:
         cells = [f"{scores[key]:13.3f}" if key in scores else f"{'-':>13}" for key in keys]
         say(f"{title:{width}} {scores['n']:6}" + "".join(cells))
@@ -199,7 +200,7 @@ def show_sets(evaluations: list[dict]) -> None:
         for row, scores in e["sets"]["rows"].items()
     ]
     width = max(len(title) for title, _, _ in rows)
-    say("", f"{'':{width}} {'n':>6}{'n real':>8}{'FID':>12}{'KID x 1000':>13}  95 % interval")
+    say(f"\n{'':{width}} {'n':>6}{'n real':>8}{'FID':>12}{'KID x 1000':>13}  95 % interval")
     for title, n_real, s in rows:
         distances = f"{s['fid']:12.3f}{1000 * s['kid']:13.3f}"
         interval = f"{1000 * s['kid_low']:.3f} to {1000 * s['kid_high']:.3f}"
@@ -209,8 +210,8 @@ def show_sets(evaluations: list[dict]) -> None:
         say(line)
 
 
-def build_parser() -> Arguments:
-    return Arguments(__doc__, FLAGS, fromfile_prefix_chars="@", allow_abbrev=False)
+def build_parser() -> ImageArguments:
+    return ImageArguments(__doc__, FLAGS, fromfile_prefix_chars="@", allow_abbrev=False)
 
 
 def parse(words: list[str]) -> list[Namespace]:
@@ -229,6 +230,7 @@ def parse(words: list[str]) -> list[Namespace]:
         if job.unpaired and job.page:
             parser.error("--page needs pairs, so not --unpaired")
         jobs.append(job)
+    limit_pixels(max(job.max_pixels for job in jobs))
     return jobs
 
 

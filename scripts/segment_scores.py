@@ -29,15 +29,16 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from data.image_folder import read_image
+from data.image_file import read_image
 from options.flags.flag import Flag
-from scripts.arguments import IMAGES, Arguments, Output, colour
+from scripts.arguments import IMAGES, Output, colour
 from scripts.evaluation.classes import CITYSCAPES, LABEL_IDS, Classes
 from scripts.evaluation.pairs import HINT, Images, find_images, match
 from scripts.evaluation.ranges import RANGES
+from scripts.image_arguments import ImageArguments
+from util.checkpoint import write_atomically
 from util.console import Progress, run_main, say, warn
 from util.errors import UserError
-from util.files import write_atomically
 from util.image.metrics import Array, palette_labels
 
 FLAGS = (
@@ -200,8 +201,8 @@ def evaluate(args: Namespace) -> dict[str, dict[str, float]]:
     return table
 
 
-def build_parser() -> Arguments:
-    parser = Arguments(__doc__, FLAGS, fromfile_prefix_chars="@", allow_abbrev=False)
+def build_parser() -> ImageArguments:
+    parser = ImageArguments(__doc__, FLAGS, fromfile_prefix_chars="@", allow_abbrev=False)
     classes = parser.add_mutually_exclusive_group(required=True)
     for flag in CLASSES:
         flag.add_to(classes)

@@ -29,10 +29,12 @@ from PIL import Image, ImageDraw
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data.image_folder import make_dataset, read_image
+from data.image_file import read_image
+from data.image_folder import make_dataset
 from options.flags.flag import Flag
-from scripts.arguments import PICTURES, Arguments, Output
+from scripts.arguments import PICTURES, Output
 from scripts.evaluation.pairs import find_images
+from scripts.image_arguments import ImageArguments
 from util.console import run_main, say
 from util.errors import UsageError, UserError
 from util.images import save_image
@@ -142,8 +144,8 @@ def draw(rows: list[list[str]], titles: list[str], height: int) -> Image.Image:
     return sheet
 
 
-def build_parser() -> Arguments:
-    return Arguments(__doc__, FLAGS)
+def build_parser() -> ImageArguments:
+    return ImageArguments(__doc__, FLAGS)
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data.image_folder import make_dataset, read_image
+from data.image_file import check_values, limit_pixels, read_image
+from data.image_folder import list_images
 from options.flags.flag import Flag
 from options.flags.testing import FORMAT
 from scripts.arguments import PICTURES, Arguments, check_output
@@ -41,8 +42,11 @@ def plan(source: Path, target: Path, extension: str, limit: float) -> dict[Path,
     Raises:
         UserError: an output would replace an input.
     """
-    jobs = {} if source.is_dir() else {target: source}
-    for path in map(Path, make_dataset(str(source), limit) if source.is_dir() else ()):
+    jobs = {}
+    if not source.is_dir():
+        check_values([str(source)], str(source))
+        jobs[target] = source
+    for path in map(Path, list_images(str(source), limit) if source.is_dir() else ()):
         out = target / path.relative_to(source).with_suffix(f".{extension}")
         if out in jobs:  # two inputs differ only in their extension
             out = out.with_stem(path.stem + path.suffix.replace(".", "_"))
@@ -82,6 +86,7 @@ def main() -> None:
 
     root = args.input if args.input.is_dir() else args.input.parent
     opt = TestOptions().parse(["--model", "test", "--dataroot", str(root), *others], record=False)
+    limit_pixels(opt.max_pixels)
     limit = min(opt.max_dataset_size, opt.num_test)
     jobs = plan(args.input, args.output, args.format, limit)
     translate, progress = Translator(opt), Progress(len(jobs), "Translating")

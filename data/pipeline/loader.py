@@ -9,18 +9,20 @@ import warnings
 import weakref
 from argparse import Namespace
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from data.base_dataset import BaseDataset
 from data.pipeline.sampler import EpochSampler
-from data.pipeline.worker import SeededDataset, collate, gives_pixels, ignore_signals
+from data.pipeline.worker import SeededDataset, collate, gives_pixels, prepare
 from data.transforms import images_to_float
 from util import distributed
 from util.console import warn
-from util.errors import UserError, first_line
+from util.errors import UserError
 
 PREFETCHED = 2  # batches that each worker prepares ahead of the one in use
 _live: weakref.WeakSet[Loader] = weakref.WeakSet()
@@ -53,6 +55,8 @@ class Loader:
         self.start = self.skipped = self.last_batch_images = 0
         self.batch_weight = 1.0
         self.size = int(min(len(dataset), opt.max_dataset_size))
+        if not self.size:
+            raise UserError(f"--dataset_mode {opt.dataset_mode}: the dataset has no items (len 0)")
         batch = opt.batch_size * getattr(opt, "accumulate", 1)
         self.global_batch_size = batch * distributed.world_size()
         self.order = EpochSampler(self.size, opt.seed, not opt.serial_batches, batch)
@@ -67,7 +71,7 @@ class Loader:
             prefetch_factor=PREFETCHED if opt.num_threads else None,
             collate_fn=collate,
             pin_memory=opt.device.startswith("cuda"),
-            worker_init_fn=ignore_signals,
+            worker_init_fn=partial(prepare, max_pixels=Image.MAX_IMAGE_PIXELS),
             generator=torch.Generator(),  # a pass draws nothing from the global generator
         )
         _live.add(self)
@@ -129,19 +133,18 @@ class Loader:
             for worker in iterator._workers:
                 worker.kill()
 
+    def worker_died(self, error: RuntimeError) -> UserError | None:
+        """Return the message for the user if ``error`` is PyTorch's for a dead worker, else None.
 
-def worker_died(error: Exception, num_threads: int) -> UserError | None:
-    """Return the message for the user if ``error`` is PyTorch's for a dead worker, else None.
-
-    PyTorch raises it wherever the main process happens to be.
-    """
-    if "DataLoader worker" not in str(error):
-        return None
-    cause = error.__cause__ if isinstance(error.__cause__, RuntimeError) else error
-    return UserError(
-        "a process that loads images has died (out of memory? --num_threads "
-        f"{num_threads}): {first_line(cause)}"
-    )
+        PyTorch raises it wherever the main process happens to be.
+        """
+        if "DataLoader worker" not in str(error):
+            return None
+        cause = error.__cause__ if isinstance(error.__cause__, RuntimeError) else error
+        return UserError(
+            "a process that loads images has died (out of memory? --num_threads "
+            f"{self.batches.num_workers}): {str(cause).splitlines()[0]}"
+        )
 
 
 @atexit.register

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from PIL import Image
 from torch.utils.data import Dataset, default_collate, get_worker_info
 
 from data.base_dataset import BaseDataset
+from data.image_file import TooLarge, limit_pixels, too_large
 from util.errors import UserError
 from util.plugins import find_class
-from util.process import STOP_SIGNALS
 from util.seeds import derived_seed, preserve_rng, seed_everything
 
 EXTRA_ATTEMPTS = 100  # a readable image A may be drawn together with an unreadable image B
@@ -70,8 +69,9 @@ class SeededDataset(Dataset):
             return Sample(read(index), [])
         except UserError as error:
             return Sample(None, [], str(error))
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            # Pillow's errors, raised by datasets that open files themselves
+        except TooLarge:  # this error and the next are Pillow's, in datasets that open files
+            return Sample(None, [], f"item {index}: {too_large()}")
+        except (OSError, SyntaxError) as error:
             return Sample(None, [], f"item {index}: {error}")
 
 
@@ -111,13 +111,13 @@ def _different_sizes(items: list) -> str:
     return ""
 
 
-def ignore_signals(worker_id: int) -> None:
-    """Keep a worker running after signals that stop the training, which may reach it too.
+def prepare(worker_id: int, max_pixels: int | None) -> None:
+    """Set ``--max_pixels``, and keep a worker running after Ctrl-C or SIGTERM, which reach it too.
 
     The main process finishes its step, saves, and ends the workers itself. SIGTERM ends a worker
     after a minute, so that it cannot outlive the main process for long.
     """
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    limit_pixels(max_pixels)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "alarm"):
         signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(60))

@@ -19,7 +19,6 @@ MODES = {  # Pillow's names in upper case (La, RGBa: premultiplied); others are 
     "PA": "palette with alpha",
     "RGBA": "alpha",
     "I": "16 bits per channel",
-    "F": "floating point",
 }
 UNBALANCED = 3.0  # ratio of the domains' numbers of images that is worth a note
 
@@ -38,7 +37,7 @@ def report(opt: Namespace) -> int:
     problems = problems or stops
     lines = plan_lines + [f"note: {note}" for note in notes + strays(opt, folders)]
     lines += [f"problem: {problem}" for problem in problems]
-    say(*lines)
+    say("\n".join(lines))
     say("The training would stop" if problems else "Nothing would stop the training")
     return int(bool(problems))
 

@@ -258,7 +258,7 @@ def robustness(F: nn.Module, x: Tensor, fake: Tensor) -> float:
     if fake.shape[1] in (1, 3):
         file = io.BytesIO()
         Image.fromarray(tensor2im(fake)).save(file, "JPEG", quality=75)
-        pixels = torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)
+        pixels = torch.from_numpy(np.array(Image.open(file, formats=["JPEG"]))).permute(2, 0, 1)
         damaged.append(pixels[None, : fake.shape[1]].to(fake) / 127.5 - 1)
     error = mean_difference(_run(F, fake), x)
     ratios = []

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from data.base_dataset import get_transform
-from data.image_folder import as_mode
+from data.image_file import as_mode
 from models.test_model import TestModel
 from util.errors import UserError
 from util.images import tensor2im

@@ -7,6 +7,8 @@ from util.limits import whole
 
 PREPROCESS = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
 
+MAX_PIXELS = Flag("max_pixels", whole(1, 10**12), 10**8, "refuse images with more pixels")
+
 FLAGS = (
     Flag("dataroot", str, None, "folder with trainA, trainB, testA, testB (pairs: train, test)"),
     Flag("dataset_mode", str, "unaligned", "name of a dataset class, or path of its .py file"),
@@ -26,4 +28,5 @@ FLAGS = (
     Flag("crop_size", whole(1, 16384), 256, "then crop images to this size"),
     Flag("no_flip", bool, False, "no random horizontal flips"),
     Flag("no_exif", bool, False, "ignore the orientation in EXIF data"),
+    MAX_PIXELS,
 )

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL import Image
 
-from data.image_folder import read_image
+from data.image_file import open_image, read_image
 from util.image.metrics import Array, palette_labels
 
 IGNORED = 255
@@ -35,7 +34,7 @@ class Classes:
         taken because JPEG shifts colours.
         """
         if self.ids and path.endswith(LABEL_IDS):
-            with Image.open(path) as image:
+            with open_image(path) as image:
                 class_of_id = np.full(256, IGNORED, np.uint8)
                 class_of_id[list(self.ids)] = np.arange(len(self.ids))
                 return class_of_id[np.asarray(image.convert("L"))]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.image_folder import make_dataset, read_image
+from data.image_file import check_values, read_image
+from data.image_folder import make_dataset
 from util.console import warn
 from util.errors import UserError
 
@@ -44,7 +45,9 @@ def find_images(source: str, newest: bool = False) -> Images:
         if not newest:
             raise UserError(f"{same}; keep only one of them")
         warn(f"{same}, in all {len(several)} stems; the newest file of each is used")
-    return {stem: max(paths, key=os.path.getmtime) for stem, paths in files.items()}
+    images = {stem: max(paths, key=os.path.getmtime) for stem, paths in files.items()}
+    check_values(sorted(images.values()), source)
+    return images
 
 
 def match(fake: str, real: str, hint: str = "") -> tuple[Images, Images]:

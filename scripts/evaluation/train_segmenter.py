@@ -21,13 +21,14 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from PIL import Image, ImageFilter
 
-from data.image_folder import read_image
+from data.image_file import read_image
 from options.flags.flag import Flag
-from scripts.arguments import IMAGES, SEED, Arguments, Output, colour
+from scripts.arguments import IMAGES, SEED, Output, colour
 from scripts.evaluation.pairs import find_images, match
+from scripts.image_arguments import ImageArguments
+from util.checkpoint import write_atomically
 from util.console import Progress, duration, run_main, say
 from util.errors import UserError
-from util.files import write_atomically
 from util.image.metrics import Array, palette_labels
 from util.limits import whole
 
@@ -125,8 +126,8 @@ def train(photos: Array, classes: Array, args: Namespace) -> None:
     say(f"{args.out}: {len(x)} photos, {steps} steps, loss {loss.item():.4f}, {took}")
 
 
-def build_parser() -> Arguments:
-    return Arguments(__doc__, FLAGS, fromfile_prefix_chars="@")
+def build_parser() -> ImageArguments:
+    return ImageArguments(__doc__, FLAGS, fromfile_prefix_chars="@")
 
 
 def main() -> None:

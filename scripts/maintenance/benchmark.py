@@ -31,11 +31,12 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+from data.image_file import open_image  # noqa: E402
 from options.flags.flag import Flag  # noqa: E402
 from scripts.arguments import Arguments, Output  # noqa: E402
+from util.checkpoint import write_atomically  # noqa: E402
 from util.console import run_main, say  # noqa: E402
 from util.errors import UserError  # noqa: E402
-from util.files import write_atomically  # noqa: E402
 from util.limits import whole  # noqa: E402
 
 WORKER = Path(__file__).with_name("benchmark_worker.py")
@@ -195,7 +196,7 @@ def make_images(folder: Path, size: int, count: int) -> Path:
         sources = sorted((ROOT / "datasets" / "atlas" / f"train{domain}").iterdir())
         (folder / f"train{domain}").mkdir(parents=True)
         for i in range(count):
-            with Image.open(sources[i % len(sources)]) as image:
+            with open_image(str(sources[i % len(sources)])) as image:
                 large = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
             large.save(folder / f"train{domain}" / f"{i}.jpg", quality=90)
     return folder

@@ -23,16 +23,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.image_folder import make_dataset, read_image, stem
+from data.image_file import read_image
+from data.image_folder import make_dataset, stem
 from options.flags.flag import Flag
 from scripts.arguments import SEED, Arguments, Output, colour_text
 from scripts.paper_tools import results, scoring
 from scripts.paper_tools.scoring import ROOT
 from util import plugins
-from util.checkpoint import STATE, load, saved_options
+from util.checkpoint import STATE, load, saved_options, write_atomically
 from util.console import say
 from util.errors import UserError
-from util.files import read_json, write_atomically
+from util.files import read_json
 
 VARIANTS = {
     "cycle": ("Cycle alone", ["--lambda_GAN", "0"]),
@@ -85,7 +86,7 @@ def ablate(args: Namespace) -> None:
             if (folder / f"{variant}-{seed}.json").is_file():
                 say(f"{variant}, seed {seed}: finished")
             elif args.dry_run:
-                say(*(scoring.shown(argv) for argv in (run.training(), run.test("latest"))))
+                say("\n".join(scoring.shown(argv) for argv in (run.training(), run.test("latest"))))
             else:
                 run.execute(folder)
                 write_results(args)

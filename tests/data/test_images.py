@@ -10,7 +10,8 @@ import pytest
 from conftest import picture
 from PIL import Image
 
-from data.image_folder import is_image_file, make_dataset, read_image
+from data.image_file import read_image
+from data.image_folder import is_image_file, make_dataset
 from util.errors import UserError
 from util.images import save_image
 

@@ -13,7 +13,7 @@ from torchvision.transforms import functional as v1f
 
 from data import create_dataset
 from data.base_dataset import get_transform
-from data.image_folder import read_image
+from data.image_file import read_image
 from data.unaligned_dataset import UnalignedDataset
 from util.seeds import derived_seed
 

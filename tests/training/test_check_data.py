@@ -9,6 +9,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ONE_EPOCH, TINY, Programs, Result, picture, pictures
 from PIL import Image
@@ -101,9 +102,8 @@ def test_modes(run: Programs, tmp_path: Path) -> None:
     }
     for name, mode in modes.items():
         picture(data / "trainA" / name, mode=mode)
-    picture(data / "trainA" / "deep.png", mode="L")
-    Image.open(data / "trainA" / "deep.png").convert("I;16").save(data / "trainA" / "deep.png")
-    picture(data / "trainA" / "f.tif", mode="F")
+    deep = np.linspace(0, 65535, 1600).astype(np.uint16).reshape(40, 40)
+    Image.fromarray(deep).save(data / "trainA" / "deep.png")
     result = check(run, data).ok()
     for kind, name in {
         "grayscale": "l",
@@ -113,7 +113,6 @@ def test_modes(run: Programs, tmp_path: Path) -> None:
         "black and white": "bit",
         "CMYK": "cmyk",
         "16 bits per channel": "deep",
-        "floating point": "f",
     }.items():
         assert re.search(
             rf"note: 1 image, {kind}, converted by training: trainA/{name}\.", result.out

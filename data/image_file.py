@@ -1,0 +1,264 @@
+"""Opening and reading image files, with the limits on what a file may hold."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps, TiffTags, UnidentifiedImageError
+
+from util.errors import UsageError, UserError, first_line
+
+# The formats of IMG_EXTENSIONS, and GIF, which the web often misnames. Nothing else is opened:
+# some formats of Pillow run other programs (PostScript).
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF")
+BANDS = {"1": 1, "L": 1, "P": 1, "I": 1, "I;16": 1, "I;16B": 1, "LA": 2, "La": 2, "PA": 2}
+BANDS |= {"RGB": 3, "RGBX": 3, "YCbCr": 3, "LAB": 3, "RGBA": 4, "RGBa": 4, "CMYK": 4}
+TooLarge = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+LOW = 4095  # the largest value of 12 bits
+ACCEPTED = "images should have 8 bits or 16 unsigned bits per channel"
+TAG = {tag.name: number for number, tag in TiffTags.TAGS_V2.items()}
+NOT_A_PAGE = 1 | 4  # bits of NewSubfileType: a smaller copy (overview, thumbnail), a mask
+
+# Otherwise Python prints Pillow's log of damaged files, beside the error that names the file
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+def limit_pixels(max_pixels: int | None) -> None:
+    """Set ``--max_pixels`` for this process.
+
+    Pillow refuses larger images too, wherever a custom dataset opens them itself.
+    """
+    Image.MAX_IMAGE_PIXELS = max_pixels
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+
+@contextlib.contextmanager
+def open_image(path: str) -> Iterator[Image.Image]:
+    """A context with the opened image file, whose pixels are decoded when they are needed.
+
+    Raises:
+        UserError: names the file and why it cannot be read, also for errors inside the context.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe would block forever
+        raise UserError(f"cannot read the image {path}: it is not a file")
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
+                raise Image.DecompressionBombWarning
+            if problem := value_problem(image) or band_problem(image) or page_problem(image):
+                raise UserError(problem)
+            yield image
+    except UsageError:
+        raise
+    except TooLarge:
+        reason = too_large()
+    except UnidentifiedImageError:
+        reason = _not_an_image(path)
+    except MemoryError:
+        reason = "there is not enough memory to decode it"
+    except Exception as error:  # Pillow's decoders raise almost anything on damaged files
+        reason = getattr(error, "strerror", None) or first_line(error)
+    else:
+        return
+    raise UserError(f"cannot read the image {path}: {reason}")
+
+
+def too_large() -> str:
+    """The message for an image for which Pillow raises one of ``TooLarge``."""
+    return f"it has more than {Image.MAX_IMAGE_PIXELS} pixels; to read it, raise --max_pixels"
+
+
+def _not_an_image(path: str) -> str:
+    """The reason why Pillow cannot identify a file."""
+    with open(path, "rb") as file:
+        start = file.read(4)
+    if start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return f"this kind of TIFF is not supported; {ACCEPTED}, and at most 4 channels"
+    return f"it is not an image ({', '.join(FORMATS)})"
+
+
+def _tag(image: Image.Image, name: str, default: Any) -> Any:
+    """Return a tag of an opened TIFF; other images have none."""
+    return getattr(image, "tag_v2", {}).get(TAG[name], default)
+
+
+def value_problem(image: Image.Image) -> str:
+    """Return why the values of an image cannot be used as they are, or "".
+
+    This function decides which values are accepted. Of an image that was not opened from a file,
+    only the mode is known.
+    """
+    kinds, bits = _tag(image, "SampleFormat", (1,)), max(_tag(image, "BitsPerSample", (8,)))
+    if image.mode == "F" or 3 in kinds:
+        return f"it holds floating-point values; {ACCEPTED}"
+    if 2 in kinds:
+        return f"it holds signed values; {ACCEPTED}"
+    if bits > 16 or (image.mode == "I" and image.format not in ("TIFF", "PNG", "PPM")):
+        return f"it holds 32-bit values; {ACCEPTED}"
+    if 8 < bits < 16:
+        return f"it holds {bits}-bit values; {ACCEPTED}"
+    if bits == 16 and _tag(image, "PhotometricInterpretation", 1) == 0:
+        return "it holds 16 bits of which 0 is white; save it with 0 as black"
+    return ""
+
+
+def band_problem(image: Image.Image) -> str:
+    """Return why not all bands of a TIFF would be read, or ""."""
+    bands = _tag(image, "SamplesPerPixel", 1)
+    readable = BANDS.get(image.mode, 4)
+    if bands <= readable:
+        return ""
+    return (
+        f"it holds {bands} bands, of which only {readable} would be read; save it with these, or "
+        "declare a band after red, green and blue as alpha"
+    )
+
+
+def page_problem(image: Image.Image) -> str:
+    """Return why the first page of a file is not all of it, or "".
+
+    Overviews, thumbnails and masks of a TIFF are not pages, nor is what a phone adds to a JPEG.
+    """
+    if image.format == "TIFF":
+        several = _has_second_page(image)
+    else:
+        several = image.format != "MPO" and getattr(image, "is_animated", False)
+    return "it holds several pages; save each as a file of its own" if several else ""
+
+
+def _has_second_page(image: Image.Image) -> bool:
+    try:
+        for page in count(1):
+            image.seek(page)
+            if not _tag(image, "NewSubfileType", 0) & NOT_A_PAGE:
+                return True
+    except EOFError:
+        pass
+    finally:
+        image.seek(0)
+    return False
+
+
+def bits_per_channel(image: Image.Image) -> int:
+    """Return 8 or 16 for an opened image file whose pixels are not decoded yet."""
+    if image.mode.startswith("I"):
+        return 16
+    # Pillow keeps 8 of 16 bits of colours; how it decodes the file shows that there were 16
+    tiles = getattr(image, "tile", ())
+    decoding = tiles[0][3] if tiles else ""
+    if image.format == "PPM":
+        return 16 if isinstance(decoding, tuple) and max(decoding[1:], default=0) > 255 else 8
+    deep = image.format == "PNG" and ";16" in str(decoding)
+    return 16 if deep or max(_tag(image, "BitsPerSample", (8,))) == 16 else 8
+
+
+def evenly_spread(paths: Sequence[str], at_most: int) -> list[str]:
+    """Return ``at_most`` of ``paths`` at equal distances, or all if there are fewer."""
+    number = min(at_most, len(paths))
+    return [paths[i * len(paths) // number] for i in range(number)]
+
+
+def check_values(paths: Sequence[str], source: str) -> None:
+    """Look at 50 evenly spread images for values that do not fill 16 bits.
+
+    Images of 16 bits are read as 0..65535. If no value is above 4095, they were meant in another
+    range, and would become almost black.
+
+    Args:
+        source: the folder or file that ``paths`` come from.
+
+    Raises:
+        UserError: all images of 16 bits are of that kind; names ``source``.
+    """
+    looked_at = 0
+    for path in evenly_spread(paths, 50):
+        # An unreadable image is reported, with its cause, when it is read
+        with contextlib.suppress(UserError), open_image(path) as image:
+            if bits_per_channel(image) == 16:
+                looked_at += 1
+                if highest_value(image) > LOW:
+                    return
+    if looked_at:
+        raise UserError(
+            f"{source}: 16 bits are read as 0..65535, but no value of the {looked_at} images that "
+            f"were looked at is above {LOW}, and black images would result; scale the values to "
+            "0..65535, or save 8 bits"
+        )
+
+
+def highest_value(image: Image.Image) -> int:
+    """Return the largest value of an image of 16 bits, without its alpha.
+
+    Of colours, Pillow gives the upper 8 bits, or of a PPM the nearest 8 bits. The result is then
+    the largest value that has these, or of a PPM the smallest.
+    """
+    array = np.asarray(image)
+    if image.mode.startswith("I"):
+        return int(array.max())
+    level = int(array[..., :-1].max() if image.mode in ("LA", "RGBA") else array.max())
+    return 257 * level - 128 if image.format == "PPM" else 256 * level + 255
+
+
+def _orientation(image: Image.Image) -> int:
+    return image.getexif().get(ExifTags.Base.Orientation, 1)
+
+
+def turned_sideways(image: Image.Image) -> bool:
+    """True if the EXIF orientation exchanges width and height."""
+    return _orientation(image) >= 5
+
+
+def as_mode(image: Image.Image, channels: int, exif: bool = True) -> Image.Image:
+    """Convert an image of any mode to one with 8 bits per channel.
+
+    Args:
+        channels: 1 and 3 give RGB (``get_transform`` makes the gray image), 2 gray and alpha, 4 RGB
+            and alpha. Palettes and CMYK are converted, 16 bits are scaled to 8.
+        exif: turn the image upright by its EXIF orientation.
+
+    Raises:
+        UsageError: images cannot have this number of channels.
+        UserError: the values are not of 8 or 16 bits.
+    """
+    if channels not in (1, 2, 3, 4):
+        raise UsageError(f"--input_nc and --output_nc: images have 1 to 4 channels, not {channels}")
+    if problem := value_problem(image):
+        raise UserError(f"the image cannot be used: {problem}")
+    if exif and _orientation(image) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16 bits; Pillow would clip them at 255 instead of scaling
+        image = Image.fromarray((np.asarray(image, np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    if channels in (1, 3):
+        return image if image.mode == "RGB" else image.convert("RGB")
+    return image.convert("RGBA") if channels == 4 else image.convert("RGBA").convert("LA")
+
+
+def read_image(
+    path: str,
+    channels: int = 3,
+    exif: bool = True,
+    draft: tuple[int, int] | None = None,
+    n_side_by_side: int = 1,
+) -> Image.Image:
+    """Decode an image file; see :func:`as_mode` for ``channels`` and ``exif``.
+
+    Args:
+        draft: (width, height) that suffices. Larger JPEGs are decoded at 1/2, 1/4 or 1/8 of their
+            size, which is fast but not exact.
+        n_side_by_side: number of images side by side in the file; drafts do not mix their pixels.
+
+    Raises:
+        UserError: names the file and what is wrong with it.
+    """
+    with open_image(path) as image:
+        if draft and (n_side_by_side == 1 or image.width % (8 * n_side_by_side) == 0):
+            image.draft(None, draft[::-1] if exif and turned_sideways(image) else draft)
+        image.load()
+        return as_mode(image, channels, exif)
