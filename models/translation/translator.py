@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 
 from data.base_dataset import get_transform
 from data.image_file import as_mode
 from models.test_model import TestModel
 from util.errors import UserError
 from util.images import tensor2im
-from util.seeds import preserve_rng, seed_everything
+from util.seeds import LocalGenerators
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray, torch.Tensor)
 
@@ -21,7 +23,8 @@ Picture = TypeVar("Picture", Image.Image, np.ndarray, torch.Tensor)
 class Translator:
     """Translates a PIL image, an array or a tensor, and returns the same type.
 
-    The pixels are those that ``test.py`` saves.
+    The pixels are those that ``test.py`` saves. Several threads may call it at the same time. A
+    call changes neither the network nor the random number generators of the process.
     """
 
     def __init__(self, opt) -> None:
@@ -36,6 +39,9 @@ class Translator:
         self.model.setup(opt)
         if opt.eval:
             self.model.eval()
+        for layer in self.model.netG.modules():
+            if isinstance(layer, (nn.BatchNorm2d, nn.SyncBatchNorm)):
+                layer.track_running_stats = False  # without --eval, a call would change statistics
         self.transform = get_transform(opt, grayscale=opt.input_nc == 1)
 
     def __call__(self, image: Picture) -> Picture:
@@ -73,8 +79,8 @@ class Translator:
         return array if isinstance(image, np.ndarray) else Image.fromarray(array)
 
     def _run(self, batch: torch.Tensor) -> torch.Tensor:
-        with preserve_rng():
-            seed_everything(self.opt.seed)
-            self.model.set_input({"A": batch, "A_paths": []})
-            self.model.test()
-        return self.model.fake.to(batch.device)
+        model = copy.copy(self.model)  # its images belong to this call alone
+        with LocalGenerators(self.opt.seed):
+            model.set_input({"A": batch, "A_paths": []})
+            model.test()
+        return model.fake.to(batch.device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -90,6 +91,42 @@ def test_dropout_depends_on_the_seed_alone(trained):
     assert before[1] == random.getstate()
     other = load_generator(trained.runs / "pix", preprocess="none", gpu_ids="-1", seed=1)
     assert not np.array_equal(np.asarray(other(image)), np.asarray(translate(image)))
+
+
+def draws() -> list:
+    """Numbers from all generators of the process."""
+    return [random.random(), np.random.rand(), torch.rand(()).item(), torch.get_rng_state().sum()]
+
+
+@pytest.mark.parametrize("name", ["cycle", "pix"])
+def test_threads_get_their_own_images(trained, name):
+    """One object serves four threads, while another one draws random numbers."""
+    translate = load_generator(trained.runs / name, preprocess="none", gpu_ids="-1")
+    weights = {key: value.clone() for key, value in translate.model.netG.state_dict().items()}
+    sizes = [(40, 40), (40, 40), (24, 40), (33, 17)]
+    images = [np.asarray(Image.effect_noise(size, 90).convert("RGB")) for size in sizes]
+    wanted = [translate(image) for image in images]
+    assert not np.array_equal(wanted[0], wanted[1])
+
+    def check(image: np.ndarray, result: np.ndarray) -> bool:
+        return all(np.array_equal(translate(image), result) for _ in range(10))
+
+    def seed_all() -> None:
+        for seed in (random.seed, np.random.seed, torch.manual_seed):
+            seed(3)
+
+    seed_all()
+    expected = [draws() for _ in range(200)]
+    seed_all()
+    with ThreadPoolExecutor(4) as pool:
+        checks = list(map(pool.submit, [check] * 4, images, wanted))
+        drawn = [draws() for _ in range(100)]
+        right = [future.result() for future in checks]
+    drawn += [draws() for _ in range(100)]
+    assert all(right), right
+    assert drawn == expected
+    after = translate.model.netG.state_dict()
+    assert all(torch.equal(after[key], value) for key, value in weights.items())
 
 
 @pytest.mark.parametrize(
