@@ -18,7 +18,7 @@ from util import plugins
 from util.checkpoint import write_atomically
 from util.console import say
 from util.distributed import is_main
-from util.errors import UsageError
+from util.errors import UsageError, UserError
 
 USAGE = "%(prog)s --dataroot FOLDER [--OPTION VALUE ...]"
 
@@ -194,6 +194,11 @@ class BaseOptions:
         if not self.isTrain and not folder.is_dir():
             return
         file = folder / f"{opt.phase}_opt.txt"
-        write_atomically(file, (text + "\n").encode(), "--checkpoints_dir")
+        try:
+            write_atomically(file, (text + "\n").encode(), "--checkpoints_dir")
+        except UserError as error:
+            if self.isTrain:
+                raise
+            say(f"{error}. The test runs without this list of its options")
         if self.isTrain:
             write_atomically(folder / "train_opt.json", dump(opt).encode())

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -60,13 +60,13 @@ class LocalGenerators(TorchFunctionMode):
     :func:`seed_everything` gives. Other random functions still draw from the process's generators.
     """
 
-    FILLS = {
+    FILLS: dict[Callable, tuple[Callable, Callable]] = {
         torch.rand: (torch.empty, torch.Tensor.uniform_),
         torch.randn: (torch.empty, torch.Tensor.normal_),
         torch.rand_like: (torch.empty_like, torch.Tensor.uniform_),
         torch.randn_like: (torch.empty_like, torch.Tensor.normal_),
     }
-    IN_PLACE = {fill for _, fill in FILLS.values()} | {torch.Tensor.bernoulli_}
+    IN_PLACE: set[Callable] = {fill for _, fill in FILLS.values()} | {torch.Tensor.bernoulli_}
 
     def __init__(self, seed: int) -> None:
         super().__init__()

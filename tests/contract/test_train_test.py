@@ -181,6 +181,15 @@ def test_init_files(run: Programs, unaligned: Path) -> None:
     )
 
 
+def test_a_run_that_cannot_be_written(run: Programs, unaligned: Path) -> None:
+    """A test only reads the run: its list of options is left out, and one line says so."""
+    train(run, unaligned, "--n_epochs_decay", "0", "--no_html")
+    (run.runs / "x" / "test_opt.txt" / "blocked").mkdir(parents=True)
+    result = run.test("--dataroot", unaligned, "--name", "x").ok()
+    assert result.out.count("cannot write checkpoints/x/test_opt.txt") == 1
+    assert len(list((run.results / "x" / "test_latest" / "images").iterdir())) == 15
+
+
 def test_options_of_the_test(run: Programs, unaligned: Path) -> None:
     train(run, unaligned)
     folder = run.results / "x" / "test_latest" / "images"
