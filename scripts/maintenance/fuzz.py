@@ -1,0 +1,73 @@
+"""Try odd options, damaged files and odd surroundings on every program; report what goes wrong.
+
+    python scripts/maintenance/fuzz.py                      1,500 cases, drawn by --seed
+    python scripts/maintenance/fuzz.py --all --jobs 4       every case
+    python scripts/maintenance/fuzz.py --only train plot    the cases of two programs
+    python scripts/maintenance/fuzz.py --case train:lr:20   one case again, with its output
+
+Every option gets 30 odd values, every input file is damaged in many ways, and the main programs run
+with closed streams, little memory, read-only folders, signals and links that lead in a circle. Each
+case runs in a child of one process that has imported PyTorch, in a scratch folder, with limits.
+Root's children give up their capabilities first, because root may read and write everything.
+
+A bad result is a traceback, a crash, a hang, or silence (see fuzzing/verdict.py); the exit status
+is 1 if there is one. "Poor" are errors of several lines, or that name neither option nor value.
+Runs on Linux.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # forks of a process with one thread
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from argparse import Namespace
+
+from scripts.arguments import Arguments
+from scripts.maintenance.fuzzing.child import Become
+from scripts.maintenance.fuzzing.report import Report
+from scripts.maintenance.fuzzing.session import Session
+from util.console import run_main
+from util.errors import UserError
+
+
+def parse() -> Namespace:
+    parser = Arguments(__doc__)
+    add = parser.add_argument
+    add("--all", action="store_true", help="run every case")
+    add("--count", type=int, default=1500, help="cases to draw (default: 1500)")
+    add("--seed", type=int, default=0, help="seed of the draw (default: 0)")
+    add("--jobs", type=int, default=1, help="cases at a time (default: 1)")
+    add("--only", nargs="+", default=[], metavar="PROGRAM", help="cases of these programs only")
+    add("--match", default="", metavar="TEXT", help="cases whose ID holds TEXT only")
+    add("--case", metavar="ID", help="run one case and print its output")
+    add("--json", type=Path, metavar="FILE", help="write a line for each case to FILE, too")
+    add("--list", action="store_true", help="print the IDs of the cases instead of running them")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse()
+    session = Session(args.only)
+    try:
+        cases = session.choose(args)
+        if args.list:
+            print("\n".join(case.id for case in cases))
+            return
+        report = Report(bool(args.case), args.json)
+        for result in session.run(cases, max(1, args.jobs)):
+            report.add(result)
+        report.show()
+    finally:
+        session.close()
+    if report.bad:
+        raise UserError(f"{len(report.bad)} of {len(cases)} cases are bad")
+
+
+if __name__ == "__main__":
+    try:
+        run_main(main)
+    except Become as child:  # in a forked child: the program takes the fuzzer's place
+        child.run()

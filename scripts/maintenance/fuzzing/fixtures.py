@@ -1,0 +1,66 @@
+"""The tiny inputs of all programs, made once, and the odd files beside them."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+FOLDERS = {  # folder -> names of its images
+    "in/photos": ("a.png", "b.png"),
+    "in/targets": ("a.png", "b.png"),
+    "in/page": ("0_real_A.png", "0_fake_B.png", "1_real_A.png", "1_fake_B.png"),
+    "in/A/train": ("a.png", "b.png"),
+    "in/B/train": ("a.png", "b.png"),
+    "in/leftImg8bit/train/x": ("x_0_0_leftImg8bit.png",),
+    "in/gtFine/train/x": ("x_0_0_gtFine_color.png", "x_0_0_gtFine_labelIds.png"),
+}
+for _split in ("trainA", "trainB", "testA", "testB"):
+    FOLDERS[f"in/two/{_split}"] = ("a.png", "b.png", "c.png")
+    FOLDERS[f"in/same/{_split}"] = ("a.png",)
+PAIRS = {"in/AB/train": ("a.png", "b.png"), "in/AB/test": ("a.png",)}
+
+
+def picture(path: Path, seed: int, size: tuple[int, int] = (16, 16)) -> None:
+    """Write a smooth random RGB image of ``size`` (width, height)."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(path)
+
+
+def make_images(root: Path) -> None:
+    """Write the images of all programs below ``root``."""
+    seed = 0
+    for folders, size in ((FOLDERS, (16, 16)), (PAIRS, (32, 16))):
+        for folder, names in folders.items():
+            for name in names:
+                seed += 1
+                picture(root / folder / name, seed, size)
+    (root / "in/results").mkdir(parents=True)
+
+
+def make_networks(root: Path) -> None:
+    """Write a feature network and a segmentation network as TorchScript. Call it in a child."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    image = torch.zeros(1, 3, 16, 16)
+    features = nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    for name, network in (("features", features), ("segment", nn.Conv2d(3, 2, 1))):
+        torch.jit.trace(network.eval(), image).save(str(root / f"in/{name}.pt"))
+
+
+def odd_places(folder: Path) -> None:
+    """Make the files and folders that the odd paths of values.py name."""
+    (folder / "folder").mkdir(parents=True)
+    (folder / "file.txt").write_text("a file of the user\n")
+    (folder / "secret").mkdir()
+    (folder / "secret.txt").write_text("secret\n")
+    for name in ("secret", "secret.txt"):
+        (folder / name).chmod(0)
+    with suppress(OSError):
+        os.symlink("loop", folder / "loop")
