@@ -28,9 +28,9 @@ def main() -> None:
     from models.training.run import Run  # not at the top: PyTorch would slow --help down
 
     run = Run(opt)
-    options.print_options(opt)
-    run.announce()
     with run.running():
+        options.print_options(opt)
+        run.begin()
         train(run)
     run.finish()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from util.checkpoint import write_atomically
+from util.files import write_atomically
 
 HEADER = struct.Struct("<3I")  # width, height, channels; the pixels follow
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}

@@ -18,7 +18,7 @@ from PIL import Image
 from data.image_file import FORMATS, limit_pixels, read_image
 from data.image_folder import is_image_file, list_images, walk
 from util.console import Progress, warn
-from util.errors import UserError
+from util.errors import UserError, printable
 
 SIDES = {"unaligned": ("A", "B"), "aligned": ("",), "colorization": ("",)}  # of --dataset_mode
 
@@ -94,11 +94,6 @@ def read(opt: Namespace, folder: str, path: str) -> ImageFile:
     except Exception as error:  # Pillow's decoders raise many types
         image.damage = printable(str(error) or type(error).__name__)
     return image
-
-
-def printable(text: str) -> str:
-    """``text`` on one line, with escapes for control characters."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def stray_entries(opt: Namespace, folders: dict[str, list[str]]) -> tuple[list[str], list[str]]:

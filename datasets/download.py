@@ -160,7 +160,7 @@ def build_parser() -> Arguments:
 def main() -> None:
     args = build_parser().parse_args()
     if args.list:
-        return say(f"{table(ALL_DATASETS)}\n\n{CITYSCAPES}")
+        return say(*table(ALL_DATASETS).splitlines(), "", CITYSCAPES)
     if args.name == "cityscapes":
         raise UserError(CITYSCAPES)
     item = find(ALL_DATASETS, args.name, args.kind)

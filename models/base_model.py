@@ -15,9 +15,10 @@ from torch import nn
 from models.networks import get_scheduler
 from models.training.averaging import MovingAverage, average_generators
 from models.training.gradients import LossScaler
+from models.training.state_check import check_state
 from util import checkpoint, schedules
 from util.console import say
-from util.errors import UserError, first_line
+from util.errors import UserError
 from util.image_pool import ImagePool
 
 
@@ -226,11 +227,9 @@ class BaseModel(ABC):
         """Load the networks of the run to resume; train.py restores the rest of its state later."""
         path = Path(self.save_dir) / checkpoint.STATE
         state = checkpoint.load(path)
-        try:
-            for name, net in self.get_networks().items():
-                net.load_state_dict(state["model"]["networks"][name])
-        except Exception as error:  # a damaged or hostile file raises almost anything
-            raise UserError(f"{path} does not fit this run: {first_line(error)}") from None
+        check_state(state, self, path)
+        for name, net in self.get_networks().items():
+            net.load_state_dict(state["model"]["networks"][name])
 
     def load_networks(self, epoch: int | str) -> None:
         """Load ``{epoch}_net_{name}.pth`` for each network, also of the official code.
@@ -294,6 +293,6 @@ class BaseModel(ABC):
         """Print the size of each network; with ``verbose`` also its layers."""
         for name, net in self.get_networks().items():
             if verbose:
-                say(str(net))
+                say(*str(net).splitlines())
             millions = sum(p.numel() for p in net.parameters()) / 1e6
             say(f"Network {name}: {millions:.3f} M parameters")

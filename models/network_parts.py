@@ -12,6 +12,7 @@ from torch.nn import init
 
 from util import distributed
 
+is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)  # PyTorch 2.7
 Norm = Callable[[int], nn.Module]  # channels -> layer
 
 
@@ -98,7 +99,13 @@ def reflect_edges(x: torch.Tensor, width: int) -> torch.Tensor:
 def reflect_to_multiple(x: torch.Tensor, multiple: int, minimum: int) -> torch.Tensor:
     """Reflect the right and lower edges up to a multiple of ``multiple``, at least ``minimum``."""
     for dim in (2, 3):
-        size = max(minimum, -(-x.shape[dim] // multiple) * multiple)
+        # ONNX rounds quotients towards zero, so they are not negative here.
+        size = max(minimum, (x.shape[dim] + multiple - 1) // multiple * multiple)
+        if torch.jit.is_tracing() or is_exporting():
+            # A trace repeats this padding at any size. "unflatten" makes it fail unless that is
+            # right: at the traced size, or if no padding is needed, at multiples.
+            parts = (-1, multiple) if x.shape[dim] == size else (1, int(x.shape[dim]))
+            x = x.unflatten(dim, parts).flatten(dim, dim + 1)
         while x.shape[dim] < size:
             inner = max(x.shape[dim] - 1, 1)  # the last row itself is not repeated
             width = min(size - x.shape[dim], inner)

@@ -15,10 +15,10 @@ from options.flags import RENAMED, SHARED, TEST, TRAIN
 from options.inherited import SavedRun
 from options.parser import Parser, absolute, choose_device, dump, full_name, option_values
 from util import plugins
-from util.checkpoint import write_atomically
 from util.console import say
 from util.distributed import is_main
-from util.errors import UsageError, UserError
+from util.errors import UsageError, UserError, printable
+from util.files import write_atomically
 
 USAGE = "%(prog)s --dataroot FOLDER [--OPTION VALUE ...]"
 
@@ -179,23 +179,25 @@ class BaseOptions:
         """Print the changed options; write all to ``PHASE_opt.txt``, in training also as JSON."""
         if not is_main():
             return
-        values = {name: str(value) for name, value in sorted(option_values(opt).items())}
+        values = {name: printable(value) for name, value in sorted(option_values(opt).items())}
         values["gpu_ids"] = ",".join(map(str, opt.gpu_ids)) or "-1"
         lines = ["----------------- Options ---------------"]
         for name, value in values.items():
-            note = f"\t[default: {opt.changed[name]}]" if name in opt.changed else ""
+            note = f"\t[default: {printable(opt.changed[name])}]" if name in opt.changed else ""
             lines.append(f"{name:>25}: {value:<30}{note}")
-        text = "\n".join([*lines, "----------------- End -------------------"])
+        lines.append("----------------- End -------------------")
         changed = [
             f"{k} {values[k]}" for k in values if k in opt.changed and k not in ("gpu_ids", "name")
         ]
-        say(text if opt.verbose else f"Run {opt.name}; changed options: {', '.join(changed)}")
+        summary = f"Run {opt.name}; changed options: {', '.join(changed)}"
+        say(*(line.expandtabs() for line in lines) if opt.verbose else [summary])
         folder = Path(opt.checkpoints_dir) / opt.name
         if not self.isTrain and not folder.is_dir():
             return
         file = folder / f"{opt.phase}_opt.txt"
         try:
-            write_atomically(file, (text + "\n").encode(), "--checkpoints_dir")
+            data = "".join(f"{line}\n" for line in lines).encode()
+            write_atomically(file, data, "--checkpoints_dir")
         except UserError as error:
             if self.isTrain:
                 raise

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from options.flags.flag import Flag
 from scripts.arguments import Arguments, Output
-from util.checkpoint import load_state_dict
+from util.checkpoint import load_state_dict, require_numbers
 from util.console import run_main, say
 from util.download.catalogue import ALL_MODELS, Item, find, table
 from util.download.command import add_options, noted_checksums, obtain
@@ -34,6 +34,7 @@ def check_weights(path: Path) -> None:
         raise UserError(f"this is not a file of weights: {error}") from None
     if not weights:
         raise UserError("this is not a file of weights: it is empty")
+    require_numbers(weights, "the weights")
 
 
 def download(item: Item, checkpoints: Path, mirrors: list[str], checked: bool = True) -> Path:
@@ -75,7 +76,7 @@ def build_parser() -> Arguments:
 def main() -> None:
     args = build_parser().parse_args()
     if args.list:
-        return say(table(ALL_MODELS))
+        return say(*table(ALL_MODELS).splitlines())
     item = find(ALL_MODELS, args.name, args.kind)
     download(item, args.checkpoints_dir, args.mirror, not args.unchecked)
     return None

@@ -39,9 +39,9 @@ from scripts.evaluation.page_metrics import add_metrics, page_of
 from scripts.evaluation.pairs import HINT, Pairs, find_images, match, random_others, warn_missing
 from scripts.evaluation.ranges import RANGES
 from scripts.image_arguments import ImageArguments
-from util.checkpoint import write_atomically
 from util.console import Progress, run_main, say, warn
 from util.errors import UserError
+from util.files import write_atomically
 from util.image.metrics import METRICS, PSNR_CAP
 from util.limits import whole
 
@@ -176,7 +176,7 @@ def show_pairs(evaluations: list[dict]) -> None:
         return
     keys = [key for key in HEADINGS if any(key in scores for _, scores in rows)]
     width = max(len(title) for title, _ in rows)
-    say(f"\n{'':{width}} {'n':>6}" + "".join(f"{HEADINGS[key]:>13}" for key in keys))
+    say("", f"{'':{width}} {'n':>6}" + "".join(f"{HEADINGS[key]:>13}" for key in keys))
     for title, scores in rows:
         cells = [f"{scores[key]:13.3f}" if key in scores else f"{'-':>13}" for key in keys]
         say(f"{title:{width}} {scores['n']:6}" + "".join(cells))
@@ -200,7 +200,7 @@ def show_sets(evaluations: list[dict]) -> None:
         for row, scores in e["sets"]["rows"].items()
     ]
     width = max(len(title) for title, _, _ in rows)
-    say(f"\n{'':{width}} {'n':>6}{'n real':>8}{'FID':>12}{'KID x 1000':>13}  95 % interval")
+    say("", f"{'':{width}} {'n':>6}{'n real':>8}{'FID':>12}{'KID x 1000':>13}  95 % interval")
     for title, n_real, s in rows:
         distances = f"{s['fid']:12.3f}{1000 * s['kid']:13.3f}"
         interval = f"{1000 * s['kid_low']:.3f} to {1000 * s['kid_high']:.3f}"

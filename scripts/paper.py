@@ -27,10 +27,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from options.flags.flag import Flag
 from scripts.arguments import Arguments
 from scripts.paper_tools import ablation, scoring, tasks
-from util.checkpoint import STATE, load, saved_options, write_atomically
+from util.checkpoint import STATE, load, saved_options
 from util.console import run_main, say
 from util.errors import UsageError
-from util.files import read_json, real_path
+from util.files import read_json, real_path, write_atomically
 
 RECORD = "paper.json"  # file in the folder of a finished run: its commands and numbers
 RECORD_KIND: dict[str, Any] = {
@@ -58,7 +58,7 @@ def run(task: tasks.Task, args: Namespace) -> None:
     """Run what is left of a task, write its record, and print its numbers."""
     commands = tasks.plan(task, args)
     if args.dry_run:
-        return say("\n".join(scoring.shown(argv) for argv in commands))
+        return say(*(scoring.shown(argv) for argv in commands))
     folder = args.checkpoints_dir / tasks.run_name(task)
     for name in (RECORD, "evaluate.json", *(f"{side}.json" for side in scoring.SIDES)):
         (folder / name).unlink(missing_ok=True)

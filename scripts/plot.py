@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from options.flags.flag import Flag
 from scripts.arguments import Arguments, Output
-from util.checkpoint import write_atomically
 from util.console import run_main, say
 from util.errors import UserError, needs
+from util.files import write_atomically
 from util.limits import real
 from util.sinks.base import read_metrics
 

@@ -131,9 +131,10 @@ class Programs:
         import torch
 
         from util.console import run_main
+        from util.process import STOP_SIGNALS
 
         before = sys.argv, torch.get_num_threads(), os.getcwd()
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
         out, err, status = io.StringIO(), io.StringIO(), 0
         sys.argv = [str(a) for a in argv]
         torch.set_num_threads(1)  # faster for tiny networks

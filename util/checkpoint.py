@@ -1,56 +1,25 @@
-"""Reading and writing weights, states and options: atomically, and without running any code."""
+"""Reading and writing weights and states: checked, and without running any code."""
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
-import tempfile
+import zipfile
 from argparse import Namespace
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from util.errors import UserError, first_line
-from util.files import mismatch, read_json
+from util.files import mismatch, read_json, write_atomically
 
 if TYPE_CHECKING:
     import torch
 
 STATE = "state.pth"  # the complete state of a training
 OPTIONS = "train_opt.json"
-
-
-def write_atomically(
-    path: Path, data: bytes | Callable[[IO[bytes]], object], flag: str = ""
-) -> None:
-    """Write a file that at any moment has either its complete old or its complete new content.
-
-    Args:
-        data: the content, or a function that writes it into an open file.
-        flag: the option that named the folder, for the error message.
-
-    Raises UserError: the folder cannot be created or written; the old file stays.
-    """
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            data(file) if callable(data) else file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.umask(umask := os.umask(0))
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:
-        # torch.save raises a RuntimeError that hides the OSError of a full disk
-        cause = error if isinstance(error, OSError) else error.__context__
-        reason = getattr(cause, "strerror", None) or first_line(error)
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        raise UserError(f"{flag + ': ' if flag else ''}cannot write {path}: {reason}") from None
+MAX_PACKED = 100e6  # bytes of compressed parts of an archive; only TorchScript's code is compressed
 
 
 def save_state_dict(state: Mapping[str, torch.Tensor], path: Path) -> None:
@@ -64,14 +33,25 @@ def save_state_dict(state: Mapping[str, torch.Tensor], path: Path) -> None:
 def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """Read a state dict onto the CPU.
 
-    Raises UserError: the file is missing, holds code, or is not a state dict.
+    Raises UserError: the file is missing, damaged, holds code, or is not a state dict.
     """
-    import torch
-
     state = load(path)
-    if not (isinstance(state, dict) and all(isinstance(v, torch.Tensor) for v in state.values())):
+    if not is_state_dict(state):
         raise UserError(f"{path} holds something other than network weights (named tensors)")
     return state
+
+
+def is_state_dict(value: Any) -> bool:
+    """True if ``value`` is a dict of named tensors with memory of their own."""
+    import torch
+
+    return isinstance(value, dict) and all(
+        isinstance(key, str)
+        and isinstance(tensor, torch.Tensor)
+        and tensor.layout == torch.strided
+        and tensor.device.type != "meta"
+        for key, tensor in value.items()
+    )
 
 
 def load(path: Path) -> Any:
@@ -85,6 +65,7 @@ def load(path: Path) -> Any:
         present = ", ".join(sorted(p.name for p in path.parent.glob("*.pth"))) or "no .pth files"
         folder = f"the folder has {present}" if path.parent.is_dir() else "there is no such folder"
         raise UserError(f"no file {path}; {folder}")
+    check_archive(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, EOFError):
@@ -92,6 +73,30 @@ def load(path: Path) -> Any:
     except Exception as error:  # a damaged or hostile file raises almost anything
         reason = first_line(error)[:200]
     raise UserError(f"cannot load {path}: {reason}")
+
+
+def check_archive(path: Path) -> None:
+    """Compare the parts of a zip archive, as PyTorch writes them, with their checksums.
+
+    PyTorch does not check them. Files in the format from before PyTorch 1.6 have no checksums and
+    pass, as do archives written with ``torch.serialization.set_crc32_options(False)``.
+
+    Raises UserError: a checksum is wrong, or the archive would take more memory than its size.
+    """
+    try:
+        with path.open("rb") as file:
+            if file.read(4) != b"PK\x03\x04":  # PyTorch decides by these bytes, too
+                return
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+            stored = sum(part.compress_size for part in parts)
+            packed = sum(part.file_size for part in parts if part.compress_type)
+            if stored > path.stat().st_size or packed > MAX_PACKED:
+                raise ValueError("its parts are larger than the file")
+            if any(part.CRC for part in parts) and (wrong := archive.testzip()):
+                raise ValueError(f"the checksum of its part {wrong!a} is wrong")
+    except Exception as error:  # a damaged archive raises almost anything
+        raise UserError(f"cannot load {path}: it is damaged ({first_line(error)})") from None
 
 
 def saved_options(folder: Path) -> dict[str, Any]:
@@ -132,8 +137,8 @@ def fit_state_dict(net: torch.nn.Module, state: dict[str, torch.Tensor], source:
     Ignored are unused statistics of InstanceNorm layers (before 0.4) and the prefix of
     nn.DataParallel; missing counters of batch norm (before 0.4.1) keep their value.
 
-    Raises UserError: the weights do not fit. The message names the flags that differ, if the
-    architectures show them.
+    Raises UserError: the weights do not fit, or are not finite. The message names the flags that
+        differ, if the architectures show them.
     """
     import torch
 
@@ -150,10 +155,65 @@ def fit_state_dict(net: torch.nn.Module, state: dict[str, torch.Tensor], source:
         layer, _, name = key.rpartition(".")
         if key in own or not (layer in norms and name in unused):
             fitted[key] = value
-    if fitted.keys() == own.keys() and all(fitted[k].shape == own[k].shape for k in own):
-        net.load_state_dict(fitted)
-        return
-    raise UserError(f"the weights in {source} do not fit the network: {_misfits(own, fitted)}")
+    if problem := misfit(net, fitted):
+        raise UserError(f"the weights in {source} {problem}")
+    net.load_state_dict(fitted)
+
+
+def misfit(net: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> str:
+    """Describe why weights cannot be those of ``net``; "" if they can.
+
+    They need the network's names, shapes and kinds of numbers, and finite parameters.
+    """
+    import torch
+
+    own = {k: v for k, v in net.state_dict().items() if isinstance(v, torch.Tensor)}
+    others = net.state_dict().keys() - own.keys()  # of a network with get_extra_state()
+    state = {key: value for key, value in state.items() if key not in others}
+    if not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()):
+        return "should be named tensors"
+    if state.keys() != own.keys() or any(state[k].shape != own[k].shape for k in own):
+        return f"do not fit the network: {_misfits(own, state)}"
+    if not is_state_dict(state):
+        return "should be plain tensors in memory"
+    for key, value in state.items():
+        if _kind(value) != _kind(own[key]):
+            return f"are damaged: {key} has the type {value.dtype}"
+    return bad_numbers(state, finite={name for name, _ in net.named_parameters()})
+
+
+def require_numbers(state: Mapping[str, torch.Tensor], source: str) -> None:
+    """Raise a UserError if a value is NaN. Infinite values may be those of a mask.
+
+    Args:
+        source: what the message calls the weights.
+    """
+    if problem := bad_numbers(state):
+        raise UserError(f"{source} {problem}")
+
+
+def bad_numbers(state: Mapping[str, torch.Tensor], finite: Collection[str] = ()) -> str:
+    """Describe a value that is NaN, or infinite in a tensor named in ``finite``; "" if none is."""
+    for key, value in state.items():
+        if not is_finite(value, infinity=key not in finite):
+            found = "infinite or not a number" if key in finite else "not a number"
+            return f"are damaged: {key} has values that are {found}"
+    return ""
+
+
+def _kind(tensor: torch.Tensor) -> str:
+    floats = "float" if tensor.is_floating_point() else "integer"
+    return "complex" if tensor.is_complex() else floats
+
+
+def is_finite(tensor: torch.Tensor, infinity: bool = False) -> bool:
+    """True if no value is NaN or infinite. Args: infinity: infinite values are accepted."""
+    if not tensor.is_floating_point():
+        return True
+    tensor = tensor.float() if tensor.element_size() < 4 else tensor
+    if tensor.sum().isfinite():
+        return True  # a sum is finite only if all of its terms are
+    return not (tensor.isnan() if infinity else ~tensor.isfinite()).any()
 
 
 def _misfits(own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> str:

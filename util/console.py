@@ -3,62 +3,148 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, TextIO
 
 from util import distributed
-from util.errors import UsageError, UserError  # noqa: F401  custom models import both from here
+from util.errors import (  # noqa: F401  custom models import UsageError from here
+    UsageError,
+    UserError,
+    is_out_of_memory,
+    printable,
+)
 
+PIPE_CLOSED = 141  # exit status in shells of a program that SIGPIPE has ended
 _on_screen: Progress | None = None  # its bar must not be mixed with messages
 
 
-def say(message: str = "") -> None:
-    """Print ``message`` on stdout; on several ranks only rank 0 prints."""
+def say(*lines: object) -> None:
+    """Print lines on stdout, an empty one by default; on several ranks only rank 0 prints."""
     if distributed.is_main():
-        _print(message, sys.stdout)
+        _print(lines, sys.stdout)
 
 
 def warn(message: str) -> None:
     """Print a warning on stderr, on every rank."""
-    _print(f"warning{_rank()}: {message}", sys.stderr)
+    _print([f"warning{_rank()}: {message}"], sys.stderr)
 
 
-def _print(message: str, stream: TextIO) -> None:
-    """Print on a line of its own: an open progress bar is cleared before and redrawn after it."""
+def _print(lines: Iterable[object], stream: TextIO) -> None:
+    """Print on lines of their own: an open progress bar is cleared before and redrawn after them.
+
+    Unprintable characters are escaped, also line ends: the name of a file cannot imitate a message.
+    """
+    text = "\n".join(map(printable, lines))
     bar = getattr(_on_screen, "bar", None)  # read once, because another thread may close it
-    with contextlib.nullcontext() if bar is None else bar.external_write_mode(stream):
-        print(message, file=stream, flush=True)
+    with contextlib.nullcontext() if bar is None else bar.get_lock():
+        if bar is not None:
+            _draw(bar.clear)
+        try:
+            print(text, file=stream, flush=True)
+        except OSError as error:
+            _lost(stream, error)
+        if bar is not None:
+            _draw(bar.refresh)
+
+
+def _draw(draw: Callable[[], object]) -> None:
+    """Call a method of the bar, which writes to stderr."""
+    try:
+        draw()
+    except OSError as error:
+        _lost(sys.stderr, error)
+
+
+def _lost(stream: TextIO, error: OSError) -> None:
+    """Silence a stream that cannot be written; without stdout, call ``on_lost_output(error)``."""
+    with contextlib.suppress(OSError):  # a stream of a test has no file
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+    if stream is sys.stdout:
+        on_lost_output(error)
+
+
+def _end_without_output(error: OSError) -> None:
+    """End the program: without a word if the reader of a pipe has gone, as in ``| head -1``."""
+    if isinstance(error, BrokenPipeError):
+        sys.exit(PIPE_CLOSED)
+    _print([f"error: cannot write to stdout: {error.strerror}"], sys.stderr)
+    sys.exit(1)
+
+
+on_lost_output = _end_without_output  # a training replaces it, to save first
 
 
 def _rank() -> str:
     return f" (rank {distributed.rank()})" if distributed.world_size() > 1 else ""
 
 
-def run_main(main: Callable[[], None]) -> None:
+def run_main(main: Callable[[], None], less_memory: str = "smaller images") -> None:
     """Run a program; a :class:`UserError` or an unusable file ends it with one line on stderr.
 
-    The exit status is the error's ``status``, 1 for an unusable file, and 130 after Ctrl-C.
+    The exit status is the error's ``status``, 1 for an unusable file, too little memory or an
+    unwritable stdout, 130 after Ctrl-C, and 141 if stdout is a pipe that nobody reads any more.
+
+    Args:
+        less_memory: the program's options that need less memory.
     """
-    for stream in (sys.stdout, sys.stderr):  # file names may hold any bytes
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    global on_lost_output
+    on_lost_output = _end_without_output
+    _open_streams()
     try:
-        main()
+        with distributed.watch_launcher(_stop_without_launcher):
+            main()
     except UserError as error:
-        _print(f"error{_rank()}: {error}", sys.stderr)
+        _print([f"error{_rank()}: {error}"], sys.stderr)
         sys.exit(error.status)
-    except OSError as error:  # for example a full disk, or a folder that vanished
-        if not error.strerror:
+    except (MemoryError, RuntimeError, OSError) as error:
+        if is_out_of_memory(error):
+            reason = f"out of memory; to use less: {less_memory}"
+        elif isinstance(error, OSError) and error.strerror:  # a full disk, a vanished folder, ...
+            reason = f"{error.filename or 'a file'}: {error.strerror}"
+        else:
             raise
-        _print(f"error{_rank()}: {error.filename or 'a file'}: {error.strerror}", sys.stderr)
+        _print([f"error{_rank()}: {reason}"], sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
         if _on_screen:
             _on_screen.close()
+        distributed.abandon()
+        _flush()
+
+
+def _stop_without_launcher() -> None:
+    """Stop like after SIGTERM: at once before the training begins, later after a save."""
+    warn("torchrun has ended; this process stops, too")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _open_streams() -> None:
+    """Prepare stdout and stderr for any text, also if they were closed before the start."""
+    while (null := os.open(os.devnull, os.O_RDWR)) <= 2:  # else the next file becomes stdout
+        pass
+    os.close(null)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    for stream in (sys.stdout, sys.stderr):  # file names may hold any bytes
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _flush() -> None:
+    """Write what is still buffered, for example a help text."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            _lost(stream, error)
 
 
 def duration(seconds: float) -> str:
@@ -80,7 +166,7 @@ class Progress:
 
     def __init__(self, total: int, label: str = "", done: int = 0) -> None:
         global _on_screen
-        self.total, self.label, self.done = total, label, done
+        self.total, self.label, self.done = total, printable(label), done
         self.bar: Any = None
         self.tenth = 0  # number of items after which a line is printed, 0 with a bar
         if not (sys.stderr.isatty() and distributed.is_main()):
@@ -92,7 +178,7 @@ class Progress:
             return
         layout = "{l_bar}{bar}| {remaining} left{postfix}"
         self.bar = tqdm(
-            total=total, desc=label, initial=done, leave=False, bar_format=layout, miniters=1
+            total=total, desc=self.label, initial=done, leave=False, bar_format=layout, miniters=1
         )
         _on_screen = self
 
@@ -101,8 +187,8 @@ class Progress:
         before, self.done = self.done, self.done + count
         if self.bar is not None:
             shown = min(self.done, self.total or self.done)  # beyond the total, tqdm shows no %
-            self.bar.set_postfix_str(note, refresh=False)
-            self.bar.update(shown - self.bar.n)
+            self.bar.set_postfix_str(printable(note), refresh=False)
+            _draw(lambda: self.bar.update(shown - self.bar.n))
         elif self.tenth and self.done // self.tenth > before // self.tenth:
             say(f"{self.label} {self.done} of {self.total} {note}".strip())
 
@@ -111,4 +197,4 @@ class Progress:
         global _on_screen
         if self.bar is not None:
             bar, self.bar, _on_screen = self.bar, None, None
-            bar.close()
+            _draw(bar.close)

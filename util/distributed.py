@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from util.errors import UserError
+from util.errors import UserError, first_line
 
 if TYPE_CHECKING:
     import torch
 
 TIMEOUT = timedelta(minutes=30)  # how long a collective waits for a rank that hangs
+MEETING = timedelta(minutes=3)  # how long the ranks wait for each other at the start
 _single_rank = False
 
 
@@ -71,20 +74,56 @@ def _lost_rank_as_user_error() -> Iterator[None]:
     except RuntimeError as error:
         raise UserError(
             "another process of this training has ended or does not answer; its own error says why "
-            f"({str(error).splitlines()[0][:120]})"
+            f"({first_line(error)[:120]})"
         ) from None
 
 
 def start(device: str) -> None:
-    """Initialise the process group: gloo for CPU tensors, NCCL for those on CUDA."""
+    """Initialise the process group: gloo for CPU tensors, NCCL for those on CUDA.
+
+    Raises UserError: the ranks have not found each other within the time ``MEETING``.
+    """
     if world_size() == 1:
         return
     import torch
     import torch.distributed.nn  # must come first: it would keep the group alive after stop()
 
+    ranks = world_size()
     backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
-    with _lost_rank_as_user_error():
-        torch.distributed.init_process_group(backend, timeout=TIMEOUT)
+    try:
+        store, *_ = next(torch.distributed.rendezvous("env://", timeout=MEETING))
+        store.set(f"rank {rank()} has come", "")
+        store.wait([f"rank {other} has come" for other in range(ranks)], MEETING)
+        store.set_timeout(TIMEOUT)
+        torch.distributed.init_process_group(
+            backend, store=store, rank=rank(), world_size=ranks, timeout=TIMEOUT
+        )
+    except (RuntimeError, ValueError) as error:
+        raise UserError(
+            f"the {ranks} processes of this training have not found each other within {MEETING}: "
+            f"one has ended, or cannot be reached ({first_line(error)[:120]})"
+        ) from None
+
+
+@contextlib.contextmanager
+def watch_launcher(stop: Callable[[], None]) -> Iterator[None]:
+    """Under torchrun, call ``stop`` in a thread if torchrun ends while the code inside runs."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        yield
+        return
+    launcher, finished = os.getppid(), threading.Event()
+
+    def watch() -> None:
+        while not finished.wait(1):
+            if os.getppid() != launcher:  # orphans get another parent
+                stop()
+                return
+
+    threading.Thread(target=watch, daemon=True, name="launcher").start()
+    try:
+        yield
+    finally:
+        finished.set()
 
 
 def stop() -> None:
@@ -97,6 +136,13 @@ def stop() -> None:
         import torch
 
         all_reduce(0)
+        torch.distributed.destroy_process_group()
+
+
+def abandon() -> None:
+    """Destroy the process group without waiting, if an error has left one."""
+    torch = sys.modules.get("torch")
+    if torch and torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+# Control characters, line separators, changes of the writing direction, and surrogates, which stand
+# for bytes that are not UTF-8. A terminal acts on some of them; names of files may hold them all.
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: object) -> str:
+    r"""Return ``text`` with escapes such as \n and \x1b for what is not printable."""
+    return UNPRINTABLE.sub(lambda m: m[0].encode("unicode_escape").decode(), str(text))
 
 
 class UserError(Exception):
@@ -24,6 +35,26 @@ class UsageError(UserError):
 def first_line(error: BaseException) -> str:
     """Return the first line of the error's message, or the name of its type if it has none."""
     return (str(error) or type(error).__name__).splitlines()[0]
+
+
+# Parts of error messages: the CPU's allocators; CUDA, MPS and NCCL; cuDNN and cuBLAS; sizes that no
+# memory could hold
+OUT_OF_MEMORY = (
+    "allocate memory",
+    "not enough memory",
+    "bad_alloc",
+    "out of memory",
+    "ALLOC_FAILED",
+    "Storage size calculation overflowed",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """True if the error says that memory is used up, that of the computer or that of a GPU."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    known = isinstance(error, RuntimeError) and any(part in str(error) for part in OUT_OF_MEMORY)
+    return known or isinstance(error, MemoryError)  # PyTorch's OutOfMemoryError is a RuntimeError
 
 
 @contextmanager

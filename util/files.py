@@ -1,15 +1,54 @@
-"""Reading small files that people or programs of elsewhere may have written or damaged."""
+"""Writing files atomically, and reading small files that may be damaged or from elsewhere."""
 
 from __future__ import annotations
 
 import json
 import os
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 from util.errors import UserError, first_line
 
 NOT_A_FILE = object()  # read_json has no default
+
+
+class Maybe(NamedTuple):
+    """The kind of a part of a dict that may be missing (see :func:`mismatch`)."""
+
+    kind: Any
+
+
+def write_atomically(
+    path: Path, data: bytes | Callable[[IO[bytes]], object], flag: str = ""
+) -> None:
+    """Write a file that at any moment has either its complete old or its complete new content.
+
+    Args:
+        data: the content, or a function that writes it into an open file.
+        flag: the option that named the folder, for the error message.
+
+    Raises UserError: the folder cannot be created or written; the old file stays.
+    """
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            data(file) if callable(data) else file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.umask(umask := os.umask(0))
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:
+        # torch.save raises a RuntimeError that hides the OSError of a full disk
+        cause = error if isinstance(error, OSError) else error.__context__
+        reason = getattr(cause, "strerror", None) or first_line(error)
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise UserError(f"{flag + ': ' if flag else ''}cannot write {path}: {reason}") from None
 
 
 def read_json(path: Path, kind: Any = dict, missing: Any = NOT_A_FILE) -> Any:
@@ -76,16 +115,16 @@ def mismatch(value: Any, kind: Any, name: str = "it") -> str:
     * a type or None; ``float`` accepts integers, ``int`` and ``float`` do not accept booleans, and
       ``object`` accepts everything;
     * a tuple of kinds, any of which is right;
-    * ``[kind]``: a list whose items have that kind;
-    * ``{str: kind}``: a dict whose keys are strings and whose values have that kind;
-    * ``{"key": kind, ...}``: a dict with at least these keys;
+    * ``[kind]``: a list or tuple whose items have that kind;
+    * ``{str: kind}``: a dict whose keys have that type and whose values have that kind;
+    * ``{"key": kind, ...}``: a dict with at least these keys, except for those of :class:`Maybe`;
     * a function from the value and its name to such a description.
     """
     if isinstance(kind, tuple):
         problems = [mismatch(value, part, name) for part in kind]
         return "" if "" in problems else problems[0]
     if isinstance(kind, list):
-        if not isinstance(value, list):
+        if not isinstance(value, (list, tuple)):
             return f"{name} should be a list, found {shown_value(value)}"
         found = (mismatch(item, kind[0], f"{name}[{i}]") for i, item in enumerate(value))
         return next(filter(None, found), "")
@@ -105,13 +144,14 @@ def _mismatch_of_dict(value: Any, kind: dict, name: str) -> str:
     if not isinstance(value, dict):
         return f"{name} should be a dict, found {shown_value(value)}"
     prefix = "" if name == "it" else f"{name}."
-    if str in kind:
-        if wrong := [key for key in value if not isinstance(key, str)]:
-            return f"{name} has the key {shown_value(wrong[0])} instead of a name"
-        kind = dict.fromkeys(value, kind[str])
-    if absent := [key for key in kind if key not in value]:
-        return f"{prefix}{absent[0]} is missing"
-    problems = (mismatch(value[key], part, f"{prefix}{key}") for key, part in kind.items())
+    if kind and isinstance(key_type := next(iter(kind)), type):
+        if wrong := [key for key in value if mismatch(key, key_type)]:
+            return f"{name} has the key {shown_value(wrong[0])}"
+        kind = dict.fromkeys(value, kind[key_type])
+    absent = [key for key in kind if key not in value]
+    if required := [key for key in absent if not isinstance(kind[key], Maybe)]:
+        return f"{prefix}{required[0]} is missing"
+    problems = (mismatch(value[key], kind[key], f"{prefix}{key}") for key in kind if key in value)
     return next(filter(None, problems), "")
 
 

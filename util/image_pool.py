@@ -6,6 +6,8 @@ import random
 
 import torch
 
+from util.errors import UserError
+
 
 class ImagePool:
     """A buffer of generated images; a discriminator trains on a mixture of old and new ones."""
@@ -26,6 +28,8 @@ class ImagePool:
 
         Returns:
             (N, C, H, W), detached from the graph; ``images`` itself if ``pool_size`` is 0.
+
+        Raises UserError: an image of the pool, restored from a file, has another size.
         """
         if self.pool_size == 0:
             return images
@@ -35,6 +39,15 @@ class ImagePool:
                 self.images.append(image.clone())
             elif random.random() > 0.5:
                 slot = random.randrange(self.pool_size)
+                self._check(self.images[slot], image, len(images))
                 image, self.images[slot] = self.images[slot], image.clone()
             chosen.append(image)
         return torch.cat(chosen)
+
+    def _check(self, old: torch.Tensor, new: torch.Tensor, batch_size: int) -> None:
+        """Raise a UserError if the two images cannot be in the same place of a batch."""
+        if old.shape[1] != new.shape[1] or (batch_size > 1 and old.shape != new.shape):
+            raise UserError(
+                f"the state of this run is damaged: its history has an image {tuple(old.shape)}, "
+                f"and the run generates {tuple(new.shape)}"
+            )

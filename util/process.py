@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import json
 import os
@@ -10,7 +11,7 @@ import socket
 from pathlib import Path
 from types import FrameType
 
-from util import distributed
+from util import console, distributed
 from util.console import say, warn
 from util.errors import UserError
 from util.files import read_json
@@ -20,7 +21,13 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Ctrl-C, schedulers, a lost connection, and batch systems; Windows has the first two
+STOP_SIGNALS = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
+    if hasattr(signal, name)
+]
+QUITTING = (signal.SIGINT, signal.SIGTERM)  # these quit now after any other
 
 
 class Lock:
@@ -75,11 +82,19 @@ class Lock:
         self.file.close()
 
 
-class SignalHandler:
-    """Handles Ctrl-C and SIGTERM: the first one stops and saves, a second one quits now.
+def stop_signals() -> list[signal.Signals]:
+    """Return ``STOP_SIGNALS`` without SIGHUP if that is ignored, as under nohup."""
+    hangup = getattr(signal, "SIGHUP", None)
+    ignored = hangup is not None and signal.getsignal(hangup) == signal.SIG_IGN
+    return [number for number in STOP_SIGNALS if number != hangup or not ignored]
 
-    With several ranks further signals are ignored, because torchrun forwards signals that the ranks
-    have already got.
+
+class SignalHandler:
+    """Handles the signals that end a training: the first one stops after the step and saves.
+
+    Then a second Ctrl-C or SIGTERM quits now. With several ranks further signals are ignored,
+    because torchrun forwards signals that the ranks have already got. A closed pipe behind stdout
+    counts as SIGPIPE, and ends the training in the same way.
 
     Attributes:
         signal: the signal to stop for, 0 if none. Set by :meth:`poll`, so that all ranks stop after
@@ -89,16 +104,30 @@ class SignalHandler:
     def __init__(self) -> None:
         self.signal = self.received = 0
         self.process, self.ranks = os.getpid(), distributed.world_size()
-        for number in STOP_SIGNALS:
+        for number in stop_signals():
             signal.signal(number, self._handle)
+        console.on_lost_output = self._lose_output
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.received = number
-        for stop_signal in STOP_SIGNALS:
-            signal.signal(stop_signal, signal.SIG_DFL if self.ranks == 1 else signal.SIG_IGN)
+        for further in stop_signals():
+            quits = further in QUITTING and self.ranks == 1
+            signal.signal(further, signal.SIG_DFL if quits else signal.SIG_IGN)
         if os.getpid() == self.process:  # DataLoader workers get the signal too and keep running
-            again = "; press Ctrl-C again to quit now" if self.ranks == 1 else ""
-            say(f"{signal.Signals(number).name}: finishing this step and saving{again}")
+            again = "again " if number == signal.SIGINT else ""
+            hint = f"; press Ctrl-C {again}to quit now" if self.ranks == 1 else ""
+            with contextlib.suppress(RuntimeError):  # the signal has interrupted another message
+                say(f"{signal.Signals(number).name}: finishing this step and saving{hint}")
+
+    def _lose_output(self, error: OSError) -> None:
+        """Stop quietly if the reader of stdout has gone; with another error continue without."""
+        if isinstance(error, BrokenPipeError):
+            self.received = self.received or getattr(signal, "SIGPIPE", signal.SIGTERM)
+        else:
+            warn(
+                f"cannot write to stdout: {error.strerror}; the training continues without, and "
+                "loss_log.txt gets the losses"
+            )
 
     def poll(self) -> int:
         """Update ``signal`` with what any rank has received, and return it.
@@ -117,8 +146,8 @@ class SignalHandler:
 class Watchdog:
     """Writes the stacks of all threads to ``stall.log`` if no step ends for ``timeout`` seconds.
 
-    A context manager; the first step counts too. Rank 1 writes ``stall_rank1.log``, and so on.
-    Files without content are removed.
+    The time until the first step counts too. Rank 1 writes ``stall_rank1.log``, and so on. Files
+    without content are removed.
     """
 
     def __init__(self, folder: Path, timeout: float) -> None:
@@ -134,10 +163,8 @@ class Watchdog:
         if self.file:
             faulthandler.dump_traceback_later(self.timeout, repeat=True, file=self.file)
 
-    def __enter__(self) -> Watchdog:
-        return self
-
-    def __exit__(self, *error: object) -> None:
+    def close(self) -> None:
+        """Stop the timer."""
         if self.file:
             faulthandler.cancel_dump_traceback_later()
             self.file.close()

@@ -22,7 +22,7 @@ from data.pipeline.worker import SeededDataset, collate, gives_pixels, prepare
 from data.transforms import images_to_float
 from util import distributed
 from util.console import warn
-from util.errors import UserError
+from util.errors import UserError, first_line
 
 PREFETCHED = 2  # batches that each worker prepares ahead of the one in use
 _live: weakref.WeakSet[Loader] = weakref.WeakSet()
@@ -133,18 +133,19 @@ class Loader:
             for worker in iterator._workers:
                 worker.kill()
 
-    def worker_died(self, error: RuntimeError) -> UserError | None:
-        """Return the message for the user if ``error`` is PyTorch's for a dead worker, else None.
 
-        PyTorch raises it wherever the main process happens to be.
-        """
-        if "DataLoader worker" not in str(error):
-            return None
-        cause = error.__cause__ if isinstance(error.__cause__, RuntimeError) else error
-        return UserError(
-            "a process that loads images has died (out of memory? --num_threads "
-            f"{self.batches.num_workers}): {str(cause).splitlines()[0]}"
-        )
+def worker_died(error: Exception, num_threads: int) -> UserError | None:
+    """Return the message for the user if ``error`` is PyTorch's for a dead worker, else None.
+
+    PyTorch raises it wherever the main process happens to be.
+    """
+    if "DataLoader worker" not in str(error):
+        return None
+    cause = error.__cause__ if isinstance(error.__cause__, RuntimeError) else error
+    return UserError(
+        "a process that loads images has died (out of memory? --num_threads "
+        f"{num_threads}): {first_line(cause)}"
+    )
 
 
 @atexit.register

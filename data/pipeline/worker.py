@@ -16,6 +16,7 @@ from data.base_dataset import BaseDataset
 from data.image_file import TooLarge, limit_pixels, too_large
 from util.errors import UserError
 from util.plugins import find_class
+from util.process import STOP_SIGNALS
 from util.seeds import derived_seed, preserve_rng, seed_everything
 
 EXTRA_ATTEMPTS = 100  # a readable image A may be drawn together with an unreadable image B
@@ -112,12 +113,13 @@ def _different_sizes(items: list) -> str:
 
 
 def prepare(worker_id: int, max_pixels: int | None) -> None:
-    """Set ``--max_pixels``, and keep a worker running after Ctrl-C or SIGTERM, which reach it too.
+    """Set ``--max_pixels``, and keep running after signals that stop the training.
 
     The main process finishes its step, saves, and ends the workers itself. SIGTERM ends a worker
     after a minute, so that it cannot outlive the main process for long.
     """
     limit_pixels(max_pixels)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "alarm"):
         signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(60))

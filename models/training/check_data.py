@@ -37,7 +37,7 @@ def report(opt: Namespace) -> int:
     problems = problems or stops
     lines = plan_lines + [f"note: {note}" for note in notes + strays(opt, folders)]
     lines += [f"problem: {problem}" for problem in problems]
-    say("\n".join(lines))
+    say(*lines)
     say("The training would stop" if problems else "Nothing would stop the training")
     return int(bool(problems))
 

@@ -9,9 +9,6 @@ import torch
 
 from util.errors import UserError
 
-# Parts of error messages: the CPU's allocator; MPS and NCCL; cuDNN and cuBLAS
-OUT_OF_MEMORY = ("allocate memory", "out of memory", "ALLOC_FAILED")
-
 
 def peak_of_process() -> int:
     """Return the largest resident memory so far, in bytes; 0 on Windows."""
@@ -23,24 +20,26 @@ def peak_of_process() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def out_of_memory(error: BaseException, opt: Namespace, device: torch.device) -> UserError | None:
-    """Return a UserError that names the options which save memory, or None for another error."""
-    is_known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
-    if not is_known and not any(words in str(error) for words in OUT_OF_MEMORY):
-        return None
-    peak = torch.cuda.max_memory_reserved(device) if device.type == "cuda" else peak_of_process()
+def out_of_memory(opt: Namespace) -> UserError:
+    """Return an error for a training without enough memory; it names the options that save some."""
+    on_gpu = opt.device.startswith("cuda")
+    peak = torch.cuda.max_memory_reserved(opt.device) if on_gpu else peak_of_process()
     advice = []
     if opt.batch_size > 1:
         advice.append(f"--batch_size 1 --accumulate {opt.batch_size * opt.accumulate}")
-    if "crop" in opt.preprocess:
-        advice.append(f"--crop_size {opt.crop_size // 8 * 4} (a quarter of the activations)")
-    else:
+    if "crop" not in opt.preprocess:
         advice.append("smaller images, e.g. --preprocess resize_and_crop")
+    elif opt.crop_size > 16:
+        advice.append(f"--crop_size {opt.crop_size // 8 * 4} (a quarter of the activations)")
+    if max(opt.ngf, opt.ndf) > 64:
+        advice.append("--ngf 64 --ndf 64 (smaller networks)")
     if not opt.checkpoint_activations and opt.netG.startswith("resnet") and "batch" not in opt.norm:
         advice.append("--checkpoint_activations (a small part of the activations)")
-    if opt.amp == "none" and device.type == "cuda":
+    if opt.amp == "none" and on_gpu:
         advice.append("--amp bf16 (two thirds of the activations)")
+    if opt.num_threads > 0 and not on_gpu:
+        advice.append("fewer processes that load images (--num_threads)")
     return UserError(
-        f"out of memory on {device} at a peak of {peak / 1e9:.1f} GB; to use less: "
+        f"out of memory on {opt.device} at a peak of {peak / 1e9:.1f} GB; to use less: "
         f"{'; '.join(advice)}. --dry_run estimates the memory of a training"
     )

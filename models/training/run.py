@@ -6,13 +6,14 @@ import contextlib
 import math
 import shlex
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from data import create_dataset
-from data.pipeline.loader import Unreadable
+from data.pipeline.loader import Unreadable, worker_died
 from models import create_model
 from models.training.gradients import NonFinite
+from models.training.memory import out_of_memory
 from models.training.panel import Panel
 from models.training.report import Report
 from models.training.run_state import RunState
@@ -21,7 +22,7 @@ from models.training.step import Step
 from models.training.validation import Validation
 from util import checkpoint, distributed, plugins
 from util.console import Progress, duration, say
-from util.errors import UserError
+from util.errors import UserError, is_out_of_memory
 from util.process import Lock, SignalHandler, Watchdog
 from util.schedules import describe, last_epoch
 from util.seeds import seed_everything
@@ -31,30 +32,58 @@ from util.visualizer import Visualizer
 class Run:
     """One training in ``checkpoints/NAME``.
 
-    Attributes:
+    Attributes (most of them inside of :meth:`running` only):
         at: the position: epoch, images seen in it and in all. Restored by ``--continue_train``.
         last_epoch: ``n_epochs + n_epochs_decay``.
         dataset: iterating gives the batches of one epoch, or what is left of it after a resume.
         model: the networks, losses and optimizers.
-        step: ``step(batch, weight, images_seen)`` trains the model on one batch; inside
-            :meth:`running` only.
-        stopping: True once Ctrl-C or SIGTERM has asked any rank to stop; see check_signals().
+        step: ``step(batch, weight, images_seen)`` trains the model on one batch; since
+            :meth:`begin`, as ``progress``.
+        stopping: True once Ctrl-C or another signal has asked any rank to stop; see
+            check_signals().
         report, validation, panel, visualizer: what is measured, logged and shown.
         state: ``state.save(*names)`` saves state.pth and ``{name}_net_*.pth``.
-        watchdog, progress: the stall log and the progress bar; inside :meth:`running` only.
+        watchdog, progress: the stall log and the progress bar.
         epoch_started: seconds of the monotonic clock.
     """
 
     epoch_started: float
 
     def __init__(self, opt: Namespace) -> None:
-        """Create all parts, and restore the saved state with ``--continue_train``.
-
-        Raises UserError: another training runs in the folder, or a part cannot be created.
-        """
         self.opt, self.folder = opt, Path(opt.checkpoints_dir) / opt.name
         self.last_epoch = last_epoch(opt)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """A context for a training: creates all parts, turns errors into one line, cleans up.
+
+        Raises UserError: another training runs in the folder, a part cannot be created, an image
+            cannot be read (the steps before it are saved), a worker process died, a gradient is not
+            finite, or the memory does not suffice.
+        """
+        with contextlib.ExitStack() as parts, self._errors_in_one_line():
+            self._create(parts.callback)
+            try:
+                yield
+            except Unreadable:
+                self.state.save("latest")
+                self.state.background.wait()
+                raise
+            self.state.background.wait()
+            self.progress.close()
+        distributed.stop()
+
+    def _create(self, at_the_end: Callable) -> None:
+        """Create all parts, and restore the saved state with ``--continue_train``.
+
+        Args:
+            at_the_end: takes a function to call at the end; the last one is called first.
+        """
+        opt = self.opt
         self.lock = Lock(self.folder)
+        at_the_end(self.lock.close)
+        self.watchdog = Watchdog(self.folder, opt.stall_timeout)  # a start may hang, too
+        at_the_end(self.watchdog.close)
         if distributed.is_main():
             recover(self.folder)
         distributed.start(opt.device)
@@ -62,21 +91,40 @@ class Run:
         self.signals, self.stopping = SignalHandler(), False
         seed_everything(opt.seed, deterministic=opt.deterministic)  # equal weights on all ranks
         self.dataset = create_dataset(opt)
+        at_the_end(self.dataset.close)
         self.dataset.device = opt.device
         self.model = create_model(opt)
         self.model.setup(opt)
         with distributed.single_rank():
             self.validation = Validation(opt, self.model, self.dataset)
         self.visualizer = Visualizer(opt)
+        at_the_end(self.visualizer.close)
         self.panel = Panel(opt, self.visualizer.sinks.get("the page"))
         self.report = Report(opt, self.visualizer)
         self.state = RunState(opt, self.model, self.dataset, self.report)
+        at_the_end(self.state.background.join)
         if opt.continue_train:
             self.state.resume()
         self.at = self.state.at
 
-    def announce(self) -> None:
-        """Print the plan, and save the initial state of a new run."""
+    @contextlib.contextmanager
+    def _errors_in_one_line(self) -> Iterator[None]:
+        """Raise UserError for errors of a training that are no bugs."""
+        try:
+            yield
+        except (MemoryError, RuntimeError, OSError) as error:
+            if is_out_of_memory(error):
+                raise out_of_memory(self.opt) from None
+            raise worker_died(error, self.opt.num_threads) or error from None
+        except NonFinite as error:
+            raise UserError(
+                f"a gradient is not finite in epoch {self.at.epoch} at {error}; nothing of this "
+                "step or after it is saved. Try a lower --lr, or --on_nonfinite skip. "
+                f"Resume with: {resume_command(self.opt)}"
+            ) from None
+
+    def begin(self) -> None:
+        """Print the plan, save the initial state of a new run, and prepare the step."""
         opt, ranks = self.opt, distributed.world_size()
         say(
             f"Training {opt.name} ({opt.model}) on {self.dataset.dataset}: {len(self.dataset)} "
@@ -91,45 +139,13 @@ class Run:
             )
         elif not checkpoint.resumes_from_state(opt):
             self.state.begin()
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        """A context for the loops: prepares the step, turns errors into one line, cleans up.
-
-        Raises UserError: an image cannot be read (the steps before it are saved), a worker process
-            died, or a gradient is not finite.
-        """
-        try:
-            with Watchdog(self.folder, self.opt.stall_timeout) as self.watchdog:
-                self.step = Step(self.opt, self.model)
-                self.state.before_save = self.step.check  # non-finite weights are never saved
-                batch = self.dataset.global_batch_size
-                per_epoch = math.ceil(len(self.dataset) / batch) * batch  # as at.seen counts
-                done = (self.at.epoch - 1) * per_epoch + self.at.seen
-                self.progress = Progress(self.last_epoch * per_epoch, done=done)
-                self.check_signals()
-                try:
-                    yield
-                except Unreadable:
-                    self.state.save("latest")
-                    self.state.background.wait()
-                    raise
-                self.state.background.wait()
-                self.progress.close()
-        except RuntimeError as error:
-            raise self.dataset.worker_died(error) or error from None
-        except NonFinite as error:
-            raise UserError(
-                f"a gradient is not finite in epoch {self.at.epoch} at {error}; nothing of this "
-                "step or after it is saved. Try a lower --lr, or --on_nonfinite skip. "
-                f"Resume with: {resume_command(self.opt)}"
-            ) from None
-        finally:
-            self.state.background.join()
-            self.visualizer.close()
-            self.dataset.close()
-            self.lock.close()
-        distributed.stop()
+        self.step = Step(opt, self.model)
+        self.state.before_save = self.step.check  # non-finite weights are never saved
+        batch = self.dataset.global_batch_size
+        per_epoch = math.ceil(len(self.dataset) / batch) * batch  # as at.seen counts
+        done = (self.at.epoch - 1) * per_epoch + self.at.seen
+        self.progress = Progress(self.last_epoch * per_epoch, done=done)
+        self.check_signals()
 
     def set_learning_rates(self, epoch: int) -> None:
         """Call the model's official ``update_learning_rate()`` for ``epoch``, counted from 1."""

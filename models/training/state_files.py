@@ -15,14 +15,15 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from util import checkpoint
+from util import checkpoint, files
 from util.checkpoint import STATE
 from util.console import say
 from util.errors import UserError
-from util.files import read_json
+from util.files import Maybe, mismatch, read_json
 
 MARKER = ".saving.json"
 BEST = "best.json"
@@ -48,17 +49,17 @@ def write_state(
             ``state``.
     """
     marker = json.dumps({"number": state["number"], "names": names})
-    checkpoint.write_atomically(folder / MARKER, marker.encode())
+    files.write_atomically(folder / MARKER, marker.encode())
     if keep > 0:
         _keep_current_state(folder, keep)
-    checkpoint.write_atomically(folder / STATE, lambda file: torch.save(state, file))
+    files.write_atomically(folder / STATE, lambda file: torch.save(state, file))
     if save_networks:
         for name in names:
             save_networks(name)
     else:
         _write_weights(_weight_files(folder, names, state))
     if "best" in names:
-        checkpoint.write_atomically(folder / BEST, _best(state))
+        files.write_atomically(folder / BEST, _best(state))
     (folder / MARKER).unlink(missing_ok=True)
 
 
@@ -74,26 +75,41 @@ def recover(folder: Path) -> None:
     marker = folder / MARKER
     if not marker.is_file():
         return
-    try:
-        unfinished = read_json(marker, {"number": str, "names": [(str, int)]})
-        names = unfinished["names"]
-        state = checkpoint.load(folder / STATE) if (folder / STATE).is_file() else {}
-        if state.get("number") != unfinished["number"]:  # killed before state.pth was replaced
-            names = []
-        files = _weight_files(folder, names, state) if names else {}
-        best = _best(state) if "best" in names else None
-    except (KeyError, TypeError, ValueError, AttributeError):
+    unfinished = read_json(marker, {"number": str, "names": [_file_name]})
+    names = unfinished["names"]
+    state = checkpoint.load(folder / STATE) if (folder / STATE).is_file() else {}
+    if not mismatch(state, dict) and state.get("number") != unfinished["number"]:
+        names = []  # killed before state.pth was replaced
+    elif problem := mismatch(state, SAVED):
         raise UserError(
-            f"{folder / STATE} or {marker} is damaged; remove the second to resume from the first"
-        ) from None
-    if any(path.parent != folder for path in files):  # a hostile marker or state
-        raise UserError(f"{marker} names files outside of its folder; remove it to continue")
-    if files:
+            f"{folder / STATE} or {marker} is damaged ({problem}); remove the second to resume "
+            "from the first"
+        )
+    weights = _weight_files(folder, names, state) if names else {}
+    best = _best(state) if "best" in names else None
+    if weights:
         say(f"The last save in {folder} was interrupted; finishing it")
-        _write_weights(files)
+        _write_weights(weights)
     if best is not None:
-        checkpoint.write_atomically(folder / BEST, best)
+        files.write_atomically(folder / BEST, best)
     marker.unlink()
+
+
+def _file_name(value: object, name: str) -> str:
+    """A kind (see util/files.py): an epoch, or a part of the name of a file in the run's folder."""
+    right = re.fullmatch(r"\w[\w.-]*", str(value)) and not mismatch(value, (str, int))
+    return "" if right else f"{name} is outside of the folder, or not the name of a save"
+
+
+def _networks(value: Any, name: str) -> str:
+    """A kind: name of a network -> weights."""
+    if problem := mismatch(value, {str: {str: torch.Tensor}}, name):
+        return problem
+    files = all(not _file_name(key, name) and checkpoint.is_state_dict(value[key]) for key in value)
+    return "" if files else f"{name} should be named weights"
+
+
+SAVED = {"model": {"networks": _networks}, "position": {"best": Maybe({str: (str, float)})}}
 
 
 def _weight_files(folder: Path, names: Sequence, state: dict) -> dict[Path, dict]:

@@ -16,7 +16,6 @@ from models.base_model import BaseModel
 from models.networks import ResnetGenerator
 from models.training.accumulation import accumulated_step, require_gradient_methods
 from models.training.gradients import NonFiniteGuard, average_gradients, fuse, parameters_of
-from models.training.memory import out_of_memory
 from util import distributed
 from util.console import say
 from util.errors import UsageError, UserError
@@ -120,20 +119,17 @@ class Step:
         Raises:
             NonFinite: a gradient is not finite; the weights are as before this step. On a GPU
                 :meth:`check` raises it later.
-            UserError: out of memory, or a batch without the images that the model needs.
+            UserError: a batch without the images that the model needs.
         """
         self.weight = weight
         seed_everything(derived_seed("step", self.opt.seed, distributed.rank(), images_seen))
         if self.opt.cuda_graphs:
             torch.compiler.cudagraph_mark_step_begin()
-        try:
-            if self.opt.accumulate > 1:
-                accumulated_step(self.model, batch, self.opt.batch_size)
-            else:
-                set_batch(self.model, batch)
-                self.model.optimize_parameters()
-        except (RuntimeError, MemoryError) as error:
-            raise out_of_memory(error, self.opt, self.model.device) or error from None
+        if self.opt.accumulate > 1:
+            accumulated_step(self.model, batch, self.opt.batch_size)
+        else:
+            set_batch(self.model, batch)
+            self.model.optimize_parameters()
         if self.model.scaler:
             self.model.scaler.update()
         for name, average in self.model.averaged.items():

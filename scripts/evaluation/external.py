@@ -17,6 +17,7 @@ from PIL import Image
 
 from data.image_file import read_image
 from scripts.evaluation.ranges import RANGES
+from util import checkpoint
 from util.console import Progress
 from util.errors import UserError, needs
 
@@ -48,7 +49,10 @@ def load_network(path: str | Path, flag: str) -> Network:
     with explain(f"{flag} {path} is no TorchScript or ONNX network"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if path.suffix.lower() != ".onnx":
-            return torch.jit.load(str(path), map_location="cpu").eval()
+            checkpoint.check_archive(path)
+            script = torch.jit.load(str(path), map_location="cpu").eval()
+            checkpoint.require_numbers(script.state_dict(), f"the weights in {path}")
+            return script
         with needs(f"{flag} {path}", "onnxruntime"):
             from onnxruntime import InferenceSession
         session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -135,9 +139,12 @@ def _inception(weights: str | None) -> Features:
         f"--features inception: no weights; get {file} from the releases of torch-fidelity and "
         "give it with --inception_weights FILE"
     ):
+        if weights:
+            checkpoint.check_archive(Path(weights))
         network: Any = FeatureExtractorInceptionV3(
             "inception", ["2048"], feature_extractor_weights_path=weights
         ).eval()
+        checkpoint.require_numbers(network.state_dict(), f"the weights in {weights or file}")
 
     def embed(images: list[Image.Image]) -> torch.Tensor:
         batch = to_batch(images, "0..255")
@@ -179,7 +186,8 @@ def load_lpips(
         warnings.simplefilter("ignore")
         network = LPIPS(net=backbone, pnet_rand=bool(weights), verbose=False).eval()
         if weights:
-            saved = torch.load(weights, map_location="cpu", weights_only=True)
+            saved = checkpoint.load_state_dict(Path(weights))
+            checkpoint.require_numbers(saved, f"the weights in {weights}")
             names = {key: f"features.{key.split('.', 1)[1]}" for key in network.net.state_dict()}
             network.net.load_state_dict({key: saved[name] for key, name in names.items()})
 

@@ -26,9 +26,9 @@ from options.flags.flag import Flag
 from scripts.arguments import IMAGES, SEED, Output, colour
 from scripts.evaluation.pairs import find_images, match
 from scripts.image_arguments import ImageArguments
-from util.checkpoint import write_atomically
 from util.console import Progress, duration, run_main, say
 from util.errors import UserError
+from util.files import write_atomically
 from util.image.metrics import Array, palette_labels
 from util.limits import whole
 

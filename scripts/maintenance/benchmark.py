@@ -34,9 +34,9 @@ sys.path.insert(0, str(ROOT))
 from data.image_file import open_image  # noqa: E402
 from options.flags.flag import Flag  # noqa: E402
 from scripts.arguments import Arguments, Output  # noqa: E402
-from util.checkpoint import write_atomically  # noqa: E402
 from util.console import run_main, say  # noqa: E402
 from util.errors import UserError  # noqa: E402
+from util.files import write_atomically  # noqa: E402
 from util.limits import whole  # noqa: E402
 
 WORKER = Path(__file__).with_name("benchmark_worker.py")

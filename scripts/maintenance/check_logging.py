@@ -107,7 +107,7 @@ def measure(sets: list[Sinks], opt: Namespace, steps: int) -> None:
 def show(sets: list[Sinks]) -> None:
     """Print the table: median wall times, which other programs disturb less, and mean CPU times."""
     head = ("sinks", "ms per step", "against none", "CPU ms", "against none", "in reports", "share")
-    say("\n{:34} {:>12} {:>13} {:>8} {:>13} {:>11} {:>8}".format(*head))
+    say("", "{:34} {:>12} {:>13} {:>8} {:>13} {:>11} {:>8}".format(*head))
     steps = [(statistics.median(s.wall) / BLOCK, statistics.fmean(s.cpu) / BLOCK) for s in sets]
     base_wall, base_cpu = steps[0]
     for sinks, (wall, cpu) in zip(sets, steps, strict=True):

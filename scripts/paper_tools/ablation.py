@@ -30,10 +30,10 @@ from scripts.arguments import SEED, Arguments, Output, colour_text
 from scripts.paper_tools import results, scoring
 from scripts.paper_tools.scoring import ROOT
 from util import plugins
-from util.checkpoint import STATE, load, saved_options, write_atomically
+from util.checkpoint import STATE, load, saved_options
 from util.console import say
 from util.errors import UserError
-from util.files import read_json
+from util.files import read_json, write_atomically
 
 VARIANTS = {
     "cycle": ("Cycle alone", ["--lambda_GAN", "0"]),
@@ -86,7 +86,7 @@ def ablate(args: Namespace) -> None:
             if (folder / f"{variant}-{seed}.json").is_file():
                 say(f"{variant}, seed {seed}: finished")
             elif args.dry_run:
-                say("\n".join(scoring.shown(argv) for argv in (run.training(), run.test("latest"))))
+                say(*(scoring.shown(argv) for argv in (run.training(), run.test("latest"))))
             else:
                 run.execute(folder)
                 write_results(args)

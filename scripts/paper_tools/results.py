@@ -8,10 +8,9 @@ from statistics import mean, stdev
 from typing import Any
 
 from scripts.paper_tools.scoring import SCORES_KIND, SIDES, shown
-from util.checkpoint import write_atomically
 from util.console import say
 from util.errors import UserError
-from util.files import read_json
+from util.files import read_json, write_atomically
 
 # Texts of the page.
 INTRO = """# Results

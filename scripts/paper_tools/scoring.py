@@ -45,7 +45,7 @@ SEGMENTS = {"rows": {"result": dict.fromkeys(SCORES, float)}}
 
 def execute(argv: Sequence[str | Path]) -> None:
     """Run one of our programs. Raises UserError if it fails; it has printed the reason."""
-    say("\n$ " + shown(argv))
+    say("", "$ " + shown(argv))
     status = subprocess.run([sys.executable, *map(str, argv)], cwd=ROOT, check=False).returncode
     if status:
         raise UserError(

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from util import checkpoint
+from util import files
 from util.errors import UserError
 
 
@@ -27,15 +27,15 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path):
         files_no_larger_than(1000),
         pytest.raises(UserError, match=r"--name: cannot write .*latest_net_G.pth"),
     ):
-        checkpoint.write_atomically(path, b"new" * 1000, "--name")
+        files.write_atomically(path, b"new" * 1000, "--name")
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
 
 def test_a_good_write_replaces_the_file_with_usual_rights(tmp_path):
     path = tmp_path / "a" / "b" / "x"
-    checkpoint.write_atomically(path, b"old, and longer")
+    files.write_atomically(path, b"old, and longer")
     with path.open("rb") as reader:
-        checkpoint.write_atomically(path, b"new")
+        files.write_atomically(path, b"new")
         assert path.read_bytes() == b"new"
         assert reader.read() == b"old, and longer"  # an open file keeps its old content
     (tmp_path / "usual").touch()
@@ -48,5 +48,5 @@ def test_places_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     for name in ("file/x", "file/deeper/x", "folder"):
         with pytest.raises(UserError, match=f"cannot write {tmp_path / name}"):
-            checkpoint.write_atomically(tmp_path / name, b"x")
+            files.write_atomically(tmp_path / name, b"x")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]

@@ -60,6 +60,28 @@ def test_reflection_to_a_multiple(height: int, width: int, minimum: int) -> None
     assert np.array_equal(y.numpy(), np.pad(x.numpy(), missing, mode="reflect"))
 
 
+@pytest.mark.parametrize(
+    ("name", "traced", "right", "wrong"),
+    [
+        ("resnet_6blocks", (16, 16), [(16, 24), (8, 12)], [(18, 16), (16, 15), (4, 16), (1, 1)]),
+        ("resnet_6blocks", (18, 16), [(18, 16), (18, 32)], [(16, 16), (19, 16), (36, 16), (5, 5)]),
+        ("unet_128", (128, 128), [(128, 128)], [(100, 128), (128, 129), (64, 64)]),
+        ("unet_128", (30, 128), [(30, 128)], [(31, 128), (60, 128), (30, 120)]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_traced_generator_never_gives_wrong_pixels(name, traced, right, wrong) -> None:
+    """It fails at sizes whose padding is not the one that was traced."""
+    net = define_G(3, 3, 2, name, "instance").eval().requires_grad_(False)
+    trace = torch.jit.trace(net, torch.randn(1, 3, *traced), check_trace=False)
+    for size in right:
+        x = torch.randn(1, 3, *size)
+        assert torch.allclose(trace(x), net(x), atol=1e-5)
+    for size in wrong:
+        with pytest.raises(RuntimeError):
+            trace(torch.randn(1, 3, *size))
+
+
 @pytest.mark.parametrize("dropout", [False, True])
 def test_activation_checkpointing(dropout: bool) -> None:
     """Outputs, gradients and gradients of gradients stay the same."""

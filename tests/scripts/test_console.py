@@ -132,3 +132,16 @@ def test_silence(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     progress.update()
     progress.close()
     assert progress.done == 1 and terminal.getvalue() == ""
+
+
+def test_messages_escape_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control characters and line ends in names reach no terminal, nor do they in the bar."""
+    terminal = attach(monkeypatch)
+    say("1 a\nb", "2 \x1b[2J")
+    warn("c\r\nd")
+    assert terminal.getvalue() == "1 a\\nb\n2 \\x1b[2J\nwarning: c\\r\\nd\n"
+    progress = Progress(2, "e\x1b[2J")
+    progress.update(1, "f\ng")
+    say("redraws the bar")
+    assert terminal.lines()[-1].startswith(r"e\x1b[2J:  50%|") and r"f\ng" in terminal.lines()[-1]
+    progress.close()

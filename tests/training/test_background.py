@@ -9,7 +9,7 @@ from conftest import ONE_EPOCH, TINY
 from models.cycle_gan_model import CycleGANModel
 from models.training import run_state
 from models.training.background import BackgroundWriter, snapshot
-from util import checkpoint
+from util import files
 from util.errors import UserError
 
 
@@ -56,7 +56,7 @@ def test_a_snapshot_does_not_change() -> None:
 
 def test_training_continues_during_a_save(run, unaligned, monkeypatch) -> None:
     """A save that takes as long as two steps holds the state from the moment of its start."""
-    real, steps, held = checkpoint.write_atomically, [], []
+    real, steps, held = files.write_atomically, [], []
     begun = threading.Event()
 
     def slow(path, data, flag=""):
@@ -73,7 +73,7 @@ def test_training_continues_during_a_save(run, unaligned, monkeypatch) -> None:
         if len(steps) == 4:
             begun.set()
 
-    monkeypatch.setattr(checkpoint, "write_atomically", slow)
+    monkeypatch.setattr(files, "write_atomically", slow)
     monkeypatch.setattr(CycleGANModel, "optimize_parameters", counted)
     run.train(
         "--dataroot", unaligned, "--name", "x", *TINY, *ONE_EPOCH, "--save_latest_freq", "2"
@@ -88,7 +88,7 @@ def test_training_continues_during_a_save(run, unaligned, monkeypatch) -> None:
 
 
 def test_a_full_disk_ends_the_training_with_one_line(run, unaligned, monkeypatch) -> None:
-    real, count = checkpoint.write_atomically, [0]
+    real, count = files.write_atomically, [0]
 
     def full(path, data, flag=""):
         count[0] += path.name == "state.pth"
@@ -96,7 +96,7 @@ def test_a_full_disk_ends_the_training_with_one_line(run, unaligned, monkeypatch
             raise UserError(f"cannot write {path}: No space left on device")
         real(path, data, flag)
 
-    monkeypatch.setattr(checkpoint, "write_atomically", full)
+    monkeypatch.setattr(files, "write_atomically", full)
     result = run.train(
         "--dataroot", unaligned, "--name", "x", *TINY, *ONE_EPOCH, "--save_latest_freq", "1"
     )

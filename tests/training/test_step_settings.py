@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 
 import pytest
@@ -14,7 +15,7 @@ from models.template_model import TemplateModel
 from models.training.gradients import NonFinite
 from models.training.memory import out_of_memory
 from models.training.step import Step
-from util.errors import UserError
+from util.errors import UserError, is_out_of_memory
 
 
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
@@ -152,15 +153,32 @@ def test_channels_last_and_deterministic_padding() -> None:
 
 
 def test_out_of_memory() -> None:
-    """The message names the peak and the options that save memory; other errors stay."""
-    opt = options("--batch_size", "4")
-    cpu = torch.device("cpu")
-    message = str(out_of_memory(MemoryError(), opt, cpu))
+    """The message names the peak and the options that save memory."""
+    message = str(out_of_memory(options("--batch_size", "4", "--ngf", "512")))
     assert re.search(r"out of memory on cpu at a peak of .* GB", message)
-    for advice in ("--batch_size 1 --accumulate 4", "--crop_size 128", "--checkpoint_activations"):
+    for advice in ("--batch_size 1 --accumulate 4", "--crop_size 128", "--ngf 64"):
         assert advice in message
-    assert out_of_memory(RuntimeError("sizes do not match"), opt, cpu) is None
-    assert out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), opt, cpu)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate"), True),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), True),
+        (RuntimeError("sizes do not match"), False),
+        (OSError(errno.ENOSPC, "No space left on device"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_errors_of_memory(error: Exception, expected: bool) -> None:
+    assert is_out_of_memory(error) == expected
+
+
+@pytest.mark.parametrize("size", [(1 << 60,), (1 << 40, 1 << 40)])
+def test_sizes_beyond_any_memory(size: tuple[int, ...]) -> None:
     with pytest.raises(RuntimeError) as caught:
-        torch.empty(1 << 60)
-    assert out_of_memory(caught.value, opt, cpu)
+        torch.empty(size)
+    assert is_out_of_memory(caught.value)

@@ -8,13 +8,12 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 
-from util.checkpoint import write_atomically
 from util.console import say
 from util.download.catalogue import Item
 from util.download.transfer import WriteError, fetch
 from util.download.unpack import SLACK
 from util.errors import UserError
-from util.files import read_json
+from util.files import read_json, write_atomically
 
 NOTES = ".checksums.json"  # in the folder of a download
 LARGEST = 16 << 30  # bytes of an item of unknown size

@@ -14,7 +14,7 @@ import dominate
 from dominate import tags
 from dominate.util import raw
 
-from util.checkpoint import write_atomically
+from util.files import write_atomically
 
 STYLES = ("page.css", "viewer.css", "training.css")
 

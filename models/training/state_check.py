@@ -1,0 +1,201 @@
+"""The check of ``state.pth`` before any of it is used: a state may be damaged or from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.training.optimizer_check import (
+    LARGEST,
+    finite,
+    is_dense,
+    not_negative,
+    problem_of_optimizer,
+    problem_of_settings,
+)
+from models.training.position import Position
+from util import checkpoint
+from util.errors import UserError
+from util.files import Maybe, mismatch, parse_json
+from util.image_pool import ImagePool
+
+
+def check_state(state: Any, model: Any, path: Path) -> None:
+    """Check that the content of a state file can be restored into a run with ``model``.
+
+    Args:
+        model: a BaseModel.
+
+    Raises UserError: it cannot. The message names ``path`` and the first part that is wrong.
+    """
+    problem = mismatch(state, STATE, "the state")
+    if not problem:
+        of_ranks = [{}, *(rank["model"] for rank in state.get("ranks", []))]
+        problems = (_problem_of_model(state["model"] | part, model) for part in of_ranks)
+        problem = next(filter(None, problems), "")
+    if problem:
+        raise UserError(f"{path} does not fit this run: {problem}")
+
+
+# Kinds of plain values, see mismatch() in util/files.py.
+
+
+def whole(value: Any, name: str) -> str:
+    """A whole number that is not negative."""
+    right = not mismatch(value, int) and 0 <= value < LARGEST
+    return "" if right else f"{name} should be a whole number from 0"
+
+
+def position(value: Any, name: str) -> str:
+    """The fields of :class:`Position`."""
+    if problem := mismatch(value, POSITION, name):
+        return problem
+    if unknown := value.keys() - {field.name for field in fields(Position)}:
+        return f"{name} has the unknown part {ascii(min(unknown, key=str))[:40]}"
+    possible = value["epoch"] > 0 and value.get("seen", 0) <= value.get("total", LARGEST)
+    return "" if possible else f"{name} is impossible"
+
+
+def validations(value: Any, name: str) -> str:
+    """Nothing, or (epoch, value of the metric) of the last and of the best validation."""
+    problem = mismatch(value, [[finite]], name)
+    sizes = [] if problem else [len(pair) for pair in value]
+    return problem or ("" if sizes in ([], [2, 2]) else f"{name} should be two pairs")
+
+
+def empty(value: Any, name: str) -> str:
+    return "" if value == {} else f"{name} should be empty"
+
+
+def options(value: Any, name: str) -> str:
+    """The options of the run as JSON."""
+    try:
+        parse_json(value, {"lr": not_negative}, name)
+    except (UserError, TypeError) as error:
+        return str(error)
+    return ""
+
+
+POSITION = {
+    "epoch": whole,
+    "seen": Maybe(whole),
+    "total": Maybe(whole),
+    "shown": Maybe(bool),
+    "printed": Maybe(bool),
+    "elapsed": Maybe(not_negative),
+    "validated": Maybe(validations),
+    "best": Maybe(({"epoch": whole, "metric": str, "value": finite}, empty)),
+}
+PAGE = {
+    "size": Maybe(whole),
+    "keys": Maybe([str]),
+    "points": Maybe([[float]]),
+    "bin": Maybe([whole]),
+    "at": Maybe(finite),
+    "last": Maybe(str),
+    "shown": Maybe({int: {str: str}}),
+    "panel": Maybe({str: [str]}),
+}
+HEALTH = {"averages": Maybe({str: [finite]}), "given": Maybe([str]), "last": Maybe(int)}
+LOGS = {
+    "log": whole,
+    "metrics": whole,
+    "the page": Maybe(PAGE),
+    "health": Maybe(HEALTH),
+    "Weights & Biases": Maybe({"id": str}),
+}
+MODEL = {
+    "networks": {str: dict},
+    "optimizers": [{"state": dict, "param_groups": [dict]}],
+    "schedulers": [{str: object}],
+    "pools": {str: list},
+    "scaler": Maybe({str: object}),
+    "plateau_epoch": whole,
+    "metric": (float, None),
+}
+STATE = {
+    "position": position,
+    "options": options,
+    "model": MODEL,
+    "visualizer": LOGS,
+    "skipped": whole,
+    "data": Maybe({str: [(int, str)]}),
+    "ranks": Maybe([{"model": {str: object}, "skipped": whole}]),
+}
+
+
+# The parts of a model
+
+
+def _problem_of_model(saved: dict[str, Any], model: Any) -> str:
+    """Describe what ``model.load_training_state(saved)`` could not take; "" if all fits."""
+    return (
+        mismatch(saved, MODEL, "model")
+        or _problem_of_networks(saved["networks"], model.get_networks())
+        or _problem_of_parts(problem_of_optimizer, saved, model, "optimizers")
+        or _problem_of_parts(_problem_of_scheduler, saved, model, "schedulers")
+        or _problem_of_pools(saved["pools"], vars(model))
+        or _problem_of_scaler(saved.get("scaler"), model.scaler)
+    )
+
+
+def _problem_of_parts(check: Callable, saved: dict[str, Any], model: Any, key: str) -> str:
+    parts, own = saved[key], getattr(model, key)
+    if len(parts) != len(own):
+        return f"it has {len(parts)} {key}, this model has {len(own)}"
+    return next(filter(None, map(check, parts, own)), "")
+
+
+def _problem_of_networks(saved: dict[str, dict], networks: dict[str, torch.nn.Module]) -> str:
+    for name, net in networks.items():
+        if name not in saved:
+            return f"the weights of net {name} are missing"
+        for key in {name, f"{name}_ema"} & saved.keys():
+            if problem := checkpoint.misfit(net, saved[key]):
+                return f"the weights of net {key} {problem}"
+    return ""
+
+
+def _problem_of_scheduler(saved: dict[str, Any], scheduler: Any) -> str:
+    """Describe what is wrong with the state of a scheduler of ``--lr_policy plateau``."""
+    own = scheduler.state_dict()
+    for key, value in saved.items():
+        if key in own and not isinstance(own[key], str):
+            problem = mismatch(value, (float, bool, None, [float]), key)
+        else:  # versions of PyTorch differ in some parts
+            problem = "" if value == own.get(key, value) else f"{key} should be {own[key]!r}"
+            if key not in own and hasattr(type(scheduler), key):
+                problem = f"the part {key} is unknown"
+        if problem or value != value:
+            return f"a scheduler does not fit: {problem or key + ' is not a number'}"
+    return ""
+
+
+def _problem_of_pools(saved: dict[str, list], own: dict[str, Any]) -> str:
+    for name, images in saved.items():
+        if not isinstance(own.get(name), ImagePool):
+            return f"this model has no image pool {ascii(name)[:40]}"
+        if len(images) > own[name].pool_size:
+            return f"{name} has more than {own[name].pool_size} images"
+        for image in images:
+            if not checkpoint.is_state_dict({name: image}) or not image.is_floating_point():
+                return f"{name} should hold images"
+            if image.ndim != 4 or len(image) != 1 or not image.numel() or not is_dense(image):
+                return f"{name} should hold images (1, C, H, W), found {tuple(image.shape)}"
+            if problem := checkpoint.bad_numbers({name: image}, finite=[name]):
+                return f"the images {problem}"
+    return ""
+
+
+def _problem_of_scaler(saved: dict[str, Any] | None, scaler: Any) -> str:
+    own = scaler.state_dict() if scaler and saved else {}
+    if not own or not saved:
+        return ""
+    if saved.keys() != own.keys():
+        return "the loss scale has other parts"
+    problem = problem_of_settings(saved, own)
+    return f"the loss scale's {problem}" if problem else "" if saved["scale"] > 0 else "scale is 0"
