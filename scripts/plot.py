@@ -22,13 +22,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from options.flags.flag import Flag
 from scripts.arguments import Arguments, Output
 from util.console import run_main, say
-from util.errors import UserError, needs
+from util.errors import UserError, explain, needs
 from util.files import write_atomically
 from util.limits import real
 from util.sinks.base import read_metrics
 
-LINE = re.compile(r"\(epoch: (\d+), iters: (\d+), time: ([\d.]+), data: ([\d.]+)\) (.*)")
+LINE = re.compile(r"\(epoch: (\d{1,9}), iters: (\d{1,12}), time: ([\d.]+), data: ([\d.]+)\) (.*)")
 NOT_PLOTTED = {"epoch", "iters", "share", "total", "losses", "note"}  # keys of metrics.jsonl
+MATPLOTLIB = ("scripts/plot.py", "matplotlib")  # what needs which package
+PANELS = 60  # at most, because the layout of more takes minutes
 FLAGS = (
     Flag(
         "runs",
@@ -92,19 +94,20 @@ def read_loss_log(path: Path) -> Run:
     """
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     lines = text.split("= Training Loss (")[-1].splitlines()
-    matches = [match.groups() for line in lines if (match := LINE.match(line))]
-    size = max((int(iters) for _, iters, *_ in matches), default=1)
-    return [
-        {
-            "epoch": int(epoch),
-            "share": int(iters) / size,
-            "total": (int(epoch) - 1) * size + int(iters),
-            "losses": {name: float(value) for name, value in re.findall(r"(\S+): (\S+)", losses)},
-            "time": float(time),
-            "data": float(data),
-        }
-        for epoch, iters, time, data, losses in matches
-    ]
+    matches = [match for line in lines if (match := LINE.match(line))]
+    size = max((int(match[2]) for match in matches), default=0) or 1
+    entries = []
+    for match in matches:
+        epoch, iters, time, data, losses = match.groups()
+        try:
+            values = {name: float(value) for name, value in re.findall(r"(\S+): (\S+)", losses)}
+            times = {"time": float(time), "data": float(data)}
+        except ValueError as error:
+            raise UserError(f"cannot read {path}: {error} in the line {match[0].strip()}") from None
+        position = {"epoch": int(epoch), "share": int(iters) / size}
+        total = (int(epoch) - 1) * size + int(iters)
+        entries.append(position | {"total": total, "losses": values} | times)
+    return entries
 
 
 def smooth(values: list[float], weight: float) -> list[float]:
@@ -118,15 +121,32 @@ def smooth(values: list[float], weight: float) -> list[float]:
 
 
 def draw(runs: dict[str, Run], keys: list[str], args: Namespace) -> None:
-    """Draw a panel for each of ``keys`` and write ``args.output``."""
-    with needs("scripts/plot.py", "matplotlib"):
+    """Draw a panel for each of ``keys`` and write ``args.output``.
+
+    Raises:
+        UserError: matplotlib cannot draw the values, or the file cannot be written.
+    """
+    with needs(*MATPLOTLIB):
+        from matplotlib import rc_context
+    # Names of losses and runs are text, not formulas.
+    with rc_context({"text.parse_math": False}), explain("cannot draw the curves"):
+        figure = panels(runs, keys, args)
+        kind = args.output.suffix[1:].lower()
+        write_atomically(
+            args.output, lambda file: figure.savefig(file, format=kind, dpi=150), "--output"
+        )
+
+
+def panels(runs: dict[str, Run], keys: list[str], args: Namespace) -> Any:
+    """Return a figure with a panel for each of ``keys``."""
+    with needs(*MATPLOTLIB):
         from matplotlib.figure import Figure
     columns = min(4, math.ceil(math.sqrt(len(keys))))
     rows = math.ceil(len(keys) / columns)
     figure = Figure(figsize=(3.6 * columns + 0.4, 2.6 * rows + 0.5), layout="constrained")
     scale = "log" if args.log else "linear"
     for i, key in enumerate(keys, 1):
-        axes = figure.add_subplot(rows, columns, i, title=key, yscale=scale)
+        axes = figure.add_subplot(rows, columns, i, title=shown(key), yscale=scale)
         axes.set_xlabel("epoch" if args.x == "epoch" else "images")
         axes.grid(alpha=0.25)
         for j, (name, run) in enumerate(runs.items()):
@@ -135,14 +155,17 @@ def draw(runs: dict[str, Run], keys: list[str], args: Namespace) -> None:
             y = [math.nan if value is None else value for value in values]
             if args.smooth:
                 axes.plot(x, y, color=f"C{j}", alpha=0.25, linewidth=0.8)
-            axes.plot(x, smooth(y, args.smooth), color=f"C{j}", linewidth=1.4, label=name)
+            axes.plot(x, smooth(y, args.smooth), color=f"C{j}", linewidth=1.4, label=shown(name))
     if len(runs) > 1:
         lines = figure.axes[0].get_legend_handles_labels()
         figure.legend(*lines, loc="outside lower center", ncols=len(runs))
-    kind = args.output.suffix[1:].lower()
-    write_atomically(
-        args.output, lambda file: figure.savefig(file, dpi=150, format=kind), "--output"
-    )
+    return figure
+
+
+def shown(name: str) -> str:
+    """Return a name as text that can be drawn; a legend leaves out labels that begin with _."""
+    text = name.encode(errors="backslashreplace").decode()
+    return f" {text}" if text.startswith("_") else text
 
 
 def build_parser() -> Arguments:
@@ -158,7 +181,12 @@ def main() -> None:
     unknown = [key for key in args.keys or () if key not in known]
     if unknown:
         raise UserError(f"--keys {unknown[0]}: the runs have {', '.join(known)}")
-    draw(runs, args.keys or [*losses], args)
+    keys = list(dict.fromkeys(args.keys or losses))
+    if not keys:
+        raise UserError(f"--runs {' '.join(args.runs)}: no losses; --keys takes {', '.join(known)}")
+    if len(keys) > PANELS:
+        raise UserError(f"--keys: {len(keys)} panels, at most {PANELS}; choose some of the losses")
+    draw(runs, keys, args)
     say(f"{len(runs)} run{'s' if len(runs) > 1 else ''}: {args.output}")
 
 

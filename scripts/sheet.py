@@ -37,9 +37,11 @@ from scripts.evaluation.pairs import find_images
 from scripts.image_arguments import ImageArguments
 from util.console import run_main, say
 from util.errors import UsageError, UserError
+from util.files import real_path
 from util.images import save_image
 from util.limits import whole
 
+MAX_PIXELS = 200_000_000  # of a sheet
 FLAGS = (
     Flag(
         "images",
@@ -122,17 +124,26 @@ def epoch_columns(args: Namespace) -> list[Column]:
 
 
 def draw(rows: list[list[str]], titles: list[str], height: int) -> Image.Image:
-    """Draw images at one height, each column as wide as its widest image, below their titles."""
+    """Draw images at one height, each column as wide as its widest image, below their titles.
+
+    Raises:
+        UserError: the images, or all of them beside each other, are larger than ``MAX_PIXELS``.
+    """
+    pixels = 0
 
     def load(file: str) -> Image.Image:
+        nonlocal pixels
         image = read_image(file)
         width = max(1, round(height * image.width / image.height))
+        pixels += width * height
+        check_pixels(pixels, file)
         return image.resize((width, height), Image.Resampling.BICUBIC)
 
     images = [[load(file) for file in row] for row in rows]
     widths = [max(row[i].width for row in images) for i in range(len(titles))]
     head = GAP + LINE * max(title.count("\n") + 1 for title in titles)
     size = (sum(widths) + GAP * (len(widths) - 1), head + (height + GAP) * len(rows) - GAP)
+    check_pixels(size[0] * size[1], "it")
     sheet = Image.new("RGB", size, "white")
     for i, title in enumerate(titles):
         left = sum(widths[:i]) + GAP * i
@@ -144,6 +155,15 @@ def draw(rows: list[list[str]], titles: list[str], height: int) -> Image.Image:
     return sheet
 
 
+def check_pixels(pixels: int, what: str) -> None:
+    """Raise a UserError if the sheet is larger than ``MAX_PIXELS`` with ``what``."""
+    if pixels > MAX_PIXELS:
+        raise UserError(
+            f"the sheet is larger than {MAX_PIXELS / 1e6:.0f} million pixels with {what}; give a "
+            "smaller --size, or fewer images by --rows or --every"
+        )
+
+
 def build_parser() -> ImageArguments:
     return ImageArguments(__doc__, FLAGS)
 
@@ -152,19 +172,24 @@ def main() -> None:
     args = build_parser().parse_args()
     columns = folder_columns(args) if args.epochs is None else epoch_columns(args)
     titles = [title for title, _ in columns]
+    names = [title.replace("\n", ", ") for title in titles]
     if args.titles and len(args.titles) != len(columns):
-        names = ", ".join(titles)
-        raise UsageError(f"--titles: {len(args.titles)} for {len(columns)} columns ({names})")
+        found = f"{len(args.titles)} for {len(columns)} columns ({'; '.join(names)})"
+        raise UsageError(f"--titles: {found}")
     stems = args.rows or sorted(columns[0][1])[:: args.every]
-    for title, files in columns:
+    if not stems:
+        raise UserError(f"column {names[0]} has no images (--epochs begins too early)")
+    for name, (_, files) in zip(names, columns, strict=True):
         missing = next((stem for stem in stems if stem not in files), None)
         if missing is not None:
-            names = ", ".join(sorted(files)[:5]) + (", ..." if len(files) > 5 else "")
+            present = ", ".join(sorted(files)[:5]) + (", ..." if len(files) > 5 else "")
             raise UserError(
-                f"column {title} has no image {missing!r}; it has {names or 'none'} "
+                f"column {name} has no image {missing!r}; it has {present or 'none'} "
                 "(--rows selects images)"
             )
     rows = [[files[stem] for _, files in columns] for stem in stems]
+    if real_path(args.output) in {real_path(file) for row in rows for file in row}:
+        raise UserError(f"--output {args.output}: this is one of the images of the sheet")
     save_image(draw(rows, args.titles or titles, args.size), args.output)
     say(f"{len(stems)} x {len(columns)} images: {args.output}")
 

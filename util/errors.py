@@ -58,6 +58,18 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
+def explain(message: str, line: int = 0) -> Iterator[None]:
+    """Turn any exception inside into a UserError: ``message`` and one line of its text."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # other packages raise many kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[line]
+        raise UserError(f"{message}: {reason}") from None
+
+
+@contextmanager
 def needs(user: str, package: str) -> Iterator[None]:
     """Turn an ImportError inside into a UserError with the command that installs ``package``.
 

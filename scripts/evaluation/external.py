@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,21 +19,10 @@ from data.image_file import read_image
 from scripts.evaluation.ranges import RANGES
 from util import checkpoint
 from util.console import Progress
-from util.errors import UserError, needs
+from util.errors import UserError, explain, needs
 
+MOST_FEATURES = 65_536  # numbers for an image
 Network = Callable[[torch.Tensor], torch.Tensor]
-
-
-@contextlib.contextmanager
-def explain(message: str, line: int = 0) -> Iterator[None]:
-    """Turn any exception inside into a UserError: ``message`` and one line of its text."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # zip, pickle, protobuf and the runtimes raise many kinds
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[line]
-        raise UserError(f"{message}: {reason}") from None
 
 
 def load_network(path: str | Path, flag: str) -> Network:
@@ -61,13 +50,19 @@ def load_network(path: str | Path, flag: str) -> Network:
 
 
 def run(network: Network, batch: torch.Tensor, flag: str) -> torch.Tensor:
-    """Return the output of ``network``. Raises UserError unless it is one tensor."""
+    """Return the output of ``network``.
+
+    Raises UserError: it is not one tensor of real numbers that holds a result for each image.
+    """
     shape = tuple(batch.shape)
     message = f"{flag}: the network cannot take a batch of the shape {shape}"
     with explain(message, line=-1), torch.inference_mode():
         out = network(batch)
     if not isinstance(out, torch.Tensor):
         raise UserError(f"{flag}: the network should return one tensor, not {type(out).__name__}")
+    if out.ndim < 2 or len(out) != len(batch) or not out.numel() or out.is_complex():
+        found = f"{'complex' if out.is_complex() else 'real'} numbers of shape {tuple(out.shape)}"
+        raise UserError(f"{flag}: the network should return a real result per image, not {found}")
     return out
 
 
@@ -92,7 +87,11 @@ class Features:
         """Return the features (n, d) of image files, which may differ in size."""
         features = []
         for path in paths:
-            features.append(self.embed([read_image(path)]).double().flatten(1).numpy())
+            of_image = self.embed([read_image(path)]).double().flatten(1).numpy()
+            if of_image.size > MOST_FEATURES:
+                found = f"the network returns {of_image.size} numbers for an image"
+                raise UserError(f"--features: {found}, at most {MOST_FEATURES} are possible")
+            features.append(of_image)
             if progress:
                 progress.update()
         return np.concatenate(features)

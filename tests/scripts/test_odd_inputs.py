@@ -19,6 +19,7 @@ import prepare_cityscapes_dataset
 from prepare import write_image
 
 from options.parser import full_name
+from scripts import evaluate, plot, sheet
 from util.errors import UserError
 from util.images import save_image
 
@@ -53,9 +54,9 @@ def test_a_link_is_replaced_and_not_followed(folds: Programs) -> None:
 
 
 def test_many_failures_are_one_line(folds: Programs) -> None:
-    (folds.folder / "ab").write_text("a file")
+    pictures(folds.folder / "fb/train", ["0.png", "1.png"], size=(9, 9))
     result = folds.call(combine_A_and_B.main, *COMBINE)
-    result.refused(1, "3 of 3 failed, the others are done: cannot write ab/train/0.png")
+    result.refused(1, "2 of 3 failed, the others are done: the images", "0.png is 40x40", "; ")
 
 
 def test_a_name_without_a_stem(folds: Programs) -> None:
@@ -75,7 +76,7 @@ def test_what_is_left_out_is_said(folds: Programs) -> None:
 
 def test_a_file_instead_of_the_dataset(run: Programs) -> None:
     (run.folder / "file").write_text("text")
-    words = "--dataset-path file: there is no such folder"
+    words = "--dataset-path file: is a file, should be a folder"
     program = ("make_dataset_aligned.py", "--dataset-path", "file")
     run.call(make_dataset_aligned.main, *program).refused(1, words)
 
@@ -102,6 +103,108 @@ def test_label_ids_replace_links_and_are_missed(run: Programs) -> None:
     ids.mkdir()
     result = run.call(prepare_cityscapes_dataset.main, *program).ok()
     assert "1 of 1 test frames have no label ids, e.g. g/val/x/x_0_0" in result.err
+
+
+METRICS = '{{"epoch": 1, "iters": 1, "share": 1, "total": 1, "losses": {{"{}": {}}}}}\n'
+LOSS_LOG = "(epoch: {}, iters: {}, time: {}, data: 0.1) {} \n"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        ("metrics.jsonl", METRICS.format("G", 1e308) + METRICS.format("G", -1e308), "cannot draw"),
+        ("metrics.jsonl", METRICS.replace('"{}": {}', "").format(), "no losses"),
+        ("loss_log.txt", LOSS_LOG.format(1, 10, "1.2.3", "G: 1"), "loss_log.txt: could not"),
+        ("loss_log.txt", LOSS_LOG.format(1, 10, 0.1, "G: abc"), "'abc' in the line (epoch: 1"),
+        ("loss_log.txt", LOSS_LOG.format(1, 10, 0.1, ""), "no losses"),
+        ("loss_log.txt", LOSS_LOG.format("9" * 20, 10, 0.1, "G: 1"), "no losses"),
+        ("metrics.jsonl", METRICS.replace('"{}": {}', ", ".join(f'"k{i}": 1' for i in range(61)))
+         .format(), "61 panels, at most 60"),
+    ],
+)  # fmt: skip
+def test_logs_that_cannot_be_drawn(run: Programs, file: str, text: str, words: str) -> None:
+    pytest.importorskip("matplotlib")
+    (run.folder / "one").mkdir()
+    (run.folder / "one" / file).write_text(text)
+    result = run.call(plot.main, "plot.py", "--runs", "one", "--output", "o.png")
+    result.refused(1, words)
+    assert not (run.folder / "o.png").exists()
+
+
+def test_odd_names_are_drawn(run: Programs) -> None:
+    """Names are no formulas; iters may be 0."""
+    pytest.importorskip("matplotlib")
+    for name in ("_one", "two"):
+        (run.folder / name).mkdir()
+    (run.folder / "_one/metrics.jsonl").write_text(METRICS.format("$\\\\frac{$", 1))
+    (run.folder / "two/loss_log.txt").write_text(LOSS_LOG.format(1, 0, 0.1, "G: 1"))
+    run.call(plot.main, "plot.py", "--runs", "_one", "two", "--output", "o.svg").ok()
+    assert " _one" in (run.folder / "o.svg").read_text()
+    assert plot.shown("a\ud800") == "a\\ud800"
+
+
+@pytest.fixture
+def page(run: Programs) -> Programs:
+    """The folder page with two images of the labels real_A and fake_B."""
+    for label in ("real_A", "fake_B"):
+        pictures(run.folder / "page", [f"0_{label}.png", f"1_{label}.png"])
+    return run
+
+
+SHEET = ("sheet.py", "--images", "page", "--labels", "real_A", "fake_B", "--output")
+
+
+def test_sheets_have_an_end(page: Programs) -> None:
+    picture(page.folder / "page/0_fake_B.png", size=(60_000, 1))
+    page.call(sheet.main, *SHEET, "o.png").refused(1, "200 million pixels with page/0_fake_B.png")
+    picture(page.folder / "page/0_fake_B.png", size=(5_000, 1))
+    picture(page.folder / "page/1_fake_B.png", size=(1, 1))
+    rows = ["0", *["1"] * 400]
+    page.call(sheet.main, *SHEET, "o.png", "--rows", *rows).refused(1, "million pixels with it")
+    assert not (page.folder / "o.png").exists()
+
+
+def test_a_sheet_does_not_replace_its_images(page: Programs) -> None:
+    content = (page.folder / "page/0_real_A.png").read_bytes()
+    page.call(sheet.main, *SHEET, "page/0_real_A.png").refused(1, "one of the images of the sheet")
+    assert (page.folder / "page/0_real_A.png").read_bytes() == content
+
+
+def test_epochs_before_the_first_image(run: Programs) -> None:
+    picture(run.folder / "page/epoch005_0_fake_B.png")
+    program = ("sheet.py", "--images", "page", "--labels", "fake_B", "--output", "o.png")
+    run.call(sheet.main, *program, "--epochs", "1").refused(
+        1, "column fake_B, epoch 1 has no images"
+    )
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        ("x.mean((1, 2, 3))", "a real result per image, not real numbers of shape (1,)"),
+        ("x.sum()", "a real result per image"),
+        ("x[:0]", "a real result per image, not real numbers of shape (0, 3, 16, 16)"),
+        ("torch.zeros(2, 5)", "a real result per image"),
+        ("torch.zeros(len(x), 0)", "a real result per image"),
+        ("torch.complex(x, x)", "not complex numbers"),
+        ("torch.zeros(1, 65537)", "65537 numbers for an image, at most 65536"),
+    ],
+)
+def test_networks_that_return_something_else(page: Programs, network: str, words: str) -> None:
+    import torch
+
+    from scripts.evaluation.external import load_features
+
+    class Odd(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return eval(network, {"torch": torch, "x": x})
+
+    traced = torch.jit.trace(Odd(), torch.zeros(1, 3, 16, 16), check_trace=False)
+    traced.save(str(page.folder / "net.pt"))
+    load_features.cache_clear()
+    program = ("evaluate.py", "--fake", "page:fake_B", "--real", "page:real_A", "--unpaired")
+    options = ("--features", "net.pt", "--features_size", "16")
+    page.call(evaluate.main, *program, *options).refused(1, words)
 
 
 @pytest.mark.parametrize("write", [write_image, save_image])
