@@ -6,7 +6,7 @@ import json
 import os
 import random
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,7 @@ LOOSE = ("text", "json lines")  # kinds of which a part may be lost: nobody comp
 def damage_cases(program: Program) -> Iterator[Case]:
     """Yield the cases of all files that ``program`` reads."""
     for path, kind in program.files.items():
-        changes = dict(broken()) | dict(CRAFTED[kind]())
-        for name, change in changes.items():
+        for name, change in changes_of(kind).items():
             exact = kind not in LOOSE and name not in VALID
             yield Case(
                 f"{program.name}:{path}:{name}",
@@ -35,6 +34,12 @@ def damage_cases(program: Program) -> Iterator[Case]:
                 before=partial(apply, change, path),
                 wait=2.0 * program.slow,
             )
+
+
+@cache
+def changes_of(kind: str) -> dict[str, Change]:
+    """Return what can happen to a file of this kind."""
+    return dict(broken()) | dict(CRAFTED[kind]())
 
 
 def apply(change: Change, path: str, place: Path) -> None:
@@ -116,8 +121,7 @@ def crafted_images() -> Iterator[tuple[str, Change]]:
     for size in ((1, 1), (1, 500), (500, 1), (3000, 3000)):
         array = rng.integers(0, 255, (size[1], size[0]), np.uint8)
         yield f"{size[0]}x{size[1]}", partial(save_as, image=Image.fromarray(array), kind="PNG")
-    black = Image.new("1", (30000, 30000))
-    yield "bomb", partial(save_as, image=black, kind="PNG")
+    yield "bomb", save_bomb
     pages = [Image.new("RGB", (16, 16), (i * 80, 0, 0)) for i in range(3)]
     for kind in ("TIFF", "GIF", "WEBP", "PNG"):
         more: dict[str, Any] = {"save_all": True, "append_images": pages[1:]}
@@ -129,6 +133,11 @@ def crafted_images() -> Iterator[tuple[str, Change]]:
     exif[0x0112] = 6
     yield "rotated", partial(save_as, image=pages[1], kind="PNG", exif=exif)
     yield "bad profile", partial(save_as, image=pages[1], kind="PNG", icc_profile=b"nonsense")
+
+
+def save_bomb(path: Path) -> None:
+    """Write an image of 900 megapixels in about 110 KB."""
+    save_as(path, Image.new("1", (30_000, 30_000)), "PNG")
 
 
 def save_mode(path: Path, mode: str) -> None:

@@ -132,10 +132,9 @@ def silent_reason(case: Case, outcome: Outcome, untouched: Untouched) -> str:
         named = [case.option.flag or case.option.dest]
     else:
         named = [os.path.basename(case.damaged), "warning", "error"]
-        prepared = {path for path, h in outcome.after.items() if outcome.before.get(path) == h}
-        different = differences(
-            untouched.files, outcome.after, prepared | {f"place/{case.damaged}"}
-        )
+        same = {path for path, h in outcome.after.items() if outcome.before.get(path) == h}
+        different = differences(untouched.files, outcome.after, {f"place/{case.damaged}"})
+        different = [path for path in different if path not in same]
         if different and case.exact:
             reason = f"differs from the untouched run: {', '.join(different[:4])}"
         elif case.exact and not case.damaged and outcome.final != untouched.final:
