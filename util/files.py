@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -49,6 +50,16 @@ def write_atomically(
         if temporary:
             Path(temporary).unlink(missing_ok=True)
         raise UserError(f"{flag + ': ' if flag else ''}cannot write {path}: {reason}") from None
+
+
+def no_link(path: str, flags: int) -> int:
+    """An opener for ``open()`` that opens no links, so that nothing is written elsewhere.
+
+    Raises OSError: ``path`` is a link.
+    """
+    if os.path.islink(path):  # also where the system has no O_NOFOLLOW
+        raise OSError(errno.ELOOP, "it is a link, and what it points to is not changed", path)
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def read_json(path: Path, kind: Any = dict, missing: Any = NOT_A_FILE) -> Any:

@@ -1,25 +1,16 @@
-"""The process of a training: one per folder, stopped by signals, watched for stalls."""
+"""The process of a training: stopped by signals, watched for stalls."""
 
 from __future__ import annotations
 
 import contextlib
 import faulthandler
-import json
 import os
 import signal
-import socket
 from pathlib import Path
 from types import FrameType
 
 from util import console, distributed
 from util.console import say, warn
-from util.errors import UserError
-from util.files import read_json
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 # Ctrl-C, schedulers, a lost connection, and batch systems; Windows has the first two
 STOP_SIGNALS = [
@@ -28,58 +19,6 @@ STOP_SIGNALS = [
     if hasattr(signal, name)
 ]
 QUITTING = (signal.SIGINT, signal.SIGTERM)  # these quit now after any other
-
-
-class Lock:
-    """A lock on a run's folder, held by rank 0 until its process ends, even by a kill."""
-
-    def __init__(self, folder: Path) -> None:
-        """Take the lock.
-
-        Raises UserError: another process trains in ``folder``, or it cannot be written.
-        """
-        self.path = folder / ".lock" if distributed.is_main() else Path(os.devnull)
-        if not distributed.is_main():
-            self.file = self.path.open()
-            return
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self.file = self.path.open("a+")
-            self._lock()
-            self.file.seek(0)
-            self.file.truncate()
-            self.file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
-            self.file.flush()
-        except OSError as error:
-            raise UserError(
-                f"--checkpoints_dir: cannot write {self.path}: {error.strerror}"
-            ) from None
-
-    def _lock(self) -> None:
-        try:
-            if fcntl:
-                # Not flock: DataLoader workers would inherit that lock and keep it after a kill
-                fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            raise UserError(
-                f"another training runs in {self.path.parent}{self._owner()}; choose another "
-                "--name, or stop that process"
-            ) from None
-        except OSError:  # the file system has no locks
-            folder = self.path.parent
-            warn(f"{folder} cannot be locked; make sure that no other training writes there")
-
-    def _owner(self) -> str:
-        """Return which process holds the lock, as it has written into the file."""
-        try:
-            owner = read_json(self.path, {"pid": int, "host": str})
-        except UserError:  # it has not written yet, or something else has
-            return ""
-        return f": process {owner['pid']} on {owner['host']}"
-
-    def close(self) -> None:
-        """Release the lock."""
-        self.file.close()
 
 
 def stop_signals() -> list[signal.Signals]:
@@ -167,7 +106,7 @@ class Watchdog:
         """Stop the timer."""
         if self.file:
             faulthandler.cancel_dump_traceback_later()
+            path, status = Path(self.file.name), os.fstat(self.file.fileno())
             self.file.close()
-            path = Path(self.file.name)
-            if path.is_file() and not path.stat().st_size:
+            if not status.st_size and path.exists() and os.path.samestat(path.stat(), status):
                 path.unlink()

@@ -15,6 +15,7 @@ from util import checkpoint
 from util.console import say, warn
 from util.distributed import is_main
 from util.images import tensor2im
+from util.lock import refuse_links
 from util.sinks.base import START, Log
 from util.sinks.factory import make_sinks
 from util.step_timer import StepTimer
@@ -28,6 +29,7 @@ class Visualizer:
 
     Attributes:
         sinks: name -> the displays in use (see ``util/sinks``); empty on other ranks.
+        before_write: called before anything is written; an exception ends the training.
         timer: measures the seconds per image that a training prints.
     """
 
@@ -35,28 +37,37 @@ class Visualizer:
         """Open the logs and displays that ``opt`` selects.
 
         Raises:
-            UserError: a package is missing.
+            UserError: a package is missing, or the folder has links in place of its files.
             OSError: the logs or the page cannot be written.
         """
         self.opt, self.folder = opt, Path(opt.checkpoints_dir) / opt.name
         if is_main():
+            refuse_links(self.folder)  # again, for programs that do not take the lock
             self.folder.mkdir(parents=True, exist_ok=True)
         self.sinks = make_sinks(opt, self.folder) if is_main() else {}
         self.log = Log(self.folder / "loss_log.txt" if is_main() else Path(os.devnull))
         self.metrics = Log(self.folder / "metrics.jsonl" if is_main() else Path(os.devnull))
         self.failed: set[str] = set()
+        self.before_write: Callable[[], None] = lambda: None
         self.timer = StepTimer(opt.device)
         # of the last line: images in the epoch, seconds per image and waiting for data
         self.iters, self.times = 0, {"time": 0.0, "data": 0.0}
         self.logging_seconds = 0.0  # time spent in this class since the last line
-        if not checkpoint.resumes_from_state(opt):
+        self.begun = False  # True once anything is written or restored
+
+    def begin(self) -> None:
+        """Write the first lines of a new run to the logs, once; a start that fails writes none."""
+        begun, self.begun = self.begun, True
+        if not begun and not checkpoint.resumes_from_state(self.opt):
             self.log.append(f"================ Training Loss ({time.ctime()}) ================")
-            self.metrics.append(json.dumps({"epoch": opt.epoch_count, "note": START}))
+            self.metrics.append(json.dumps({"epoch": self.opt.epoch_count, "note": START}))
 
     def _attempt(self, name: str, job: Callable, *arguments: Any) -> None:
         """Run ``job(*arguments)`` for the log or sink ``name`` unless that has failed before."""
         if name in self.failed:
             return
+        self.before_write()
+        self.begin()
         start = time.monotonic()
         try:
             job(*arguments)
@@ -136,6 +147,7 @@ class Visualizer:
 
     def memory(self) -> dict:
         """Returns what a resumed run needs to continue its logs and displays, as plain values."""
+        self.begin()
         sinks = {name: sink.memory for name, sink in self.sinks.items()}
         return {"log": self.log.size, "metrics": self.metrics.size, **sinks}
 
@@ -144,14 +156,15 @@ class Visualizer:
 
         Log lines written after that save are cut off: the resumed run writes them again.
         """
+        self.begun = True
         self.log.cut(memory["log"])
         self.metrics.cut(memory["metrics"])
         for name, sink in self.sinks.items():
             sink.memory.update(memory.get(name, {}))
 
     def close(self) -> None:
-        """Close all displays; each may take up to two seconds to finish."""
-        for name, sink in self.sinks.items():
+        """Close all displays that were used; each may take up to two seconds to finish."""
+        for name, sink in self.sinks.items() if self.begun else ():
             self._attempt(name, sink.close)
 
 

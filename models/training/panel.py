@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +28,16 @@ class Panel:
 
     They come from the files of ``--panel``, else from the phase val, else test, else from the
     training images. Works with any model: ``set_input`` gets an item, ``test`` translates it.
+
+    Attributes:
+        before_write: called before anything is written; an exception ends the training.
     """
 
     def __init__(self, opt: Namespace, page: Sink | None) -> None:
         """Load the items. Raises UserError: a file of ``--panel`` cannot be used."""
         self.opt, self.page = opt, page
         self.items: list[dict] = []
+        self.before_write: Callable[[], None] = lambda: None
         if not page or not (opt.panel or opt.panel_size):
             return
         try:
@@ -81,6 +86,7 @@ class Panel:
         self.page.ended(epoch)
         if not self.items:
             return
+        self.before_write()
         try:
             with distributed.single_rank():
                 self.page.panel(epoch, [self._translate(model, item) for item in self.items])

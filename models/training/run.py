@@ -23,7 +23,8 @@ from models.training.validation import Validation
 from util import checkpoint, distributed, plugins
 from util.console import Progress, duration, say
 from util.errors import UserError, is_out_of_memory
-from util.process import Lock, SignalHandler, Watchdog
+from util.lock import Lock
+from util.process import SignalHandler, Watchdog
 from util.schedules import describe, last_epoch
 from util.seeds import seed_everything
 from util.visualizer import Visualizer
@@ -103,6 +104,8 @@ class Run:
         self.report = Report(opt, self.visualizer)
         self.state = RunState(opt, self.model, self.dataset, self.report)
         at_the_end(self.state.background.join)
+        for writer in (self.visualizer, self.panel, self.state):
+            writer.before_write = self.lock.check
         if opt.continue_train:
             self.state.resume()
         self.at = self.state.at
@@ -139,6 +142,7 @@ class Run:
             )
         elif not checkpoint.resumes_from_state(opt):
             self.state.begin()
+        self.lock.begun = True
         self.step = Step(opt, self.model)
         self.state.before_save = self.step.check  # non-finite weights are never saved
         batch = self.dataset.global_batch_size

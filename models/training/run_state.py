@@ -31,6 +31,7 @@ class RunState:
     Attributes:
         at: the position of the training.
         before_save: called before each save; an exception prevents it.
+        before_write: called before each file is written; an exception prevents it.
         background: writes the last save. Its ``check`` and ``wait`` raise what that raised.
     """
 
@@ -45,6 +46,7 @@ class RunState:
             )
         self.at = Position(opt.epoch_count)
         self.before_save: Callable[[], None] = lambda: None
+        self.before_write: Callable[[], None] = lambda: None
         self.last_save = time.monotonic()
         self.background = BackgroundWriter()
 
@@ -84,6 +86,7 @@ class RunState:
 
     def _save(self, names: tuple[int | str, ...]) -> None:
         self.background.wait()
+        self.before_write()
         self.before_save()
         model = self.model.training_state()
         ranks = self._gather_other_ranks(model)
@@ -103,9 +106,11 @@ class RunState:
         }
         if type(self.model).save_networks is BaseModel.save_networks:
             copied = snapshot(state)
-            self.background.start(lambda: write_state(self.folder, copied, names, self.opt.keep))
+            job = (self.folder, copied, names, self.opt.keep, None, self.before_write)
+            self.background.start(lambda: write_state(*job))
         else:  # a custom method may read the networks, so they must not change meanwhile
-            write_state(self.folder, state, names, self.opt.keep, self.model.save_networks)
+            save_networks = self.model.save_networks
+            write_state(self.folder, state, names, self.opt.keep, save_networks, self.before_write)
 
     def _gather_other_ranks(self, model: dict) -> list[dict]:
         """Return on rank 0 what differs on ranks 1, 2, ..., e.g. image pools; [] on the others."""

@@ -35,6 +35,7 @@ def write_state(
     names: Sequence[int | str],
     keep: int = 0,
     save_networks: Callable[[int | str], None] | None = None,
+    before_write: Callable[[], None] = lambda: None,
 ) -> None:
     """Write ``state.pth``, then the weight files of each name.
 
@@ -47,17 +48,22 @@ def write_state(
         keep: the number of earlier states to keep.
         save_networks: writes the weight files of a name; default: ``{name}_net_{network}.pth`` from
             ``state``.
+        before_write: called before each file is written; an exception prevents it.
     """
+    before_write()
     marker = json.dumps({"number": state["number"], "names": names})
     files.write_atomically(folder / MARKER, marker.encode())
     if keep > 0:
         _keep_current_state(folder, keep)
+    before_write()
     files.write_atomically(folder / STATE, lambda file: torch.save(state, file))
     if save_networks:
         for name in names:
+            before_write()
             save_networks(name)
     else:
-        _write_weights(_weight_files(folder, names, state))
+        _write_weights(_weight_files(folder, names, state), before_write)
+    before_write()
     if "best" in names:
         files.write_atomically(folder / BEST, _best(state))
     (folder / MARKER).unlink(missing_ok=True)
@@ -117,8 +123,11 @@ def _weight_files(folder: Path, names: Sequence, state: dict) -> dict[Path, dict
     return {folder / f"{name}_net_{net}.pth": value for name in names for net, value in networks}
 
 
-def _write_weights(files: dict[Path, dict]) -> None:
+def _write_weights(
+    files: dict[Path, dict], before_write: Callable[[], None] = lambda: None
+) -> None:
     for path, weights in files.items():
+        before_write()
         checkpoint.save_state_dict(weights, path)
 
 

@@ -14,6 +14,7 @@ from conftest import ONE_EPOCH, QUIET, TINY, Programs, picture, pictures
 from PIL import Image
 
 from options.train_options import TrainOptions
+from util.sinks import training_page
 from util.sinks.training_page import POINTS, ROWS, TrainingPage
 
 NETWORKS = (*QUIET, "--ngf", "2", "--ndf", "2", "--seed", "3")
@@ -211,7 +212,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
             raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "open", lambda self, *args, **more: Full(self))
+        patch.setattr(training_page, "open", lambda path, *_, **__: Full(path), raising=False)
         with pytest.raises(OSError):
             page.text(1, "x")
     assert (page.folder / "data.js").read_bytes() == before

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from util.files import mismatch, parse_json, read_text
+from util.files import mismatch, no_link, parse_json, read_text
 
 START = "the run starts"  # note in metrics.jsonl; the lines of a new run follow it
 NUMBER = (float, None)  # kinds, see util/files.py; None stands for NaN and infinity
@@ -118,13 +118,13 @@ class Log:
         Raises OSError: it cannot be written.
         """
         self.path = path
-        with path.open("ab+") as file:
+        with open(path, "ab+", opener=no_link) as file:
             file.seek(-1 if file.tell() else 0, os.SEEK_END)
             if file.read() not in (b"", b"\n"):
                 file.write(b"\n")
 
     def append(self, line: str) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
+        with open(self.path, "a", encoding="utf-8", opener=no_link) as file:
             file.write(line + "\n")
 
     @property

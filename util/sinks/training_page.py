@@ -16,6 +16,7 @@ import numpy as np
 from dominate import tags
 
 from util import plugins
+from util.files import no_link
 from util.images import save_image
 from util.pages.page import link, readable, row, write_page
 from util.schedules import last_epoch
@@ -136,7 +137,7 @@ class TrainingPage:
         line = f"run({', '.join(json.dumps(value) for value in (kind, *values))})\n".encode()
         path = self.folder / "data.js"
         try:
-            with path.open("ab", buffering=0) as file:
+            with open(path, "ab", buffering=0, opener=no_link) as file:
                 file.write(line)
         except OSError:
             os.truncate(path, self.memory["size"])
@@ -145,7 +146,7 @@ class TrainingPage:
 
     def _begin(self) -> None:
         """Cut ``data.js`` back to the saved state and write what is known about the run."""
-        with (self.folder / "data.js").open("ab") as file:
+        with open(self.folder / "data.js", "ab", opener=no_link) as file:
             file.truncate(min(self.memory["size"], file.tell()))
         begin = {"epochs": last_epoch(self.opt), "batch": self.opt.batch_size, "time": _now()}
         begin["resume"] = shlex.join(["--continue_train", *plugins.file_flags(vars(self.opt))])

@@ -1,0 +1,176 @@
+"""The folder of a run: moved during the training, full of links, and after a start that failed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import ONE_EPOCH, TINY, Programs
+from survival import equal, resume, state, subclass, train
+
+from util.errors import UserError
+from util.lock import Lock
+
+pytest_plugins = ["survival"]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+# A folder that is moved
+
+
+@pytest.mark.parametrize("taken", ["", "folder", "run"])
+def test_a_moved_run(
+    run: Programs, data: Path, whole: Path, after_step: Callable, taken: str
+) -> None:
+    """One line names both places, nothing appears at the old one, and the run can go on.
+
+    Args:
+        taken: what lies at the old place then: nothing, a new folder, or another run.
+    """
+    old, new = run.runs / "x", run.runs / "moved"
+    before: dict[str, bytes] = {}
+
+    def move() -> None:
+        old.rename(new)
+        if taken == "run":
+            shutil.copytree(whole, old)
+        elif taken:
+            (old / "web" / "images").mkdir(parents=True)
+        before.update(contents(old))
+
+    after_step(5, move)
+    train(run, data, "--save_latest_freq", "1").refused(1, "checkpoints/x was moved to", new)
+    assert contents(old) == before and old.exists() == bool(taken)
+    shutil.rmtree(old, ignore_errors=True)
+    new.rename(old)
+    resume(run).ok()
+    assert state(old)["position"]["epoch"] == 3
+    assert equal(run)
+
+
+def test_a_removed_run(run: Programs, data: Path, after_step: Callable) -> None:
+    after_step(5, lambda: shutil.rmtree(run.runs / "x"))
+    train(run, data).refused(1, "checkpoints/x was removed")
+    assert not (run.runs / "x").exists()
+
+
+def test_a_custom_save_of_a_moved_run(run: Programs, data: Path, after_step: Callable) -> None:
+    """A model with its own save_networks() is saved in this thread."""
+    lines = "def save_networks(self, epoch):", "    super().save_networks(epoch)"
+    model = subclass(run.folder / "own_model.py", *lines)
+    after_step(5, lambda: (run.runs / "x").rename(run.runs / "moved"))
+    train(run, data, "--model", model).refused(1, "was moved to", run.runs / "moved")
+    assert not (run.runs / "x").exists()
+
+
+def test_a_link_that_points_elsewhere(run: Programs, data: Path, after_step: Callable) -> None:
+    """The folder may be a link, as long as the link stays."""
+    for name in ("disk1/x", "disk2/x", "checkpoints"):
+        (run.folder / name).mkdir(parents=True)
+    (run.runs / "x").symlink_to(run.folder / "disk1" / "x")
+
+    def relink() -> None:
+        (run.runs / "x").unlink()
+        (run.runs / "x").symlink_to(run.folder / "disk2" / "x")
+
+    after_step(5, relink)
+    train(run, data).refused(1, "checkpoints/x was moved to", run.folder / "disk1" / "x")
+    assert not list((run.folder / "disk2" / "x").iterdir())
+
+
+def test_the_lock_of_another_training(tmp_path: Path) -> None:
+    """Without its .lock a training continues, until another one takes the folder."""
+    first = Lock(tmp_path / "x")
+    first.begun = True
+    (tmp_path / "x" / ".lock").unlink()
+    first.check()
+    (tmp_path / "x" / ".lock").write_text("{}")
+    with pytest.raises(UserError, match="another training runs"):
+        first.check()
+    first.close()
+    assert (tmp_path / "x" / ".lock").exists()  # the other one holds it
+
+
+# Links
+
+
+NAMES = (".lock", "loss_log.txt", "metrics.jsonl", "web/data.js", "web/index.html", "state.pth")
+NAMES += ("train_opt.txt", "train_opt.json", "latest_net_G_A.pth", "best.json", ".saving.json")
+NAMES += ("web/images/epoch001_fake_B.png", "stall.log", "state_20260101_000000.pth")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_link_to_a_file(run: Programs, data: Path, name: str) -> None:
+    """It is named, and what it points to stays as it is."""
+    mine = run.folder / "mine.txt"
+    mine.write_text("precious")
+    link = run.runs / "x" / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(mine)
+    train(run, data).refused(1, f"checkpoints/x/{name} is a link to {mine}")
+    assert mine.read_text() == "precious" and link.is_symlink()
+    assert [path for path in (run.runs / "x").rglob("*") if not path.is_dir()] == [link]
+
+
+@pytest.mark.parametrize("name", ["web", "web/images", "tensorboard", "state.pth"])
+def test_other_things_in_place_of_files(run: Programs, data: Path, name: str) -> None:
+    """Links to folders, broken links, and a pipe, at which a training would wait for ever."""
+    place = run.runs / "x" / name
+    place.parent.mkdir(parents=True)
+    (run.folder / "mine").mkdir()
+    place.symlink_to(run.folder / "mine")
+    train(run, data).refused(1, f"checkpoints/x/{name} is a link")
+    place.unlink()
+    place.symlink_to("nowhere")
+    train(run, data).refused(1, f"checkpoints/x/{name} is a link")
+    place.unlink()
+    os.mkfifo(place)
+    train(run, data).refused(1, f"checkpoints/x/{name} is not a regular file")
+    assert not list((run.folder / "mine").iterdir())
+
+
+def test_links_that_are_fine(run: Programs, data: Path, tmp_path: Path) -> None:
+    """checkpoints_dir, the run's folder, and files that no training writes."""
+    for name in ("disk", "disk2"):
+        (tmp_path / name).mkdir()
+    run.runs.symlink_to(tmp_path / "disk")
+    (run.runs / "x").symlink_to(tmp_path / "disk2")
+    (run.runs / "x" / "notes.txt").symlink_to("nowhere")
+    train(run, data).ok()
+    resume(run, "--n_epochs", "3").ok()
+    assert (tmp_path / "disk2" / "state.pth").is_file()
+
+
+# A start that fails, and the end
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--init_G_A", "nothing.pth"),
+        ("--panel", "nothing.png"),
+        ("--phase", "nothing"),
+        ("--model", "nothing"),
+    ],
+)
+def test_a_failed_start(run: Programs, data: Path, wrong: tuple[str, str]) -> None:
+    """It leaves nothing behind; in the folder of an earlier run everything stays as it was."""
+    args = ("--dataroot", data, "--name", "a/b/x", *TINY, *ONE_EPOCH)
+    assert run.train(*args, *wrong).status
+    assert not run.runs.exists()
+    run.train(*args).ok()
+    before = contents(run.runs)
+    assert run.train(*args, *wrong).status
+    assert contents(run.runs) == before
+
+
+def test_no_lock_is_left(run: Programs, data: Path) -> None:
+    """Also after a training that ended well."""
+    train(run, data).ok()
+    assert not (run.runs / "x" / ".lock").exists()

@@ -1,0 +1,171 @@
+"""The folder of a run: locked by one training, free of links, and at its path until the end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import stat
+from pathlib import Path
+from typing import IO
+
+from util import distributed
+from util.console import warn
+from util.errors import UserError
+from util.files import no_link, read_json, real_path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+# What a training writes into its folder. Other files there may be anything, links too.
+WRITTEN = re.compile(
+    r"\.lock|\.saving\.json|loss_log\.txt|metrics\.jsonl|train_opt\.\w+|best\.json|stall.*\.log"
+    r"|.*\.pth|web|tensorboard"
+)
+
+
+class Lock:
+    """A lock on a run's folder, held by rank 0 until its process ends, even by a kill.
+
+    Attributes:
+        begun: set it to True once the folder holds something worth keeping. A folder that this
+            lock has created is removed in :meth:`close` if the training never began.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Create the folder if it is missing, and take the lock.
+
+        Raises UserError: another process trains in ``folder``, it has links in place of files that
+            a training writes, or it cannot be written.
+        """
+        self.folder, self.path, self.begun = folder, folder / ".lock", False
+        self.file: IO[str] | None = None
+        self.created: list[Path] = []
+        if not distributed.is_main():
+            return
+        refuse_links(folder)
+        try:
+            self.created = [path for path in (folder, *folder.parents) if not path.exists()]
+            folder.mkdir(parents=True, exist_ok=True)
+            self.stat = folder.stat()
+            self.file = self._open()
+            self.file.truncate(0)
+            self.file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+            self.file.flush()
+        except OSError as error:
+            self.close()
+            raise UserError(
+                f"--checkpoints_dir: cannot write {self.path}: {error.strerror}"
+            ) from None
+
+    def _open(self) -> IO[str]:
+        """Return the locked file, which is the one at the path: a lock is removed when it ends."""
+        while True:
+            file = open(self.path, "a+", opener=no_link)  # noqa: SIM115  the lock's file stays open
+            try:
+                if fcntl:
+                    # Not flock: DataLoader workers would inherit that lock and keep it after a kill
+                    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                file.close()
+                raise UserError(
+                    f"another training runs in {self.folder}{self._owner()}; choose another "
+                    "--name, or stop that process"
+                ) from None
+            except OSError:  # the file system has no locks
+                warn(
+                    f"{self.folder} cannot be locked; make sure that no other training writes there"
+                )
+            if _is_at(self.path, os.fstat(file.fileno())):
+                return file
+            file.close()
+
+    def _owner(self) -> str:
+        """Return which process holds the lock, as it has written into the file."""
+        try:
+            owner = read_json(self.path, {"pid": int, "host": str})
+        except UserError:  # it has not written yet, or something else has
+            return ""
+        return f": process {owner['pid']} on {owner['host']}"
+
+    def check(self) -> None:
+        """Check that the folder of this training is still the one at its path.
+
+        Raises UserError: the folder was moved or removed, or another training has taken it.
+        """
+        if not self.file:
+            return
+        if not _is_at(self.folder, self.stat):
+            raise UserError(
+                f"{self.folder} was {self._new_place()} during the training; nothing more is "
+                "written, so that the run stays in one piece. Move it back, and --continue_train "
+                "resumes from its last save"
+            )
+        if self.path.exists() and not _is_at(self.path, os.fstat(self.file.fileno())):
+            raise UserError(
+                f"another training runs in {self.folder} since its .lock was removed"
+                f"{self._owner()}; this one ends and writes nothing more"
+            )
+
+    def _new_place(self) -> str:
+        """Return "moved to PATH" or "removed", as far as the system shows it."""
+        assert self.file
+        place = ""
+        with contextlib.suppress(OSError):
+            place = os.readlink(f"/proc/self/fd/{self.file.fileno()}")  # on Linux
+        if fcntl and hasattr(fcntl, "F_GETPATH"):  # on macOS
+            name = fcntl.fcntl(self.file, fcntl.F_GETPATH, bytes(1024))
+            place = os.fsdecode(name.rstrip(b"\0"))
+        if not place or place.endswith(" (deleted)") or not Path(place).exists():
+            return "removed or moved elsewhere"
+        return f"moved to {Path(place).parent}"
+
+    def close(self) -> None:
+        """Release the lock and remove its file; also the folder after a start that failed."""
+        if not self.file:
+            return
+        with contextlib.suppress(OSError):
+            if _is_at(self.path, os.fstat(self.file.fileno())):
+                self.path.unlink()
+                if self.created and not self.begun:
+                    shutil.rmtree(self.folder)
+        for folder in self.created:  # and those above it, if they are empty
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        self.file.close()
+        self.file = None
+
+
+def _is_at(path: Path, status: os.stat_result) -> bool:
+    """True if the file or folder with this ``status`` is the one at ``path``."""
+    try:
+        return os.path.samestat(path.stat(), status)
+    except OSError:
+        return False
+
+
+def refuse_links(folder: Path) -> None:
+    """Check that a run's folder has no links or devices in place of what a training writes.
+
+    A link would send what the training writes to another place. The folder itself may be a link.
+
+    Raises UserError: it has one. The message names it.
+    """
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if not WRITTEN.fullmatch(path.name):
+            continue
+        inside = [Path(top, name) for top, *names in os.walk(path) for name in sum(names, [])]
+        for part in (path, *inside):
+            mode = part.lstat().st_mode
+            if stat.S_ISLNK(mode):
+                raise UserError(
+                    f"{part} is a link to {real_path(part)}; a training writes only into its own "
+                    "folder, so remove the link or put the file in its place"
+                )
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise UserError(f"{part} is not a regular file; remove it to train here")
