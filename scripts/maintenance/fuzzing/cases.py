@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from argparse import Action
 from collections.abc import Callable, Iterator
@@ -49,12 +50,14 @@ class Option:
     flag: str  # "" for a positional argument
     kind: str
     values: tuple[str, ...]
+    unlimited: bool = False  # infinity is the default and means "no limit"
 
 
 def option_of(action: Action) -> Option:
     """Return what the fuzzer needs of an option."""
     flag = max(action.option_strings, key=len, default="")
-    return Option(action.dest, flag, kind_of(action), tuple(odd_values(action)))
+    unlimited = action.default == math.inf
+    return Option(action.dest, flag, kind_of(action), tuple(odd_values(action)), unlimited)
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,7 @@ class Become(BaseException):
         sys.path[0] = str(script.parent)
         status: int | str | None = 0
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
             if case.inside:
                 case.inside()
             runpy.run_path(str(script), run_name="__main__")
@@ -146,8 +147,10 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def start(case: Case, place: Path, record: Path, actions: bool = False) -> int:
     """Fork a child that runs ``case`` in ``place``, and return its process ID."""
+    signals = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     pid = os.fork()
     if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         return pid
     try:
         enter(case, place, record)

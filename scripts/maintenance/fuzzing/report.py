@@ -33,16 +33,21 @@ class Report:
         if result.kind in BAD:
             self.bad.append(result)
         if result.kind in BAD or self.verbose:
-            say(f"{result.kind}: {result.reason}\n    {result.command}\n    --case {result.id!r}")
+            say(f"{result.kind}: {result.reason}")
+            say(f"    {result.command}")
+            say(f"    --case {result.id!r}")
         if self.verbose:
-            say(f"status {result.status} after {result.seconds:.1f} s\n{result.output}")
+            say(f"status {result.status} after {result.seconds:.1f} s")
+            for line in result.output.splitlines():
+                say(f"    {line}")
 
     def show(self) -> None:
         """Print a row for each program, and the sums."""
         counts: dict[str, Counter[str]] = {}
         for result in self.results:
             counts.setdefault(result.program, Counter())[result.kind] += 1
-        say(f"\n{'':18}" + "".join(f"{heading:>17}" for heading in HEADINGS))
+        say()
+        say(f"{'':18}" + "".join(f"{heading:>17}" for heading in HEADINGS))
         total: Counter[str] = sum(counts.values(), Counter())
         for name, count in [*counts.items(), ("all", total)]:
             cells = [sum(count.values()), *(count[kind] for kind in KINDS)]

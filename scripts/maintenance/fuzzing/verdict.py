@@ -55,13 +55,14 @@ class Untouched:
     """A run without anything odd: its options, and the files that are always equal."""
 
     final: dict
+    options: list[str]
     files: Files  # "?" for those that differ between two runs, such as logs with times
 
     @staticmethod
     def of(first: Outcome, second: Outcome) -> Untouched:
         files = {p: h if second.after.get(p) == h else "?" for p, h in first.after.items()}
         files |= {p: "?" for p in second.after if p not in files}
-        return Untouched(first.final, files)
+        return Untouched(first.final, [option.dest for option in first.options], files)
 
 
 def judge(case: Case, outcome: Outcome, untouched: Untouched) -> tuple[str, str]:
@@ -155,8 +156,7 @@ def option_reason(case: Case, outcome: Outcome, untouched: Untouched, text: str)
     parsed, final = outcome.parsed.get(option.dest), outcome.final.get(option.dest)
     if option.kind == "number":
         if isinstance(parsed, float) and not math.isfinite(parsed):
-            unlimited = untouched.final.get(option.dest) == parsed
-            return "" if unlimited else f"{parsed} was accepted"
+            return "" if option.unlimited and parsed > 0 else f"{parsed} was accepted"
         for seen in (parsed, final):
             if not str(seen).startswith("[") and not same_number(value, seen):
                 return f"{value[:40]!r} became {seen!r}"
@@ -172,8 +172,8 @@ def follow_reason(case: Case, outcome: Outcome, untouched: Untouched, text: str)
     option = case.option
     assert option is not None
     follow = OPTIONS_THAT_FOLLOW.get(option.dest, "").split()
-    for name, before in untouched.final.items():
-        after = outcome.final.get(name)
+    for name in untouched.options:
+        before, after = untouched.final.get(name), outcome.final.get(name)
         if name == option.dest or name in follow or "*" in follow or f"--{name}" in text:
             continue
         if after != before:
