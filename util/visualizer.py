@@ -14,7 +14,7 @@ from typing import Any
 from util import checkpoint
 from util.console import say, warn
 from util.distributed import is_main
-from util.images import tensor2im
+from util.images import show_images
 from util.lock import refuse_links
 from util.sinks.base import START, Log
 from util.sinks.factory import make_sinks
@@ -128,11 +128,11 @@ class Visualizer:
         """Show the first image of each batch.
 
         Args:
-            visuals: label -> images (N, C, H, W) in [-1, 1].
+            visuals: label -> images (N, C, H, W) in [-1, 1]; see :func:`util.images.show_images`.
             save_result: True if the images must also be saved to disk.
         """
         start = time.monotonic()
-        images = {label: tensor2im(image) for label, image in visuals.items()} if self.sinks else {}
+        images = show_images(visuals) if self.sinks else {}
         self.logging_seconds += time.monotonic() - start
         for name, sink in self.sinks.items():
             self._attempt(name, sink.images, epoch, images, save_result)

@@ -6,12 +6,10 @@ import copy
 import math
 from argparse import Namespace
 
-import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from models.base_model import BaseModel
 from models.translation.batch import translate_batch
-from util.images import tensor2im
 from util.modules import unaffected
 
 
@@ -32,14 +30,14 @@ def options_for_testing(opt: Namespace, phase: str) -> Namespace:
 
 def translate_apart(
     model: BaseModel, batch: dict, seed: int
-) -> tuple[BaseModel, dict[str, np.ndarray]]:
+) -> tuple[BaseModel, dict[str, Tensor]]:
     """Translate ``batch`` (of one item) with a shallow copy of ``model``.
 
     The copy shares the networks; buffers such as batch-norm statistics are restored afterwards.
 
     Returns:
-        The copy, and its images as label -> uint8 (H, W, C). Images that only a training step
-        computes are left out.
+        The copy, and its images as label -> (1, C, H, W). Images that only a training step computes
+        are left out.
     """
     model = copy.copy(model)
     model.preset_visuals()
@@ -48,5 +46,4 @@ def translate_apart(
     with unaffected(module for module in modules if isinstance(module, nn.Module)):
         translate_batch(model, batch, seed)
     visuals = model.get_current_visuals()
-    new = {label: image for label, image in visuals.items() if image is not before.get(label)}
-    return model, {label: tensor2im(image) for label, image in new.items()}
+    return model, {k: image for k, image in visuals.items() if image is not before.get(k)}

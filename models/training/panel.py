@@ -18,6 +18,7 @@ from util import distributed
 from util.console import warn
 from util.errors import UserError
 from util.files import real_path
+from util.images import show_images
 from util.seeds import seed_everything
 from util.sinks.base import Sink
 from util.sinks.training_page import TrainingPage
@@ -99,7 +100,7 @@ class Panel:
         model, visuals = translate_apart(model, item, self.opt.seed)
         paths = [model.get_image_paths(), *model.get_visual_paths().values()]
         names = dict.fromkeys(Path(path[0]).name for path in paths if path)
-        return " · ".join(names), visuals
+        return " · ".join(names), show_images(visuals)
 
 
 def _use_files(dataset: BaseDataset, opt: Namespace) -> int:

@@ -37,6 +37,7 @@ from util.console import say
 from util.errors import UserError
 from util.image import metrics
 from util.image.patch_distance import patch_distance, sample_patches
+from util.images import tensor2im
 from util.schedules import last_epoch, learning_rates
 from util.visualizer import Visualizer
 
@@ -145,14 +146,17 @@ class Validation:
         self.images.epoch = 1
         model = with_averaged_networks(self.model)
         for batch in islice(self.images, limit):
-            visuals = translate_apart(model, batch, self.opt.seed)[1]
+            visuals = {
+                label: tensor2im(image)
+                for label, image in translate_apart(model, batch, self.opt.seed)[1].items()
+                if label.startswith(("real_", "fake_", "rec_"))
+            }
             for label, image in visuals.items():
                 kind, _, domain = label.partition("_")
-                if domain and kind in ("real", "fake", "rec"):
-                    patches[label].append(sample_patches(image, rng))
-                    measured = self._compare(kind, image, visuals.get(f"real_{domain}"))
-                    for name, value in measured.items():
-                        values[name].append(value)
+                patches[label].append(sample_patches(image, rng))
+                measured = self._compare(kind, image, visuals.get(f"real_{domain}"))
+                for name, value in measured.items():
+                    values[name].append(value)
         fakes = [label for label in patches if label.startswith("fake_")]
         pairs = [(fake, fake.replace("fake_", "real_")) for fake in fakes]
         if not pairs or any(real not in patches for _, real in pairs):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from models.base_model import BaseModel
 from util.errors import UserError
-from util.images import ImageWriter, stretched, tensor2im
+from util.images import ImageWriter, show_images, stretched
 from util.pages.page import row, write_metrics, write_page
 
 
@@ -54,14 +54,13 @@ class Results:
             raise UserError(f"--save {' '.join(unknown)}: this model gives {', '.join(visuals)}")
         labels = [label for label in visuals if not self.opt.save or label in self.opt.save]
         for i, path in enumerate(paths[:limit]):
-            files = {}
-            for label in labels:
+            files, size = {}, None
+            for label, image in show_images({label: visuals[label] for label in labels}, i).items():
                 stem = self.stem(visual_paths.get(label, paths)[i])
                 files[label] = f"{stem}_{label}.{self.opt.format}"
-                image = tensor2im(visuals[label], i)
                 file = self.folder / "images" / files[label]
                 self.writer.save(image, file, self.opt.aspect_ratio)
-            size = stretched((image.shape[1], image.shape[0]), self.opt.aspect_ratio)
+                size = stretched((image.shape[1], image.shape[0]), self.opt.aspect_ratio)
             self.rows.append(row(self.stem(path), files, size))
 
     def stem(self, path: str) -> str:

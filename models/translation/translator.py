@@ -14,7 +14,7 @@ from data.base_dataset import get_transform
 from data.image_file import as_mode
 from models.test_model import TestModel
 from util.errors import UserError
-from util.images import tensor2im
+from util.images import show_images, tensor2im
 from util.seeds import LocalGenerators
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray, torch.Tensor)
@@ -75,8 +75,10 @@ class Translator:
                 f"not {picture.mode} of {picture.width}x{picture.height}"
             )
         picture = as_mode(picture, self.opt.input_nc, exif=not self.opt.no_exif)
-        array = tensor2im(self._run(self.transform(picture)[None]))
-        return array if isinstance(image, np.ndarray) else Image.fromarray(array)
+        result = self._run(self.transform(picture)[None])
+        if isinstance(image, np.ndarray):
+            return tensor2im(result)
+        return Image.fromarray(show_images({"the translation": result})["the translation"])
 
     def _run(self, batch: torch.Tensor) -> torch.Tensor:
         model = copy.copy(self.model)  # its images belong to this call alone

@@ -36,7 +36,11 @@ class WandbSink:
 
     def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
         caption = f"epoch {epoch}"
-        entry = {label: self.wandb.Image(im, caption=caption) for label, im in images.items()}
+        entry = {}
+        for label, im in images.items():
+            if im.shape[2] == 2:  # W&B does not accept gray and alpha
+                im = np.dstack([im[..., [0, 0]], im])
+            entry[label] = self.wandb.Image(im, caption=caption)
         self._log(epoch, entry)
 
     def text(self, epoch: int, message: str) -> None:
