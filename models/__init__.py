@@ -5,6 +5,7 @@ To add a model, copy ``template_model.py``.
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from models.translation.translator import Translator
 from options.test_options import TestOptions
 from util.errors import UserError
 from util.plugins import find_class
+from util.runs import no_run
 
 
 def load_generator(run: str | Path, **options) -> Translator:
@@ -26,9 +28,11 @@ def load_generator(run: str | Path, **options) -> Translator:
     Raises:
         UserError: there are no such weights, or an option does not fit them.
     """
-    folder = Path(run)
+    if not str(run):
+        raise UserError("load_generator(''): should be the folder of a run")
+    folder = Path(os.path.abspath(run))
     if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}")
+        raise no_run(Path(run).parent, folder.name, f"load_generator({str(run)!r})")
     args = ["--model", "test", "--name", folder.name, "--checkpoints_dir", str(folder.parent)]
     args += ["--dataroot", str(folder)]
     for name, value in options.items():

@@ -20,6 +20,7 @@ from util import checkpoint, schedules
 from util.console import say
 from util.errors import UserError
 from util.image_pool import ImagePool
+from util.runs import require_run
 
 
 class BaseModel(ABC):
@@ -237,6 +238,7 @@ class BaseModel(ABC):
         Raises UserError: a file is missing or damaged, or its weights have other shapes.
         """
         for name, net in self.get_networks().items():
+            require_run(self.opt)
             averaged = not self.isTrain and getattr(self.opt, "ema", False) and name.startswith("G")
             path = Path(self.save_dir) / f"{epoch}_net_{name}{'_ema' if averaged else ''}.pth"
             checkpoint.fit_state_dict(net, checkpoint.load_state_dict(path), path)

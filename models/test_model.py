@@ -10,6 +10,7 @@ from models.base_model import BaseModel
 from util import checkpoint
 from util.console import say
 from util.errors import UsageError, UserError
+from util.runs import require_run
 
 
 class TestModel(BaseModel):
@@ -49,6 +50,7 @@ class TestModel(BaseModel):
         setattr(self, "netG" + opt.model_suffix, self.netG)
 
     def load_networks(self, epoch: int | str) -> None:
+        require_run(self.opt)
         self.source = self.architecture_source(
             Namespace(**vars(self.opt) | {"epoch": str(epoch), "load_iter": 0})
         )

@@ -19,7 +19,9 @@ from util.console import say
 from util.distributed import is_main
 from util.errors import UsageError, UserError, printable
 from util.files import write_atomically
+from util.runs import check_inside
 
+INITS = {f"init_{net}" for net in ("G", "D", "G_A", "G_B", "D_A", "D_B")}  # files that models read
 USAGE = "%(prog)s --dataroot FOLDER [--OPTION VALUE ...]"
 
 
@@ -73,6 +75,8 @@ class BaseOptions:
             "Both add options: --model NAME --help shows them."
         )
         self.initialize(parser)
+        parser.not_empty = parser.defaults().keys() | INITS
+        parser.refuse_empty(args)
         given = parser.given(args)
         wants_help = given.pop("help", False)
         if wants_help and not given.keys() & {"model", "dataset_mode"}:
@@ -165,8 +169,10 @@ class BaseOptions:
             reason = "is a file, not a folder" if Path(opt.dataroot).exists() else "no such folder"
             raise UsageError(f"--dataroot {opt.dataroot}: {reason}")
         self.parser.check_numbers(opt)
-        if Path(opt.name).name in ("", ".."):
-            raise UsageError(f"--name {opt.name}: should name a folder in --checkpoints_dir")
+        check_inside(f"--phase {opt.phase}", opt.phase, "--dataroot")
+        suffix = getattr(opt, "model_suffix", "")  # of --model test
+        if not re.fullmatch(r"[\w.-]*", suffix):
+            raise UsageError(f"--model_suffix {suffix}: should be part of a name, such as _A")
         if not re.fullmatch(r"[\w.-]+", opt.epoch):
             raise UsageError(f"--epoch {opt.epoch}: should be a number, latest or best")
         if opt.preprocess == "resize_and_crop" and opt.load_size < opt.crop_size:

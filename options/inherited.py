@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from argparse import Action, ArgumentTypeError
 from pathlib import Path
@@ -148,8 +149,8 @@ def _converted_item(value: Any, action: Action) -> Any:
     kind: Any = action.type or str
     if kind in (int, float) or isinstance(kind, Number):
         value = _converted_number(value, kind)
-    elif not isinstance(value, str):
-        raise ValueError("should be text")
+    elif not isinstance(value, str) or "\0" in value or re.search("[\ud800-\udbff]", value):
+        raise ValueError("should be text")  # a command line holds neither of these characters
     elif kind in (eval, exec):
         raise ValueError("would be executed")
     else:

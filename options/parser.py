@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import re
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +18,17 @@ from util.errors import UsageError
 from util.files import real_path
 from util.limits import Number
 from util.plugins import did_you_mean
+from util.runs import check_inside
 
 
 class Parser(ArgumentParser):
-    """An ArgumentParser that raises UsageError and can separate explicit options from defaults."""
+    """An ArgumentParser that raises UsageError and can separate explicit options from defaults.
+
+    Attributes:
+        not_empty: the options whose value may not be "", see :meth:`refuse_empty`; None: all.
+    """
+
+    not_empty: set[str] | None = None
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError with one line; argparse would print the usage first and exit."""
@@ -39,6 +47,37 @@ class Parser(ArgumentParser):
         if unknown:
             self.refuse(unknown[0])
         return opt
+
+    def parse_known_args(  # type: ignore[override]  # argparse has overloads
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
+        """Parse what is known of ``args``. Raises UsageError: a value is not accepted."""
+        words = sys.argv[1:] if args is None else list(args)
+        self.refuse_empty(words)
+        return super().parse_known_args(words, namespace)
+
+    def refuse_empty(self, words: Sequence[str]) -> None:
+        """Raise UsageError for an empty value: as a path it would mean the working folder.
+
+        Accepted are options that are empty by default, and those that are not in ``not_empty``.
+        """
+        actions = {option: action for action in self._actions for option in action.option_strings}
+        flag = ""
+        for word in words:
+            empty = not word
+            if word.startswith("--"):
+                flag, equals, value = word.partition("=")
+                known = [name for name in actions if name.startswith(flag)]
+                flag = known[0] if len(known) == 1 else flag  # an abbreviation
+                empty = bool(equals) and not value
+            action = actions.get(flag)
+            if not empty or (flag and action is None):  # an unknown option is refused elsewhere
+                continue
+            if action and isinstance(action.type, Number):
+                continue  # its own error says which numbers are accepted
+            checked = self.not_empty is None or action is None or action.dest in self.not_empty
+            if checked and not (action and "" in (action.default, action.const)):
+                self.error(f"{flag or 'an argument'} '': should not be empty")
 
     def refuse(self, argument: str) -> NoReturn:
         """Raise UsageError for an unknown argument, with the option that was probably meant."""
@@ -70,7 +109,7 @@ class Parser(ArgumentParser):
         for action in self._actions:
             action.default, action.required = argparse.SUPPRESS, False
         try:
-            return vars(self.parse_known_args(args)[0])
+            return vars(super().parse_known_args(args)[0])  # without the check: defaults are away
         finally:
             self._defaults = defaults
             for action, default, required in before:
@@ -118,16 +157,24 @@ def absolute(name: str) -> str:
 def full_name(opt: Namespace) -> str:
     """``--name`` with ``--suffix``.
 
-    Raises UsageError: braces in the suffix name no option, or their format asks for a width of 100
-        or more characters, or for one that is itself in braces.
+    Raises UsageError: the name leaves --checkpoints_dir, braces in the suffix name no option, or
+        their format asks for a width of 100 or more characters, or for one that is itself in
+        braces.
     """
+    check_inside(f"--name {opt.name}", opt.name, "--checkpoints_dir")
     if not opt.suffix:
         return opt.name
+    name = f"{opt.name}_{_formatted_suffix(opt)}"
+    check_inside(f"--suffix {opt.suffix}", name, "--checkpoints_dir")
+    return name
+
+
+def _formatted_suffix(opt: Namespace) -> str:
     try:
         for _, _, layout, _ in Formatter().parse(opt.suffix):
             if re.search(r"\{|\d{3}", layout or ""):
                 raise ValueError(f"the format {layout} is too long")
-        return f"{opt.name}_{opt.suffix.format(**vars(opt))}"
+        return opt.suffix.format(**vars(opt))
     except KeyError as error:
         reason = f"{error} is no option"
     except (ValueError, IndexError, AttributeError, TypeError) as error:

@@ -12,7 +12,8 @@ from options.inherited import SavedRun
 from options.parser import Parser, choose_device
 from util import checkpoint, distributed, plugins
 from util.console import say
-from util.errors import UsageError, UserError
+from util.errors import UsageError
+from util.runs import no_run
 
 # Options of a run that --continue_train does not take over: they belong to one call.
 NOT_RESUMED = {
@@ -40,9 +41,7 @@ class TrainOptions(BaseOptions):
         opt = parser.preview(given)
         folder = Path(opt.checkpoints_dir) / opt.name
         if not folder.is_dir():
-            raise UserError(
-                f"--continue_train: there is no run {folder} (see --name and --checkpoints_dir)"
-            )
+            raise no_run(Path(opt.checkpoints_dir), opt.name, "--continue_train")
         run = SavedRun(folder)
         run.default_plugin(parser, "model", given)
         return run

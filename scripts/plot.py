@@ -25,6 +25,7 @@ from util.console import run_main, say
 from util.errors import UserError, explain, needs
 from util.files import write_atomically
 from util.limits import real
+from util.runs import no_run
 from util.sinks.base import read_metrics
 
 LINE = re.compile(r"\(epoch: (\d{1,9}), iters: (\d{1,12}), time: ([\d.]+), data: ([\d.]+)\) (.*)")
@@ -74,7 +75,7 @@ def read(name: str, checkpoints: Path) -> Run:
     """
     folder = checkpoints / name if (checkpoints / name).is_dir() else Path(name)
     if not folder.is_dir():
-        raise UserError(f"--runs {name}: neither {checkpoints / name} nor {name} is a folder")
+        raise no_run(checkpoints, name, "--runs")
     entries = [entry for entry in read_metrics(folder) if "losses" in entry]
     entries = entries or read_loss_log(folder / "loss_log.txt")
     if not entries:

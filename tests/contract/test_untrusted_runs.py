@@ -187,6 +187,8 @@ def test_wrong_options_are_refused(
         ("panel", "a.png"),
         ("panel", [3]),
         ("cache_images", 7),
+        ("cache_images", "a\0b"),
+        ("dataroot", "\ud800"),
         ("val_metric", "best"),
         ("amp", True),
         ("dataroot", 5),

@@ -85,7 +85,7 @@ def test_plot(two: Programs, ending: str) -> None:
 @pytest.mark.parametrize(
     ("args", "status", "words"),
     [
-        ("--runs none", 1, "--runs none"),
+        ("--runs none", 1, '--runs: no run "none" in checkpoints (there are: '),
         ("--runs new --keys G x", 1, "--keys x: the runs have G, D, lr"),
         ("--runs new --smooth 1", 2, "--smooth 1"),
         ("--runs new --output curves.gif", 2, ".svg"),

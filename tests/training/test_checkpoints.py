@@ -240,12 +240,11 @@ def test_flags_that_repeat_the_training_are_fine(run: Programs, unaligned: Path)
     "args", ["", "--model cycle_gan", "--model pix2pix --dataset_mode unaligned", "--epoch 7"]
 )
 def test_no_such_run(run: Programs, unaligned: Path, args: str) -> None:
-    """A mistyped name is refused with the missing file, and no folder of that name appears."""
+    """A mistyped name is refused with a suggestion, and no folder of that name appears."""
     train(run, unaligned, name="horses")
     before = run.files()
-    looked_for = f"{'7' if '7' in args else 'latest'}_net_G"
     translate(run, unaligned, *args.split(), name="horse").refused(
-        1, "checkpoints/horse", looked_for, "no such folder"
+        1, 'no run "horse" in checkpoints (there are: horses); did you mean horses?'
     )
     assert run.files() == before
 

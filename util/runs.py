@@ -1,0 +1,76 @@
+"""Runs by their names: folders in ``--checkpoints_dir``, or in a folder of it, such as exp/run1."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+from util.errors import UsageError, UserError
+from util.plugins import did_you_mean
+
+SHOWN = 10  # names in an error
+DEPTH = 3  # folders in a name that an error suggests
+
+
+def check_inside(flag: str, name: str, folder: str) -> None:
+    """Raise UsageError if ``name`` does not name something below ``folder``.
+
+    Args:
+        flag: the option with the name, e.g. "--name x".
+        folder: in words, for the message.
+    """
+    path = Path(name)
+    if path.is_absolute() or path.drive or ".." in path.parts or not path.parts or "\0" in name:
+        raise UsageError(f"{flag}: should name a folder inside of {folder}")
+
+
+def is_run(folder: Path) -> bool:
+    """True if the folder holds what a training or a download of weights leaves."""
+    return any(re.search(r"\.pth$|^(train_opt|loss_log)\.txt$", e.name) for e in _entries(folder))
+
+
+def names_of_runs(root: Path, depth: int = DEPTH) -> list[str]:
+    """The sorted names of the runs in ``root``; those in sub-folders as ``exp/run1``."""
+    names = []
+    for entry in _entries(root):
+        with contextlib.suppress(OSError):
+            if entry.name.startswith(".") or not entry.is_dir():
+                continue
+            if is_run(Path(entry.path)):
+                names.append(entry.name)
+            elif depth > 1:
+                inner = names_of_runs(Path(entry.path), depth - 1)
+                names += [f"{entry.name}/{name}" for name in inner]
+    return sorted(names)
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """The entries of a folder; none if it is missing or cannot be read."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        yield from entries
+
+
+def require_run(opt: Namespace) -> None:
+    """Raise UserError if there is no folder for the run of ``opt``."""
+    if not Path(opt.checkpoints_dir, opt.name).is_dir():
+        raise no_run(Path(opt.checkpoints_dir), opt.name)
+
+
+def no_run(root: Path, name: str, flag: str = "--name") -> UserError:
+    """An error that names the missing run, those that exist, and the one that was probably meant.
+
+    Args:
+        root: the value of ``--checkpoints_dir``.
+        flag: the option that asks for the run.
+    """
+    if not root.is_dir():
+        return UserError(f'{flag}: no run "{name}", because there is no folder {root}')
+    names = names_of_runs(root)
+    listed = f"there are: {', '.join(names[:SHOWN])}" if names else "it holds no runs"
+    more = f", ... {len(names)} in all" if len(names) > SHOWN else ""
+    hint = did_you_mean(name, names)
+    return UserError(f'{flag}: no run "{name}" in {root} ({listed}{more}){hint}')
