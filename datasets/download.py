@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -27,6 +28,7 @@ from util.download.command import add_options, obtain
 from util.download.unpack import check_python, unpack
 from util.errors import UserError
 
+SHOWN = 5  # names in a message
 FOLDER = Path(__file__).resolve().parent
 CITYSCAPES = (
     "cityscapes cannot be downloaded here: its licence does not allow redistribution. Register at "
@@ -37,12 +39,16 @@ CITYSCAPES = (
 )
 
 
-def count_images(folder: Path) -> dict[str, int]:
-    """The number of images in each folder directly inside ``folder``, sub-folders included."""
+def count_images(folder: Path, names: Collection[str] | None = None) -> dict[str, int]:
+    """The number of images in each folder directly inside ``folder``, sub-folders included.
+
+    Args:
+        names: count only in folders with these names.
+    """
     return {
         child.name: sum(is_image_file(path.name) for path in child.rglob("*"))
         for child in sorted(folder.iterdir())
-        if child.is_dir()
+        if child.is_dir() and (names is None or child.name in names)
     }
 
 
@@ -52,7 +58,7 @@ def check_counts(item: Item, folder: Path, checked: bool) -> str:
     Raises:
         UserError: ``checked`` is true and the numbers are not the known ones.
     """
-    counts = count_images(folder)
+    counts = count_images(folder, item.splits)
     wrong = [
         f"{split} has {counts.get(split, 0)} images instead of {count}"
         for split, count in item.counts.items()
@@ -103,6 +109,8 @@ def move(root: Path, unpacked: Path, out: Path) -> None:
 
 def is_downloaded(item: Item, out: Path, checked: bool) -> bool:
     """True if ``out`` holds the dataset. Raises UserError if it holds something else."""
+    if out.is_symlink() and not out.exists():
+        raise UserError(f"{out} is a link to nothing; choose another --out")
     if not out.exists():
         return False
     if not out.is_dir():
@@ -110,11 +118,12 @@ def is_downloaded(item: Item, out: Path, checked: bool) -> bool:
     if not any(out.iterdir()):
         out.rmdir()
         return False
-    counts = count_images(out)
-    if not any(counts.get(split) for split in item.splits):
+    if not any(count_images(out, item.splits).values()):
+        names = sorted(path.name for path in out.iterdir() if path.is_dir())
+        more = ", ..." if len(names) > SHOWN else ""
         raise UserError(
             f"{out} exists, but is not {item.name} of --kind {item.kind}: it has "
-            f"{', '.join(counts) or 'no folders'}; choose another --out"
+            f"{', '.join(names[:SHOWN]) or 'no folders'}{more}; choose another --out"
         )
     say(f"{out} exists already: {check_counts(item, out, checked)}")
     return True

@@ -44,6 +44,10 @@ def download(item: Item, checkpoints: Path, mirrors: list[str], checked: bool = 
         UserError: see ``obtain`` and ``check_weights``; or the existing file is another one.
     """
     out = checkpoints / f"{item.name}_pretrained" / f"latest_net_G{item.place.ending}"
+    if out.parent.exists() and not out.parent.is_dir():
+        raise UserError(f"{out.parent} is a file, but should be a folder; move it away")
+    if out.is_symlink() and not out.exists():
+        raise UserError(f"{out} is a link to nothing; remove it")
     if out.exists():
         sha256 = noted_checksums(checkpoints).get(item.key) if checked else None
         if sha256 and sha256_of(out) != sha256:
@@ -51,6 +55,11 @@ def download(item: Item, checkpoints: Path, mirrors: list[str], checked: bool = 
                 f"{out} is not {item.name} of --kind {item.kind} as first downloaded; to download "
                 "it again, move the file away"
             )
+        if out.suffix == ".pth":
+            try:
+                check_weights(out)
+            except UserError as error:
+                raise UserError(f"{out} exists, but {error}; move it away") from None
         say(f"{out} exists already")
         return out
 

@@ -92,7 +92,7 @@ def print_table(chosen: list[tasks.Task], args: Namespace) -> None:
         record = read_json(path, RECORD_KIND, missing={})
         ours: scoring.Scores = record.get("scores", {})
         paper = {(side, metric): number for side, metric, number in tasks.paper_numbers(task)}
-        measured = [(side, metric) for side in ours for metric in ours[side]]
+        measured = [(side, metric) for side in scoring.SIDES for metric in ours.get(side, ())]
         keys = list(dict.fromkeys([*paper, *measured]))
         for side, metric in keys:
             number = ours.get(side, {}).get(metric)

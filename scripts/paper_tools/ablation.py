@@ -32,7 +32,7 @@ from scripts.paper_tools.scoring import ROOT
 from util import plugins
 from util.checkpoint import STATE, load, saved_options
 from util.console import say
-from util.errors import UserError
+from util.errors import UsageError, UserError
 from util.files import read_json, write_atomically
 
 VARIANTS = {
@@ -77,6 +77,8 @@ def ablate(args: Namespace) -> None:
         UserError: ``OUT/NAME`` holds results of other settings, or a program failed.
     """
     args.name = args.name or args.dataroot.name
+    if args.name in ("", "..") or Path(args.name).name != args.name:
+        raise UsageError(f"--name {args.name}: should be the name of one folder, without /")
     folder = args.out / args.name
     args.scoring = scoring_of(args)
     check_setup(args, folder / "setup.json")

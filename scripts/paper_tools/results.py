@@ -10,7 +10,7 @@ from typing import Any
 from scripts.paper_tools.scoring import SCORES_KIND, SIDES, shown
 from util.console import say
 from util.errors import UserError
-from util.files import read_json, write_atomically
+from util.files import Maybe, read_json, read_text, write_atomically
 
 # Texts of the page.
 INTRO = """# Results
@@ -63,7 +63,7 @@ RECORD: dict[str, Any] = {
     "machine": str,
 }
 RECORD |= {"images": int, "best": ({"metric": str, "epoch": int}, None)}
-RECORD |= {"scores": {str: SCORES_KIND}}
+RECORD |= {"scores": {"latest": SCORES_KIND, "best": Maybe(SCORES_KIND)}}
 Record = dict  # of one run
 Runs = dict[str, list[Record]]  # variant -> its runs by seed
 Titles = dict[str, str]  # variant -> its name in tables
@@ -95,7 +95,7 @@ def chapter(folder: Path, titles: Titles) -> str:
         lines += ["### What it shows", "", *findings(runs, titles), ""]
         lines += pictures(folder, titles)
     notes = folder / "notes.md"
-    return "\n".join(lines + ([notes.read_text()] if notes.is_file() else []))
+    return "\n".join(lines + ([read_text(notes)] if notes.exists() else []))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -37,7 +37,7 @@ Scores = dict[str, dict[str, float]]  # direction -> metric -> number
 SIDES = {"AtoB": ("A", "B"), "BtoA": ("B", "A")}
 
 # The kinds (see util/files.py) of what the programs write.
-SCORES_KIND = {str: {str: float}}
+SCORES_KIND = dict.fromkeys(SIDES, {str: float})
 SETS = {"features": str, "rows": {"result": {"fid": float, "kid": float}}}
 EVALUATION = {"name": str, "rows": {str: {str: (float, None)}}, "sets": (SETS, None)}
 SEGMENTS = {"rows": {"result": dict.fromkeys(SCORES, float)}}
