@@ -7,8 +7,10 @@ imports modules by name, so that options can ask a model for its flags without i
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +23,7 @@ from util.files import real_path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = {"model": "models", "dataset": "data"}
 FLAG = {"model": "--model", "dataset": "--dataset_mode"}
+_imported: dict[str, str] = {}  # module name -> path, of files that were given by their path
 
 
 def available(kind: str) -> list[str]:
@@ -105,14 +108,47 @@ def _load(kind: str, name: str) -> tuple[ModuleType, str]:
         path = real_path(Path(name).expanduser())
         if not path.is_file():
             raise UsageError(f"{FLAG[kind]} {name}: no such file")
-        # As a member of our package, "from .base_model import BaseModel" works from any folder.
-        spec = importlib.util.spec_from_file_location(f"{folder}.{path.stem}", path)
-        assert spec and spec.loader
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        if str(path.parent) not in sys.path:
-            sys.path.append(str(path.parent))  # the file may import files beside it
-        spec.loader.exec_module(module)
+        module = import_file(_module_name(folder, path), str(path))
         return module, path.stem.removesuffix(f"_{kind}")
     check_name(kind, name)
     return importlib.import_module(f"{folder}.{name}_{kind}"), name
+
+
+def _module_name(folder: str, path: Path) -> str:
+    """Return a name in our package, so that "from .base_model import BaseModel" works anywhere.
+
+    If another file has that name, a digest of ``path`` makes it unique.
+    """
+    name = f"{folder}.{path.stem}"
+    ours = ROOT / folder / path.name
+    taken = name in sys.modules or ours.is_file()
+    file = getattr(sys.modules.get(name), "__file__", None) or ours
+    if taken and real_path(Path(file)) != path:
+        name += f"_{hashlib.blake2b(os.fsencode(path), digest_size=4).hexdigest()}"
+    return name
+
+
+def import_file(name: str, path: str) -> ModuleType:
+    """Import the file ``path`` as module ``name``, once in a process."""
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec and spec.loader
+    _imported[name] = path
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    if (folder := os.path.dirname(path)) not in sys.path:
+        sys.path.append(folder)  # the file may import files beside it
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def imported_files() -> list[tuple[str, str]]:
+    """Return name and path of all modules that :func:`import_file` has imported.
+
+    A spawned process imports them before it unpickles objects of their classes.
+    """
+    return [(name, path) for name, path in _imported.items() if name in sys.modules]

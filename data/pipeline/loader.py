@@ -17,12 +17,13 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from data.base_dataset import BaseDataset
+from data.pipeline.processes import start
 from data.pipeline.sampler import EpochSampler
 from data.pipeline.worker import SeededDataset, collate, gives_pixels, prepare
 from data.transforms import images_to_float
 from util import distributed
 from util.console import warn
-from util.errors import UserError, first_line
+from util.errors import UserError
 
 PREFETCHED = 2  # batches that each worker prepares ahead of the one in use
 _live: weakref.WeakSet[Loader] = weakref.WeakSet()
@@ -64,7 +65,7 @@ class Loader:
         # --num_threads is the user's choice
         warnings.filterwarnings("ignore", "This DataLoader will create")
         self.batches = DataLoader(
-            SeededDataset(dataset, opt.seed, opt.dataset_mode, self.size, skip),
+            SeededDataset(dataset, opt.seed, self.size, skip),
             batch_sampler=self.order,
             num_workers=opt.num_threads,
             persistent_workers=opt.num_threads > 0,
@@ -85,11 +86,16 @@ class Loader:
         return self.size
 
     def __iter__(self) -> Iterator[dict]:
-        """Raises Unreadable: an image cannot be read, or with ``--on_bad_image skip`` none can."""
+        """Iterate over the batches of one epoch.
+
+        Raises:
+            Unreadable: an image cannot be read, or with ``--on_bad_image skip`` none can.
+            UserError: the worker processes cannot be started.
+        """
         self.order.epoch, self.epoch = self.epoch, self.epoch + 1
         self.order.start, self.start = self.start, 0
         to_float = gives_pixels(self.dataset)
-        for weight, batch in zip(self.order.weights(), self.batches, strict=True):
+        for weight, batch in zip(self.order.weights(), start(self.batches), strict=True):
             for message in batch.left_out if weight else ():
                 self.skipped += 1
                 warn(f"left out: {message}")
@@ -132,20 +138,6 @@ class Loader:
             iterator._shutdown_workers()
             for worker in iterator._workers:
                 worker.kill()
-
-
-def worker_died(error: Exception, num_threads: int) -> UserError | None:
-    """Return the message for the user if ``error`` is PyTorch's for a dead worker, else None.
-
-    PyTorch raises it wherever the main process happens to be.
-    """
-    if "DataLoader worker" not in str(error):
-        return None
-    cause = error.__cause__ if isinstance(error.__cause__, RuntimeError) else error
-    return UserError(
-        "a process that loads images has died (out of memory? --num_threads "
-        f"{num_threads}): {first_line(cause)}"
-    )
 
 
 @atexit.register

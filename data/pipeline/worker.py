@@ -14,8 +14,9 @@ from torch.utils.data import Dataset, default_collate, get_worker_info
 
 from data.base_dataset import BaseDataset
 from data.image_file import TooLarge, limit_pixels, too_large
-from util.errors import UserError
-from util.plugins import find_class
+from data.pipeline.processes import ADVICE
+from util.errors import UserError, first_line
+from util.plugins import import_file, imported_files
 from util.process import STOP_SIGNALS
 from util.seeds import derived_seed, preserve_rng, seed_everything
 
@@ -43,13 +44,12 @@ class SeededDataset(Dataset):
 
     dataset: BaseDataset
     seed: int
-    mode: str  # the value of --dataset_mode
     size: int  # items in an epoch
     skip: bool  # replace an item that cannot be read by the next one that can
 
     def __reduce__(self) -> tuple:
         # Spawned workers must import a dataset that was given as a .py file before they unpickle it
-        return _unpickle, (self.mode, pickle.dumps(vars(self)))
+        return _unpickle, (imported_files(), pickle.dumps(vars(self)))
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         # In the main process the model draws from the same generators
@@ -81,8 +81,9 @@ def gives_pixels(dataset: BaseDataset) -> bool:
     return getattr(type(dataset), "__getitem__", None) is BaseDataset.__getitem__
 
 
-def _unpickle(mode: str, fields: bytes) -> SeededDataset:
-    find_class("dataset", mode)
+def _unpickle(files: list[tuple[str, str]], fields: bytes) -> SeededDataset:
+    for name, path in files:
+        import_file(name, path)
     return SeededDataset(**pickle.loads(fields))
 
 
@@ -94,8 +95,19 @@ def collate(samples: Sequence[Sample]) -> Sample:
         if sample.data is None:
             return Sample(None, left_out, sample.error)
     items = [sample.data for sample in samples]
-    error = _different_sizes(items)
-    return Sample(None, left_out, error) if error else Sample(default_collate(items), left_out)
+    if error := _different_sizes(items):
+        return Sample(None, left_out, error)
+    try:
+        return Sample(default_collate(items), left_out)
+    except RuntimeError as failure:
+        if "shared memory" not in str(failure):
+            raise
+        return Sample(
+            None,
+            left_out,
+            f"worker processes cannot pass on a batch of images: {first_line(failure)}; enlarge "
+            f"/dev/shm (docker run --shm-size 2g), or {ADVICE}",
+        )
 
 
 def _different_sizes(items: list) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from data import create_dataset
-from data.pipeline.loader import Unreadable, worker_died
+from data.pipeline.loader import Unreadable
+from data.pipeline.processes import worker_error
 from models import create_model
 from models.training.gradients import NonFinite
 from models.training.memory import out_of_memory
@@ -118,7 +119,7 @@ class Run:
         except (MemoryError, RuntimeError, OSError) as error:
             if is_out_of_memory(error):
                 raise out_of_memory(self.opt) from None
-            raise worker_died(error, self.opt.num_threads) or error from None
+            raise worker_error(error, self.opt.num_threads) or error from None
         except NonFinite as error:
             raise UserError(
                 f"a gradient is not finite in epoch {self.at.epoch} at {error}; nothing of this "
