@@ -15,6 +15,7 @@ def main() -> None:
     from models import create_model
     from models.translation.batch import translate_batch
     from models.translation.results import Results
+    from util.modules import batch_dependence
 
     dataset = create_dataset(opt)
     dataset.device = opt.device
@@ -29,6 +30,8 @@ def main() -> None:
     if count < len(dataset):
         say(f"--num_test {count}: only the first {count} of {len(dataset)} images are tested")
     results = Results(opt)
+    if opt.batch_size > 1 and (causes := batch_dependence(model.get_networks().values())):
+        results.note(f"--batch_size {opt.batch_size} changes the results, because of {causes}")
     progress = Progress(count, "Translating")
     for batch in islice(dataset, -(-count // opt.batch_size)):
         translate_batch(model, batch, opt.seed)

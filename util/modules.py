@@ -1,4 +1,4 @@
-"""Contexts for running networks in the middle of a training without an effect on it."""
+"""Running networks without an effect on a training, and what their outputs depend on."""
 
 from __future__ import annotations
 
@@ -42,3 +42,22 @@ def unaffected(modules: Iterable[nn.Module]) -> Iterator[None]:
     """Run ``modules`` uncompiled, and restore their buffers on exit."""
     with uncompiled(), restored_buffers(modules):
         yield
+
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+
+
+def batch_dependence(networks: Iterable[nn.Module]) -> str:
+    """Return what makes an output depend on the rest of its batch, "" if nothing does.
+
+    These are batch norm with the statistics of the batch, and dropout, whose noise differs from
+    item to item. Evaluation mode turns off both.
+    """
+    layers = [layer for network in networks for layer in network.modules()]
+    statistics = any(
+        isinstance(layer, BATCH_NORMS) and (layer.training or layer.running_mean is None)
+        for layer in layers
+    )
+    dropout = any(isinstance(layer, DROPOUTS) and layer.training and layer.p for layer in layers)
+    return " and ".join(["batch statistics"] * statistics + ["dropout"] * dropout)

@@ -7,6 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from models.base_model import BaseModel
+from util.console import say
 from util.errors import UserError
 from util.images import ImageWriter, show_images, stretched
 from util.pages.page import row, write_metrics, write_page
@@ -42,6 +43,11 @@ class Results:
         self.writer = ImageWriter()
         self.stems: dict[tuple[str, str], str] = {}  # (folder, stem) -> the first path with it
         self.rows: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Print a line that the head of the page shows, too."""
+        say(text)
+        self.notes.append(text)
 
     def add(self, model: BaseModel, limit: int) -> None:
         """Save the model's last images, at most ``limit`` items, with a row of the page for each.

@@ -13,8 +13,10 @@ from torch import nn
 from data.base_dataset import get_transform
 from data.image_file import as_mode
 from models.test_model import TestModel
+from util.console import say
 from util.errors import UserError
 from util.images import show_images, tensor2im
+from util.modules import batch_dependence
 from util.seeds import LocalGenerators
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray, torch.Tensor)
@@ -42,6 +44,7 @@ class Translator:
         for layer in self.model.netG.modules():
             if isinstance(layer, (nn.BatchNorm2d, nn.SyncBatchNorm)):
                 layer.track_running_stats = False  # without --eval, a call would change statistics
+        self.dependence = batch_dependence([self.model.netG])
         self.transform = get_transform(opt, grayscale=opt.input_nc == 1)
 
     def __call__(self, image: Picture) -> Picture:
@@ -49,7 +52,8 @@ class Translator:
 
         Args:
             image: a PIL image of any mode; an array of uint8, (H, W) or (H, W, C); or a tensor
-                (C, H, W) or (N, C, H, W) in [-1, 1], which is not preprocessed.
+                (C, H, W) or (N, C, H, W) in [-1, 1], which is not preprocessed. The images of a
+                batch influence each other if batch statistics are in use; one line says so.
 
         Raises:
             UserError: it is none of these, or a tensor with a wrong number of channels.
@@ -62,6 +66,9 @@ class Translator:
                     f"a tensor should be (N, {channels}, H, W) or ({channels}, H, W) in [-1, 1], "
                     f"not {tuple(image.shape)} of {image.dtype}"
                 )
+            if len(image) > 1 and image.dim() == 4 and self.dependence:
+                say(f"images of a batch influence each other, because of {self.dependence}")
+                self.dependence = ""  # said once
             return self._run(image) if image.dim() == 4 else self._run(image[None])[0]
         try:
             picture = image if isinstance(image, Image.Image) else Image.fromarray(image)

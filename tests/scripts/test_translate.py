@@ -93,6 +93,29 @@ def test_dropout_depends_on_the_seed_alone(trained):
     assert not np.array_equal(np.asarray(other(image)), np.asarray(translate(image)))
 
 
+def test_results_that_depend_on_the_batch_size(trained, capsys):
+    """One line says so, and the page too; not with --eval, nor for a model without batch norm."""
+    shared = ("--dataroot", trained.folder / "data", *CPU, "--results_dir", "other")
+    page = trained.folder / "other" / "pix" / "test_latest" / "index.html"
+    for name, flags, expected in (
+        ("pix", ("--batch_size", "2"), "because of batch statistics and dropout"),
+        ("pix", ("--batch_size", "2", "--no_dropout"), "because of batch statistics"),
+        ("pix", ("--batch_size", "2", "--eval"), ""),
+        ("pix", (), ""),
+        ("cycle", ("--batch_size", "2"), ""),
+    ):
+        lines = trained.test(*shared, "--name", name, *flags).ok().out.splitlines()
+        said = [line for line in lines if "--batch_size 2 changes the results" in line]
+        assert [line.endswith(expected) for line in said] == [True] * bool(expected)
+        assert name == "cycle" or ("changes the results" in page.read_text()) == bool(expected)
+    for options, times in (({}, 1), ({"eval": True}, 0)):
+        translate = load_generator(trained.runs / "pix", gpu_ids="-1", **options)
+        capsys.readouterr()
+        for _ in range(2):
+            translate(torch.zeros(2, 3, 40, 40))
+        assert capsys.readouterr().out.count("influence each other") == times
+
+
 def draws() -> list:
     """Numbers from all generators of the process."""
     return [random.random(), np.random.rand(), torch.rand(()).item(), torch.get_rng_state().sum()]
