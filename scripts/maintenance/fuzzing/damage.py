@@ -148,7 +148,7 @@ def save_mode(path: Path, mode: str) -> None:
         image = base.convert("HSV") if mode == "HSV" else Image.new("LAB", (16, 16))
     else:
         image = base.convert(mode)
-    png = mode in ("1", "L", "LA", "P", "RGBA", "I;16", "I")
+    png = mode in ("1", "L", "LA", "P", "RGBA", "I;16")
     save_as(
         path, image.convert("RGB") if mode in ("HSV", "YCbCr") else image, "PNG" if png else "TIFF"
     )

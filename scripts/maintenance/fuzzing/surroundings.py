@@ -35,9 +35,11 @@ def surrounding_cases(program: Program) -> Iterator[Case]:
         return
     make = partial(Case, program=program)
     for name, (inside, quiet) in STREAMS.items():
-        yield make(f"{program.name}:streams:{name}", inside=inside, quiet=quiet)
+        ends = (signal.SIGPIPE,) if "read" in name or "head" in name else ()
+        yield make(f"{program.name}:streams:{name}", inside=inside, quiet=quiet, ends=ends)
     for name, limit in LIMITS.items():
-        yield make(f"{program.name}:limit:{name}", inside=partial(set_limits, limit))
+        quiet = name == "files of 0 bytes"  # its own output, which goes into files, too
+        yield make(f"{program.name}:limit:{name}", inside=partial(set_limits, limit), quiet=quiet)
     for size in (16, 64, 200, 400):
         yield make(f"{program.name}:memory:{size} MB", memory=size << 20)
     for name, before in FOLDERS.items():
@@ -95,6 +97,13 @@ def onto(path: str, *numbers: int) -> None:
     """Let streams write to ``path``."""
     for number in numbers:
         os.dup2(os.open(path, os.O_WRONLY), number)
+        reopen(number)
+
+
+def reopen(number: int, encoding: str = "utf-8") -> None:
+    """Replace a standard stream by one of the same file descriptor, which has another file now."""
+    stream = open(number, "w", encoding=encoding, closefd=False)  # noqa: SIM115
+    setattr(sys, ("stdin", "stdout", "stderr")[number], stream)
 
 
 def pipe(lines: int, *numbers: int) -> None:
@@ -110,6 +119,7 @@ def pipe(lines: int, *numbers: int) -> None:
     os.close(reading)
     for number in numbers:
         os.dup2(writing, number)
+        reopen(number)
     os.close(writing)
     if lines == 0:
         os.wait()  # so that the reader has certainly gone
@@ -117,8 +127,8 @@ def pipe(lines: int, *numbers: int) -> None:
 
 def encode(encoding: str) -> None:
     """Print in an encoding that does not have every character."""
-    for name, number in (("stdout", 1), ("stderr", 2)):
-        setattr(sys, name, open(number, "w", encoding=encoding, closefd=False))  # noqa: SIM115
+    reopen(1, encoding)
+    reopen(2, encoding)
 
 
 STREAMS: dict[str, tuple[Callable[[], None], bool]] = {  # quiet: no errors can be seen

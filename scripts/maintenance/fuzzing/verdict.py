@@ -109,6 +109,8 @@ def judge_error(case: Case, outcome: Outcome) -> tuple[str, str]:
         return "ok", ""
     if not lines and not outcome.out.strip():
         return "silent", f"status {outcome.status} without a line"
+    if not lines and case.program.name == "check_data":
+        return "error", "a report"
     if len(errors) != 1 or not errors[0].startswith("error"):
         return "poor", f"{len(errors)} lines: {' | '.join(errors or lines)[:300]}"
     if case.option and case.option.flag and case.option.flag not in errors[0]:
