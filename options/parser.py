@@ -14,6 +14,7 @@ from string import Formatter
 from typing import Any, NoReturn
 
 from util import distributed
+from util.console import say
 from util.errors import UsageError
 from util.files import real_path
 from util.limits import Number
@@ -101,6 +102,13 @@ class Parser(ArgumentParser):
                 limits = action.type if isinstance(action.type, Number) else None
                 if is_nan or (limits and value is not None and not limits.accepts(value)):
                     self.error(f"--{action.dest} {value}: should be {limits or 'a number'}")
+
+    def print_help(self, file: Any = None) -> None:
+        """Print the help; argparse itself would say nothing if stdout cannot be written."""
+        if file is None:
+            say(*self.format_help().splitlines())
+        else:
+            super().print_help(file)
 
     def given(self, args: Sequence[str]) -> dict[str, Any]:
         """The options on the command line, without defaults."""
