@@ -99,4 +99,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, "smaller images (--load_size, --crop_size)")

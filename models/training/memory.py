@@ -7,14 +7,17 @@ from argparse import Namespace
 
 import torch
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 from util.errors import UserError
 
 
 def peak_of_process() -> int:
     """Return the largest resident memory so far, in bytes; 0 on Windows."""
-    try:
-        import resource
-    except ImportError:  # Windows
+    if resource is None:
         return 0
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

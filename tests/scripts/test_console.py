@@ -1,13 +1,16 @@
-"""The progress bar and the messages beside it, on a terminal, in a file and without tqdm."""
+"""Messages and the progress bar on a terminal, in a file, without tqdm, and without any output."""
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import ONE_EPOCH, TINY, Programs
+from conftest import ONE_EPOCH, QUIET, ROOT, TINY, Programs
 
 from util import console
 from util.console import Progress, run_main, say, warn
@@ -145,3 +148,137 @@ def test_messages_escape_names(monkeypatch: pytest.MonkeyPatch) -> None:
     say("redraws the bar")
     assert terminal.lines()[-1].startswith(r"e\x1b[2J:  50%|") and r"f\ng" in terminal.lines()[-1]
     progress.close()
+
+
+# A program with a help text, three lines, a warning, and lines of other libraries.
+PROGRAM = """if True:
+    import sys
+    from options.parser import Parser
+    from util.console import Progress, run_main, say, warn
+
+    def main():
+        Parser().parse_args()
+        for i in range(3):
+            say(f"line {i} \\udcff\\u2192")
+            warn("careful")
+        print("from elsewhere")
+
+    run_main(main)
+"""
+
+
+def shell(command: str, *args: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run PROGRAM as ``$PROGRAM`` in a shell command; its own exit status is printed on stderr."""
+    program = f'"{sys.executable}" -c "$CODE" {" ".join(args)}'
+    return subprocess.run(
+        ["bash", "-c", command.replace("$PROGRAM", f"{{ {program}; echo status $? >&3; }}")],
+        env={**os.environ, "CODE": PROGRAM, "PYTHONUNBUFFERED": "", **environment},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        errors="backslashreplace",
+    )
+
+
+FULL = "error: cannot write to stdout: No space left on device\n"
+
+
+@pytest.mark.parametrize("args", [(), ("--help",)])
+@pytest.mark.parametrize(
+    ("command", "status", "err"),
+    [
+        ("$PROGRAM 3>&1 >&-", 0, None),
+        ("$PROGRAM 3>&1 2>&-", 0, ""),
+        ("$PROGRAM 3>&1 >&- 2>&- <&-", 0, ""),
+        ("$PROGRAM 3>&1 >/dev/full", 1, FULL),
+        ("$PROGRAM 3>&1 2>/dev/full", 0, ""),
+        ("$PROGRAM 3>&1 >/dev/full 2>/dev/full", 1, ""),
+        ("exec 3>&1; $PROGRAM 2>/dev/null | true", 141, ""),
+        ("exec 3>&1; $PROGRAM 2>&1 | true", 141, ""),
+    ],
+)
+def test_output_that_cannot_be_written(
+    args: tuple[str, ...], command: str, status: int, err: str | None
+) -> None:
+    """No traceback; a full disk is an error, and a closed pipe ends the program quietly."""
+    result = shell(command, *args)
+    assert f"status {status}" in result.stdout, (result.stdout, result.stderr)
+    assert "Traceback" not in result.stderr and "Exception" not in result.stderr
+    if err is not None:
+        assert result.stderr == err
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "latin-1"},
+        {"LC_ALL": "C.UTF-8"},
+    ],
+)
+def test_text_that_a_terminal_cannot_show(environment: dict[str, str]) -> None:
+    result = shell("$PROGRAM 3>/dev/null", **environment)
+    arrow = "→" if environment == {"LC_ALL": "C.UTF-8"} else r"\u2192"
+    assert result.stdout.splitlines()[0] == rf"line 0 \udcff{arrow}"
+    assert result.stderr == "warning: careful\n" * 3
+
+
+class Gone(Terminal):
+    """A terminal that closes after ``left`` writes, as with a lost connection."""
+
+    left = 1000
+
+    def write(self, text: str) -> int:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().write(text)
+
+
+def test_a_terminal_that_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bar and warnings vanish; messages elsewhere stay."""
+    terminal, closing = attach(monkeypatch), Gone()
+    monkeypatch.setattr(sys, "stderr", closing)
+    progress = Progress(10, "Reading")
+    closing.left = 0
+    progress.update(3)
+    warn("nobody reads this")
+    say("still here")
+    progress.close()
+    assert terminal.lines() == ["still here", ""] and progress.done == 3
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("CUDA out of memory."), OSError(errno.ENOMEM, "no")]
+)
+def test_too_little_memory(error: Exception, run: Programs) -> None:
+    def main() -> None:
+        raise error
+
+    run.call(main).refused(1, "out of memory; to use less: smaller images")
+
+
+def test_other_errors_are_not_hidden(run: Programs) -> None:
+    def main() -> None:
+        raise RuntimeError("sizes do not match")
+
+    with pytest.raises(RuntimeError, match="sizes"):
+        run.call(main)
+
+
+def test_too_little_memory_for_a_test(
+    run: Programs, unaligned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """test.py and translate.py name the options that need less."""
+    run.train("--dataroot", unaligned, "--name", "x", *TINY, *ONE_EPOCH, "--no_html").ok()
+    monkeypatch.setattr("models.base_model.BaseModel.test", lambda model: [0] * (1 << 60))
+    import test
+    from scripts import translate
+
+    for main, less, *args in (
+        (test.main, "--batch_size 1", "--dataroot", unaligned),
+        (translate.main, "--load_size", "--input", unaligned / "testA", "--output", run.folder),
+    ):
+        text = (ROOT / f"{main.__module__.replace('.', '/')}.py").read_text()
+        assert less in text.split("run_main(main, ")[1]
+        run.call(main, "x", *args, "--name", "x", *QUIET[:2]).refused(1, "out of memory")
