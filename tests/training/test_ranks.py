@@ -213,8 +213,8 @@ def test_a_signal_to_one_and_the_way_back(place: Programs, ranks: Callable) -> N
     assert ranks(*args).end() == [0, 0]
     broken = ranks(*args, "--name", "x")
     broken.wait_for(place.runs / "x" / "loss_log.txt", "epoch: 1, iters: 4")
-    os.kill(broken.processes[1].pid, signal.SIGTERM)
-    assert broken.end() == [-signal.SIGTERM] * 2, broken.out
+    os.kill(broken.processes[1].pid, signal.SIGUSR1)
+    assert broken.end() == [-signal.SIGUSR1] * 2, broken.out
     assert "torchrun --nproc_per_node 2 train.py --continue_train --name x" in broken.out[0]
     assert broken.out[0].count("Saved in epoch") == 1 and "Saved" not in broken.out[1]
     saved = state(place.runs / "x")
