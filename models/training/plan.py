@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import warnings
 import weakref
 from argparse import Namespace
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 
@@ -19,11 +17,12 @@ from torch.utils._pytree import tree_leaves
 from data import create_dataset
 from models import create_model
 from models.base_model import BaseModel
+from models.training.disk import budget, count_bytes, size
 from models.training.step import Step
 from util.errors import UserError
-from util.files import real_path
 from util.image_pool import ImagePool
 from util.schedules import describe, last_epoch, lr_factor
+from util.words import amount
 
 
 def lines(opt: Namespace, rehearse_it: bool = True) -> tuple[list[str], list[str]]:
@@ -37,7 +36,8 @@ def lines(opt: Namespace, rehearse_it: bool = True) -> tuple[list[str], list[str
         dataset = create_dataset(Namespace(**vars(opt) | {"num_threads": 0, "device": "cpu"}))
         epochs = last_epoch(opt) - opt.epoch_count + 1
         steps = -(-len(dataset) // (opt.batch_size * opt.accumulate))
-        plan.append(f"Steps: {steps} per epoch of {len(dataset)} images, {steps * epochs} in all")
+        images = amount(len(dataset), "image")
+        plan.append(f"Steps: {steps} per epoch of {images}, {steps * epochs} in all")
         if rehearse_it:
             plan += rehearse(opt, next(iter(dataset)), len(dataset))
     except UserError as error:
@@ -162,27 +162,10 @@ def disk(opt: Namespace, model: BaseModel, state: int, images: int) -> str:
         state: bytes of one training state. While it is saved, the old one is still there.
         images: per epoch.
     """
-    nets = count_bytes(model.get_weights())
-    done = opt.epoch_count - 1
-    by_epoch = last_epoch(opt) // opt.save_epoch_freq - done // opt.save_epoch_freq
-    by_iter = (last_epoch(opt) - done) * images // opt.save_latest_freq if opt.save_by_iter else 0
-    sets, states = 1 + by_epoch + by_iter, 1 + opt.keep
-    folder = real_path(opt.checkpoints_dir)
-    free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.is_dir())).free
+    plan = budget(opt, model, state, images)
+    short = ", which do not suffice" if plan.problem() else ""
     return (
-        f"Disk: about {size(sets * nets + states * state)} for {sets} sets of weights of "
-        f"{size(nets)} and {states} training state{'s' * (states > 1)} of {size(state)}; "
-        f"while saving {size(state)} more; {size(free)} are free there"
+        f"Disk: about {size(plan.kept)} for {amount(plan.sets, 'set')} of weights of "
+        f"{size(plan.set_size)} and {amount(plan.states, 'training state')} of {size(state)}; "
+        f"while saving {size(state)} more; {size(plan.free)} are free there{short}"
     )
-
-
-def count_bytes(value: Any) -> int:
-    """Return the bytes of all tensors in nested dicts, lists and tuples."""
-    return sum(getattr(leaf, "nbytes", 0) for leaf in tree_leaves(value))
-
-
-def size(count: float) -> str:
-    """Format a number of bytes as MB or GB."""
-    if count >= 1e9:
-        return f"{count / 1e9:.1f} GB"
-    return f"{count / 1e6:.{0 if count >= 1e7 else 1}f} MB"

@@ -13,6 +13,7 @@ from data import create_dataset
 from data.pipeline.loader import Unreadable
 from data.pipeline.processes import worker_error
 from models import create_model
+from models.training.disk import budget, expected_state
 from models.training.gradients import NonFinite
 from models.training.memory import out_of_memory
 from models.training.panel import Panel
@@ -22,7 +23,7 @@ from models.training.state_files import recover
 from models.training.step import Step
 from models.training.validation import Validation
 from util import checkpoint, distributed, plugins
-from util.console import Progress, duration, say
+from util.console import Progress, duration, say, warn
 from util.errors import UserError, is_out_of_memory
 from util.lock import Lock
 from util.process import SignalHandler, Watchdog
@@ -141,7 +142,9 @@ class Run:
                 f"This run has finished its {self.last_epoch} epochs; "
                 "to extend it: --n_epochs or --n_epochs_decay"
             )
-        elif not checkpoint.resumes_from_state(opt):
+        else:
+            self._warn_of_a_full_disk()
+        if not (self.at.epoch > self.last_epoch or checkpoint.resumes_from_state(opt)):
             self.state.begin()
         self.lock.begun = True
         self.step = Step(opt, self.model)
@@ -151,6 +154,14 @@ class Run:
         done = (self.at.epoch - 1) * per_epoch + self.at.seen
         self.progress = Progress(self.last_epoch * per_epoch, done=done)
         self.check_signals()
+
+    def _warn_of_a_full_disk(self) -> None:
+        """Print a warning if the free space does not suffice for all planned saves."""
+        if distributed.is_main():
+            state_size = expected_state(self.model)
+            saves = budget(self.opt, self.model, state_size, len(self.dataset), self.at.epoch)
+            if problem := saves.problem():
+                warn(f"--checkpoints_dir {self.opt.checkpoints_dir}: {problem}")
 
     def set_learning_rates(self, epoch: int) -> None:
         """Call the model's official ``update_learning_rate()`` for ``epoch``, counted from 1."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from argparse import Namespace
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from models.base_model import BaseModel
 from models.training.background import BackgroundWriter, snapshot
 from models.training.position import Position
 from models.training.report import Report
-from models.training.state_files import write_state
+from models.training.state_files import keep_earlier_state, write_state
 from options.parser import dump
 from util import checkpoint, distributed
 from util.checkpoint import STATE
@@ -56,13 +55,8 @@ class RunState:
         Any crash can then be resumed, and a full disk is found now. The state of an earlier run in
         this folder, with its networks, is kept under another name.
         """
-        if distributed.is_main() and (self.folder / STATE).is_file():
-            kept = self.folder / f"earlier_{time.strftime('%Y%m%d_%H%M%S')}.pth"
-            os.replace(self.folder / STATE, kept)
-            say(
-                f"{self.folder} holds an earlier run; its state is kept as {kept.name} "
-                f"(to resume it, rename that file to {STATE})"
-            )
+        if distributed.is_main():
+            keep_earlier_state(self.folder)
         self.save()
         self.background.wait()
 

@@ -9,6 +9,7 @@ files that belong to it.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -27,6 +28,7 @@ from util.files import Maybe, mismatch, read_json
 
 MARKER = ".saving.json"
 BEST = "best.json"
+EARLIER = 3  # the number of states of earlier runs in the same folder to keep
 
 
 def write_state(
@@ -133,6 +135,41 @@ def _write_weights(
 
 def _best(state: dict) -> bytes:
     return json.dumps(state["position"].get("best", {})).encode()
+
+
+def keep_earlier_state(folder: Path) -> None:
+    """Rename the state of an earlier run in ``folder``, unless that run did not train a step.
+
+    ``EARLIER`` of them stay: the last one, and those with the most images.
+    """
+    current = folder / STATE
+    if not current.is_file() or not _images_trained(current):
+        return
+    now, copies = time.strftime("%Y%m%d_%H%M%S"), 0
+    while (kept := folder / f"earlier_{now}{f'_{copies}' if copies else ''}.pth").exists():
+        copies += 1
+    os.replace(current, kept)
+    say(
+        f"{folder} holds an earlier run; its state is kept as {kept.name} "
+        f"(to resume it, rename that file to {STATE})"
+    )
+    pattern = r"earlier_\d{8}_\d{6}(_\d+)?\.pth"  # files that were given another name stay
+    others = [p for p in folder.glob("earlier_*.pth") if re.fullmatch(pattern, p.name)]
+    others = sorted({*others} - {kept}, key=_images_trained)
+    for path in (surplus := others[: 1 - EARLIER]):
+        path.unlink()
+    if surplus:
+        names = ", ".join(path.name for path in surplus)
+        say(f"Removed {names}: the states of {EARLIER} earlier runs stay, the last and the longest")
+
+
+def _images_trained(path: Path) -> float:
+    """Return how many images a state was trained with; infinity if it cannot be read."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return float(state["position"]["total"])
+    except Exception:  # an unreadable state may be repaired by its owner
+        return math.inf
 
 
 def _keep_current_state(folder: Path, keep: int) -> None:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import ONE_EPOCH, TINY, Programs
+from steps import options
 from survival import equal, resume, state, subclass, train
 
+from models import create_model
+from models.training.disk import budget, expected_state
 from util.errors import UserError
 from util.lock import Lock
 
 pytest_plugins = ["survival"]
+Usage = namedtuple("Usage", "total used free")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -174,3 +180,63 @@ def test_no_lock_is_left(run: Programs, data: Path) -> None:
     """Also after a training that ended well."""
     train(run, data).ok()
     assert not (run.runs / "x" / ".lock").exists()
+
+
+# States of earlier runs, and the disk
+
+
+def test_earlier_states_do_not_pile_up(run: Programs, data: Path, after_step: Callable) -> None:
+    """The last one and the longest two stay; a run that trained nothing leaves none."""
+    args = ("--dataroot", data, "--name", "x", *TINY, *ONE_EPOCH, "--no_html")
+    folder, numbers = run.runs / "x", []
+    run.train(*args, "--n_epochs", "3").ok()
+    for _ in range(5):
+        numbers.append(state(folder)["number"])
+        result = run.train(*args).ok()
+    kept = {path: torch.load(path, weights_only=True) for path in folder.glob("earlier_*.pth")}
+    assert len(kept) == 3
+    assert numbers[0] in {saved["number"] for saved in kept.values()}  # three epochs
+    assert numbers[-1] in {saved["number"] for saved in kept.values()}
+    assert result.out.count("Removed earlier_") == 1 and result.out.count("kept as earlier_") == 1
+
+    (folder / "earlier_mine.pth").write_bytes(b"")  # files that were given other names stay
+    initial = state(folder) | {"position": {"epoch": 1, "total": 0}}
+    torch.save(initial, folder / "state.pth")
+    run.train(*args).ok()
+    assert {*folder.glob("earlier_*.pth")} == {*kept, folder / "earlier_mine.pth"}
+
+
+@pytest.mark.parametrize("free", [10**6, 10**9])
+def test_a_full_disk_is_announced(
+    run: Programs, data: Path, monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
+    """Before the first step, of a new run and of a resumed one; --dry_run shows it, too."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**12, 10**12 - free, free))
+    args = ("--dataroot", data, "--name", "x", *TINY, *ONE_EPOCH)
+    result = run.train(*args, "--n_epochs", "2", "--save_epoch_freq", "1", "--keep", "1").ok()
+    words = "warning: --checkpoints_dir ./checkpoints: the saves of this training need about "
+    assert result.err.count(words) == (free < 10**9)
+    assert ("(3 sets of weights" in result.err) == ("2 training states" in result.err)
+    assert ("(3 sets of weights" in result.err) == (free < 10**9)
+    result = resume(run, "--n_epochs", "4").ok()
+    assert result.err.count(words) == (free < 10**9)
+    result = run.train(*args, "--dry_run")
+    assert result.out.count("which do not suffice") == (free < 10**9)
+
+
+def test_the_budget_is_that_of_real_saves(run: Programs, data: Path) -> None:
+    """The estimate before the first step, and the files after the last one."""
+    opt = options(*TINY, "--name", "x", "--checkpoints_dir", str(run.runs), "--val_freq", "1")
+    opt.n_epochs, opt.n_epochs_decay, opt.save_epoch_freq, opt.keep = 2, 0, 1, 1
+    model = create_model(opt)
+    saves = budget(opt, model, expected_state(model), 5)
+    more = ("--save_epoch_freq", "1", "--keep", "1", "--val_freq", "1", "--val_share", "0.3")
+    train(run, data, *more, "--pool_size", "50").ok()
+    files = list((run.runs / "x").glob("*.pth"))
+    assert len(list((run.runs / "x").glob("*_net_G_A.pth"))) == saves.sets == 4
+    assert len(files) == 4 * saves.sets + saves.states
+    taken = sum(path.stat().st_size for path in files)
+    pools = 2 * 50 * 3 * 32 * 32 * 4 * saves.states  # they are not full after ten steps
+    assert 0.8 * taken < saves.kept < 1.1 * taken + pools
+    after = budget(opt, model, expected_state(model), 5, epoch=2)
+    assert after.sets == 3 and after.replaced > saves.set_size
