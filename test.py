@@ -39,7 +39,7 @@ def main() -> None:
         progress.update(len(model.get_image_paths()))
     progress.close()
     results.close()
-    say(f"{count} images on {opt.device}: {results.folder / 'index.html'}")
+    say(f"{count} image{'s' * (count != 1)} on {opt.device}: {results.folder / 'index.html'}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from data.base_dataset import get_transform
 from data.image_file import as_mode
 from models.test_model import TestModel
 from util.console import say
-from util.errors import UserError
+from util.errors import UserError, first_line
 from util.images import show_images, tensor2im
 from util.modules import batch_dependence
 from util.seeds import LocalGenerators
@@ -56,23 +56,13 @@ class Translator:
                 batch influence each other if batch statistics are in use; one line says so.
 
         Raises:
-            UserError: it is none of these, or a tensor with a wrong number of channels.
+            UserError: it is none of these, cannot be read, or has a wrong number of channels.
         """
         if isinstance(image, torch.Tensor):
-            channels = self.opt.input_nc
-            fits = image.dim() in (3, 4) and image.shape[-3] == channels
-            if not fits or not image.is_floating_point():
-                raise UserError(
-                    f"a tensor should be (N, {channels}, H, W) or ({channels}, H, W) in [-1, 1], "
-                    f"not {tuple(image.shape)} of {image.dtype}"
-                )
-            if len(image) > 1 and image.dim() == 4 and self.dependence:
-                say(f"images of a batch influence each other, because of {self.dependence}")
-                self.dependence = ""  # said once
-            return self._run(image) if image.dim() == 4 else self._run(image[None])[0]
+            return self._translate_tensor(image)
         try:
             picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
-        except (AttributeError, TypeError):
+        except (AttributeError, TypeError, IndexError):
             raise UserError(
                 "an image should be a PIL image, an array of uint8 (H, W) or (H, W, C), or a tensor"
             ) from None
@@ -81,15 +71,44 @@ class Translator:
                 "an image should be uint8 and not empty, "
                 f"not {picture.mode} of {picture.width}x{picture.height}"
             )
+        try:
+            picture.load()  # Image.open reads only the header
+        except Exception as error:  # Pillow's decoders raise almost anything on damaged files
+            raise UserError(f"cannot read the image: {first_line(error)}") from None
         picture = as_mode(picture, self.opt.input_nc, exif=not self.opt.no_exif)
         result = self._run(self.transform(picture)[None])
         if isinstance(image, np.ndarray):
             return tensor2im(result)
         return Image.fromarray(show_images({"the translation": result})["the translation"])
 
+    def _translate_tensor(self, image: torch.Tensor) -> torch.Tensor:
+        """Translate (C, H, W) or (N, C, H, W) in [-1, 1]; the result has the same type of number.
+
+        Raises UserError: the tensor has another shape, or values far outside of this range.
+        """
+        channels = self.opt.input_nc
+        fits = image.dim() in (3, 4) and image.shape[-3] == channels and all(image.shape[-2:])
+        if not (fits and image.is_floating_point() and image.layout == torch.strided):
+            raise UserError(
+                f"a tensor should be (N, {channels}, H, W) or ({channels}, H, W) in [-1, 1], "
+                f"not {tuple(image.shape)} of {image.dtype}"
+            )
+        low, high = torch.aminmax(image.detach()) if image.numel() else (0, 0)
+        if not -2 <= low <= high <= 2:  # a resize may overshoot a little; NaN fails, too
+            raise UserError(
+                "the values of a tensor should be in [-1, 1] (for bytes: x / 127.5 - 1), "
+                f"not from {low:g} to {high:g}"
+            )
+        if image.dim() == 3:
+            return self._run(image[None])[0]
+        if len(image) > 1 and self.dependence:
+            say(f"images of a batch influence each other, because of {self.dependence}")
+            self.dependence = ""  # said once
+        return self._run(image)
+
     def _run(self, batch: torch.Tensor) -> torch.Tensor:
         model = copy.copy(self.model)  # its images belong to this call alone
         with LocalGenerators(self.opt.seed):
-            model.set_input({"A": batch, "A_paths": []})
+            model.set_input({"A": batch.float(), "A_paths": []})
             model.test()
-        return model.fake.to(batch.device)
+        return model.fake.to(batch)

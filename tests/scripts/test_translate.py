@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import subprocess
 import sys
@@ -163,12 +164,35 @@ def test_threads_get_their_own_images(trained, name):
         torch.zeros(1, 4, 4),
         torch.zeros(4, 4),
         torch.zeros(3, 4, 4, dtype=torch.uint8),
+        torch.zeros(3, 0, 4),
+        torch.full((3, 4, 4), 255.0),
+        torch.full((3, 4, 4), torch.nan),
+        torch.zeros(3, 4, 4).to_sparse(),
+        np.uint8(3),
     ],
     ids=lambda x: type(x).__name__,
 )
 def test_what_is_not_an_image_is_refused(trained, image):
     with pytest.raises(UserError, match="should be"):
         load_generator(trained.runs / "cycle", preprocess="none", gpu_ids="-1")(image)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_tensors_of_other_floats(trained, dtype):
+    translate = load_generator(trained.runs / "cycle", gpu_ids="-1")
+    x = torch.linspace(-1, 1, 768).view(3, 16, 16)
+    result = translate(x.to(dtype))
+    assert result.dtype == dtype and torch.allclose(
+        result.float(), translate(x.to(dtype).float()), atol=1e-2
+    )
+    assert translate(torch.zeros(0, 3, 8, 8)).shape == (0, 3, 8, 8)
+
+
+def test_an_image_that_is_read_too_late(trained):
+    half = (trained.folder / "data" / "testA" / "a.png").read_bytes()[:900]
+    translate = load_generator(trained.runs / "cycle", gpu_ids="-1")
+    with pytest.raises(UserError, match="cannot read the image: .*truncated"):
+        translate(Image.open(io.BytesIO(half)))
 
 
 def test_mistakes_are_user_errors(trained):
