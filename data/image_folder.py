@@ -159,4 +159,5 @@ def _missing(folder: Path) -> str:
     elif name.startswith("test"):
         hint = ". To translate a plain folder of images: --model test"
     listed = ", ".join(entries[:8]) + (" ..." if len(entries) > 8 else "")
-    return f"{root} has no folder {name}; it has {listed or 'nothing'}{hint}"
+    place = "the working folder" if root == Path() else root
+    return f"{place} has no folder {name}; it has {listed or 'nothing'}{hint}"

@@ -269,7 +269,7 @@ class NLayerDiscriminator(nn.Module):
         if min(x.shape[2:]) < self.minimum:
             raise UserError(
                 f"images of {x.shape[3]}x{x.shape[2]} are too small for this discriminator, which "
-                f"needs {self.minimum}: give a larger --crop_size, or --netD pixel"
+                f"needs {self.minimum}: larger --crop_size, smaller --n_layers_D, or --netD pixel"
             )
         return self.model(x)
 

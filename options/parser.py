@@ -38,6 +38,8 @@ class Parser(ArgumentParser):
         if message.startswith("argument "):
             name = name.split("/")[-1]
             message = f"{name}{' ' if ': should be ' in problem else ': '}{problem}"
+        if match := re.fullmatch(r"\[Errno \d+\] (.*): '(.*)'", message):  # of @FILE
+            message = f"@{match[2]}: {match[1]}"
         raise UsageError(message.replace("\n", " "))
 
     def parse_args(  # type: ignore[override]  # argparse has overloads

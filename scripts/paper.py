@@ -25,7 +25,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from options.flags.flag import Flag
-from scripts.arguments import Arguments
+from scripts.arguments import Arguments, Output
 from scripts.paper_tools import ablation, scoring, tasks
 from util.checkpoint import STATE, load, saved_options
 from util.console import run_main, say
@@ -45,13 +45,13 @@ RECORD_KIND |= {"changed": [str], "scores": scoring.SCORES_KIND}
 
 FLAGS = (
     Flag("dataroot", Path, None, "existing images (default: downloaded to datasets/)"),
-    Flag("results_dir", Path, Path("results"), "default: results"),
+    Flag("results_dir", Output(folder=True), Path("results"), "default: results"),
     Flag("mirror", str, [], "download host (repeatable)", metavar="URL", repeatable=True),
     Flag("unchecked", bool, False, "accept another version of the archive"),
     Flag("dry_run", bool, False, "only print the commands"),
     *scoring.FLAGS,
 )
-RUNS = (Flag("checkpoints_dir", Path, Path("checkpoints"), "default: checkpoints"),)
+RUNS = (Flag("checkpoints_dir", Output(folder=True), Path("checkpoints"), "default: checkpoints"),)
 
 
 def run(task: tasks.Task, args: Namespace) -> None:

@@ -6,8 +6,11 @@ import contextlib
 import os
 import signal
 import sys
+import traceback
+import warnings
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TextIO
 
 from util import distributed
@@ -49,6 +52,11 @@ def _print(lines: Iterable[object], stream: TextIO) -> None:
             _lost(stream, error)
         if bar is not None:
             _draw(bar.refresh)
+
+
+def _warn_beside_bar(message: Any, category: type[Warning], *place: Any) -> None:
+    """Print a warning of a library like one of ours, so that it does not end the bar's line."""
+    warn(f"{category.__name__}: {message}")
 
 
 def _draw(draw: Callable[[], object]) -> None:
@@ -106,7 +114,7 @@ def run_main(main: Callable[[], None], less_memory: str = "smaller images") -> N
         if is_out_of_memory(error):
             reason = f"out of memory; to use less: {less_memory}"
         elif isinstance(error, OSError) and error.strerror:  # a full disk, a vanished folder, ...
-            reason = f"{error.filename or 'a file'}: {error.strerror}"
+            reason = f"{error.filename or place_of(error)}: {error.strerror}"
         else:
             raise
         _print([f"error{_rank()}: {reason}"], sys.stderr)
@@ -147,6 +155,16 @@ def _flush() -> None:
             _lost(stream, error)
 
 
+def place_of(error: BaseException) -> str:
+    """Return the line of this project that raised the error, such as "data/cache.py, line 9"."""
+    root = Path(__file__).resolve().parent.parent
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if root in Path(frame.filename).resolve().parents]
+    frame = (ours or frames)[-1]
+    name = Path(os.path.relpath(frame.filename, root)).as_posix()
+    return f"a file used by {name}, line {frame.lineno}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as text: ``0:03:07``, ``3 days, 4:00:00``."""
     return str(timedelta(seconds=round(seconds)))
@@ -180,7 +198,8 @@ class Progress:
         self.bar = tqdm(
             total=total, desc=self.label, initial=done, leave=False, bar_format=layout, miniters=1
         )
-        _on_screen = self
+        _on_screen, self.show_warning = self, warnings.showwarning
+        warnings.showwarning = _warn_beside_bar  # type: ignore[assignment]
 
     def update(self, count: int = 1, note: str = "") -> None:
         """Count ``count`` more items as finished, and show ``note`` behind the bar."""
@@ -198,3 +217,4 @@ class Progress:
         if self.bar is not None:
             bar, self.bar, _on_screen = self.bar, None, None
             _draw(bar.close)
+            warnings.showwarning = self.show_warning

@@ -81,3 +81,14 @@ def needs(user: str, package: str) -> Iterator[None]:
     except ImportError:
         message = f"{user} needs a package that is not installed: pip install {package}"
         raise UserError(message) from None
+
+
+@contextmanager
+def naming(path: object) -> Iterator[None]:
+    """Add ``path`` to an OSError inside that names no file, as those of a write to a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise

@@ -62,14 +62,16 @@ class Loader:
         self.global_batch_size = batch * distributed.world_size()
         self.order = EpochSampler(self.size, opt.seed, not opt.serial_batches, batch)
         skip = getattr(opt, "on_bad_image", "stop") == "skip"
+        # More processes than batches would have nothing to do
+        workers = min(opt.num_threads, -(-self.size // self.global_batch_size))
         # --num_threads is the user's choice
         warnings.filterwarnings("ignore", "This DataLoader will create")
         self.batches = DataLoader(
             SeededDataset(dataset, opt.seed, self.size, skip),
             batch_sampler=self.order,
-            num_workers=opt.num_threads,
-            persistent_workers=opt.num_threads > 0,
-            prefetch_factor=PREFETCHED if opt.num_threads else None,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            prefetch_factor=PREFETCHED if workers else None,
             collate_fn=collate,
             pin_memory=opt.device.startswith("cuda"),
             worker_init_fn=partial(prepare, max_pixels=Image.MAX_IMAGE_PIXELS),

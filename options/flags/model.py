@@ -16,7 +16,7 @@ FLAGS = (
     Flag("ndf", whole(1, 1024), 64, "discriminator filters in the first layer"),
     Flag("netG", NET_G, "resnet_9blocks", "generator; in the paper 6 blocks at 128x128, else 9"),
     Flag("netD", NET_D, "basic", "discriminator; basic: 70x70 PatchGAN, pixel: 1x1 PatchGAN"),
-    Flag("n_layers_D", whole(1, 20), 3, "convolution layers of --netD n_layers"),
+    Flag("n_layers_D", whole(1, 10), 3, "convolution layers of --netD n_layers"),
     Flag("norm", NORM, "instance", "normalization; sync_batch: batch norm over all processes"),
     Flag("init_type", INIT, "normal", "initialization of the weights"),
     Flag("init_gain", real(0, 100), 0.02, "standard deviation (normal), gain (xavier, orthogonal)"),

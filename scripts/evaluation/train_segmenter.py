@@ -27,7 +27,7 @@ from scripts.arguments import IMAGES, SEED, Output, colour
 from scripts.evaluation.pairs import find_images, match
 from scripts.image_arguments import ImageArguments
 from util.console import Progress, duration, run_main, say
-from util.errors import UserError
+from util.errors import UsageError, UserError
 from util.files import write_atomically
 from util.image.metrics import Array, palette_labels
 from util.limits import whole
@@ -71,6 +71,8 @@ def read_pairs(args: Namespace) -> tuple[Array, Array]:
         UserError: nothing pairs up, or the images differ in size.
     """
     if args.labels == "atlas":
+        if len(args.palette) != len(ATLAS):
+            raise UsageError(f"--palette: --labels atlas has {len(ATLAS)} classes")
         images = [read_image(path) for _, path in sorted(find_images(args.photos).items())]
         classes = [atlas_labels(image) for image in images]
     else:

@@ -19,12 +19,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from scripts.arguments import Arguments
+from options.flags.flag import Flag
+from scripts.arguments import Arguments, Output
 from util.console import run_main, say
 from util.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = {"lowest": "python3.10", "newest": "python3.13"}
+FLAGS = (
+    Flag("only", tuple(PYTHON), None, "run one of the two environments"),
+    Flag("folder", Output(folder=True), ROOT / ".versions", "folder of environments"),
+)
 SHOWN = ("torch", "torchvision", "numpy", "pillow")
 OPTIONAL = ("visdom", "tornado")  # visdom exists as source only; its tests bring a stand-in
 TOOLS = ("ruff", "mypy")  # these check the code, not its behaviour with other versions
@@ -103,14 +108,16 @@ def run_tests(python: Path, arguments: list[str]) -> tuple[dict[str, int], int]:
     return {word.rstrip("s"): int(count) for count, word in counts}, result.returncode
 
 
-def main() -> None:
-    parser = Arguments(description=__doc__)
-    parser.add_argument("--only", choices=PYTHON, help="run one of the two environments")
-    parser.add_argument("--folder", type=Path, default=ROOT / ".versions", help="of environments")
+def build_parser() -> Arguments:
+    parser = Arguments(__doc__, FLAGS)
     for kind, name in PYTHON.items():
         parser.add_argument(f"--{kind}_python", metavar="PROGRAM", default=name)
     parser.add_argument("tests", nargs="*", metavar="TESTS", help="arguments of pytest")
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    args = build_parser().parse_args()
     titles = ["Versions", "Python", *SHOWN, "passed", "skipped", "failed", "time"]
     rows, failed = [titles, ["---"] * len(titles)], False
     for kind in [args.only] if args.only else PYTHON:

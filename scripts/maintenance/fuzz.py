@@ -23,33 +23,35 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # forks of a process with one thread
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from argparse import Namespace
 
-from scripts.arguments import Arguments
+from options.flags.flag import Flag
+from scripts.arguments import SEED, Arguments, Output
 from scripts.maintenance.fuzzing.child import Become
 from scripts.maintenance.fuzzing.report import Report
 from scripts.maintenance.fuzzing.session import Session
 from util.console import run_main
 from util.errors import UserError
+from util.limits import whole
+
+FLAGS = (
+    Flag("all", bool, False, "run every case"),
+    Flag("count", whole(1, 10**6), 1500, "cases to draw (default: 1500)"),
+    Flag("seed", SEED, 0, "seed of the draw (default: 0)"),
+    Flag("jobs", whole(1, 256), 1, "cases at a time (default: 1)"),
+    Flag("only", str, [], "cases of these programs only", nargs="+", metavar="PROGRAM"),
+    Flag("match", str, "", "cases whose ID holds TEXT only", metavar="TEXT"),
+    Flag("case", str, None, "run one case and print its output", metavar="ID"),
+    Flag("json", Output(), None, "write a line for each case to FILE, too", metavar="FILE"),
+    Flag("list", bool, False, "print the IDs of the cases instead of running them"),
+)
 
 
-def parse() -> Namespace:
-    parser = Arguments(__doc__)
-    add = parser.add_argument
-    add("--all", action="store_true", help="run every case")
-    add("--count", type=int, default=1500, help="cases to draw (default: 1500)")
-    add("--seed", type=int, default=0, help="seed of the draw (default: 0)")
-    add("--jobs", type=int, default=1, help="cases at a time (default: 1)")
-    add("--only", nargs="+", default=[], metavar="PROGRAM", help="cases of these programs only")
-    add("--match", default="", metavar="TEXT", help="cases whose ID holds TEXT only")
-    add("--case", metavar="ID", help="run one case and print its output")
-    add("--json", type=Path, metavar="FILE", help="write a line for each case to FILE, too")
-    add("--list", action="store_true", help="print the IDs of the cases instead of running them")
-    return parser.parse_args()
+def build_parser() -> Arguments:
+    return Arguments(__doc__, FLAGS)
 
 
 def main() -> None:
-    args = parse()
+    args = build_parser().parse_args()
     session = Session(args.only)
     try:
         cases = session.choose(args)

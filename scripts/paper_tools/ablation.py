@@ -32,7 +32,7 @@ from scripts.paper_tools.scoring import ROOT
 from util import plugins
 from util.checkpoint import STATE, load, saved_options
 from util.console import say
-from util.errors import UsageError, UserError
+from util.errors import UsageError, UserError, naming
 from util.files import read_json, write_atomically
 
 VARIANTS = {
@@ -223,4 +223,5 @@ def draw(images: Path, dataroot: Path, folder: Path, variant: str) -> None:
             small = [tile.resize((96, 96), Image.Resampling.BICUBIC) for tile in tiles]
             row.append(np.concatenate([np.asarray(tile) for tile in small], 1))
     for file, row in rows.items():
-        Image.fromarray(np.concatenate(row)).save(folder / file, optimize=True)
+        with naming(folder / file):
+            Image.fromarray(np.concatenate(row)).save(folder / file, optimize=True)

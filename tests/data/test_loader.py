@@ -221,3 +221,9 @@ def test_images_of_several_sizes_in_a_batch(tmp_path, threads):
     with pytest.raises(UserError, match=r"--batch_size 2 .*10x20, 30x20"):
         list(create_dataset(options(**changes, batch_size=2)))
     assert [batch["A"].shape[3] for batch in create_dataset(options(**changes))] == [10, 30]
+
+
+def test_idle_processes_are_not_started(load) -> None:
+    """No more processes than an epoch has batches, whatever --num_threads says."""
+    loader = load(num_threads=200, batch_size=4)
+    assert loader.batches.num_workers == -(-len(loader) // 4) < 200

@@ -190,6 +190,14 @@ def test_photos_without_label_maps(run: Programs) -> None:
     segment(run, "photos", "labels", *FLAGS).refused(1, "--fake DIR:fake_B")
 
 
+def test_a_segmenter_with_another_palette_is_refused(run: Programs) -> None:
+    """--labels atlas has three classes; fewer colours would fail in the first step."""
+    sources = ("--photos", ATLAS / "testA", "--labels", "atlas", "--out", "s.pt")
+    for colours in (["1,1,1"], ["1,1,1", "2,2,2", "3,3,3", "4,4,4"]):
+        done = run.call(train_segmenter.main, "train_segmenter.py", *sources, "--palette", *colours)
+        done.refused(2, "--palette", "3 classes")
+
+
 def test_a_segmenter_of_the_atlas(run: Programs) -> None:
     """A network that is trained briefly on a few photos labels test photos mostly right."""
 

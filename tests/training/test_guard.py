@@ -16,11 +16,11 @@ from PIL import Image
 from survival import Running, equal, resume, state, subclass, train
 
 from models.training.step import Step
+from options.flags import schedule
 
 pytest_plugins = ["survival"]
 UNALIGNED = "data.unaligned_dataset.UnalignedDataset"
 PLAIN = ("--no_html", "--pool_size", "0")  # every checkpoint is of one size
-
 
 # The disk
 
@@ -177,7 +177,9 @@ def test_skip_bad_numbers(run: Programs, data: Path, poison: str) -> None:
     assert set(steps) == {8.0}
 
 
-def test_exploding(run: Programs, data: Path) -> None:
+def test_exploding(run: Programs, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [lr] = [flag.kind for flag in schedule.FLAGS if flag.name == "lr"]
+    monkeypatch.setattr(lr, "highest", 1e30)
     train(run, data, "--lr", "1e30", "--save_latest_freq", "5000").refused(
         1, "not finite", "epoch 1", ".png"
     )

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from util.errors import naming
 from util.files import mismatch, no_link, parse_json, read_text
 
 START = "the run starts"  # note in metrics.jsonl; the lines of a new run follow it
@@ -118,13 +119,13 @@ class Log:
         Raises OSError: it cannot be written.
         """
         self.path = path
-        with open(path, "ab+", opener=no_link) as file:
+        with naming(path), open(path, "ab+", opener=no_link) as file:
             file.seek(-1 if file.tell() else 0, os.SEEK_END)
             if file.read() not in (b"", b"\n"):
                 file.write(b"\n")
 
     def append(self, line: str) -> None:
-        with open(self.path, "a", encoding="utf-8", opener=no_link) as file:
+        with naming(self.path), open(self.path, "a", encoding="utf-8", opener=no_link) as file:
             file.write(line + "\n")
 
     @property

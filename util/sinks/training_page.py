@@ -16,6 +16,7 @@ import numpy as np
 from dominate import tags
 
 from util import plugins
+from util.errors import naming
 from util.files import no_link
 from util.images import save_image
 from util.pages.page import link, readable, row, write_page
@@ -137,7 +138,7 @@ class TrainingPage:
         line = f"run({', '.join(json.dumps(value) for value in (kind, *values))})\n".encode()
         path = self.folder / "data.js"
         try:
-            with open(path, "ab", buffering=0, opener=no_link) as file:
+            with naming(path), open(path, "ab", buffering=0, opener=no_link) as file:
                 file.write(line)
         except OSError:
             os.truncate(path, self.memory["size"])

@@ -1,0 +1,46 @@
+"""Warnings of libraries beside a progress bar, and errors of the system that name no file."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+from test_console import attach
+
+from util.console import Progress, run_main
+from util.errors import naming
+
+
+def test_warnings_of_libraries_are_on_lines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, before = attach(monkeypatch), warnings.showwarning
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        progress = Progress(10, "Reading")
+        progress.update(5)
+        warnings.showwarning("soon gone", FutureWarning, "library.py", 3)
+        assert terminal.lines()[0] == "warning: FutureWarning: soon gone"
+        assert terminal.lines()[1].startswith("Reading:  50%|")
+        progress.close()
+    assert warnings.showwarning is before
+
+
+def test_an_error_without_a_file_says_where(capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+    """A write to a full disk raises an error that names no file."""
+
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    def main() -> None:
+        with naming(tmp_path / "log.txt"):
+            full()
+
+    for program, words in (
+        (full, "a file used by tests/scripts/test_console.py, line "),
+        (main, "log.txt: "),
+    ):
+        with pytest.raises(SystemExit) as end:
+            run_main(program)
+        error = capsys.readouterr().err
+        assert end.value.code == 1 and words in error and error.count("\n") == 1
+        assert error.endswith("No space left on device\n")
