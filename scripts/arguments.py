@@ -7,6 +7,7 @@ A program declares its options as a table of :class:`options.flags.flag.Flag`, a
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from typing import Any
 from options.flags.flag import Flag
 from options.parser import Parser
 from util.errors import UserError
+from util.files import read_text
 from util.limits import whole
 
 IMAGES = "DIR[:LABEL]"  # metavar of a source of images
@@ -30,14 +32,20 @@ class Arguments(Parser):
 
     Args:
         flags: the options of the program.
+        files: True if @FILE stands for the lines of a file. Such a line is never another @FILE.
         settings: those of ArgumentParser.
     """
 
     def __init__(
-        self, description: str | None = None, flags: Sequence[Flag] = (), **settings: Any
+        self,
+        description: str | None = None,
+        flags: Sequence[Flag] = (),
+        files: bool = False,
+        **settings: Any,
     ) -> None:
         layout = RawDescriptionHelpFormatter
         super().__init__(description=description, formatter_class=layout, **settings)
+        self.files = files
         for flag in flags:
             flag.add_to(self)
 
@@ -48,9 +56,13 @@ class Arguments(Parser):
 
         Raises:
             UsageError: an option is not accepted.
-            UserError: a file or folder cannot be written.
+            UserError: a file or folder cannot be written, or an @FILE cannot be read.
         """
-        opt, unknown = super().parse_known_args(args, namespace)
+        words: list[str] = []
+        for word in sys.argv[1:] if args is None else args:
+            is_file = self.files and word.startswith("@")
+            words += read_text(Path(word[1:])).splitlines() if is_file else [word]
+        opt, unknown = super().parse_known_args(words, namespace)
         for action in self._actions:
             path = getattr(opt, action.dest, None)
             if isinstance(action.type, Output) and path:

@@ -211,7 +211,7 @@ def show_sets(evaluations: list[dict]) -> None:
 
 
 def build_parser() -> ImageArguments:
-    return ImageArguments(__doc__, FLAGS, fromfile_prefix_chars="@", allow_abbrev=False)
+    return ImageArguments(__doc__, FLAGS, files=True, allow_abbrev=False)
 
 
 def parse(words: list[str]) -> list[Namespace]:

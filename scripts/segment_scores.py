@@ -202,7 +202,7 @@ def evaluate(args: Namespace) -> dict[str, dict[str, float]]:
 
 
 def build_parser() -> ImageArguments:
-    parser = ImageArguments(__doc__, FLAGS, fromfile_prefix_chars="@", allow_abbrev=False)
+    parser = ImageArguments(__doc__, FLAGS, files=True, allow_abbrev=False)
     classes = parser.add_mutually_exclusive_group(required=True)
     for flag in CLASSES:
         flag.add_to(classes)

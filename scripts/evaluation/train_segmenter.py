@@ -129,7 +129,7 @@ def train(photos: Array, classes: Array, args: Namespace) -> None:
 
 
 def build_parser() -> ImageArguments:
-    return ImageArguments(__doc__, FLAGS, fromfile_prefix_chars="@")
+    return ImageArguments(__doc__, FLAGS, files=True)
 
 
 def main() -> None:

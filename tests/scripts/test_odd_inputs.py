@@ -246,3 +246,20 @@ def test_suffixes_are_short(suffix: str) -> None:
 def test_suffixes_with_a_format(run: Programs) -> None:
     opt = Namespace(name="x", suffix="{lr:.4f}_{ngf:>4}_{netG!r:.2}", lr=0.1, ngf=64, netG="unet")
     assert full_name(opt) == "x_0.1000_  64_'u"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x89PNG", "cannot read lines: it is damaged (not UTF-8 text)"),
+        (None, "cannot read lines: No such file"),
+        (b"@lines\n", "--palette @lines: should be R,G,B"),
+    ],
+)
+def test_files_of_options(page: Programs, content: bytes | None, words: str) -> None:
+    """A file that names itself, or that is no text, ends in one line."""
+    if content:
+        (page.folder / "lines").write_bytes(content)
+    program = ("evaluate.py", "--fake", "page:fake_B", "--real", "page:real_A")
+    result = page.call(evaluate.main, *program, "--palette", "@lines")
+    result.refused(2 if "should" in words else 1, words)
