@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import re
 import sys
+import warnings
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,12 @@ def draw(runs: dict[str, Run], keys: list[str], args: Namespace) -> None:
     with needs(*MATPLOTLIB):
         from matplotlib import rc_context
     # Names of losses and runs are text, not formulas.
-    with rc_context({"text.parse_math": False}), explain("cannot draw the curves"):
+    with (
+        rc_context({"text.parse_math": False}),
+        explain("cannot draw the curves"),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore", RuntimeWarning)  # for numbers near the largest float
         figure = panels(runs, keys, args)
         kind = args.output.suffix[1:].lower()
         write_atomically(
