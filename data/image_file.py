@@ -81,7 +81,7 @@ def _not_an_image(path: str) -> str:
         start = file.read(4)
     if start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return f"this kind of TIFF is not supported; {ACCEPTED}, and at most 4 channels"
-    return f"it is not an image ({', '.join(FORMATS)})"
+    return f"it is not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image"
 
 
 def _tag(image: Image.Image, name: str, default: Any) -> Any:
@@ -134,16 +134,19 @@ def page_problem(image: Image.Image) -> str:
 
 
 def _has_second_page(image: Image.Image) -> bool:
+    """True if a page of a TIFF besides the first is more than an overview or a mask."""
+    found = False
     try:
         for page in count(1):
             image.seek(page)
-            if not _tag(image, "NewSubfileType", 0) & NOT_A_PAGE:
-                return True
-    except EOFError:
+            if found := not _tag(image, "NewSubfileType", 0) & NOT_A_PAGE:
+                break
+    except EOFError:  # there are no more pages
         pass
-    finally:
-        image.seek(0)
-    return False
+    except Exception as error:  # as for all damaged files
+        raise UserError("a page after the first is damaged") from error
+    image.seek(0)
+    return found
 
 
 def bits_per_channel(image: Image.Image) -> int:

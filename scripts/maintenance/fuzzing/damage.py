@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from data.image_file import FORMATS
 from scripts.maintenance.fuzzing.cases import Case, Program
 
 Change = Callable[[Path], Any]
@@ -141,7 +142,11 @@ def save_bomb(path: Path) -> None:
 
 
 def save_mode(path: Path, mode: str) -> None:
-    base = Image.open(path).convert("RGB") if path.is_file() else Image.new("RGB", (16, 16))
+    base = (
+        Image.open(path, formats=FORMATS).convert("RGB")
+        if path.is_file()
+        else Image.new("RGB", (16, 16))
+    )
     if mode == "I;16":
         image = Image.fromarray(np.asarray(base.convert("L")).astype(np.uint16) * 257)
     elif mode == "HSV" or mode == "LAB":
