@@ -232,7 +232,7 @@ def as_mode(image: Image.Image, channels: int, exif: bool = True) -> Image.Image
     """
     if channels not in (1, 2, 3, 4):
         raise UsageError(f"--input_nc and --output_nc: images have 1 to 4 channels, not {channels}")
-    if problem := value_problem(image):
+    if problem := value_problem(image) or band_problem(image):
         raise UserError(f"the image cannot be used: {problem}")
     if exif and _orientation(image) != 1:
         image = ImageOps.exif_transpose(image)

@@ -12,6 +12,7 @@ from torch.utils.data import default_collate
 
 from data import find_dataset_using_name
 from data.base_dataset import BaseDataset
+from data.image_file import check_values
 from models.base_model import BaseModel
 from models.training.inspection import options_for_testing, translate_apart
 from util import distributed
@@ -112,6 +113,7 @@ def _use_files(dataset: BaseDataset, opt: Namespace) -> int:
     for path in opt.panel:
         if not Path(path).is_file():
             raise UserError(f"there is no file {path}")
+    check_values(opt.panel, "these files")
     single = next((name for name in ("AB_paths", "image_paths") if hasattr(dataset, name)), None)
     if single or not hasattr(dataset, "B_paths"):
         setattr(dataset, single or "A_paths", list(opt.panel))

@@ -66,10 +66,12 @@ class Translator:
             raise UserError(
                 "an image should be a PIL image, an array of uint8 (H, W) or (H, W, C), or a tensor"
             ) from None
-        if picture.mode == "F" or not all(picture.size):
+        kind = str(image.dtype) if isinstance(image, np.ndarray) else picture.mode
+        wrong = kind != "uint8" if isinstance(image, np.ndarray) else kind == "F"
+        if wrong or not all(picture.size):
             raise UserError(
                 "an image should be uint8 and not empty, "
-                f"not {picture.mode} of {picture.width}x{picture.height}"
+                f"not {kind} of {picture.width}x{picture.height}"
             )
         try:
             picture.load()  # Image.open reads only the header
