@@ -17,6 +17,7 @@ from parsing import PROGRAMS
 from options.parser import Parser
 from scripts.arguments import Arguments, Output, check_output
 from util import plugins
+from util.console import PIPE_CLOSED
 from util.errors import UsageError, UserError
 from util.limits import Number, real, whole
 
@@ -166,3 +167,25 @@ def test_errors_have_one_line(program: str, run: Programs) -> None:
     main = runpy.run_path(str(ROOT / program))["main"]
     run.call(main, program, "--nothing", "--lr", "x").refused(2)
     assert run.files() == set()
+
+
+def test_exit_codes_are_documented() -> None:
+    text = (ROOT / "docs" / "errors.md").read_text()
+    codes = set(re.findall(r"^\| (\d+) \|", text, re.MULTILINE))
+    assert codes == {"0", "130", *map(str, (UserError.status, UsageError.status, PIPE_CLOSED))}
+
+
+def test_documented_limits_are_those_of_the_tables() -> None:
+    text = (ROOT / "docs" / "errors.md").read_text()
+    rows = re.findall(r"^\| (`--.*?`) \| ([\d.]+).*? \| ([\d.,]+)", text, re.MULTILINE)
+    numbers = {
+        action.dest: action.type
+        for _, parser in ALL
+        for action in parser._actions
+        if isinstance(action.type, Number)
+    }
+    assert len(rows) > 8
+    for names, lowest, highest in rows:
+        for name in re.findall(r"--(\w+)", names):
+            limits = numbers[name].lowest, numbers[name].highest
+            assert limits == (float(lowest), float(highest.rstrip(",").replace(",", ""))), name

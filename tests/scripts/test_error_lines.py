@@ -36,7 +36,7 @@ def test_an_error_without_a_file_says_where(capsys: pytest.CaptureFixture, tmp_p
             full()
 
     for program, words in (
-        (full, "a file used by tests/scripts/test_console.py, line "),
+        (full, "a file used by tests/scripts/test_error_lines.py, line "),
         (main, "log.txt: "),
     ):
         with pytest.raises(SystemExit) as end:
