@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -36,28 +36,31 @@ def tensor2im(image: torch.Tensor | np.ndarray, index: int = 0) -> np.ndarray:
     return (x.expand(3, -1, -1) if len(x) == 1 else x).permute(1, 2, 0).numpy()
 
 
-def show_images(visuals: Mapping[str, Any], index: int = 0) -> dict[str, np.ndarray]:
+def show_images(
+    visuals: Mapping[str, Any], index: int = 0, report: Callable[[str], None] | None = None
+) -> dict[str, np.ndarray]:
     """Convert images to what pages, displays and image files can show.
 
     Args:
         visuals: label -> batch (N, C, H, W) in [-1, 1], or an array (H, W, C) in [0, 255].
         index: position in the batches.
+        report: gets a line about each label that is not shown as it is; None prints it once.
 
     Returns:
         label -> uint8 (H, W, C) with 2 to 4 channels, see :func:`tensor2im`. Of more channels the
         first three are shown, and of more dimensions the first entry. What is no image is left
-        out. One line says so, once for each label.
+        out.
     """
-    shown = {}
+    shown, report = {}, report or _say_once
     for label, image in visuals.items():
         try:
-            shown[label] = _show(label, image, index)
+            shown[label] = _show(label, image, index, report)
         except Exception as error:  # the images of a custom model can be anything
-            _say_once(f"{label} cannot be shown as an image: {first_line(error)}")
+            report(f"{label} cannot be shown as an image: {first_line(error)}")
     return shown
 
 
-def _show(label: str, image: object, index: int) -> np.ndarray:
+def _show(label: str, image: object, index: int, report: Callable[[str], None]) -> np.ndarray:
     """Return an image as uint8 (H, W, C), C from 2 to 4. Raises anything: it is no image."""
     if isinstance(image, torch.Tensor):
         x = image[index].detach()
@@ -65,11 +68,11 @@ def _show(label: str, image: object, index: int) -> np.ndarray:
         x = x[None] if x.dim() == 2 else x
         while x.dim() > 3:
             x = x[:, 0]
-            _say_once(f"{label} is {shape} for each image: the first {x[0].dim()}-D part is shown")
+            report(f"{label} is {shape} for each image: the first {x[0].dim()}-D part is shown")
         if x.dim() != 3 or 0 in x.shape or x.is_complex():
             raise ValueError(f"it is {shape} of {x.dtype}, and should be C x H x W")
         if x.isnan().any():
-            _say_once(f"{label} has values that are not numbers (NaN): they are shown as black")
+            report(f"{label} has values that are not numbers (NaN): they are shown as black")
         array = tensor2im(x.nan_to_num(nan=-1)[None])
     elif not isinstance(image, (np.ndarray, Image.Image)):
         raise TypeError(f"it is of type {type(image).__name__}, and should be a tensor")
@@ -80,7 +83,7 @@ def _show(label: str, image: object, index: int) -> np.ndarray:
         if array.ndim != 3 or 0 in array.shape:
             raise ValueError(f"its shape is {array.shape}, and should be (H, W, C)")
     if array.shape[2] > 4:
-        _say_once(f"{label} has {array.shape[2]} channels: the first three are shown")
+        report(f"{label} has {array.shape[2]} channels: the first three are shown")
         array = np.ascontiguousarray(array[..., :3])
     return array
 

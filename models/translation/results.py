@@ -45,9 +45,10 @@ class Results:
         self.rows: list[str] = []
 
     def note(self, text: str) -> None:
-        """Print a line that the head of the page shows, too."""
-        say(text)
-        self.notes.append(text)
+        """Print a line that the head of the page shows, too. The same line is printed once."""
+        if text not in self.notes:
+            say(text)
+            self.notes.append(text)
 
     def add(self, model: BaseModel, limit: int) -> None:
         """Save the model's last images, at most ``limit`` items, with a row of the page for each.
@@ -58,10 +59,11 @@ class Results:
         visuals = model.get_current_visuals()
         if unknown := set(self.opt.save or ()) - set(visuals):
             raise UserError(f"--save {' '.join(unknown)}: this model gives {', '.join(visuals)}")
-        labels = [label for label in visuals if not self.opt.save or label in self.opt.save]
+        save = self.opt.save or visuals
+        chosen = {label: image for label, image in visuals.items() if label in save}
         for i, path in enumerate(paths[:limit]):
             files, size = {}, None
-            for label, image in show_images({label: visuals[label] for label in labels}, i).items():
+            for label, image in show_images(chosen, i, self.note).items():
                 stem = self.stem(visual_paths.get(label, paths)[i])
                 files[label] = f"{stem}_{label}.{self.opt.format}"
                 file = self.folder / "images" / files[label]
