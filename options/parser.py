@@ -56,8 +56,19 @@ class Parser(ArgumentParser):
     ) -> Any:
         """Parse what is known of ``args``. Raises UsageError: a value is not accepted."""
         words = sys.argv[1:] if args is None else list(args)
+        self.refuse_odd(words)
         self.refuse_empty(words)
         return super().parse_known_args(words, namespace)
+
+    def refuse_odd(self, words: Sequence[str]) -> None:
+        """Raise UsageError for values that no option takes: no file has a NUL in its name.
+
+        Argparse would drop the value ``--`` of ``--NAME=--`` before Python 3.13.
+        """
+        for word in words:
+            name, equals, value = word.partition("=")
+            if "\0" in word or (name.startswith("-") and equals and value == "--"):
+                self.error(f"{word}: this value is not possible")
 
     def refuse_empty(self, words: Sequence[str]) -> None:
         """Raise UsageError for an empty value: as a path it would mean the working folder.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from argparse import ArgumentTypeError
 from typing import Any
 
@@ -39,6 +40,8 @@ class Number:
             value = self.kind(text)
         except ValueError:
             value = math.inf if text.strip().lower() == "inf" else None
+        if value == 0 and re.match("[^e]*[1-9]", text.lower()):
+            raise ArgumentTypeError(f"{text[:SHOWN]}: would be rounded to 0; give 0 if you mean it")
         if not self.accepts(value):
             shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
             raise ArgumentTypeError(f"{shown}: should be {self}")

@@ -265,3 +265,18 @@ def test_tables_name_each_option_once() -> None:
         flags = [flag for table in program.tables.values() for flag in table]
         assert len({flag.name for flag in flags}) == len(flags)
         assert all(flag.help.strip() for flag in flags)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("word", ["--norm=--", "--name=--", "--dataroot=a\0b"])
+def test_impossible_values_are_refused(program: str, word: str) -> None:
+    """Argparse drops "--" and leaves an empty list; a NUL gave a traceback of os.stat."""
+    with pytest.raises(UsageError, match="this value is not possible"):
+        parse(program, word)
+
+
+def test_a_number_is_not_rounded_to_zero() -> None:
+    """1e-400 is less than any float; --lr 0 would train nothing."""
+    with pytest.raises(UsageError, match="--lr 1e-400: would be rounded to 0"):
+        parse("train", "--lr", "1e-400")
+    assert parse("train", "--lambda_identity", "0.0").lambda_identity == 0

@@ -30,7 +30,7 @@ def programs() -> Iterator[str]:
     """Every program in scripts and datasets, without those that only call another one."""
     for path in sorted([*ROOT.glob("scripts/**/*.py"), *ROOT.glob("datasets/*.py")]):
         text = path.read_text()
-        if "__main__" in text:
+        if 'if __name__ == "__main__"' in text:
             name = path.relative_to(ROOT).as_posix()
             if not text.startswith('"""Command line of ') and name not in OTHERS | NO_PROGRAMS:
                 yield name

@@ -6,7 +6,7 @@ Silent is what a user cannot see. A program that ends with status 0 is silent if
   is not finite;
 - another option than the one that was typed has another value than in the untouched run;
 - an option that must have an effect has none (``Program.effective``);
-- a text is empty or blank but the program went on;
+- a text is empty but the program went on;
 - a file was damaged, or the surroundings were, and pixels, weights, or the list of files differ
   from the untouched run;
 - a file of the user was changed or deleted, or one appeared outside of the working folder;
@@ -137,6 +137,7 @@ def silent_reason(case: Case, outcome: Outcome, untouched: Untouched) -> str:
         named = [os.path.basename(case.damaged), "warning", "error"]
         same = {path for path, h in outcome.after.items() if outcome.before.get(path) == h}
         different = differences(untouched.files, outcome.after, {f"place/{case.damaged}"})
+        named += [os.path.basename(path) for path in different]
         different = [path for path in different if path not in same]
         if different and case.exact:
             reason = f"differs from the untouched run: {', '.join(different[:4])}"
@@ -153,7 +154,7 @@ def option_reason(case: Case, outcome: Outcome, untouched: Untouched, text: str)
     assert option is not None
     if option.kind == "switch":
         return "a switch took a value"
-    if not value.strip() and untouched.final.get(option.dest) not in ("", None):
+    if not value and untouched.final.get(option.dest) not in ("", None):
         return "an empty value was accepted"
     parsed, final = outcome.parsed.get(option.dest), outcome.final.get(option.dest)
     if option.kind == "number":
