@@ -130,6 +130,7 @@ class Parser(ArgumentParser):
         for action in self._actions:
             action.default, action.required = argparse.SUPPRESS, False
         try:
+            self.refuse_odd(args)
             return vars(super().parse_known_args(args)[0])  # without the check: defaults are away
         finally:
             self._defaults = defaults

@@ -41,7 +41,7 @@ class Number:
         except ValueError:
             value = math.inf if text.strip().lower() == "inf" else None
         if value == 0 and re.match("[^e]*[1-9]", text.lower()):
-            raise ArgumentTypeError(f"{text[:SHOWN]}: would be rounded to 0; give 0 if you mean it")
+            raise ArgumentTypeError(f"{text[:SHOWN]}: should be 0 or more than rounds to 0")
         if not self.accepts(value):
             shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
             raise ArgumentTypeError(f"{shown}: should be {self}")
