@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from data.image_file import check_values
 from util.errors import UserError
+from util.plugins import did_you_mean
 
 IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp")
 # Folders of file managers, network drives and archives; hidden folders begin with a dot
@@ -139,6 +140,8 @@ def _missing(folder: Path) -> str:
     """Return the message for a missing folder, with a guess at what was meant."""
     if folder.exists():
         return f"{folder} is a file; it should be a folder of images"
+    while not folder.parent.exists():  # e.g. the run in checkpoints/RUN/web/images
+        folder = folder.parent
     root, name = folder.parent, folder.name
     entries = sorted(f"{p.name}/" if p.is_dir() else p.name for p in root.glob("*"))
     folders = [entry[:-1] for entry in entries if entry.endswith("/")]
@@ -158,6 +161,8 @@ def _missing(folder: Path) -> str:
         hint = f". Did you mean its parent, --dataroot {root.parent}?"
     elif name.startswith("test"):
         hint = ". To translate a plain folder of images: --model test"
+    else:
+        hint = did_you_mean(name, folders)
     listed = ", ".join(entries[:8]) + (" ..." if len(entries) > 8 else "")
     place = "the working folder" if root == Path() else root
     return f"{place} has no folder {name}; it has {listed or 'nothing'}{hint}"

@@ -19,7 +19,7 @@ from util.console import say
 from util.distributed import is_main
 from util.errors import UsageError, UserError, printable
 from util.files import write_atomically
-from util.runs import check_inside
+from util.runs import check_inside, did_you_mean_folder
 
 INITS = {f"init_{net}" for net in ("G", "D", "G_A", "G_B", "D_A", "D_B")}  # files that models read
 USAGE = "%(prog)s --dataroot FOLDER [--OPTION VALUE ...]"
@@ -167,6 +167,7 @@ class BaseOptions:
             raise UsageError("--dataroot is missing: a folder of images, e.g. ./datasets/atlas")
         if not Path(opt.dataroot).is_dir():
             reason = "is a file, not a folder" if Path(opt.dataroot).exists() else "no such folder"
+            reason += did_you_mean_folder(Path(opt.dataroot))
             raise UsageError(f"--dataroot {opt.dataroot}: {reason}")
         self.parser.check_numbers(opt)
         check_inside(f"--phase {opt.phase}", opt.phase, "--dataroot")

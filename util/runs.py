@@ -48,6 +48,13 @@ def names_of_runs(root: Path, depth: int = DEPTH) -> list[str]:
     return sorted(names)
 
 
+def did_you_mean_folder(path: Path) -> str:
+    """A hint such as "; did you mean atlas?" for a missing folder, or ""."""
+    if path.exists():
+        return ""
+    return did_you_mean(path.name, [entry.name for entry in _entries(path.parent)])
+
+
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     """The entries of a folder; none if it is missing or cannot be read."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:

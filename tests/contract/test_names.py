@@ -141,7 +141,8 @@ def test_missing_runs(run: Programs, unaligned: Path, monkeypatch: pytest.Monkey
     listed += "all); did you mean horse"
     before, name = run.files(), ("--name", "hors")
     run.test("--dataroot", unaligned, *name).refused(1, listed)
-    run.test("--dataroot", unaligned, *name, "--model", "pix2pix").refused(1, listed)
+    pairs = ("--model", "pix2pix", "--dataset_mode", "unaligned")
+    run.test("--dataroot", unaligned, *name, *pairs).refused(1, listed)
     run.train("--continue_train", *name).refused(1, listed)
     words = ("--input", unaligned / "testA", "--output", "out", *name)
     run.call(translate.main, "translate.py", *words).refused(1, listed)
@@ -152,3 +153,22 @@ def test_missing_runs(run: Programs, unaligned: Path, monkeypatch: pytest.Monkey
     with pytest.raises(UserError, match="should be the folder of a run"):
         load_generator("")
     assert run.files() == before
+
+
+def test_missing_runs_in_paths(run: Programs, unaligned: Path) -> None:
+    """Programs that read folders of a run name the part of the path that is missing."""
+    (run.runs / "horses" / "web").mkdir(parents=True)
+    (run.results / "zebras").mkdir(parents=True)
+    folder = "checkpoints/horse/web/images"
+    words = ("--labels", "real_A", "--epochs", "1", "--output", "s.png", "--images", folder)
+    line = "checkpoints has no folder horse; it has horses/; did you mean horses?"
+    run.call(sheet.main, "sheet.py", *words).refused(1, line)
+    words = ("--real", unaligned / "testA", "--fake", "results/zebra/test_latest/images:fake_B")
+    line = "results has no folder zebra; it has zebras/; did you mean zebras?"
+    run.call(evaluate.main, "evaluate.py", *words).refused(1, line)
+    for program in (run.train, run.check):
+        data = str(unaligned)[:-1]
+        program("--dataroot", data).refused(2, f"{data}: no such folder; did you mean unaligned0?")
+    run.train("--dataroot", "nowhere/at/all").refused(
+        2, "--dataroot nowhere/at/all: no such folder"
+    )
