@@ -136,6 +136,8 @@ def _converted(value: Any, action: Action, custom: bool) -> Any:
             return [_converted(item, action, custom) for item in value]
         if isinstance(action.nargs, int) and len(value) != action.nargs:
             raise ValueError(f"should be {action.nargs} values")
+        if action.nargs == "+" and not value:
+            raise ValueError("should be at least one value")
         return [_converted_item(item, action) for item in value]
     if several:
         raise ValueError("should be a list")

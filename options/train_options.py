@@ -13,7 +13,7 @@ from options.parser import Parser, choose_device
 from util import checkpoint, distributed, plugins
 from util.console import say
 from util.errors import UsageError
-from util.runs import no_run
+from util.runs import require_run
 
 # Options of a run that --continue_train does not take over: they belong to one call.
 NOT_RESUMED = {
@@ -39,10 +39,8 @@ class TrainOptions(BaseOptions):
         if not given.get("continue_train"):
             return SavedRun()
         opt = parser.preview(given)
-        folder = Path(opt.checkpoints_dir) / opt.name
-        if not folder.is_dir():
-            raise no_run(Path(opt.checkpoints_dir), opt.name, "--continue_train")
-        run = SavedRun(folder)
+        require_run(opt, "--continue_train")
+        run = SavedRun(Path(opt.checkpoints_dir) / opt.name)
         run.default_plugin(parser, "model", given)
         return run
 

@@ -61,10 +61,11 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
         yield from entries
 
 
-def require_run(opt: Namespace) -> None:
-    """Raise UserError if there is no folder for the run of ``opt``."""
-    if not Path(opt.checkpoints_dir, opt.name).is_dir():
-        raise no_run(Path(opt.checkpoints_dir), opt.name)
+def require_run(opt: Namespace, flag: str = "--name") -> None:
+    """Raise UserError if the run of ``opt`` has no folder, or one that only holds other runs."""
+    folder = Path(opt.checkpoints_dir, opt.name)
+    if not folder.is_dir() or (not is_run(folder) and names_of_runs(folder)):
+        raise no_run(Path(opt.checkpoints_dir), opt.name, flag)
 
 
 def no_run(root: Path, name: str, flag: str = "--name") -> UserError:

@@ -212,9 +212,10 @@ class Run:
 
 def resume_command(opt: Namespace) -> str:
     """The command line that resumes a run on this machine, with its model or dataset file."""
-    default = opt.checkpoints_dir == "./checkpoints"
-    where = "" if default else f" --checkpoints_dir {shlex.quote(opt.checkpoints_dir)}"
+    words = [f"--name={opt.name}"] if opt.name.startswith("-") else ["--name", opt.name]
+    if opt.checkpoints_dir != "./checkpoints":
+        words += ["--checkpoints_dir", opt.checkpoints_dir]
+    words += plugins.file_flags(vars(opt))
     processes = distributed.local_world_size()
     launcher = "python" if processes == 1 else f"torchrun --nproc_per_node {processes}"
-    files = "".join(f" {shlex.quote(word)}" for word in plugins.file_flags(vars(opt)))
-    return f"{launcher} train.py --continue_train --name {shlex.quote(opt.name)}{where}{files}"
+    return f"{launcher} train.py --continue_train {shlex.join(words)}"

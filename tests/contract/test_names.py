@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 from conftest import CPU, ONE_EPOCH, QUIET, TINY, Programs, pictures
 
 from models import load_generator
+from models.training.run import resume_command
+from options.parser import Parser
 from scripts import check_data, download_model, evaluate, paper, plot, sheet, translate
 from util.errors import UserError, printable
 
@@ -88,11 +92,13 @@ def test_names_in_sub_folders(run: Programs, unaligned: Path) -> None:
     run.train(*common, *TINY, *ONE_EPOCH, "--suffix", "{netG}").ok()
     assert (run.runs / "exp" / "run1_resnet_6blocks" / "latest_net_G_A.pth").is_file()
     run.test(*common, "--suffix", "{netG}", "--netG", "resnet_6blocks").ok()
-    run.test("--dataroot", unaligned, "--name", "exp/run1_resnet_6block", *CPU).refused(
-        1,
-        'no run "exp/run1_resnet_6block" in checkpoints (there are: exp/run1_resnet_6blocks); '
-        "did you mean exp/run1_resnet_6blocks?",
-    )
+    for name in ("exp/run1_resnet_6block", "exp/run1"):
+        there = "(there are: exp/run1_resnet_6blocks); did you mean exp/run1_resnet_6blocks?"
+        result = run.test("--dataroot", unaligned, "--name", name, *CPU)
+        result.refused(1, f'no run "{name}" in checkpoints {there}')
+    line = 'no run "exp" in checkpoints (there are: exp/run1_resnet_6blocks)'
+    run.test("--dataroot", unaligned, "--name", "exp", *CPU).refused(1, line)
+    run.train("--continue_train", "--name", "exp").refused(1, line)
 
 
 def test_empty_values(run: Programs, unaligned: Path) -> None:
@@ -172,3 +178,16 @@ def test_missing_runs_in_paths(run: Programs, unaligned: Path) -> None:
     run.train("--dataroot", "nowhere/at/all").refused(
         2, "--dataroot nowhere/at/all: no such folder"
     )
+
+
+@pytest.mark.parametrize("name", ["-x", "--epoch", "a b", "it's", "exp/$HOME"])
+def test_the_line_to_resume_with_works(name: str) -> None:
+    """Typed into a shell, it names the same run."""
+    opt = Namespace(name=name, checkpoints_dir="my runs", model="a b.py", dataset_mode="single")
+    words = shlex.split(resume_command(opt))
+    parser = Parser()
+    parser.add_argument("--continue_train", action="store_true")
+    for flag in vars(opt):
+        parser.add_argument(f"--{flag}")
+    parsed = parser.parse_args(words[words.index("train.py") + 1 :])
+    assert vars(parsed) == vars(opt) | {"continue_train": True, "dataset_mode": None}

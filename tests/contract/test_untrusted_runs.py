@@ -186,6 +186,7 @@ def test_wrong_options_are_refused(
         ("n_epochs", 2.5),
         ("panel", "a.png"),
         ("panel", [3]),
+        ("panel", []),
         ("cache_images", 7),
         ("cache_images", "a\0b"),
         ("dataroot", "\ud800"),
