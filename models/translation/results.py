@@ -53,10 +53,16 @@ class Results:
     def add(self, model: BaseModel, limit: int) -> None:
         """Save the model's last images, at most ``limit`` items, with a row of the page for each.
 
-        Raises UserError: ``--save`` names a label that the model does not have.
+        Raises UserError: ``--save`` names a label that the model does not have; or the model has no
+        images, or no paths to name their files after.
         """
         paths, visual_paths = model.get_image_paths(), model.get_visual_paths()
         visuals = model.get_current_visuals()
+        for name, values in (("visual_names", visuals), ("image_paths", paths)):
+            if not values:
+                raise UserError(
+                    f"--model {self.opt.model}: its {name} are empty, so nothing is saved"
+                )
         if unknown := set(self.opt.save or ()) - set(visuals):
             raise UserError(f"--save {' '.join(unknown)}: this model gives {', '.join(visuals)}")
         save = self.opt.save or visuals

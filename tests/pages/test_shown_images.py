@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -144,3 +145,16 @@ def test_weights_with_13_output_channels(run: Programs) -> None:
     tested = run.test("--dataroot", "photos", "--name", "x", "--model", "test", *CPU).ok().out
     assert tested.count("fake has 13 channels: the first three are shown") == 1
     assert len(list((run.results / "x" / "test_latest" / "images").iterdir())) == 4
+
+
+@pytest.mark.parametrize("name", ["visual_names", "image_paths"])
+def test_a_model_that_gives_nothing_to_save(run: Programs, aligned: Path, name: str) -> None:
+    code = ODD.replace(
+        "        super().forward()\n", f"        super().forward()\n        self.{name} = []\n"
+    )
+    (run.folder / "odd.py").write_text(code)
+    torch.save(define_G(3, 3, 2, "unet_128").state_dict(), run.folder / "latest_net_G.pth")
+    run.test(
+        *("--dataroot", aligned, "--model", "odd.py", "--netG", "unet_128", "--ngf", "2", *CPU),
+        *("--checkpoints_dir", run.folder.parent, "--name", run.folder.name),
+    ).refused(1, name, "nothing is saved")
