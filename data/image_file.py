@@ -146,6 +146,7 @@ def _has_second_page(image: Image.Image) -> bool:
     except Exception as error:  # as for all damaged files
         raise UserError("a page after the first is damaged") from error
     image.seek(0)
+    image.getexif()  # Pillow 10.0 cannot read it any more once such a file is decoded
     return found
 
 
