@@ -18,7 +18,8 @@ from conftest import FSYNC, TINY, Programs, Result, pictures
 
 from models.training.step import Step
 from scripts.maintenance import check_resume
-from scripts.maintenance.check_resume import differences, kill, start
+from scripts.maintenance.check_resume import kill, start
+from scripts.maintenance.compare_runs import differences
 from util.checkpoint import saved_options
 from util.plugins import file_flags
 

@@ -3,52 +3,39 @@
     python scripts/check_resume.py                           30 kills, 10 of them during a save
     python scripts/check_resume.py --variant all --kills 6   every variant, one after the other
 
-Each run is killed one to four times and then finished. It must equal an uninterrupted run:
+Each run is killed one to four times and then finished. Of two ranks either the launcher is killed,
+or it and both of them. It must equal an uninterrupted run:
 bit-equal weights, the same log apart from times, the same files and the same page. Otherwise the
 exit status is 1 and the temporary folder of all runs is kept. Runs on the CPU.
 """
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import random
-import re
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from options.flags.flag import Flag
 from scripts.arguments import SEED, Arguments
+from scripts.maintenance.compare_runs import PARTS, differences
+from scripts.maintenance.resume_variants import TWO_RANKS, VARIANTS, arguments
 from util.checkpoint import saved_options
 from util.console import Progress, run_main, say
 from util.errors import UserError
 from util.limits import whole
+from util.lock import Lock
 from util.plugins import file_flags
 
-ATLAS = Path(__file__).resolve().parents[2] / "datasets" / "atlas"
-COMMON = f"""--dataroot {ATLAS} --gpu_ids -1 --display_id 0 --num_threads 0 --seed 1 --ngf 4 --ndf 4
-    --netG resnet_6blocks --load_size 34 --crop_size 32 --max_dataset_size 8 --n_epochs 2
-    --n_epochs_decay 2 --print_freq 1 --display_freq 4 --update_html_freq 6 --save_latest_freq 3
-    --save_epoch_freq 2"""
-PIX2PIX = f"--model pix2pix --dataset_mode template --dataroot {ATLAS / 'trainA'} --netG unet_128"
-VARIANTS = {
-    "cycle_gan": "",
-    "threads": "--num_threads 2",
-    "batch": "--batch_size 3 --max_dataset_size 10",
-    "dropout": PIX2PIX,
-    "pool": "--pool_size 3",
-    "linear": "--n_epochs 1 --n_epochs_decay 3",
-    "step": "--lr_policy step --lr_decay_iters 2",
-    "cosine": "--lr_policy cosine",
-    "by_iter": "--save_by_iter",
-}
 FLAGS = (
     Flag(
         "variant",
@@ -62,8 +49,7 @@ FLAGS = (
     Flag("seed", SEED, 0, "seed of the instants (default: 0)"),
 )
 # Beginnings of the names of files that exist only during a save.
-SAVING = (".saving.json", ".state.pth.", ".latest_net_", ".1_net_", ".2_net_", ".iter_")
-PARTS = ("files", "weights", "log", "page", "data")  # parts of a run that are compared
+SAVING = (".saving.json", ".state.pth.", ".latest_net_", ".1_net_", ".2_net_", ".iter_", ".best")
 
 # Runs start as copies of a process that has imported PyTorch, which saves seconds per kill. The
 # first module is the one that optimizers import in their first step.
@@ -77,6 +63,30 @@ def run_train(args: list[str], output: Path) -> None:
     A signal to the session also reaches the processes that load images.
     """
     os.setsid()
+    train_here(args, output)
+
+
+def run_ranks(args: list[str], output: Path) -> None:
+    """Start train.py in two processes as torchrun does, in a session that this process leads."""
+    os.setsid()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(server.getsockname()[1])}
+    os.environ |= place | {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "x"}
+    ranks = []
+    for rank in ("0", "1"):
+        os.environ |= {"RANK": rank, "LOCAL_RANK": rank}
+        process = multiprocessing.get_context("fork").Process(
+            target=train_here, args=(args, output)
+        )
+        process.start()
+        ranks.append(process)
+    for process in ranks:
+        process.join()
+    sys.exit(any(process.exitcode for process in ranks))
+
+
+def train_here(args: list[str], output: Path) -> None:
+    """Run train.py in this process, printing into a file."""
     multiprocessing.set_start_method(None, force=True)  # type: ignore[arg-type]  # the default
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -91,11 +101,11 @@ def run_train(args: list[str], output: Path) -> None:
     run_main(train.main)
 
 
-def start(args: list[str], output: Path):
+def start(args: list[str], output: Path, run: Callable = run_train):
     """Start train.py in a process of its own and return the process."""
     with output.open("a") as file:
         file.write("Starting\n")
-    process = launcher.Process(target=run_train, args=(args, output))
+    process = launcher.Process(target=run, args=(args, output))
     process.start()
     return process
 
@@ -129,7 +139,8 @@ class Check:
     wrong: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.args = [*COMMON.split(), *VARIANTS[self.variant].split(), *self.more, "--name", "run"]
+        self.args = [*arguments(self.variant, self.folder), *self.more, "--name", "run"]
+        self.run = run_ranks if self.variant in TWO_RANKS else run_train
         self.seconds = 0.0  # duration of the uninterrupted run after its first step
         self.whole = self.complete(self.folder / "whole", [])
 
@@ -147,20 +158,26 @@ class Check:
         Raises:
             UserError: the run ended with an error.
         """
-        folder.mkdir(parents=True)
+        folder.mkdir()
         output, run = folder / "output.txt", folder / "run"
         for during_save in plan:
             command, before = self.command(folder), being_saved(run, SAVING)
-            process = start(command, output)
-            if during_save or self.rng.random() < 0.8:  # otherwise possibly before the first step
+            process = start(command, output, self.run)
+            training = during_save or self.rng.random() < 0.8
+            if training:  # otherwise it is possibly killed before the first step
                 wait_for_steps(process, output)
             process.join(self.rng.uniform(0, self.seconds / len(plan)))
             if during_save:
                 wait_for_save(process, run, self.rng.choice(SAVING[:3]))
-            kill(process)
+            if self.run is run_ranks and training and self.rng.random() < 0.5:
+                process.kill()  # the launcher alone: its ranks save and end by themselves
+                process.join()
+                wait_for_end(run)
+            else:
+                kill(process)
             self.kills += process.exitcode == -signal.SIGKILL
             self.saving += bool(being_saved(run, SAVING) - before)
-        process = start(self.command(folder), output)
+        process = start(self.command(folder), output, self.run)
         wait_for_steps(process, output)
         begin = time.monotonic()
         process.join()
@@ -188,9 +205,19 @@ class Check:
         """Print a row of the table, and the differences below it."""
         cells = "  ".join("differ" if part in self.wrong else "equal " for part in PARTS)
         numbers = f"{self.runs:6}{self.kills:7}{self.saving:8}"
-        say(f"{self.variant:12}{numbers}  {cells}  {'FAILED' if self.wrong else 'exact'}")
+        say(f"{self.variant:13}{numbers}  {cells}  {'FAILED' if self.wrong else 'exact'}")
         for part, difference in self.wrong.items():
             say(f"    {part}: {difference}")
+
+
+def wait_for_end(run: Path) -> None:
+    """Wait until no training holds the lock of a run any more."""
+    while True:
+        try:
+            Lock(run).close()
+            return
+        except (UserError, OSError):  # an OSError if the file vanishes meanwhile
+            time.sleep(0.01)
 
 
 def wait_for_steps(process, output: Path) -> None:
@@ -217,59 +244,6 @@ def being_saved(folder: Path, names: tuple[str, ...]) -> set[tuple[str, int]]:
         return set()
 
 
-def differences(whole: Path, broken: Path) -> dict[str, str]:
-    """Compare two finished runs; return the first difference in each of ``PARTS`` that differs."""
-    import torch
-
-    found = {}
-    a, b = ({p.relative_to(run).as_posix() for p in run.rglob("*")} for run in (whole, broken))
-    if a != b:
-        found["files"] = f"only one has {', '.join(sorted(a ^ b)[:5])}"
-    for name in sorted(a & b):
-        if re.fullmatch(r"\w+_net_\w+\.pth", name):
-            x, y = (torch.load(run / name, weights_only=True) for run in (whole, broken))
-            bad = [key for key in x if key not in y or not torch.equal(x[key], y[key])]
-            if bad or x.keys() != y.keys():
-                found.setdefault("weights", f"{name} in {len(bad)} of {len(x)} tensors")
-        page = name.startswith("web/") and name != "web/data.js" and (whole / name).is_file()
-        if page and (whole / name).read_bytes() != (broken / name).read_bytes():
-            found.setdefault("page", name)
-    lines = log(whole), log(broken)
-    for before, after in zip(*lines, strict=False):
-        if before != after:
-            found.setdefault("log", f"{before!r} became {after!r}")
-    if len(lines[0]) != len(lines[1]):
-        found.setdefault("log", f"{len(lines[0])} lines became {len(lines[1])}")
-    if page_data(whole) != page_data(broken):
-        found["data"] = "web/data.js"
-    return found
-
-
-def page_data(folder: Path) -> list[list]:
-    """Return the calls in the page's data.js, without times and process starts and ends."""
-    path = folder / "web" / "data.js"
-    keys: list[str] = []
-    calls = []
-    for line in path.read_text().splitlines() if path.is_file() else ():
-        kind, *values = json.loads(f"[{line[4:-1]}]")  # run("kind", ...)
-        if kind == "keys":
-            keys = values[0]
-        elif kind == "point":
-            times = {4 + i for i, key in enumerate(keys) if key in ("time", "data", "logging")}
-            values = [value for i, value in enumerate(values[0]) if i not in {3, *times}]
-        elif kind in ("images", "text"):
-            values = values[:-1]
-        if kind not in ("begin", "end"):
-            calls.append([kind, *values])
-    return calls
-
-
-def log(folder: Path) -> list[str]:
-    """Return the lines of the log without times."""
-    lines = (folder / "loss_log.txt").read_text().splitlines()
-    return [re.sub(r"time: \S+ data: \S+|Loss \(.*\)", "", line) for line in lines]
-
-
 def build_parser() -> Arguments:
     return Arguments(__doc__, FLAGS)
 
@@ -281,7 +255,7 @@ def main() -> None:
     # Killed loader processes leave semaphores behind; the tracker would warn about them.
     os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore:resource_tracker"}
     progress = Progress(opt.kills * len(chosen), "Killing")
-    say(f"{'variant':12}{'runs':>6}{'kills':>7}{'saving':>8}  {'   '.join(PARTS)}   verdict")
+    say(f"{'variant':13}{'runs':>6}{'kills':>7}{'saving':>8}  {'   '.join(PARTS)}   verdict")
     failed = False
     for variant in chosen:
         check = Check(variant, folder / variant, random.Random(f"{opt.seed} {variant}"))
