@@ -6,6 +6,7 @@ from itertools import islice
 
 from options.test_options import TestOptions
 from util.console import Progress, run_main, say
+from util.words import amount
 
 
 def main() -> None:
@@ -28,7 +29,8 @@ def main() -> None:
         say("--use_wandb: tests are not logged there; the results page shows them")
     count = int(min(len(dataset), opt.num_test))
     if count < len(dataset):
-        say(f"--num_test {count}: only the first {count} of {len(dataset)} images are tested")
+        images = amount(len(dataset), "image")
+        say(f"--num_test {count}: only the first {count} of {images} are tested")
     results = Results(opt)
     if opt.batch_size > 1 and (causes := batch_dependence(model.get_networks().values())):
         results.note(f"--batch_size {opt.batch_size} changes the results, because of {causes}")
@@ -39,7 +41,7 @@ def main() -> None:
         progress.update(len(model.get_image_paths()))
     progress.close()
     results.close()
-    say(f"{count} image{'s' * (count != 1)} on {opt.device}: {results.folder / 'index.html'}")
+    say(f"{amount(count, 'image')} on {opt.device}: {results.folder / 'index.html'}")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from data.transforms import (
     too_small,
 )
 from util.errors import UserError
+from util.words import amount
 
 READER = 2  # changes with the pixels that data/image_file.py gives for a file: caches are new then
 # The official names in this module, whatever file they live in.
@@ -79,7 +80,7 @@ class BaseDataset(Dataset, ABC):
         raise NotImplementedError(f"{type(self).__name__} needs __getitem__ or pixels")
 
     def __str__(self) -> str:
-        return f"{len(self)} images"
+        return amount(len(self), "image")
 
     def read(self, path: str, channels: int = 3) -> Image.Image:
         """Decode an image; see :func:`data.image_file.read_image`."""
@@ -167,4 +168,5 @@ def check_sizes(
             if not crop_fits(opt, (width, height)):
                 small.append(f"{path} ({width}x{height})")
     if small:
-        raise UserError(too_small(opt, small) + f"; {len(small)} images are too small")
+        count = amount(len(small), "image is", "images are")
+        raise UserError(f"{too_small(opt, small)}; {count} too small")

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, TiffTags, UnidentifiedImageError
 
 from util.errors import UsageError, UserError, first_line
+from util.words import amount
 
 # The formats of IMG_EXTENSIONS, and GIF, which the web often misnames. Nothing else is opened:
 # some formats of Pillow run other programs (PostScript).
@@ -191,9 +192,9 @@ def check_values(paths: Sequence[str], source: str) -> None:
                     return
     if looked_at:
         raise UserError(
-            f"{source}: 16 bits are read as 0..65535, but no value of the {looked_at} images that "
-            f"were looked at is above {LOW}, and black images would result; scale the values to "
-            "0..65535, or save 8 bits"
+            f"{source}: 16 bits are read as 0..65535, but no value of the "
+            f"{amount(looked_at, 'image')} looked at is above {LOW}, and black images would "
+            "result; scale the values to 0..65535, or save 8 bits"
         )
 
 

@@ -14,6 +14,7 @@ from typing import NoReturn
 from data.image_file import check_values
 from util.errors import UserError
 from util.plugins import did_you_mean
+from util.words import amount
 
 IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp")
 # Folders of file managers, network drives and archives; hidden folders begin with a dot
@@ -125,7 +126,7 @@ def find_images(opt: Namespace, folder: str) -> list[str]:
     held_out = set(sorted(paths, key=digest)[: max(1, round(share * len(paths)))])
     if len(held_out) == len(paths):
         raise UserError(
-            f"--val_share {share:g} of the {len(paths)} images in "
+            f"--val_share {share:g} of the {amount(len(paths), 'image')} in "
             f"{os.path.join(opt.dataroot, folder)} leaves none to train on"
         )
     return [path for path in paths if (path in held_out) != opt.isTrain]

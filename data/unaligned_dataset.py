@@ -8,6 +8,7 @@ from argparse import Namespace
 
 from data.base_dataset import BaseDataset, channels_of_domains, check_sizes, get_transform
 from data.image_folder import find_images
+from util.words import amount
 
 
 class UnalignedDataset(BaseDataset):
@@ -42,4 +43,4 @@ class UnalignedDataset(BaseDataset):
         return max(len(self.A_paths), len(self.B_paths))
 
     def __str__(self) -> str:
-        return f"{len(self.A_paths)} images A, {len(self.B_paths)} images B"
+        return f"{amount(len(self.A_paths), 'image')} A, {amount(len(self.B_paths), 'image')} B"

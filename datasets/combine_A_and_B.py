@@ -31,6 +31,7 @@ from util.console import run_main, say, warn
 from util.errors import UserError
 from util.files import real_path
 from util.limits import whole
+from util.words import amount
 
 SHOES = Path("../dataset/50kshoes_edges"), Path("../dataset/50kshoes_jpg")
 FLAGS = (
@@ -82,7 +83,7 @@ def main() -> None:
             warn(f"the split {split} is skipped: there is no {missing[0]}")
             continue
         new = find_pairs(*folders, args.fold_AB / split, args.use_AB)[: args.num_imgs]
-        say(f"{split}: {len(new)} pairs")
+        say(f"{split}: {amount(len(new), 'pair')}")
         pairs += new
     if not pairs:
         names = "named 1_A.jpg and 1_B.jpg" if args.use_AB else "of the same names in both"

@@ -27,6 +27,7 @@ from util.download.catalogue import ALL_DATASETS, Item, find, table
 from util.download.command import add_options, obtain
 from util.download.unpack import check_python, unpack
 from util.errors import UserError
+from util.words import amount
 
 SHOWN = 5  # names in a message
 FOLDER = Path(__file__).resolve().parent
@@ -60,7 +61,7 @@ def check_counts(item: Item, folder: Path, checked: bool) -> str:
     """
     counts = count_images(folder, item.splits)
     wrong = [
-        f"{split} has {counts.get(split, 0)} images instead of {count}"
+        f"{split} has {amount(counts.get(split, 0), 'image')} instead of {count}"
         for split, count in item.counts.items()
         if counts.get(split, 0) != count
     ]

@@ -29,6 +29,7 @@ from scripts.arguments import Output
 from scripts.image_arguments import ImageArguments
 from util.console import run_main, say
 from util.errors import UserError
+from util.words import amount
 
 
 def find_pairs(folder_a: Path, folder_b: Path, out: Path) -> list[Pair]:
@@ -66,7 +67,7 @@ def main() -> None:
             say(f"{split}: there is no {split}A and no {split}B, nothing to do")
             continue
         new = find_pairs(folder_a, folder_b, root / split)
-        say(f"{split}: {len(new)} pairs")
+        say(f"{split}: {amount(len(new), 'pair')}")
         pairs += new
     if not pairs:
         raise UserError(

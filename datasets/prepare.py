@@ -18,6 +18,7 @@ from data.image_folder import is_image_file
 from util.console import Progress, say, warn
 from util.errors import UserError, first_line
 from util.images import check_size
+from util.words import amount
 
 THREADS = os.cpu_count() or 1
 SHOWN = 5  # files or reasons in a message
@@ -75,7 +76,8 @@ def match(
         if unpaired:
             more = f" and {len(unpaired) - SHOWN} more" if len(unpaired) > SHOWN else ""
             names = ", ".join(unpaired[:SHOWN]) + more
-            warn(f"{len(unpaired)} files of {folder} have no partner in {other}: {names}")
+            count = amount(len(unpaired), "file")
+            warn(f"{count} of {folder} without a partner in {other}: {names}")
     return [(path, files_b[name]) for name, path in files_a.items() if name in files_b]
 
 
@@ -124,7 +126,7 @@ def join_pairs(pairs: list[Pair], folder: Path, threads: int = THREADS) -> None:
         check_values([str(path) for path in images], str(images[0].parent))
     run_jobs(join_files, pairs, "Joining", threads)
     warn_leftovers(out for _, _, out in pairs)
-    say(f"wrote {len(pairs)} pairs to {folder}")
+    say(f"wrote {amount(len(pairs), 'pair')} to {folder}")
 
 
 def run_jobs(
@@ -163,6 +165,6 @@ def warn_leftovers(written: Iterable[Path]) -> None:
         old = [path.name for path in list_images(folder) if path not in files]
         if old:
             warn(
-                f"{folder} also holds {len(old)} images that this run did not write, such as "
-                f"{old[0]}; delete those that you do not want"
+                f"{folder} also holds {amount(len(old), 'image')} that this run did not write, "
+                f"such as {old[0]}; delete those that you do not want"
             )

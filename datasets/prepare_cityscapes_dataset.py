@@ -36,6 +36,7 @@ from scripts.arguments import Output
 from scripts.image_arguments import ImageArguments
 from util.console import run_main, say, warn
 from util.errors import UserError
+from util.words import amount
 
 FLAGS = (
     Flag("gtFine_dir", Path, None, "folder of gtFine_trainvaltest.zip", required=True),
@@ -65,7 +66,7 @@ def find_jobs(photo_dir: Path, label_dir: Path, out: Path, split: str, extension
     """The pairs of one split, numbered from 0; warns about files without a partner."""
     photos, labels = find_files(photo_dir, PHOTO), find_files(label_dir, LABEL)
     pairs = match(photos, labels, photo_dir, label_dir)
-    say(f"{split}: {len(pairs)} pairs")
+    say(f"{split}: {amount(len(pairs), 'pair')}")
     jobs = []
     for n, (photo, label) in enumerate(pairs):
         names = f"{split}A/{n}_A", f"{split}B/{n}_B", f"{split}/{n}"
@@ -117,7 +118,7 @@ def main() -> None:
     run_jobs(convert, jobs, "Resizing")
     copy_ids(test, out / "testB_ids")
     warn_leftovers(target for *_, targets in jobs for target in targets)
-    say(f"wrote {len(jobs)} pairs to {out}")
+    say(f"wrote {amount(len(jobs), 'pair')} to {out}")
 
 
 if __name__ == "__main__":

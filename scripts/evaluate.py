@@ -44,6 +44,7 @@ from util.errors import UserError
 from util.files import write_atomically
 from util.image.metrics import METRICS, PSNR_CAP
 from util.limits import whole
+from util.words import amount
 
 HEADINGS = {key: heading for key, (heading, _) in METRICS.items()} | {"lpips": "LPIPS"}
 BACKBONES = ("alex", "vgg", "squeeze")
@@ -86,7 +87,7 @@ def find_pairs(job: Namespace) -> dict[str, Pairs]:
     fake, real = match(job.fake, job.real, HINT + "; for sets without pairs give --unpaired")
     if job.page:
         page_of(next(iter(fake.values())))
-    say(f"{job.name}: {len(real)} pairs of {job.fake} with {job.real}")
+    say(f"{job.name}: {amount(len(real), 'pair')} of {job.fake} with {job.real}")
     rows = {"result": fake}
     if job.baseline_input:
         rows["identity"] = find_images(job.baseline_input)

@@ -102,7 +102,7 @@ def print_table(chosen: list[tasks.Task], args: Namespace) -> None:
         if not keys:
             lines.append((task.name, f"{task['A']} <-> {task['B']}", "-", "figures only", "-"))
         if record:
-            line = "{task}: {hours:.2f} hours on {machine}, {images} images, commit {commit}"
+            line = "{task}: {hours:.2f} hours on {machine}, images: {images}, commit {commit}"
             other = f"; changed: {' '.join(record['changed'])}" if record["changed"] else ""
             remarks += [line.format(**record) + other, *tasks.missing(task, ours)]
     widths = [max(len(line[i]) for line in lines) for i in range(5)]

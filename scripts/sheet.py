@@ -40,6 +40,7 @@ from util.errors import UsageError, UserError
 from util.files import real_path
 from util.images import save_image
 from util.limits import whole
+from util.words import amount
 
 MAX_PIXELS = 200_000_000  # of a sheet
 FLAGS = (
@@ -191,7 +192,7 @@ def main() -> None:
     if real_path(args.output) in {real_path(file) for row in rows for file in row}:
         raise UserError(f"--output {args.output}: this is one of the images of the sheet")
     save_image(draw(rows, args.titles or titles, args.size), args.output)
-    say(f"{len(stems)} x {len(columns)} images: {args.output}")
+    say(f"{len(stems)} x {amount(len(columns), 'image')}: {args.output}")
 
 
 if __name__ == "__main__":

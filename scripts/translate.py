@@ -22,6 +22,7 @@ from scripts.arguments import PICTURES, Arguments, check_output
 from util.console import Progress, run_main, say
 from util.errors import UserError
 from util.files import real_path
+from util.words import amount
 
 FLAGS = (
     Flag("input", Path, None, "image, or folder of images", required=True),
@@ -95,7 +96,7 @@ def main() -> None:
         save_image(translate(image), target, opt.aspect_ratio)
         progress.update()
     progress.close()
-    say(f"{len(jobs)} image{'s' * (len(jobs) > 1)}: {args.output}")
+    say(f"{amount(len(jobs), 'image')}: {args.output}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import math
 from argparse import Namespace
 from collections.abc import Iterable
 
+from util.words import amount
+
 
 def last_epoch(opt: Namespace) -> int:
     """Return the number of epochs of the whole training."""
@@ -34,18 +36,23 @@ def lr_factor(opt: Namespace, epoch: int) -> float:
 def describe(opt: Namespace) -> str:
     """Return the planned learning rates in one line."""
     start, last = opt.epoch_count, last_epoch(opt)
-    epochs = f"epochs {start}-{last}"
+    epochs = _epochs(start, last)
     if opt.lr_policy == "plateau":
         return f"{epochs} from {opt.lr:g}, times 0.2 when the validation metric stalls"
     final = f"{opt.lr * lr_factor(opt, last):.3g}"
     if opt.lr_policy == "linear":
-        constant = f"epochs {start}-{min(opt.n_epochs, last)} at {opt.lr:g}"
+        constant = f"{_epochs(start, min(opt.n_epochs, last))} at {opt.lr:g}"
         falling = f"falling to {final} in epoch {last}"
         if start > opt.n_epochs:
             return f"{epochs}, {falling}" if opt.n_epochs_decay else ""
         return f"{constant}, then {falling}" if opt.n_epochs_decay else constant
-    how = f"times 0.1 every {opt.lr_decay_iters} epochs" if opt.lr_policy == "step" else "cosine"
+    drops = f"times 0.1 every {amount(opt.lr_decay_iters, 'epoch')}"
+    how = drops if opt.lr_policy == "step" else "cosine"
     return f"{epochs} from {opt.lr * lr_factor(opt, start):.3g} to {final}, {how}"
+
+
+def _epochs(first: int, last: int) -> str:
+    return f"epochs {first}-{last}" if first != last else f"epoch {first}"
 
 
 def learning_rates(optimizers: Iterable) -> list[float]:

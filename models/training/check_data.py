@@ -10,6 +10,7 @@ from data.scan import ImageFile, image_folders, scan, stray_entries
 from data.transforms import crop_fits, resized_size
 from models.training import plan
 from util.console import say
+from util.words import amount
 
 MODES = {  # Pillow's names in upper case (La, RGBa: premultiplied); others are shown as they are
     "1": "black and white",
@@ -74,7 +75,7 @@ def listed(opt: Namespace, names: list[str], text: str, noun: str = "image") -> 
     """``2 images TEXT: NAME, NAME``, with the first three names, or all with ``--verbose``."""
     shown = names if opt.verbose else names[:3]
     more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
-    return f"{len(names)} {noun}{'s' * (len(names) != 1)}{text}: {', '.join(shown)}{more}"
+    return f"{amount(len(names), noun)}{text}: {', '.join(shown)}{more}"
 
 
 def part_size(opt: Namespace, image: ImageFile) -> tuple[int, int]:
@@ -129,8 +130,8 @@ def balance(counts: dict[str, int]) -> list[str]:
     if most < UNBALANCED * fewest:
         return []
     return [
-        f"{large} has {most} images, {small} {fewest}: an epoch shows each image of {small} about "
-        f"{most / fewest:.0f} times"
+        f"{large} has {amount(most, 'image')}, {small} {fewest}: an epoch shows each image of "
+        f"{small} about {most / fewest:.0f} times"
     ]
 
 
@@ -138,7 +139,7 @@ def sizes(images: list[ImageFile]) -> str:
     """Number, widths and heights of the images that can be read."""
     counts = Counter(image.size for image in images if not image.error)
     if len(counts) < 2:
-        return f"{len(images)} images" + "".join(f", all {w}x{h}" for w, h in counts)
+        return amount(len(images), "image") + "".join(f", all {w}x{h}" for w, h in counts)
     widths, heights = (
         f"{min(sides)} to {max(sides)} (median {median(sides):g})"
         for sides in zip(*counts.elements(), strict=True)

@@ -30,6 +30,7 @@ from util.process import SignalHandler, Watchdog
 from util.schedules import describe, last_epoch
 from util.seeds import seed_everything
 from util.visualizer import Visualizer
+from util.words import amount
 
 
 class Run:
@@ -132,14 +133,14 @@ class Run:
         """Print the plan, save the initial state of a new run, and prepare the step."""
         opt, ranks = self.opt, distributed.world_size()
         say(
-            f"Training {opt.name} ({opt.model}) on {self.dataset.dataset}: {len(self.dataset)} "
-            f"images per epoch, batches of {opt.batch_size}, on {opt.device}"
-            f"{f' in each of {ranks} processes' * (ranks > 1)}, seed {opt.seed}"
+            f"Training {opt.name} ({opt.model}) on {self.dataset.dataset}: "
+            f"{amount(len(self.dataset), 'image')} per epoch, batches of {opt.batch_size}, "
+            f"on {opt.device}{f' in each of {ranks} processes' * (ranks > 1)}, seed {opt.seed}"
         )
         say(f"Learning rate: {describe(opt)}")
         if self.at.epoch > self.last_epoch:
             say(
-                f"This run has finished its {self.last_epoch} epochs; "
+                f"This run has finished its {amount(self.last_epoch, 'epoch')}; "
                 "to extend it: --n_epochs or --n_epochs_decay"
             )
         else:
@@ -199,12 +200,13 @@ class Run:
         opt, at = self.opt, self.at
         if self.stopping:
             say(
-                f"Saved in epoch {at.epoch} after {at.seen} images. "
+                f"Saved in epoch {at.epoch} after {amount(at.seen, 'image')}. "
                 f"Resume with: {resume_command(opt)}"
             )
             self.signals.leave()
         if self.dataset.skipped:
-            say(f"Images that could not be read were left out {self.dataset.skipped} times")
+            times = amount(self.dataset.skipped, "time")
+            say(f"Images that could not be read were left out {times}")
         self.validation.conclude(at)
         page = "" if opt.no_html else f" Page: {self.folder / 'web' / 'index.html'}"
         say(f"Done in {duration(at.elapsed)}. Networks: {self.folder}.{page}")

@@ -20,6 +20,7 @@ from util.checkpoint import STATE
 from util.console import say
 from util.errors import UserError, first_line
 from util.files import parse_json
+from util.words import amount
 
 SAME_ON_ALL_RANKS = {"networks", "optimizers", "schedulers", "scaler"}  # keys of training_state()
 
@@ -140,7 +141,7 @@ class RunState:
             )
         if ranks != distributed.world_size():
             say(
-                f"This run was saved by {ranks} processes and continues with "
+                f"This run was saved by {amount(ranks, 'process', 'processes')} and continues with "
                 f"{distributed.world_size()}, so not exactly: image histories are lost or start "
                 "empty, and other images form a step"
             )
@@ -149,7 +150,7 @@ class RunState:
         if change:
             say(f"The training images are new from here on: {change}")
         at = self.at
-        say(f"Continuing in epoch {at.epoch} after {at.seen} images ({at.total} in all)")
+        say(f"Continuing in epoch {at.epoch} after {amount(at.seen, 'image')} ({at.total} in all)")
 
     def _restore(self, state: dict) -> str:
         """Restore model, position, log and page; returns how the training images have changed."""

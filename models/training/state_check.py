@@ -22,6 +22,7 @@ from util import checkpoint
 from util.errors import UserError
 from util.files import Maybe, mismatch, parse_json
 from util.image_pool import ImagePool
+from util.words import amount
 
 
 def check_state(state: Any, model: Any, path: Path) -> None:
@@ -180,7 +181,7 @@ def _problem_of_pools(saved: dict[str, list], own: dict[str, Any]) -> str:
         if not isinstance(own.get(name), ImagePool):
             return f"this model has no image pool {ascii(name)[:40]}"
         if len(images) > own[name].pool_size:
-            return f"{name} has more than {own[name].pool_size} images"
+            return f"{name} has more than {amount(own[name].pool_size, 'image')}"
         for image in images:
             if not checkpoint.is_state_dict({name: image}) or not image.is_floating_point():
                 return f"{name} should hold images"

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from util.console import warn
 from util.errors import UserError
+from util.words import amount
 
 Array = NDArray[Any]
 KID_IMAGES = 5000  # images per set at most; KID needs three matrices of this size squared
@@ -88,7 +89,8 @@ def warn_small(n: int, m: int, dimension: int) -> None:
     few = min(n, m)
     if few < TOO_FEW:
         enough = f"take at least {TOO_FEW}, better thousands"
-        warn(f"{few} images are too few for a meaningful FID or KID; {enough}")
+        count = amount(few, "image is", "images are")
+        warn(f"{count} too few for a meaningful FID or KID; {enough}")
     elif few <= dimension:
         warn(
             f"FID of {few} images with {dimension} features is far too high (a covariance needs "

@@ -31,6 +31,7 @@ from util.errors import UsageError, UserError
 from util.files import write_atomically
 from util.image.metrics import Array, palette_labels
 from util.limits import whole
+from util.words import amount
 
 ATLAS = ((144, 202, 228), (242, 239, 233), (255, 255, 255))  # water, land, ice
 FLAGS = (
@@ -125,7 +126,8 @@ def train(photos: Array, classes: Array, args: Namespace) -> None:
         traced = torch.jit.trace(network.eval(), x[:1].float())
         write_atomically(args.out, lambda file: torch.jit.save(traced, file), "--out")
     took = duration(time.monotonic() - start)
-    say(f"{args.out}: {len(x)} photos, {steps} steps, loss {loss.item():.4f}, {took}")
+    work = f"{amount(len(x), 'photo')}, {amount(steps, 'step')}"
+    say(f"{args.out}: {work}, loss {loss.item():.4f}, {took}")
 
 
 def build_parser() -> ImageArguments:

@@ -233,7 +233,7 @@ def test_aligned_pairs_by_name_not_by_index(tmp_path: Path) -> None:
     assert contents(root) == first
     (root / "testA/2_A.jpg").unlink()
     assert (
-        f"{root / 'test'} also holds 1 images that this run did not write, such as 0001.jpg"
+        f"{root / 'test'} also holds 1 image that this run did not write, such as 0001.jpg"
         in succeeds(align(root)).err
     )
 

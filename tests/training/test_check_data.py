@@ -32,7 +32,7 @@ def test_healthy(run: Programs, unaligned: Path) -> None:
         "testA: 2 images, all 40x40",
         "testB: 3 images, all 40x40",
     ]
-    assert "Learning rate: epochs 1-1 at 0.0002, then falling to 5e-05 in epoch 4" in lines
+    assert "Learning rate: epoch 1 at 0.0002, then falling to 5e-05 in epoch 4" in lines
     assert "  epoch 1: 0.0002, epoch 2: 0.00015, epoch 3: 0.0001, epoch 4: 5e-05" in lines
     assert "Steps: 5 per epoch of 5 images, 20 in all" in lines
     assert lines[-1] == "Nothing would stop the training" and not re.search(
