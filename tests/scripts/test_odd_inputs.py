@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from PIL import Image
 sys.path.append(str(ROOT / "datasets"))  # Python does this for a script
 import combine_A_and_B
 import edges
+import make_atlas
 import make_dataset_aligned
 import prepare_cityscapes_dataset
 from prepare import write_image
@@ -263,3 +265,11 @@ def test_files_of_options(page: Programs, content: bytes | None, words: str) -> 
     program = ("evaluate.py", "--fake", "page:fake_B", "--real", "page:real_A")
     result = page.call(evaluate.main, *program, "--palette", "@lines")
     result.refused(2 if "should" in words else 1, words)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders here")
+def test_the_photo_of_the_atlas(run: Programs) -> None:
+    os.mkfifo(run.folder / "bmng.jpg")
+    run.call(make_atlas.main, "make_atlas.py", ".", "out").refused(1, "bmng.jpg: it is not a file")
+    program = ("make_atlas.py", ".", "out", "--size", "300")
+    run.call(make_atlas.main, *program).refused(2, "--size 300: should be at most --block 256")
