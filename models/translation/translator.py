@@ -62,9 +62,10 @@ class Translator:
             return self._translate_tensor(image)
         try:
             picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
-        except (AttributeError, TypeError, IndexError):
+        except (AttributeError, TypeError, IndexError, ValueError):
             raise UserError(
-                "an image should be a PIL image, an array of uint8 (H, W) or (H, W, C), or a tensor"
+                "an image should be a PIL image, an array of uint8 (H, W) or (H, W, C) that is not "
+                "empty, or a tensor"
             ) from None
         kind = str(image.dtype) if isinstance(image, np.ndarray) else picture.mode
         wrong = kind != "uint8" if isinstance(image, np.ndarray) else kind == "F"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 from pathlib import Path
 
@@ -111,7 +112,8 @@ def test_a_run_of_six_channels(run: Programs, monkeypatch: pytest.MonkeyPatch, s
     wandb, writer = fake(monkeypatch)
     monkeypatch.setattr("util.sinks.visdom_sink.TIMEOUT", 60)
     with server() as visdom:
-        shown = ("--use_wandb", "--use_tensorboard", "--display_id", "1")
+        installed = all(map(importlib.util.find_spec, ("visdom", "requests")))
+        shown = ("--use_wandb", "--use_tensorboard", "--display_id", str(int(installed)))
         options = (*files, *TINY, *ONE_EPOCH, *flags, *shown, "--display_port", visdom.server_port)
         result = run.train(*options).ok()
         drawn = [got for got in visdom.got if "image" in str(got)[:2000]]
@@ -122,7 +124,8 @@ def test_a_run_of_six_channels(run: Programs, monkeypatch: pytest.MonkeyPatch, s
     logged = [key for call in wandb.named("log") for key in call[1]]
     assert labels <= set(logged) and "vector" not in logged
     assert {call[1].get("flow") for call in wandb.named("log")} == {None, (32, 32, 4)}
-    assert {call[1] for call in writer.named("add_image")} == labels and drawn
+    assert {call[1] for call in writer.named("add_image")} == labels
+    assert bool(drawn) == installed
     saved = run.runs / "x" / "web" / "images"
     pages = [f"epoch001_{part}" for part in labels | {f"panel0_{label}" for label in labels}]
     assert {path.stem for path in saved.iterdir()} >= set(pages)
