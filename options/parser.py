@@ -78,12 +78,12 @@ class Parser(ArgumentParser):
         actions = {option: action for action in self._actions for option in action.option_strings}
         flag = ""
         for word in words:
-            empty = not word
+            empty = not word.strip()
             if word.startswith("--"):
                 flag, equals, value = word.partition("=")
                 known = [name for name in actions if name.startswith(flag)]
                 flag = known[0] if len(known) == 1 else flag  # an abbreviation
-                empty = bool(equals) and not value
+                empty = bool(equals) and not value.strip()
             action = actions.get(flag)
             if not empty or (flag and action is None):  # an unknown option is refused elsewhere
                 continue

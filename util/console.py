@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sys
 import traceback
@@ -33,7 +34,12 @@ def say(*lines: object) -> None:
 
 def warn(message: str) -> None:
     """Print a warning on stderr, on every rank."""
-    _print([f"warning{_rank()}: {message}"], sys.stderr)
+    _print([f"warning{_rank()}: {_brief(message)}"], sys.stderr)
+
+
+def _brief(message: object) -> str:
+    """Return ``message`` with the middle of words of 500 and more characters left out."""
+    return re.sub(r"\S{500,}", lambda m: f"{m[0][:100]}...{m[0][-100:]}", str(message))
 
 
 def _print(lines: Iterable[object], stream: TextIO) -> None:
@@ -108,7 +114,7 @@ def run_main(main: Callable[[], None], less_memory: str = "smaller images") -> N
         with distributed.watch_launcher(_stop_without_launcher):
             main()
     except UserError as error:
-        _print([f"error{_rank()}: {error}"], sys.stderr)
+        _print([f"error{_rank()}: {_brief(error)}"], sys.stderr)
         sys.exit(error.status)
     except (MemoryError, RuntimeError, OSError) as error:
         if is_out_of_memory(error):
@@ -117,7 +123,7 @@ def run_main(main: Callable[[], None], less_memory: str = "smaller images") -> N
             reason = f"{error.filename or place_of(error)}: {error.strerror}"
         else:
             raise
-        _print([f"error{_rank()}: {reason}"], sys.stderr)
+        _print([f"error{_rank()}: {_brief(reason)}"], sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -107,7 +107,16 @@ def test_odd_numbers_are_refused_by_name(program: str) -> None:
         for action in parser._actions:
             if not isinstance(action.type, Number):
                 continue
-            for text in ("nan", "-inf", "1e999", "", "x", "1" * 5000, str(action.type.lowest - 2)):
+            for text in (
+                "nan",
+                "-inf",
+                "1e999",
+                "1e-999",
+                "",
+                "x",
+                "1" * 5000,
+                str(action.type.lowest - 2),
+            ):
                 flag = action.option_strings[0]
                 with pytest.raises(UsageError, match=rf"^{flag} {text[:40]}.*: should be .+"):
                     parser.parse_args([f"{flag}={text}"])

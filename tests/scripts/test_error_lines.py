@@ -9,7 +9,7 @@ import pytest
 from test_console import attach
 
 from util.console import Progress, run_main
-from util.errors import naming
+from util.errors import UsageError, naming
 
 
 def test_warnings_of_libraries_are_on_lines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,3 +44,13 @@ def test_an_error_without_a_file_says_where(capsys: pytest.CaptureFixture, tmp_p
         error = capsys.readouterr().err
         assert end.value.code == 1 and words in error and error.count("\n") == 1
         assert error.endswith("No space left on device\n")
+
+
+def test_long_values_are_cut_in_errors(capsys: pytest.CaptureFixture) -> None:
+    def main() -> None:
+        raise UsageError(f"--name {'x' * 5000}: should be shorter than {'y' * 400}")
+
+    with pytest.raises(SystemExit):
+        run_main(main)
+    error = capsys.readouterr().err
+    assert error.startswith("error: --name xxx") and len(error) < 700 and "y" * 400 in error
