@@ -63,11 +63,10 @@ def arguments(variant: str, folder: Path) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     if variant == "skip":
         for name in ("trainA", "trainB"):
-            files = sorted((ATLAS / name).iterdir())[:8]
             (folder / "images" / name).mkdir(parents=True)
-            for file in files:
+            for file in sorted((ATLAS / name).iterdir())[:8]:
                 shutil.copy(file, folder / "images" / name)
-        (folder / "images" / "trainA" / files[3].with_suffix(".jpg").name).write_bytes(b"damaged")
+        sorted((folder / "images" / "trainA").iterdir())[3].write_bytes(b"damaged")
     if variant == "custom":
         (folder / "noisy_model.py").write_text(NOISY_MODEL)
     return f"{COMMON} {VARIANTS[variant]}".replace("FOLDER", str(folder)).split()
