@@ -122,7 +122,7 @@ def shown(word: str) -> str:
 
 def seconds(program: Program, option: Option) -> float:
     """Return the time limit of an option's cases, 0 for the usual one."""
-    return 2.0 if program.slow else 6.0 if option.dest in program.work.split() else 0.0
+    return 1.5 if program.slow else 6.0 if option.dest in program.work.split() else 0.0
 
 
 def option_cases(program: Program, options: list[Option]) -> list[Case]:

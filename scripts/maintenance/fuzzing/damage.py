@@ -35,7 +35,7 @@ def damage_cases(program: Program) -> Iterator[Case]:
                 damaged=path,
                 exact=exact,
                 before=partial(apply, change, path),
-                wait=2.0 * program.slow,
+                wait=1.5 * program.slow,
             )
 
 

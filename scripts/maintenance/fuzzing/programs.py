@@ -213,5 +213,9 @@ PROGRAMS = (
         slow=True,
         only="steps",
     ),
+    Program(
+        "check_versions", "scripts/maintenance/check_versions.py", "--folder out", (), slow=True
+    ),
+    Program("fuzz", "scripts/maintenance/fuzz.py", "--list --only combine", (), slow=True),
     Program("check_house", "scripts/maintenance/check_house.py", "", (), slow=True),
 )

@@ -124,13 +124,12 @@ class Session:
             if not cases:
                 raise UserError(f"--case {args.case}: there is no such case (see --list)")
         cases = [case for case in cases if args.match in case.id]
-        if args.all or args.case or args.count >= len(cases):
-            return cases
-        return random.Random(args.seed).sample(cases, args.count)
+        count = len(cases) if args.all else min(args.count, len(cases))
+        return cases if args.list else random.Random(args.seed).sample(cases, count)
 
     def run_untouched(self, program: Program) -> Outcome | None:
         """Run a program twice without anything odd; None if it needs a package that is missing."""
-        case = Case(f"{program.name}:untouched", program, wait=2.0 * program.slow)
+        case = Case(f"{program.name}:untouched", program, wait=1.5 * program.slow)
         slot = self.folder / "slot0"
         first = run_case(case, slot, self.fixture, options=True)
         if "pip install" in first.err and first.status == 1:
