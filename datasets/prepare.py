@@ -17,7 +17,7 @@ from data.image_file import check_values, read_image
 from data.image_folder import is_image_file
 from util.console import Progress, say, warn
 from util.errors import UserError, first_line
-from util.images import check_size
+from util.images import check_size, encoded
 from util.words import amount
 
 THREADS = os.cpu_count() or 1
@@ -89,13 +89,12 @@ def write_image(image: Image.Image, path: Path, quality: int = 95) -> None:
     """
     temporary = path.with_name(f"{path.name}.tmp")
     check_size(image.size, path)
-    kind = Image.registered_extensions().get(path.suffix.lower())
     options = {"quality": quality, "subsampling": 0, "lossless": True}  # each format uses its own
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.unlink(missing_ok=True)  # it may be a link to another file
         with temporary.open("xb") as file:
-            image.save(file, format=kind, **options)
+            file.write(encoded(image, path, **options))
         temporary.replace(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or first_line(error)

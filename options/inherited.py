@@ -131,7 +131,8 @@ def _converted(value: Any, action: Action, custom: bool) -> Any:
         if not isinstance(value, bool) and (isinstance(action.const, bool) or not custom):
             raise ValueError("should be true or false")
         return value
-    if isinstance(value, list) and (several or (custom and simple)):  # custom: may be repeated
+    repeated = custom and simple and not isinstance(action.default, (int, float, str))
+    if isinstance(value, list) and (several or repeated):
         if custom and any(isinstance(item, list) for item in value):
             return [_converted(item, action, custom) for item in value]
         if isinstance(action.nargs, int) and len(value) != action.nargs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -127,11 +128,29 @@ def save_image(image: np.ndarray | Image.Image, path: Path, aspect_ratio: float 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # each format ignores the options of the others
-        picture.save(path, compress_type=PNG_RLE, quality=95)
+        path.write_bytes(encoded(picture, path, compress_type=PNG_RLE, quality=95))
     except OSError as error:
         raise UserError(
             f"cannot write {error.filename or path}: {error.strerror or error}"
         ) from None
+
+
+def encoded(image: Image.Image, path: Path, **options: Any) -> bytes:
+    """Return the content of an image file, in the format that the name of ``path`` says.
+
+    When Pillow itself writes a file, it misses that a full disk has taken only a part of a block.
+
+    Args:
+        options: those of ``Image.save``.
+
+    Raises:
+        ValueError: the extension is none of an image.
+    """
+    content, kind = io.BytesIO(), Image.registered_extensions().get(path.suffix.lower())
+    if kind is None:
+        raise ValueError(f"unknown file extension: {path.suffix or path.name}")
+    image.save(content, format=kind, **options)
+    return content.getvalue()
 
 
 class ImageWriter:

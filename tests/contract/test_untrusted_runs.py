@@ -182,6 +182,8 @@ def test_wrong_options_are_refused(
     [
         ("lr", "0.1"),
         ("lambda_A", "10"),
+        ("lambda_A", []),
+        ("lambda_A", [1.0, 2.0]),
         ("lambda_identity", None),
         ("n_epochs", 2.5),
         ("panel", "a.png"),

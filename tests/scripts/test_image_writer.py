@@ -1,12 +1,18 @@
 """Images are written by threads: errors reach the caller, and only a few images wait in memory."""
 
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from util import images
 from util.errors import UserError
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "datasets"))
+import prepare
 
 
 def test_an_image_that_cannot_be_written(tmp_path) -> None:
@@ -40,3 +46,21 @@ def test_few_images_wait_at_a_time(tmp_path, monkeypatch) -> None:
     thread.join(5)
     writer.close()
     assert most == [limit] and started == [limit + 3]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp"])
+@pytest.mark.parametrize("save", [images.save_image, prepare.write_image])
+def test_a_file_that_is_cut_off_is_an_error(tmp_path, name, save) -> None:
+    """The last block is written in part, as on a disk that becomes full: Pillow does not see it."""
+    resource = pytest.importorskip("resource")
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    save(Image.fromarray(noise), tmp_path / name)
+    size = (tmp_path / name).stat().st_size
+    (tmp_path / name).unlink()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size - 10, before[1]))
+    try:
+        with pytest.raises(UserError, match="cannot write .*: File too large"):
+            save(Image.fromarray(noise), tmp_path / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -241,7 +241,7 @@ def read_notes(outcome: Outcome, record: Path) -> None:
         for suffix in (".out", ".err")
     )
     with suppress(ValueError, OSError):
-        notes = json.loads(record.read_text())
+        notes = json.loads(record.read_text().replace(str(record.with_suffix("")), "SLOT"))
         outcome.exception = notes["exception"]
         outcome.parsed, outcome.final = notes["parsed"], notes["final"]
         outcome.options = [Option(**option) for option in notes["options"]]

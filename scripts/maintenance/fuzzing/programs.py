@@ -88,7 +88,7 @@ PROGRAMS = (
     Program(
         "translate",
         "scripts/translate.py",
-        f"--name run --input in/photos --output out {CPU} --num_test 2",
+        f"--name run --input in/photos --output out {CPU} --num_test 1",
         ("in/photos", RUN),
         "load_size crop_size",
         "num_test aspect_ratio load_size crop_size",

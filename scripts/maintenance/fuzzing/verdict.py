@@ -195,6 +195,7 @@ def differences(before: Files, after: Files, ignored: set[str]) -> list[str]:
         path
         for path in sorted(before.keys() | after.keys())
         if path not in ignored
+        and not path.startswith("home/")  # caches of libraries
         and not any(path.startswith(f"{name}/") for name in ignored)
         and "?" not in (before.get(path), after.get(path))
         and before.get(path) != after.get(path)
