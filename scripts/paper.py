@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from options.flags.flag import Flag
 from scripts.arguments import Arguments, Output
 from scripts.paper_tools import ablation, scoring, tasks
-from util.checkpoint import STATE, load, saved_options
+from util.checkpoint import saved_options
 from util.console import run_main, say
 from util.errors import UsageError
 from util.files import read_json, real_path, write_atomically
@@ -67,7 +67,7 @@ def run(task: tasks.Task, args: Namespace) -> None:
         scoring.execute(commands[0])
         done.append(commands[0])
         commands = tasks.plan(task, args) if commands[0][0] == tasks.DOWNLOAD else commands[1:]
-    opt, position = saved_options(folder), load(folder / STATE)["position"]
+    opt, position = saved_options(folder), scoring.position_of(folder)
     record = {
         "task": task.name,
         "commands": [scoring.shown(argv) for argv in done],

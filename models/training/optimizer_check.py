@@ -38,7 +38,9 @@ def problem_of_optimizer(saved: dict[str, Any], optimizer: torch.optim.Optimizer
     parameters = [parameter for group in own for parameter in group["params"]]
     numbers = iter(range(len(parameters)))
     expected = [[next(numbers) for _ in group["params"]] for group in own]
-    if [group.get("params") for group in groups] != expected:
+    if problem := mismatch(groups, [{"params": [int]}], "its groups"):
+        return f"an optimizer has other parameters: {problem}"
+    if [group["params"] for group in groups] != expected:
         return "an optimizer has other groups of parameters"
     for group, mine in zip(groups, own, strict=True):
         if problem := problem_of_settings(group, mine):
@@ -77,7 +79,9 @@ def problem_of_settings(saved: dict[str, Any], own: Mapping[str, Any]) -> str:
         value, mine = saved[key], known[key]
         if isinstance(value, torch.Tensor) and value.numel() == 1 and value.device.type == "cpu":
             value = value.item()
-        if key in HARDWARE:
+        if isinstance(value, torch.Tensor):
+            problem = f"{key} should be a setting, found a tensor"
+        elif key in HARDWARE:
             problem = mismatch(value, (bool, None), key)
         elif isinstance(mine, switches):
             problem = "" if value == mine else f"{key} should be {mine}"

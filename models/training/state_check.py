@@ -164,6 +164,8 @@ def _problem_of_networks(saved: dict[str, dict], networks: dict[str, torch.nn.Mo
 def _problem_of_scheduler(saved: dict[str, Any], scheduler: Any) -> str:
     """Describe what is wrong with the state of a scheduler of ``--lr_policy plateau``."""
     own = scheduler.state_dict()
+    if problem := mismatch(saved, {str: (float, bool, str, None, [float])}, "its state"):
+        return f"a scheduler does not fit: {problem}"
     for key, value in saved.items():
         if key in own and not isinstance(own[key], str):
             problem = mismatch(value, (float, bool, None, [float]), key)

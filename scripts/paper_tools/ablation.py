@@ -30,7 +30,7 @@ from scripts.arguments import SEED, Arguments, Output, colour_text
 from scripts.paper_tools import results, scoring
 from scripts.paper_tools.scoring import ROOT
 from util import plugins
-from util.checkpoint import STATE, load, saved_options
+from util.checkpoint import STATE, saved_options
 from util.console import say
 from util.errors import UsageError, UserError, naming
 from util.files import read_json, write_atomically
@@ -172,7 +172,7 @@ class Run:
         scores = {"latest": self.measure("latest")}
         if self.seed == self.args.seeds[0]:
             draw(self.images("latest"), self.args.dataroot, folder, self.variant)
-        position = load(self.folder / STATE)["position"]
+        position = scoring.position_of(self.folder)
         best = None
         if position["validated"]:
             best = read_json(self.folder / "best.json", {"epoch": int})

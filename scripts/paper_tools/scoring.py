@@ -16,9 +16,10 @@ from options.flags.flag import Flag
 from scripts.evaluate import HEADINGS
 from scripts.evaluation.ranges import RANGES
 from scripts.segment_scores import SCORES
+from util.checkpoint import STATE, load
 from util.console import say
 from util.errors import UserError
-from util.files import read_json
+from util.files import mismatch, read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 # Options of programs that measure.
@@ -140,6 +141,15 @@ def collect(out: Path) -> Scores:
             row = read_json(out / f"{side}.json", SEGMENTS)["rows"]["result"]
             scores[side] |= {heading: row[key] for key, heading in SCORES.items()}
     return scores
+
+
+def position_of(run: Path) -> dict:
+    """Return how far the run in a folder has come. Raises UserError: its state does not show it."""
+    state = load(run / STATE)
+    kind = {"position": {"elapsed": float, "total": int, "validated": [[float]]}}
+    if problem := mismatch(state, kind, "the state"):
+        raise UserError(f"cannot read {run / STATE}: {problem}")
+    return state["position"]
 
 
 def commit() -> str:

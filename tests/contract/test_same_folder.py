@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from conftest import ONE_EPOCH, TINY, Programs
-from survival import Running, interrupt, resume, state, train
+from survival import Running, interrupt, resume, state, subclass, train
 
 pytest_plugins = ["survival"]
 
@@ -43,6 +43,8 @@ def test_a_new_run_keeps_the_state_of_the_old(
 
 
 def test_the_printed_command_can_be_pasted(run: Programs, data: Path) -> None:
-    result = run.train("--dataroot", data, "--name", "a b; $c", "--lr", "1e30", *TINY, *ONE_EPOCH)
+    lines = "def set_input(self, input):", "    super().set_input(input)", "    self.real_A /= 0"
+    model = ("--model", subclass(run.folder / "divides_by_0_model.py", *lines))
+    result = run.train("--dataroot", data, "--name", "a b; $c", *model, *TINY, *ONE_EPOCH)
     result.refused(1, "--name 'a b; $c'")
     assert not (run.runs / "a b; $c" / "stall.log").exists()
