@@ -80,5 +80,6 @@ def no_run(root: Path, name: str, flag: str = "--name") -> UserError:
     names = names_of_runs(root)
     listed = f"there are: {', '.join(names[:SHOWN])}" if names else "it holds no runs"
     more = f", ... {len(names)} in all" if len(names) > SHOWN else ""
-    hint = did_you_mean(name, names)
+    longer = [n for n in names if name.lower() in n.lower()]  # a forgotten suffix or folder
+    hint = did_you_mean(name, names) or (f"; did you mean {longer[0]}?" if longer else "")
     return UserError(f'{flag}: no run "{name}" in {root} ({listed}{more}){hint}')
