@@ -134,7 +134,7 @@ class Lock:
                 self.path.unlink()
                 if self.created and not self.begun:
                     shutil.rmtree(self.folder)
-        for folder in self.created:  # and those above it, if they are empty
+        for folder in () if self.begun else self.created:  # and those above it, if they are empty
             with contextlib.suppress(OSError):
                 folder.rmdir()
         self.file.close()
