@@ -71,6 +71,7 @@ class Become(BaseException):
         sys.path[0] = str(script.parent)
         status: int | str | None = 0
         try:
+            os.write(RECORD, b" ")  # the program starts
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
             if case.inside:
                 case.inside()

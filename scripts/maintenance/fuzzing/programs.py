@@ -151,7 +151,6 @@ PROGRAMS = (
         "--input in/photos --output out --size 16",
         ("in/photos",),
         "size sigma",
-        "size",
         files=IMAGE,
     ),
     Program(

@@ -209,8 +209,7 @@ class Session:
 def warm() -> None:
     """Import what the programs import, so that a case need not."""
     say("Importing the programs, and running each without anything odd")
-    import torch
-    import torch._dynamo  # optimizers import it in their first step
+    import torch._dynamo  # noqa: F401  optimizers import it in their first step
 
     import models.training.check_data
     import models.training.run
@@ -228,7 +227,6 @@ def warm() -> None:
         import skimage.morphology  # noqa: F401
     Image.init()
     transfer.PAUSES = (0.0, 0.0)
-    torch.set_num_threads(1)
     path = list(sys.path)
     for script in sorted({program.script for program in PROGRAMS}):
         sys.path[0] = str((ROOT / script).parent)

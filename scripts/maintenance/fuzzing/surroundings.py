@@ -236,9 +236,11 @@ FOLDERS: dict[str, Callable[[Path], Any]] = {
 def send(number: int, moment: str, pid: int, place: Path, record: Path) -> Iterator[None]:
     """Send a signal to the program, at once or after its first line."""
     output = record.with_suffix(".out")
-    while moment != "at the start" and not (output.exists() and output.stat().st_size):
+    awaited = record if moment == "at the start" else output
+    while not (awaited.exists() and awaited.stat().st_size):
         yield
-    yield
+    for _ in range(8):  # the first lines of a script are outside of its main function
+        yield
     os.kill(pid, number)
 
 

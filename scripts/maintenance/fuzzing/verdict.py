@@ -32,6 +32,7 @@ BAD = ("traceback", "crash", "hang", "silent")
 KINDS = ("ok", "error", "poor", *BAD)
 TRACEBACK = re.compile(r"Traceback \(most recent call last\)|Exception ignored|Exception in thread")
 CRASH = re.compile(r"terminate called|Segmentation fault|Fatal Python error|core dumped")
+PLACE = re.compile(r'\s+File ".*", line')
 RESULT = re.compile(r"place/(?!in/|odd/).*\.(pth|pt|png|jpg|json)$")
 OPTIONS_THAT_FOLLOW = {  # option -> those that take their value from it
     "model": "*",
@@ -70,6 +71,8 @@ def judge(case: Case, outcome: Outcome, untouched: Untouched) -> tuple[str, str]
     text = outcome.out + outcome.err
     if outcome.exception or TRACEBACK.search(text):
         lines = (outcome.exception or text[TRACEBACK.search(text).start() :]).strip().splitlines()  # type: ignore[union-attr]
+        if signal.SIGINT in case.ends and "KeyboardInterrupt" in lines[-1] and not own(lines):
+            return "ok", "Ctrl-C before or after the program"
         return "traceback", f"{where(lines)}{lines[-1][:200]}"
     if outcome.hung or outcome.terminated:
         return judge_unfinished(case, outcome)
@@ -87,10 +90,15 @@ def judge(case: Case, outcome: Outcome, untouched: Untouched) -> tuple[str, str]
 
 def where(lines: list[str]) -> str:
     """Return the innermost place of the project in a traceback."""
-    places = [line for line in lines if re.match(r'\s+File ".*", line', line)]
-    own = [line for line in places if "site-packages" not in line and "/lib/python" not in line]
-    found = re.search(r'([^/"]+/?[^/"]+)", line (\d+)', (own or places or [""])[-1])
+    places = own(lines) or [line for line in lines if PLACE.match(line)] or [""]
+    found = re.search(r'([^/"]+/?[^/"]+)", line (\d+)', places[-1])
     return f"{found[1]}:{found[2]}: " if found else ""
+
+
+def own(lines: list[str]) -> list[str]:
+    """Return the places of a traceback that are in the project."""
+    others = "site-packages", "/lib/python", "/fuzzing/", "<frozen"
+    return [x for x in lines if PLACE.match(x) and not any(other in x for other in others)]
 
 
 def judge_unfinished(case: Case, outcome: Outcome) -> tuple[str, str]:
