@@ -162,7 +162,7 @@ def save_mode(path: Path, mode: str) -> None:
 
 
 def save_as(path: Path, image: Image.Image, kind: str, **more: Any) -> None:
-    with path.open("wb") as file:
+    with path.open("w+b") as file:  # TIFF reads what it has written
         image.save(file, format=kind, **more)
 
 

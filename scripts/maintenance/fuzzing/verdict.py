@@ -27,6 +27,7 @@ from scripts.maintenance.fuzzing.cases import Case
 from scripts.maintenance.fuzzing.child import Outcome
 from scripts.maintenance.fuzzing.scratch import Files
 from scripts.maintenance.fuzzing.values import same_number
+from util.errors import printable
 
 BAD = ("traceback", "crash", "hang", "silent")
 KINDS = ("ok", "error", "poor", *BAD)
@@ -122,7 +123,9 @@ def judge_error(case: Case, outcome: Outcome) -> tuple[str, str]:
     if len(errors) != 1 or not errors[0].startswith("error"):
         return "poor", f"{len(errors)} lines: {' | '.join(errors or lines)[:300]}"
     if case.option and case.option.flag and case.option.flag not in errors[0]:
-        names = {case.option.flag.lstrip("-"), case.value.strip()[:40]} - {""}
+        value = printable(case.value)
+        parts = {value[:40].strip(), value.split("/")[-1][:40].strip()}
+        names = {case.option.flag.lstrip("-"), *parts} - {""}
         if not any(name in errors[0] for name in names):
             return "poor", f"names neither option nor value: {errors[0][:300]}"
     if any(len(line) > 1500 for line in errors):
