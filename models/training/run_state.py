@@ -101,11 +101,21 @@ class RunState:
         }
         if type(self.model).save_networks is BaseModel.save_networks:
             copied = snapshot(state)
-            job = (self.folder, copied, names, self.opt.keep, None, self.before_write)
-            self.background.start(lambda: write_state(*job))
+            self.background.start(lambda: self._write(copied, names))
         else:  # a custom method may read the networks, so they must not change meanwhile
-            save_networks = self.model.save_networks
+            self._write(state, names, self.model.save_networks)
+
+    def _write(
+        self,
+        state: dict,
+        names: tuple[int | str, ...],
+        save_networks: Callable[[int | str], None] | None = None,
+    ) -> None:
+        try:
             write_state(self.folder, state, names, self.opt.keep, save_networks, self.before_write)
+        except UserError:
+            self.before_write()  # the folder may have been moved while a file was written
+            raise
 
     def _gather_other_ranks(self, model: dict) -> list[dict]:
         """Return on rank 0 what differs on ranks 1, 2, ..., e.g. image pools; [] on the others."""

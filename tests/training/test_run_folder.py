@@ -66,6 +66,26 @@ def test_a_removed_run(run: Programs, data: Path, after_step: Callable) -> None:
     assert not (run.runs / "x").exists()
 
 
+def test_a_run_moved_while_it_is_saved(
+    run: Programs, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The half-written file goes with the folder, and is removed when the run is resumed."""
+    old, new, save = run.runs / "x", run.runs / "moved", torch.save
+
+    def move(value: dict, file: object) -> None:
+        save(value, file)
+        if value.get("position", {}).get("seen") == 4:
+            old.rename(new)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", move)
+        train(run, data).refused(1, "checkpoints/x was moved to", new)
+    assert not old.exists()
+    new.rename(old)
+    resume(run).ok()
+    assert not list(old.glob(".*"))
+
+
 def test_a_custom_save_of_a_moved_run(run: Programs, data: Path, after_step: Callable) -> None:
     """A model with its own save_networks() is saved in this thread."""
     lines = "def save_networks(self, epoch):", "    super().save_networks(epoch)"
