@@ -28,7 +28,7 @@ def main() -> None:
     from models.training.run import Run  # not at the top: PyTorch would slow --help down
 
     run = Run(opt)
-    with run.running():
+    with run.running():  # creates the parts; errors end in one line
         options.print_options(opt)
         run.begin()
         train(run)
@@ -53,7 +53,7 @@ def train(run: Run) -> None:
                 break
         if run.epoch_complete:
             end_epoch(run)
-        else:  # stopped
+        else:  # stopped by a signal
             run.state.save("latest")
 
 
@@ -71,9 +71,9 @@ def begin_epoch(run: Run) -> None:
 def after_step(run: Run) -> None:
     """Log, show and save what is due; the intervals count images.
 
-    To validate every 500 steps (with --val_freq), add in the branch below:
-        if run.at.crossed(500 * run.dataset.global_batch_size):  # over all GPUs and micro-batches
-            if run.validation.validate(run.at, run.visualizer):
+    To validate every 500 steps, besides every --val_freq epochs, add at the end:
+        if run.at.crossed(500 * run.dataset.global_batch_size):  # images of a step, on all GPUs
+            if run.validation.validate(run.at, run.visualizer):  # True: the best so far
                 run.state.save("latest", "best")
     """
     run.report.after_step(run.at, run.model, run.dataset)  # --print_freq, --display_freq
@@ -82,10 +82,14 @@ def after_step(run: Run) -> None:
 
 
 def end_epoch(run: Run) -> None:
-    """Validate if due, and save the networks as NAME_net_G_A.pth, ... and the run as state.pth.
+    """Validate if due, and save each network as NAME_net_G_A.pth, ... in checkpoints/--name.
 
-    NAME is latest (every --save_latest_freq images, and at each save below), iter_N (N images, in
-    its place within an epoch, with --save_by_iter), the epoch (--save_epoch_freq) or best.
+    NAME      when
+    latest    every --save_latest_freq images, and with each save below
+    iter_12   instead of latest within an epoch, after 12 images, with --save_by_iter
+    7         after epoch 7, if --save_epoch_freq divides it
+    best      after a validation that was the best so far
+    Each save also replaces state.pth, which resumes the run; --ema adds NAME_net_G_A_ema.pth.
     """
     at, epoch = run.at, run.at.epoch
     names = run.state.due_names()  # by --save_latest_freq: latest or iter_N

@@ -23,8 +23,6 @@ class GANLoss(nn.Module):
         if gan_mode not in ("lsgan", "vanilla", "wgangp"):
             raise ValueError(f"gan_mode {gan_mode}: should be lsgan, vanilla or wgangp")
         self.gan_mode = gan_mode
-        self.real_label: torch.Tensor
-        self.fake_label: torch.Tensor
         self.register_buffer("real_label", torch.tensor(target_real_label))
         self.register_buffer("fake_label", torch.tensor(target_fake_label))
 
@@ -32,9 +30,9 @@ class GANLoss(nn.Module):
         """Return a scalar. ``prediction`` holds logits and may have any shape."""
         if self.gan_mode == "wgangp":
             return -prediction.mean() if target_is_real else prediction.mean()
-        target = (self.real_label if target_is_real else self.fake_label).expand_as(prediction)
+        label = self.get_buffer("real_label" if target_is_real else "fake_label")
         loss = F.mse_loss if self.gan_mode == "lsgan" else F.binary_cross_entropy_with_logits
-        return loss(prediction, target)
+        return loss(prediction, label.expand_as(prediction))
 
 
 def cal_gradient_penalty(
@@ -54,10 +52,8 @@ def cal_gradient_penalty(
     # With --preprocess none the two may differ in size: use the part that both have.
     height, width = (min(real_data.shape[d], fake_data.shape[d]) for d in (2, 3))
     real_data, fake_data = real_data[..., :height, :width], fake_data[..., :height, :width]
-    if type not in ("real", "fake", "mixed"):
-        raise ValueError(f"type {type}: should be real, fake or mixed")
     mixed = torch.rand(len(real_data), 1, 1, 1, device=real_data.device)
-    fraction: float | torch.Tensor = mixed if type == "mixed" else float(type == "real")
+    fraction = {"real": torch.ones(()), "fake": torch.zeros(()), "mixed": mixed}[type]
     points = (fraction * real_data + (1 - fraction) * fake_data).detach().requires_grad_()
     with uncompiled():
         scores = netD(points)

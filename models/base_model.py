@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from models.networks import get_scheduler
 from models.training.averaging import MovingAverage, average_generators
 from models.training.gradients import LossScaler
 from models.training.state_check import check_state
@@ -21,6 +20,7 @@ from util.console import say
 from util.errors import UserError
 from util.image_pool import ImagePool
 from util.runs import require_run
+from util.schedules import get_scheduler
 
 
 class BaseModel(ABC):
@@ -35,6 +35,7 @@ class BaseModel(ABC):
         visual_names: ``["fake_B"]`` shows the images ``self.fake_B``, (N, C, H, W) in [-1, 1].
         optimizers: their learning rates follow ``--lr_policy``.
         image_paths: the files of the images in the last batch; outputs are named after them.
+        visual_paths: name -> files, for images in ``visual_names`` that are named otherwise.
         metric: a validation metric to minimise, for ``--lr_policy plateau``; None if not measured.
         scaler: the loss scale of ``--amp fp16``; None with other precisions.
         averaged: with ``--ema``, name of a generator -> its average, a network in ``module``.
@@ -78,6 +79,7 @@ class BaseModel(ABC):
         self.visual_names: list[str] = []
         self.optimizers: list[torch.optim.Optimizer] = []
         self.image_paths: list[str] = []
+        self.visual_paths: dict[str, list[str]] = {}
         self.metric: float | None = None
         self.averaged: dict[str, MovingAverage] = {}
         fp16 = getattr(opt, "amp", "none") == "fp16"
@@ -145,13 +147,9 @@ class BaseModel(ABC):
         """Return the paths of the input images of the last batch."""
         return self.image_paths
 
-    def get_visual_paths(self) -> dict[str, list[str]]:
-        """Return label -> paths for images that are not named after ``image_paths``."""
-        return {}
-
     def get_batch_paths(self) -> list[str]:
         """Return the paths of all images of the last batch."""
-        return list(dict.fromkeys(chain(self.get_image_paths(), *self.get_visual_paths().values())))
+        return list(dict.fromkeys(chain(self.get_image_paths(), *self.visual_paths.values())))
 
     # Life of a model
 

@@ -27,7 +27,8 @@ class CycleGANModel(BaseModel):
 
     To add a loss to the generators: compute ``self.loss_NAME`` in :meth:`objective_A` or
     :meth:`objective_B`, add it to the sum there, and add ``"NAME"`` to ``loss_names`` to log it.
-    Make a frozen network for it in ``__init__``; leave it out of ``model_names``.
+    If it needs a fixed network: make that in ``__init__``, on ``self.device``, in eval mode and
+    without gradients, and leave it out of ``model_names``.
     """
 
     @staticmethod
@@ -84,12 +85,8 @@ class CycleGANModel(BaseModel):
         self.real_A = input[first].to(self.device)
         self.real_B = input[second].to(self.device)
         self.image_paths = input[first + "_paths"]
-        self.other_paths = input[second + "_paths"]
-
-    def get_visual_paths(self) -> dict[str, list[str]]:
-        # A subclass written for the official code sets image_paths only.
-        paths = getattr(self, "other_paths", [])
-        return dict.fromkeys(("real_B", "fake_A", "rec_B", "idt_A"), paths) if paths else {}
+        made_of_y = ("real_B", "fake_A", "rec_B", "idt_A")  # named after y's file
+        self.visual_paths = dict.fromkeys(made_of_y, input[second + "_paths"])
 
     def forward(self) -> None:
         """Translate both images and back."""
@@ -105,7 +102,7 @@ class CycleGANModel(BaseModel):
         self.rec_B = self.netG_A(self.fake_A)  # G(F(y))
 
     def optimize_parameters(self) -> None:
-        """One step of G and F, then one of D_X and D_Y with the same images."""
+        """One step of G and F, then one of D_X and D_Y; G and F run once for both."""
         self.optimizer_G.zero_grad()
         self.gradients_G()
         self.optimizer_G.step()
@@ -113,15 +110,17 @@ class CycleGANModel(BaseModel):
         self.gradients_D()
         self.optimizer_D.step()
 
-    # --accumulate N runs these instead of optimize_parameters: each on N shallow copies of the
-    # model, one per micro-batch, before its optimizer steps with the mean gradient.
+    # With --accumulate N, step.py does not call optimize_parameters. It calls gradients_G for N
+    # batches of --batch_size images, and optimizer_G steps with their mean gradient; then the same
+    # with gradients_D. Each batch has a copy of this model that shares networks and pools. The
+    # logged losses are means.
     gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
 
     def gradients_G(self) -> None:
-        """Gradients of G and F. Each backward frees the activations of its part."""
+        """Gradients of G and F. Each backward frees activations before the next part is made."""
         self.set_requires_grad([self.netD_A, self.netD_B], False)
         if self.overrides(CycleGANModel, "forward", "backward_G"):
-            # A subclass in the official style; it takes twice the memory.
+            # A subclass with one of its own: the official order, which takes twice the memory.
             self.forward()
             self.backward_G()
             return
@@ -131,7 +130,7 @@ class CycleGANModel(BaseModel):
             self.loss_G = self.loss_G + loss.detach()
 
     def objective(self) -> Iterator[torch.Tensor]:
-        """Yield the parts of Eq. 3 for G and F, computed one at a time."""
+        """Yield the parts of Eq. 3 for G and F; a part is computed when the loop asks for it."""
         self.forward_A()
         yield self.objective_A()
         self.forward_B()
@@ -141,7 +140,7 @@ class CycleGANModel(BaseModel):
             yield self.identity_B()
 
     def objective_A(self) -> torch.Tensor:
-        """G(x) should fool D_Y (Eq. 1), and F(G(x)) should be x (Eq. 2)."""
+        """G(x) should fool D_Y (Eq. 1; --gan_mode), and F(G(x)) should be x (Eq. 2)."""
         self.loss_G_A = self.criterionGAN(self.netD_A(self.fake_B), True) * self.lambda_GAN
         self.loss_cycle_A = self.criterionCycle(self.rec_A, self.real_A) * self.opt.lambda_A
         return self.loss_G_A + self.loss_cycle_A
@@ -153,7 +152,10 @@ class CycleGANModel(BaseModel):
         return self.loss_G_B + self.loss_cycle_B
 
     def identity_A(self) -> torch.Tensor:
-        """G(y) should be y (section 5.2). Weighted like y's cycle loss; shares no forward pass."""
+        """G(y) should be y (section 5.2); a forward pass of its own.
+
+        The weight is ``--lambda_identity`` times that of y's cycle loss, 0.5 * 10 by default.
+        """
         self.idt_A = self.netG_A(self.real_B)
         weight = self.lambda_identity * self.opt.lambda_B
         self.loss_idt_A = self.criterionIdt(self.idt_A, self.real_B) * weight
@@ -167,7 +169,7 @@ class CycleGANModel(BaseModel):
         return self.loss_idt_B
 
     def gradients_D(self) -> None:
-        """Gradients of D_Y and D_X, which see generated images from the history (section 4)."""
+        """Gradients of D_Y and D_X. Their fakes come from the image history (section 4)."""
         self.set_requires_grad([self.netD_A, self.netD_B], True)
         self.backward_D_A()
         self.backward_D_B()
@@ -206,8 +208,7 @@ def identity_weight(opt: Namespace) -> float:
     """``--lambda_identity``; 0 by default if the domains differ in channels."""
     if opt.lambda_identity == 0 or opt.input_nc == opt.output_nc:
         return opt.lambda_identity
-    reason = f"--input_nc {opt.input_nc} and --output_nc {opt.output_nc} differ"
     if "lambda_identity" in opt.explicit_options:
-        raise UserError(f"--lambda_identity {opt.lambda_identity:g}: should be 0, because {reason}")
-    say(f"No identity loss: {reason}")
+        raise UserError("--lambda_identity should be 0 if --input_nc and --output_nc differ")
+    say("No identity loss, because --input_nc and --output_nc differ")
     return 0.0

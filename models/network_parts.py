@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from torch.nn import init
 
 from util import distributed
+from util.modules import hold_traced_size
 
-is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)  # PyTorch 2.7
 Norm = Callable[[int], nn.Module]  # channels -> layer
 
 
@@ -101,11 +101,7 @@ def reflect_to_multiple(x: torch.Tensor, multiple: int, minimum: int) -> torch.T
     for dim in (2, 3):
         # ONNX rounds quotients towards zero, so they are not negative here.
         size = max(minimum, (x.shape[dim] + multiple - 1) // multiple * multiple)
-        if torch.jit.is_tracing() or is_exporting():
-            # A trace repeats this padding at any size. "unflatten" makes it fail unless that is
-            # right: at the traced size, or if no padding is needed, at multiples.
-            parts = (-1, multiple) if x.shape[dim] == size else (1, int(x.shape[dim]))
-            x = x.unflatten(dim, parts).flatten(dim, dim + 1)
+        x = hold_traced_size(x, dim, multiple if x.shape[dim] == size else None)
         while x.shape[dim] < size:
             inner = max(x.shape[dim] - 1, 1)  # the last row itself is not repeated
             width = min(size - x.shape[dim], inner)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
-from torch.optim import Optimizer, lr_scheduler
 from torch.utils.checkpoint import checkpoint as recompute_in_backward
 
 from models.adversarial_loss import GANLoss, cal_gradient_penalty
@@ -24,10 +23,11 @@ from models.network_parts import (
     needs_bias,
     reflect_to_multiple,
 )
-from util import schedules
 from util.errors import UserError
+from util.schedules import get_scheduler
 
-__all__ = ["GANLoss", "Identity", "cal_gradient_penalty", "forward_pair"]
+# The official networks.py offers these, too.
+__all__ = ["GANLoss", "Identity", "cal_gradient_penalty", "forward_pair", "get_scheduler"]
 Identity = nn.Identity
 
 
@@ -73,19 +73,10 @@ def define_D(
         raise ValueError(f"netD {netD}: should be one of {', '.join(DISCRIMINATORS)}")
     layers = {"n_layers": n_layers_D} if netD == "n_layers" else {}
     net = DISCRIMINATORS[netD](input_nc, ndf, norm_layer=get_norm_layer(norm), **layers)
-    # With batch norm images of a batch influence each other, so forward_pair makes two passes.
+    # With --norm batch (default: instance), images of a batch influence each other: D judges real
+    # and fake ones in two passes, and micro-batches and GPUs do not equal one large batch.
     net.samples_independent = "batch" not in norm  # type: ignore[assignment]
     return init_net(net, init_type, init_gain, gpu_ids)
-
-
-def get_scheduler(
-    optimizer: Optimizer, opt
-) -> lr_scheduler.LRScheduler | lr_scheduler.ReduceLROnPlateau:
-    """For models that step schedulers themselves; BaseModel calls it for plateau only."""
-    if opt.lr_policy == "plateau":
-        return lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.2, threshold=0.01, patience=5)
-    first = opt.epoch_count
-    return lr_scheduler.LambdaLR(optimizer, lambda done: schedules.lr_factor(opt, first + done))
 
 
 class Generator(nn.Module):
@@ -149,8 +140,8 @@ class ResnetGenerator(Generator):
         if not (self.checkpoint_activations and torch.is_grad_enabled()):
             return self.model(x)
         blocks = [i for i, layer in enumerate(self.model) if isinstance(layer, ResnetBlock)]
-        first, last = blocks[0], blocks[-1] + 1
-        for part in (self.model[:first], *self.model[first:last], self.model[last:]):
+        first, end = blocks[0], blocks[-1] + 1
+        for part in (self.model[:first], *self.model[first:end], self.model[end:]):
             x = recompute_in_backward(
                 part, x, use_reentrant=False, preserve_rng_state=self.use_dropout
             )

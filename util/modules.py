@@ -44,6 +44,23 @@ def unaffected(modules: Iterable[nn.Module]) -> Iterator[None]:
         yield
 
 
+is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)  # new in PyTorch 2.7
+
+
+def hold_traced_size(x: torch.Tensor, dim: int, multiple: int | None) -> torch.Tensor:
+    """Return ``x``; a traced or exported network fails at other sizes of ``dim`` than it fits.
+
+    A trace repeats the padding of its example at any size, which would give wrong pixels.
+
+    Args:
+        multiple: sizes that are a multiple of this number are right; None: only the traced size.
+    """
+    if not (torch.jit.is_tracing() or is_exporting()):
+        return x
+    parts = (-1, multiple) if multiple else (1, int(x.shape[dim]))
+    return x.unflatten(dim, parts).flatten(dim, dim + 1)
+
+
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 from argparse import Namespace
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from util.words import amount
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 
 def last_epoch(opt: Namespace) -> int:
@@ -31,6 +36,19 @@ def lr_factor(opt: Namespace, epoch: int) -> float:
     if opt.lr_policy == "cosine":
         return (1 + math.cos(math.pi * min(1.0, (epoch - 1) / max(1, last_epoch(opt))))) / 2
     raise ValueError(f"lr_policy {opt.lr_policy} is not a function of the epoch")
+
+
+def get_scheduler(optimizer: Optimizer, opt: Namespace) -> LRScheduler | ReduceLROnPlateau:
+    """Return a scheduler to step once per epoch, for models that step their own.
+
+    :class:`models.base_model.BaseModel` calls it for ``--lr_policy plateau`` only.
+    """
+    from torch.optim import lr_scheduler  # not at the top: PyTorch would slow --help down
+
+    if opt.lr_policy == "plateau":
+        return lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.2, threshold=0.01, patience=5)
+    first = opt.epoch_count
+    return lr_scheduler.LambdaLR(optimizer, lambda stepped: lr_factor(opt, first + stepped))
 
 
 def describe(opt: Namespace) -> str:

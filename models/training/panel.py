@@ -99,7 +99,7 @@ class Panel:
     def _translate(self, model: BaseModel, item: dict) -> tuple[str, dict[str, np.ndarray]]:
         """Return the file names of an item, joined, and its images as label -> uint8 (H, W, C)."""
         model, visuals = translate_apart(model, item, self.opt.seed)
-        paths = [model.get_image_paths(), *model.get_visual_paths().values()]
+        paths = [model.get_image_paths(), *model.visual_paths.values()]
         names = dict.fromkeys(Path(path[0]).name for path in paths if path)
         return " · ".join(names), show_images(visuals)
 

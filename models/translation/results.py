@@ -56,7 +56,7 @@ class Results:
         Raises UserError: ``--save`` names a label that the model does not have; or the model has no
         images, or no paths to name their files after.
         """
-        paths, visual_paths = model.get_image_paths(), model.get_visual_paths()
+        paths, visual_paths = model.get_image_paths(), model.visual_paths
         visuals = model.get_current_visuals()
         for name, values in (("visual_names", visuals), ("image_paths", paths)):
             if not values:

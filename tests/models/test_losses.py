@@ -90,7 +90,7 @@ def test_gradient_penalty_off_and_misnamed():
     assert cal_gradient_penalty(
         Linear(1.0), torch.rand(1, 1, 1, 1), torch.rand(1, 1, 1, 1), lambda_gp=0
     ) == (0.0, None)
-    with pytest.raises(ValueError, match="between"):
+    with pytest.raises(KeyError, match="between"):
         cal_gradient_penalty(
             Linear(1.0), torch.rand(1, 1, 1, 1), torch.rand(1, 1, 1, 1), type="between"
         )

@@ -187,7 +187,7 @@ def test_identity_needs_equal_channels_and_shows_its_images():
         model.optimize_parameters()
         assert list(model.get_current_visuals()) == model.visual_names == plain
         assert model.get_current_losses()["idt_A"] == model.get_current_losses()["idt_B"] == 0
-    with pytest.raises(UserError, match="--lambda_identity 0.5"):
+    with pytest.raises(UserError, match="--lambda_identity should be 0"):
         build("--output_nc", "1", "--lambda_identity", "0.5")
 
 
