@@ -240,7 +240,7 @@ def test_resuming_with_another_number_of_ranks(place: Programs, ranks: Callable)
     assert state(place.runs / "number")["ranks"] == []
     two = ranks(*resume, "--n_epochs", "3")
     assert two.end() == [0, 0]
-    assert "was saved by 1 processes and continues with 2" in two.out[0]
+    assert "was saved by 1 process and continues with 2" in two.out[0]
 
 
 def test_an_unreadable_image_ends_all(place: Programs, ranks: Callable) -> None:
