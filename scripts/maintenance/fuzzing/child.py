@@ -121,6 +121,7 @@ class Notes:
             self.parsed |= plain(vars(result[0]))
             if with_actions:
                 self.options |= {a.dest: option_of(a) for a in parser._actions if a.dest != "help"}
+            self.write()  # it may be killed
             return result
 
         argparse.ArgumentParser.parse_known_args = parse_known_args  # type: ignore
@@ -133,7 +134,8 @@ class Notes:
         notes |= {"parsed": self.parsed, "final": final}
         notes["options"] = [asdict(option) for option in self.options.values()]
         with suppress(Exception):
-            os.write(RECORD, json.dumps(notes).encode())
+            content = json.dumps(notes).encode()
+            os.ftruncate(RECORD, os.pwrite(RECORD, content, 0))
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
