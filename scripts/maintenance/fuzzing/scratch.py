@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from scripts.maintenance.fuzzing.cases import Case
+from scripts.maintenance.fuzzing.disks import unmount
 from scripts.maintenance.fuzzing.fixtures import odd_places
 
 Files = dict[str, str]  # path -> digest, or what else is there
@@ -57,6 +58,7 @@ def digest(path: str) -> str:
 
 def remove(folder: Path) -> None:
     """Delete ``folder``, also with sub-folders that may not be entered."""
+    unmount(folder)
     for _ in range(3):
         if not os.path.lexists(folder):
             return

@@ -26,6 +26,7 @@ from scripts.maintenance.fuzzing.archives import archive_cases, make_archives
 from scripts.maintenance.fuzzing.cases import Case, Program, option_cases
 from scripts.maintenance.fuzzing.child import ROOT, Outcome, run_case
 from scripts.maintenance.fuzzing.damage import damage_cases
+from scripts.maintenance.fuzzing.disks import can_mount, disk_cases
 from scripts.maintenance.fuzzing.limits import adopt_orphans
 from scripts.maintenance.fuzzing.programs import PROGRAMS, TRAIN
 from scripts.maintenance.fuzzing.scratch import remove
@@ -116,7 +117,10 @@ class Session:
             cases += option_cases(program, first.options)
             cases += damage_cases(program)
             cases += surrounding_cases(program)
+            cases += disk_cases(program)
             cases += archive_cases(program, self.port)
+        if not can_mount():
+            say("No cases of full disks: file systems cannot be mounted here")
         if self.failures:
             raise UserError("failed with nothing odd: " + "\n".join(self.failures))
         if args.case:
