@@ -36,7 +36,7 @@ from options.flags.flag import Flag  # noqa: E402
 from scripts.arguments import Arguments, Output  # noqa: E402
 from util.console import run_main, say  # noqa: E402
 from util.errors import UserError  # noqa: E402
-from util.files import write_atomically  # noqa: E402
+from util.files import real_path, write_atomically  # noqa: E402
 from util.limits import whole  # noqa: E402
 
 WORKER = Path(__file__).with_name("benchmark_worker.py")
@@ -222,7 +222,7 @@ def machine() -> dict[str, Any]:
 
 def results(opt: Any, folder: Path, cuda: bool) -> Iterator[Result]:
     """The results of the chosen cases, one after the other."""
-    checkouts = [ROOT, *([opt.against.resolve()] if opt.against else [])]
+    checkouts = [ROOT, *([real_path(opt.against)] if opt.against else [])]
     images: dict[str, Path] = {}
     for case in CASES:
         left_out = (opt.quick and not case.quick) or (case.cuda and not cuda)

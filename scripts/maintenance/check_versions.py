@@ -23,6 +23,7 @@ from options.flags.flag import Flag
 from scripts.arguments import Arguments, Output
 from util.console import run_main, say
 from util.errors import UserError
+from util.files import real_path
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = {"lowest": "python3.10", "newest": "python3.13"}
@@ -121,7 +122,7 @@ def main() -> None:
     titles = ["Versions", "Python", *SHOWN, "passed", "skipped", "failed", "time"]
     rows, failed = [titles, ["---"] * len(titles)], False
     for kind in [args.only] if args.only else PYTHON:
-        python = make_environment(kind, getattr(args, f"{kind}_python"), args.folder.resolve())
+        python = make_environment(kind, getattr(args, f"{kind}_python"), real_path(args.folder))
         started = time.monotonic()
         counts, status = run_tests(python, args.tests)
         failed |= status != 0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.maintenance.fuzzing.programs import PROGRAMS
 from scripts.maintenance.fuzzing.values import NUMBERS, TEXTS, same_number
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,6 +108,14 @@ def test_planted_faults_are_found(tmp_path: Path) -> None:
         "honoured": "ok",
         "damaged": "silent",
     }, result.stdout + result.stderr
+
+
+def test_every_program_is_tried() -> None:
+    """Left out: a part of benchmark.py, and a record of how the embedded images were made."""
+    files = [*ROOT.glob("*.py"), *ROOT.glob("scripts/**/*.py"), *ROOT.glob("datasets/*.py")]
+    programs = {path.stem for path in files if '__name__ == "__main__"' in path.read_text()}
+    tried = {Path(program.script).stem for program in PROGRAMS}
+    assert programs - tried == {"benchmark_worker", "make_atlas"} and tried <= programs
 
 
 def test_there_are_30_values_of_each_kind() -> None:

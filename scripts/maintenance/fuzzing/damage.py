@@ -70,7 +70,7 @@ def broken() -> Iterator[tuple[str, Change]]:
     yield "loop", replaced(lambda path: path.symlink_to(path.name))
     yield "fifo", replaced(lambda path: os.mkfifo(path))
     yield "unreadable", forbid
-    yield "1 GB", grow
+    yield "128 MB", grow
 
 
 def old_size(path: Path) -> int:
@@ -101,7 +101,7 @@ def forbid(path: Path) -> None:
 
 def grow(path: Path) -> None:
     path.touch()
-    os.truncate(path, 1 << 30)
+    os.truncate(path, 1 << 27)
 
 
 def replaced(make: Change) -> Change:
