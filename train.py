@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     options = TrainOptions()
-    opt = options.parse(record=False)
+    opt = options.parse(record=False)  # print_options records it, once the run has started
     if opt.dry_run:
         from models.training.check_data import report
 
@@ -38,17 +38,18 @@ def main() -> None:
 def train(run: Run) -> None:
     """Train ``run.model`` until the last epoch; Ctrl-C and SIGTERM stop after a step and save.
 
-    ``run.at`` is the position: at.epoch, at.seen images of this epoch, at.total images in all. The
-    parts of a run are in models/training: run.report logs and shows, run.validation measures,
-    run.panel translates the same images after every epoch, run.state saves and resumes.
+    ``run.at`` is the position: at.epoch (from 1), at.seen images of this epoch, at.total images in
+    all; at.crossed(n) is True if the last step took at.total over a multiple of n. The parts of a
+    run are in models/training: run.report logs and shows, run.validation measures, run.panel
+    translates the same images after every epoch, run.state saves and resumes.
     """
     at = run.at
     while at.epoch <= run.last_epoch and not run.stopping:
         begin_epoch(run)
         for batch in run.report.timed(run.dataset):  # after a resume: the rest of the epoch
-            run.train_step(batch)  # by step.py: model.set_input() and optimize_parameters()
+            run.train_step(batch)  # set_input() and optimize_parameters() of the model
             after_step(run)
-            run.check_signals()  # sets run.stopping; a second Ctrl-C quits at once
+            run.check_signals()  # sets run.stopping; the handler of a second Ctrl-C quits at once
             if run.stopping:
                 break
         if run.epoch_complete:
@@ -72,7 +73,7 @@ def after_step(run: Run) -> None:
     """Log, show and save what is due; the intervals count images.
 
     To validate every 500 steps, besides every --val_freq epochs, add at the end:
-        if run.at.crossed(500 * run.dataset.global_batch_size):  # images of a step, on all GPUs
+        if run.at.crossed(500 * run.dataset.global_batch_size):  # images of a step in all
             if run.validation.validate(run.at, run.visualizer):  # True: the best so far
                 run.state.save("latest", "best")
     """
@@ -85,8 +86,8 @@ def end_epoch(run: Run) -> None:
     """Validate if due, and save each network as NAME_net_G_A.pth, ... in checkpoints/--name.
 
     NAME      when
-    latest    every --save_latest_freq images, and with each save below
-    iter_12   instead of latest within an epoch, after 12 images, with --save_by_iter
+    latest    every --save_latest_freq images; with 7 and best; after the last epoch; on a signal
+    iter_12   with --save_by_iter, in place of the first of these; 12 images have been seen
     7         after epoch 7, if --save_epoch_freq divides it
     best      after a validation that was the best so far
     Each save also replaces state.pth, which resumes the run; --ema adds NAME_net_G_A_ema.pth.

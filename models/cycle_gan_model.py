@@ -27,8 +27,8 @@ class CycleGANModel(BaseModel):
 
     To add a loss to the generators: compute ``self.loss_NAME`` in :meth:`objective_A` or
     :meth:`objective_B`, add it to the sum there, and add ``"NAME"`` to ``loss_names`` to log it.
-    If it needs a fixed network: make that in ``__init__``, on ``self.device``, in eval mode and
-    without gradients, and leave it out of ``model_names``.
+    If it needs a fixed network: make that in ``__init__`` if ``self.isTrain``, on ``self.device``,
+    with ``.eval().requires_grad_(False)``, and leave it out of ``model_names``.
     """
 
     @staticmethod
@@ -89,7 +89,7 @@ class CycleGANModel(BaseModel):
         self.visual_paths = dict.fromkeys(made_of_y, input[second + "_paths"])
 
     def forward(self) -> None:
-        """Translate both images and back."""
+        """Translate both images and back, to test and validate; training calls the two parts."""
         self.forward_A()
         self.forward_B()
 
@@ -102,7 +102,10 @@ class CycleGANModel(BaseModel):
         self.rec_B = self.netG_A(self.fake_A)  # G(F(y))
 
     def optimize_parameters(self) -> None:
-        """One step of G and F, then one of D_X and D_Y; G and F run once for both."""
+        """One step of G and F, then one of D_X and D_Y, which judge the fakes of the same pass.
+
+        step.py adds around each optimizer's step what --amp fp16 and several GPUs need.
+        """
         self.optimizer_G.zero_grad()
         self.gradients_G()
         self.optimizer_G.step()
@@ -110,17 +113,17 @@ class CycleGANModel(BaseModel):
         self.gradients_D()
         self.optimizer_D.step()
 
-    # With --accumulate N, step.py does not call optimize_parameters. It calls gradients_G for N
-    # batches of --batch_size images, and optimizer_G steps with their mean gradient; then the same
-    # with gradients_D. Each batch has a copy of this model that shares networks and pools. The
-    # logged losses are means.
+    # With --accumulate N, a batch has N parts of --batch_size images, and step.py replaces
+    # optimize_parameters: gradients_G for each part, one step of optimizer_G with the mean
+    # gradient, then the same with gradients_D. The parts share networks and image pools; each has
+    # its own tensors, in a copy of this model. The logged losses are means.
     gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
 
     def gradients_G(self) -> None:
         """Gradients of G and F. Each backward frees activations before the next part is made."""
         self.set_requires_grad([self.netD_A, self.netD_B], False)
         if self.overrides(CycleGANModel, "forward", "backward_G"):
-            # A subclass with one of its own: the official order, which takes twice the memory.
+            # Only for subclasses that redefine these two: the official order, twice the memory.
             self.forward()
             self.backward_G()
             return
@@ -130,7 +133,12 @@ class CycleGANModel(BaseModel):
             self.loss_G = self.loss_G + loss.detach()
 
     def objective(self) -> Iterator[torch.Tensor]:
-        """Yield the parts of Eq. 3 for G and F; a part is computed when the loop asks for it."""
+        """Yield the parts of the loss of G and F; each is computed when the loop asks for it.
+
+        lambda_GAN * (GAN(D_Y(G(x))) + GAN(D_X(F(y))))            Eq. 1; GAN: lsgan by default
+        + lambda_A * |F(G(x)) - x| + lambda_B * |G(F(y)) - y|     Eq. 2; sum: Eq. 3
+        + lambda_identity * (lambda_B * |G(y) - y| + lambda_A * |F(x) - x|)       section 5.2
+        """
         self.forward_A()
         yield self.objective_A()
         self.forward_B()
@@ -140,29 +148,26 @@ class CycleGANModel(BaseModel):
             yield self.identity_B()
 
     def objective_A(self) -> torch.Tensor:
-        """G(x) should fool D_Y (Eq. 1; --gan_mode), and F(G(x)) should be x (Eq. 2)."""
+        """G(x) should fool D_Y, and F(G(x)) should be x."""
         self.loss_G_A = self.criterionGAN(self.netD_A(self.fake_B), True) * self.lambda_GAN
         self.loss_cycle_A = self.criterionCycle(self.rec_A, self.real_A) * self.opt.lambda_A
         return self.loss_G_A + self.loss_cycle_A
 
     def objective_B(self) -> torch.Tensor:
-        """F(y) should fool D_X (Eq. 1), and G(F(y)) should be y (Eq. 2)."""
+        """F(y) should fool D_X, and G(F(y)) should be y."""
         self.loss_G_B = self.criterionGAN(self.netD_B(self.fake_A), True) * self.lambda_GAN
         self.loss_cycle_B = self.criterionCycle(self.rec_B, self.real_B) * self.opt.lambda_B
         return self.loss_G_B + self.loss_cycle_B
 
     def identity_A(self) -> torch.Tensor:
-        """G(y) should be y (section 5.2); a forward pass of its own.
-
-        The weight is ``--lambda_identity`` times that of y's cycle loss, 0.5 * 10 by default.
-        """
+        """G(y) should be y: a forward pass of its own, weighted relative to y's cycle loss."""
         self.idt_A = self.netG_A(self.real_B)
         weight = self.lambda_identity * self.opt.lambda_B
         self.loss_idt_A = self.criterionIdt(self.idt_A, self.real_B) * weight
         return self.loss_idt_A
 
     def identity_B(self) -> torch.Tensor:
-        """F(x) should be x."""
+        """F(x) should be x: likewise."""
         self.idt_B = self.netG_B(self.real_A)
         weight = self.lambda_identity * self.opt.lambda_A
         self.loss_idt_B = self.criterionIdt(self.idt_B, self.real_A) * weight
@@ -187,7 +192,7 @@ class CycleGANModel(BaseModel):
     ) -> torch.Tensor:
         """Gradients of a discriminator's objective (Eq. 1), which is halved (section 7.1)."""
         fake = fake.detach()
-        # One pass over both, or with batch norm one for each.
+        # One pass over both images; with batch norm one for each (networks.define_D).
         real_score, fake_score = networks.forward_pair(netD, real, fake)
         loss = (self.criterionGAN(real_score, True) + self.criterionGAN(fake_score, False)) / 2
         if self.opt.gan_mode == "wgangp":

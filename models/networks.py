@@ -73,8 +73,8 @@ def define_D(
         raise ValueError(f"netD {netD}: should be one of {', '.join(DISCRIMINATORS)}")
     layers = {"n_layers": n_layers_D} if netD == "n_layers" else {}
     net = DISCRIMINATORS[netD](input_nc, ndf, norm_layer=get_norm_layer(norm), **layers)
-    # With --norm batch (default: instance), images of a batch influence each other: D judges real
-    # and fake ones in two passes, and micro-batches and GPUs do not equal one large batch.
+    # With --norm batch (default: instance), images of a batch influence each other. forward_pair
+    # makes two passes of D then, and micro-batches or GPUs do not equal one large batch.
     net.samples_independent = "batch" not in norm  # type: ignore[assignment]
     return init_net(net, init_type, init_gain, gpu_ids)
 
