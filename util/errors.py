@@ -46,6 +46,7 @@ OUT_OF_MEMORY = (
     "out of memory",
     "ALLOC_FAILED",
     "Storage size calculation overflowed",
+    "can't start new thread",  # there is no memory for its stack
 )
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from collections import Counter, defaultdict
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from statistics import median
 
 from data.scan import ImageFile, image_folders, scan, stray_entries
 from data.transforms import crop_fits, resized_size
 from models.training import plan
+from models.training.panel import check_files
+from models.training.validation import validation_images
+from util.checkpoint import load_state_dict
 from util.console import say
+from util.errors import UserError
 from util.words import amount
 
 MODES = {  # Pillow's names in upper case (La, RGBa: premultiplied); others are shown as they are
@@ -36,11 +44,38 @@ def report(opt: Namespace) -> int:
     problems, notes = findings(opt, images)
     plan_lines, stops = plan.lines(opt, rehearse_it=not problems)
     problems = problems or stops
+    problems += files_of_options(opt)
     lines = plan_lines + [f"note: {note}" for note in notes + strays(opt, folders)]
     lines += [f"problem: {problem}" for problem in problems]
     say(*lines)
     say("The training would stop" if problems else "Nothing would stop the training")
     return int(bool(problems))
+
+
+def files_of_options(opt: Namespace) -> list[str]:
+    """Return what would stop the training in the files and folders that options name."""
+    problems = []
+    try:
+        check_files(opt)
+    except UserError as error:
+        problems.append(f"--panel: {error}")
+    checks: list[Callable[[], object]] = []
+    if opt.val_freq:
+        checks.append(lambda: validation_images(opt))
+    for name, file in vars(opt).items():
+        if name.startswith("init_") and name not in ("init_type", "init_gain") and file:
+            checks.append(partial(load_state_dict, Path(file)))
+    for check in checks:
+        try:
+            check()
+        except UserError as error:
+            problems.append(str(error))
+    folder = Path(opt.checkpoints_dir) / opt.name
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        problems.append(f"--checkpoints_dir: cannot write to {folder}")
+    return problems
 
 
 def findings(opt: Namespace, images: dict[str, list[ImageFile]]) -> tuple[list[str], list[str]]:

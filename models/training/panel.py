@@ -104,16 +104,21 @@ class Panel:
         return " · ".join(names), show_images(visuals)
 
 
+def check_files(opt: Namespace) -> None:
+    """Raise UserError: a file of ``--panel`` is missing, or its values would be lost."""
+    for path in opt.panel or ():
+        if not Path(path).is_file():
+            raise UserError(f"there is no file {path}")
+    check_values(opt.panel or [], "these files")
+
+
 def _use_files(dataset: BaseDataset, opt: Namespace) -> int:
     """Replace the dataset's files by those of ``--panel``, and return the number of items.
 
     A file in a folder whose name ends with A or B (trainA, testB, ...) belongs to that domain, any
     other file to the input domain. A domain without files keeps a random choice of its images.
     """
-    for path in opt.panel:
-        if not Path(path).is_file():
-            raise UserError(f"there is no file {path}")
-    check_values(opt.panel, "these files")
+    check_files(opt)
     single = next((name for name in ("AB_paths", "image_paths") if hasattr(dataset, name)), None)
     if single or not hasattr(dataset, "B_paths"):
         setattr(dataset, single or "A_paths", list(opt.panel))

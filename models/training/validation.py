@@ -45,6 +45,18 @@ PAIRED_METRICS = {"l1": metrics.l1, "psnr": metrics.psnr, "ssim": metrics.ssim}
 HIGHER_IS_BETTER = ("psnr", "ssim")
 
 
+def validation_images(opt: Namespace) -> Loader:
+    """Return the images of ``--val_freq``. Raises UserError: there are none."""
+    val_opt = options_for_testing(opt, opt.phase if opt.val_share else "val")
+    val_opt.batch_size, val_opt.num_threads = 1, 0
+    val_opt.max_dataset_size = opt.max_dataset_size
+    try:
+        return Loader(find_dataset_using_name(opt.dataset_mode)(val_opt), val_opt)
+    except UserError as error:
+        hint = ". Or hold out some of the training images: --val_share 0.1"
+        raise UserError(f"--val_freq: {error}{hint * (not opt.val_share)}") from None
+
+
 class Validation:
     """Measures how good the translations are, and keeps the networks of the best epoch."""
 
@@ -53,14 +65,7 @@ class Validation:
         self.opt, self.model, self.metric = opt, model, opt.val_metric
         if not opt.val_freq:
             return
-        val_opt = options_for_testing(opt, opt.phase if opt.val_share else "val")
-        val_opt.batch_size, val_opt.num_threads = 1, 0
-        val_opt.max_dataset_size = opt.max_dataset_size
-        try:
-            self.images = Loader(find_dataset_using_name(opt.dataset_mode)(val_opt), val_opt)
-        except UserError as error:
-            hint = ". Or hold out some of the training images: --val_share 0.1"
-            raise UserError(f"--val_freq: {error}{hint * (not opt.val_share)}") from None
+        self.images = validation_images(opt)
         self.images.device = opt.device
         training_files, held_out = listed_files(training.dataset), listed_files(self.images.dataset)
         if opt.val_share and (not held_out or training_files & held_out):

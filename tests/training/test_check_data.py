@@ -189,3 +189,24 @@ def test_as_a_program() -> None:
         [sys.executable, script, "--help"], capture_output=True, text=True, timeout=120
     )
     assert (done.returncode, done.stderr) == (0, "") and "--crop_size" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--panel", "nothere.png"), "--panel: there is no file nothere.png"),
+        (("--init_G_A", "nothere.pth"), "no file nothere.pth"),
+        (("--init_D_B", "a_text"), "cannot load a_text"),
+        (("--val_freq", "1"), "--val_freq: "),
+        (("--checkpoints_dir", "a_text"), "--checkpoints_dir: cannot write to a_text"),
+    ],
+)
+def test_files_of_options(
+    run: Programs, unaligned: Path, words: tuple[str, str], problem: str
+) -> None:
+    """The training would stop with the same error; the report said that nothing would stop it."""
+    (run.folder / "a_text").write_text("text")
+    result = check(run, unaligned, *words)
+    assert result.status == 1 and f"problem: {problem}" in result.out
+    assert result.out.endswith("The training would stop\n")
+    assert run.train("--dataroot", unaligned, *TINY, *ONE_EPOCH, *words).status == 1

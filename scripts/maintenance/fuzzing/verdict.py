@@ -9,6 +9,7 @@ Silent is what a user cannot see. A program that ends with status 0 is silent if
 - a text is empty but the program went on;
 - a file was damaged, or the surroundings were, and pixels, weights, or the list of files differ
   from the untouched run;
+- check_data.py says that nothing would stop a training that stops (``Session.keep_promise``);
 - a file of the user was changed or deleted, or one appeared outside of the working folder;
 
 and no line of its output names that option, value or file. A larger ``--ngf`` that makes a larger
