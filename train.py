@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     options = TrainOptions()
-    opt = options.parse(record=False)  # print_options records it, once the run has started
+    opt = options.parse(record=False)  # train_opt.txt is written below, once the run has started
     if opt.dry_run:
         from models.training.check_data import report
 
@@ -28,7 +28,7 @@ def main() -> None:
     from models.training.run import Run  # not at the top: PyTorch would slow --help down
 
     run = Run(opt)
-    with run.running():  # creates the parts; errors end in one line
+    with run.running():  # creates dataset, model, ...; cleans up; errors end in one line
         options.print_options(opt)
         run.begin()
         train(run)
@@ -39,7 +39,7 @@ def train(run: Run) -> None:
     """Train ``run.model`` until the last epoch; Ctrl-C and SIGTERM stop after a step and save.
 
     ``run.at`` is the position: at.epoch (from 1), at.seen images of this epoch, at.total images in
-    all; at.crossed(n) is True if the last step took at.total over a multiple of n. The parts of a
+    all; at.crossed(n) is True if at.total passed a multiple of n in the last step. The parts of a
     run are in models/training: run.report logs and shows, run.validation measures, run.panel
     translates the same images after every epoch, run.state saves and resumes.
     """
@@ -49,7 +49,7 @@ def train(run: Run) -> None:
         for batch in run.report.timed(run.dataset):  # after a resume: the rest of the epoch
             run.train_step(batch)  # set_input() and optimize_parameters() of the model
             after_step(run)
-            run.check_signals()  # sets run.stopping; the handler of a second Ctrl-C quits at once
+            run.check_signals()  # Ctrl-C sets run.stopping; a second one quits at once, anywhere
             if run.stopping:
                 break
         if run.epoch_complete:
@@ -73,7 +73,7 @@ def after_step(run: Run) -> None:
     """Log, show and save what is due; the intervals count images.
 
     To validate every 500 steps, besides every --val_freq epochs, add at the end:
-        if run.at.crossed(500 * run.dataset.global_batch_size):  # images of a step in all
+        if run.at.crossed(500 * run.dataset.global_batch_size):  # images per optimizer step
             if run.validation.validate(run.at, run.visualizer):  # True: the best so far
                 run.state.save("latest", "best")
     """
@@ -86,11 +86,11 @@ def end_epoch(run: Run) -> None:
     """Validate if due, and save each network as NAME_net_G_A.pth, ... in checkpoints/--name.
 
     NAME      when
-    latest    every --save_latest_freq images; with 7 and best; after the last epoch; on a signal
-    iter_12   with --save_by_iter, in place of the first of these; 12 images have been seen
-    7         after epoch 7, if --save_epoch_freq divides it
+    7         after epoch 7, if --save_epoch_freq divides 7
     best      after a validation that was the best so far
-    Each save also replaces state.pth, which resumes the run; --ema adds NAME_net_G_A_ema.pth.
+    latest    every --save_latest_freq images; at each save of this function; on a signal
+    iter_12   with --save_by_iter: within an epoch it replaces latest; 12 = images seen so far
+    Each save also replaces state.pth, for --continue_train; --ema adds NAME_net_G_A_ema.pth.
     """
     at, epoch = run.at, run.at.epoch
     names = run.state.due_names()  # by --save_latest_freq: latest or iter_N

@@ -25,8 +25,9 @@ class CycleGANModel(BaseModel):
     netG_A: A -> B is the paper's G, and netG_B: B -> A its F. netD_A is D_Y: it judges images of
     domain B. netD_B is D_X. x = real_A, y = real_B.
 
-    To add a loss to the generators: compute ``self.loss_NAME`` in :meth:`objective_A` or
-    :meth:`objective_B`, add it to the sum there, and add ``"NAME"`` to ``loss_names`` to log it.
+    To add a loss to the generators: compute ``self.loss_NAME`` in :meth:`objective_A` (of fake_B
+    and rec_A) or :meth:`objective_B` (of fake_A and rec_B; the graph of fake_B is gone then), add
+    it to the sum there, and add ``"NAME"`` to ``loss_names`` to log it.
     If it needs a fixed network: make that in ``__init__`` if ``self.isTrain``, on ``self.device``,
     with ``.eval().requires_grad_(False)``, and leave it out of ``model_names``.
     """
@@ -89,7 +90,7 @@ class CycleGANModel(BaseModel):
         self.visual_paths = dict.fromkeys(made_of_y, input[second + "_paths"])
 
     def forward(self) -> None:
-        """Translate both images and back, to test and validate; training calls the two parts."""
+        """Translate both images and back, to test and validate; training calls the two in turn."""
         self.forward_A()
         self.forward_B()
 
@@ -102,9 +103,10 @@ class CycleGANModel(BaseModel):
         self.rec_B = self.netG_A(self.fake_A)  # G(F(y))
 
     def optimize_parameters(self) -> None:
-        """One step of G and F, then one of D_X and D_Y, which judge the fakes of the same pass.
+        """One step of G and F, then one of D_X and D_Y, without another pass of G and F.
 
-        step.py adds around each optimizer's step what --amp fp16 and several GPUs need.
+        models/training/step.py calls this, and hooks each optimizer's step for --amp fp16 and
+        several GPUs. Only with --accumulate does it use the methods below instead.
         """
         self.optimizer_G.zero_grad()
         self.gradients_G()
@@ -113,17 +115,17 @@ class CycleGANModel(BaseModel):
         self.gradients_D()
         self.optimizer_D.step()
 
-    # With --accumulate N, a batch has N parts of --batch_size images, and step.py replaces
-    # optimize_parameters: gradients_G for each part, one step of optimizer_G with the mean
-    # gradient, then the same with gradients_D. The parts share networks and image pools; each has
-    # its own tensors, in a copy of this model. The logged losses are means.
+    # With --accumulate N, a batch has N micro-batches of --batch_size images. For each pair here,
+    # in order: the method for every micro-batch, then one step of the optimizer with the mean
+    # gradient. Micro-batches share networks and image pools; each has its own tensors (real_A,
+    # fake_B, ...) in a shallow copy of this model. The logged losses are means.
     gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
 
     def gradients_G(self) -> None:
-        """Gradients of G and F. Each backward frees activations before the next part is made."""
+        """Gradients of G and F. Each backward frees activations before the next term needs some."""
         self.set_requires_grad([self.netD_A, self.netD_B], False)
         if self.overrides(CycleGANModel, "forward", "backward_G"):
-            # Only for subclasses that redefine these two: the official order, twice the memory.
+            # Only for subclasses that redefine one of these: the official order, twice the memory.
             self.forward()
             self.backward_G()
             return
@@ -133,7 +135,7 @@ class CycleGANModel(BaseModel):
             self.loss_G = self.loss_G + loss.detach()
 
     def objective(self) -> Iterator[torch.Tensor]:
-        """Yield the parts of the loss of G and F; each is computed when the loop asks for it.
+        """Yield the terms of the loss of G and F; each is computed when the loop asks for it.
 
         lambda_GAN * (GAN(D_Y(G(x))) + GAN(D_X(F(y))))            Eq. 1; GAN: lsgan by default
         + lambda_A * |F(G(x)) - x| + lambda_B * |G(F(y)) - y|     Eq. 2; sum: Eq. 3
@@ -174,7 +176,7 @@ class CycleGANModel(BaseModel):
         return self.loss_idt_B
 
     def gradients_D(self) -> None:
-        """Gradients of D_Y and D_X. Their fakes come from the image history (section 4)."""
+        """Gradients of D_Y and D_X, on new or older fakes from the image history (section 4)."""
         self.set_requires_grad([self.netD_A, self.netD_B], True)
         self.backward_D_A()
         self.backward_D_B()

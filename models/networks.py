@@ -73,8 +73,8 @@ def define_D(
         raise ValueError(f"netD {netD}: should be one of {', '.join(DISCRIMINATORS)}")
     layers = {"n_layers": n_layers_D} if netD == "n_layers" else {}
     net = DISCRIMINATORS[netD](input_nc, ndf, norm_layer=get_norm_layer(norm), **layers)
-    # With --norm batch (default: instance), images of a batch influence each other. forward_pair
-    # makes two passes of D then, and micro-batches or GPUs do not equal one large batch.
+    # With batch norm (the default of --norm is instance), images of a batch influence each other.
+    # So forward_pair makes two passes of D, and micro-batches or GPUs do not equal one large batch.
     net.samples_independent = "batch" not in norm  # type: ignore[assignment]
     return init_net(net, init_type, init_gain, gpu_ids)
 
@@ -97,7 +97,7 @@ class ResnetGenerator(Generator):
     """c7s1-64, d128, d256, n_blocks times R256, u128, u64, c7s1-3 (section 7.2; Johnson et al.)."""
 
     model: nn.Sequential
-    multiple, minimum = 4, 8  # two halvings; the padding of a residual block needs 2x2 features
+    multiple, minimum = 4, 8  # halved twice; the padding of a residual block needs 2x2 features
     checkpoint_activations = False  # set by models/training/step.py
 
     def __init__(
@@ -254,7 +254,7 @@ class NLayerDiscriminator(nn.Module):
             layers += [conv(widths[n - 1], widths[n], stride=stride, bias=bias)]
             layers += [norm_layer(widths[n]), nn.LeakyReLU(0.2, True)]
         self.model = nn.Sequential(*layers, conv(widths[-1], 1))
-        self.minimum = 3 * 2**n_layers  # smaller images end as less than 2x2 features
+        self.minimum = 3 * 2**n_layers  # for 2x2 features before the last convolution
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if min(x.shape[2:]) < self.minimum:
