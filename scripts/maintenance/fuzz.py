@@ -29,7 +29,7 @@ from scripts.arguments import SEED, Arguments, Output
 from scripts.maintenance.fuzzing.child import Become
 from scripts.maintenance.fuzzing.report import Report
 from scripts.maintenance.fuzzing.session import Session
-from util.console import run_main
+from util.console import run_main, say
 from util.errors import UserError
 from util.limits import whole
 
@@ -56,11 +56,14 @@ def main() -> None:
     try:
         cases = session.choose(args)
         if args.list:
-            print("\n".join(case.id for case in cases))
+            say(*(case.id for case in cases))
             return
         report = Report(bool(args.case), args.json)
-        for result in session.run(cases, max(1, args.jobs)):
-            report.add(result)
+        try:
+            for result in session.run(cases, args.jobs):
+                report.add(result)
+        except KeyboardInterrupt:
+            say(f"Stopped after {len(report.results)} of {len(cases)} cases")
         report.show()
     finally:
         session.close()

@@ -155,7 +155,10 @@ class Session:
             pid = os.fork()
             if pid == 0:
                 os.close(reading)
-                self.work(cases[job::jobs], self.folder / f"slot{job}", writing)
+                try:
+                    self.work(cases[job::jobs], self.folder / f"slot{job}", writing)
+                except KeyboardInterrupt:
+                    os._exit(1)
                 os._exit(0)
             os.close(writing)
             pipes[reading] = b""
