@@ -163,7 +163,7 @@ def save_mode(path: Path, mode: str) -> None:
 
 def save_as(path: Path, image: Image.Image, kind: str, **more: Any) -> None:
     with path.open("w+b") as file:  # TIFF reads what it has written
-        image.save(file, format=kind, **more)
+        image.copy().save(file, format=kind, **more)  # saving leaves settings in the image
 
 
 DOCUMENTS = {

@@ -193,7 +193,7 @@ class Session:
     def try_case(self, case: Case, slot: Path) -> Result:
         try:
             outcome = run_case(case, slot, self.fixture)
-        except (OSError, ValueError) as error:
+        except Exception as error:
             outcome = Outcome(status=97, err=f"the fuzzer could not prepare the case: {error}")
         kind, reason = judge(case, outcome, self.untouched[case.program.name])
         if kind == "ok" and case.program.name == "check_data" and case.option:
