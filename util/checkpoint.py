@@ -49,6 +49,7 @@ def is_state_dict(value: Any) -> bool:
         isinstance(key, str)
         and isinstance(tensor, torch.Tensor)
         and tensor.layout == torch.strided
+        and not (tensor.is_nested or tensor.is_quantized)
         and tensor.device.type != "meta"
         for key, tensor in value.items()
     )
@@ -172,6 +173,8 @@ def misfit(net: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> str:
     state = {key: value for key, value in state.items() if key not in others}
     if not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()):
         return "should be named tensors"
+    if any(tensor.is_nested for tensor in state.values()):  # these have no shape
+        return "should be plain tensors in memory"
     if state.keys() != own.keys() or any(state[k].shape != own[k].shape for k in own):
         return f"do not fit the network: {_misfits(own, state)}"
     if not is_state_dict(state):
@@ -179,6 +182,7 @@ def misfit(net: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> str:
     for key, value in state.items():
         if _kind(value) != _kind(own[key]):
             return f"are damaged: {key} has the type {value.dtype}"
+    state = {key: value.to(own[key].dtype) for key, value in state.items()}  # as they are used
     return bad_numbers(state, finite={name for name, _ in net.named_parameters()})
 
 
@@ -234,8 +238,11 @@ def architecture_of(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     The weights of a U-Net do not show ``no_dropout``; ``input_nc`` of a discriminator may include a
     condition, so it is left out.
     """
+    shapes = {key.removeprefix("module."): tuple(value.shape) for key, value in state.items()}
+    if any(0 in shape for shape in shapes.values()):
+        return {}
     try:
-        return _architecture({k.removeprefix("module."): tuple(v.shape) for k, v in state.items()})
+        return _architecture(shapes)
     except (KeyError, ValueError, IndexError):
         return {}  # only the first layer is that of an official network
 

@@ -40,7 +40,8 @@ class ImagePool:
             elif random.random() > 0.5:
                 slot = random.randrange(self.pool_size)
                 self._check(self.images[slot], image, len(images))
-                image, self.images[slot] = self.images[slot], image.clone()
+                old = self.images[slot].to(image.dtype)  # a restored one may have another
+                image, self.images[slot] = old, image.clone()
             chosen.append(image)
         return torch.cat(chosen)
 

@@ -8,9 +8,11 @@ import os
 import signal
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from util import console, distributed
 from util.console import say, warn
+from util.files import no_link
 
 # Ctrl-C, schedulers, a lost connection, and batch systems; Windows has the first two
 STOP_SIGNALS = [
@@ -94,7 +96,9 @@ class Watchdog:
         self.timeout = timeout
         folder.mkdir(parents=True, exist_ok=True)  # missing on the machines of other ranks
         name = "stall.log" if distributed.is_main() else f"stall_rank{distributed.rank()}.log"
-        self.file = (folder / name).open("a") if timeout > 0 else None
+        self.file: IO[str] | None = None
+        if timeout > 0:
+            self.file = open(folder / name, "a", opener=no_link)  # noqa: SIM115  stays open
         self.step()
 
     def step(self) -> None:

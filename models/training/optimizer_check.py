@@ -77,7 +77,7 @@ def problem_of_settings(saved: dict[str, Any], own: Mapping[str, Any]) -> str:
     known = {**own, "initial_lr": 0.0}  # the first update of the learning rate adds this one
     for key in saved.keys() & known.keys() - {"params"}:
         value, mine = saved[key], known[key]
-        if isinstance(value, torch.Tensor) and value.numel() == 1 and value.device.type == "cpu":
+        if checkpoint.is_state_dict({key: value}) and value.numel() == 1:
             value = value.item()
         if isinstance(value, torch.Tensor):
             problem = f"{key} should be a setting, found a tensor"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 from models.training.optimizer_check import (
     LARGEST,
@@ -24,6 +25,8 @@ from util.files import Maybe, mismatch, parse_json
 from util.image_pool import ImagePool
 from util.words import amount
 
+LONGEST = 1e12  # seconds; datetime.timedelta ends soon after
+
 
 def check_state(state: Any, model: Any, path: Path) -> None:
     """Check that the content of a state file can be restored into a run with ``model``.
@@ -37,7 +40,7 @@ def check_state(state: Any, model: Any, path: Path) -> None:
     if not problem:
         of_ranks = [{}, *(rank["model"] for rank in state.get("ranks", []))]
         problems = (_problem_of_model(state["model"] | part, model) for part in of_ranks)
-        problem = next(filter(None, problems), "")
+        problem = next(filter(None, problems), "") or _problem_of_tensors(state)
     if problem:
         raise UserError(f"{path} does not fit this run: {problem}")
 
@@ -49,6 +52,26 @@ def whole(value: Any, name: str) -> str:
     """A whole number that is not negative."""
     right = not mismatch(value, int) and 0 <= value < LARGEST
     return "" if right else f"{name} should be a whole number from 0"
+
+
+def seconds(value: Any, name: str) -> str:
+    """A duration that can be printed."""
+    right = not not_negative(value, name) and value < LONGEST
+    return "" if right else f"{name} should be a number of seconds from 0"
+
+
+def pair(*kinds: Any) -> Callable[[Any, str], str]:
+    """Two values, each of its own kind."""
+
+    def check(value: Any, name: str) -> str:
+        problem = mismatch(value, [object], name)
+        if not problem and len(value) != len(kinds):
+            problem = f"{name} should be {len(kinds)} values"
+        parts = () if problem else enumerate(zip(value, kinds, strict=True))
+        problems = (mismatch(part, kind, f"{name}[{i}]") for i, (part, kind) in parts)
+        return problem or next(filter(None, problems), "")
+
+    return check
 
 
 def position(value: Any, name: str) -> str:
@@ -66,6 +89,15 @@ def validations(value: Any, name: str) -> str:
     problem = mismatch(value, [[finite]], name)
     sizes = [] if problem else [len(pair) for pair in value]
     return problem or ("" if sizes in ([], [2, 2]) else f"{name} should be two pairs")
+
+
+def page(value: Any, name: str) -> str:
+    """The memory of the page: a point is its place in four numbers, and a value for each key."""
+    problem = mismatch(value, PAGE, name)
+    width = 4 + len([] if problem else value.get("keys", []))
+    if not problem and any(len(point) != width for point in value.get("points", [])):
+        return f"{name}.points should have {width} numbers each"
+    return problem
 
 
 def empty(value: Any, name: str) -> str:
@@ -87,7 +119,7 @@ POSITION = {
     "total": Maybe(whole),
     "shown": Maybe(bool),
     "printed": Maybe(bool),
-    "elapsed": Maybe(not_negative),
+    "elapsed": Maybe(seconds),
     "validated": Maybe(validations),
     "best": Maybe(({"epoch": whole, "metric": str, "value": finite}, empty)),
 }
@@ -99,13 +131,13 @@ PAGE = {
     "at": Maybe(finite),
     "last": Maybe(str),
     "shown": Maybe({int: {str: str}}),
-    "panel": Maybe({str: [str]}),
+    "panel": Maybe({str: pair(str, str)}),
 }
-HEALTH = {"averages": Maybe({str: [finite]}), "given": Maybe([str]), "last": Maybe(int)}
+HEALTH = {"averages": Maybe({str: pair(finite, whole)}), "given": Maybe([str]), "last": Maybe(int)}
 LOGS = {
     "log": whole,
     "metrics": whole,
-    "the page": Maybe(PAGE),
+    "the page": Maybe(page),
     "health": Maybe(HEALTH),
     "Weights & Biases": Maybe({"id": str}),
 }
@@ -124,9 +156,16 @@ STATE = {
     "model": MODEL,
     "visualizer": LOGS,
     "skipped": whole,
-    "data": Maybe({str: [(int, str)]}),
+    "data": Maybe({str: pair(int, str)}),
     "ranks": Maybe([{"model": {str: object}, "skipped": whole}]),
 }
+
+
+def _problem_of_tensors(state: dict[str, Any]) -> str:
+    """Describe a tensor that is not plain, in parts that nothing else has checked."""
+    tensors = [leaf for leaf in tree_leaves(state) if isinstance(leaf, torch.Tensor)]
+    plain = all(checkpoint.is_state_dict({"tensor": tensor}) for tensor in tensors)
+    return "" if plain else "it has tensors that are sparse, or not in memory"
 
 
 # The parts of a model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,20 @@ def alias(state: dict) -> None:
     moments[0]["exp_avg"] = moments[0]["exp_avg_sq"]
 
 
+def nest(state: dict) -> None:
+    """Replace a weight by a tensor that has no shape."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch calls these tensors a prototype
+        tensor = torch.nested.nested_tensor([torch.zeros(1), torch.zeros(2)])
+    state["model"]["networks"]["G_A"]["model.1.weight"] = tensor
+
+
+def overflow(state: dict) -> None:
+    """Make a weight finite only as a number of 64 bits."""
+    weights = state["model"]["networks"]["G_A"]
+    weights["model.1.bias"] = weights["model.1.bias"].double() + 1e300
+
+
 OPTIMIZER = ("model", "optimizers", 0)
 GROUP = (*OPTIMIZER, "param_groups", 0)
 POOL = ("model", "pools", "fake_A_pool")
@@ -76,11 +91,15 @@ CRAFTED = {
     "lr": put(*GROUP, "lr", value=NAN),
     "initial_lr": put(*GROUP, "initial_lr", value=-1.0),
     "eps is missing": lambda state: adam(state)["param_groups"][0].pop("eps"),
+    "lr should be a setting": put(*GROUP, "lr", value=torch.tensor(0.1).to_sparse()),
+    "tensors that are sparse": put(*GROUP, "x", value=torch.zeros(3).to_sparse()),
     "capturable": put(*GROUP, "capturable", value=True),
     "optimizers": put("model", "optimizers", value=[]),
     # networks
     "net G_B are missing": lambda state: state["model"]["networks"].pop("G_B"),
     "model.1.weight": put("model", "networks", "G_A", "model.1.weight", value=torch.zeros(4, 3)),
+    "plain tensors": nest,
+    "infinite or not a number": overflow,
     "named tensors": put("model", "networks", "G_A", value={3: 3}),
     # the position
     "position.epoch": put("position", "epoch", value=-1),
@@ -88,6 +107,7 @@ CRAFTED = {
     "position.seen": put("position", "seen", value=1.5),
     "position.total": put("position", "total", value=HUGE),
     "position.elapsed": put("position", "elapsed", value=NAN),
+    "position.elapsed should": put("position", "elapsed", value=1e299),
     "position.shown": put("position", "shown", value=3),
     "position.validated": put("position", "validated", value=[[1, 2.0]]),
     "position.validated[0]": put("position", "validated", value=[3]),
@@ -103,7 +123,12 @@ CRAFTED = {
     # logs, options and the rest
     "visualizer.log": put("visualizer", "log", value=-1),
     "visualizer.health.averages.x": put("visualizer", "health", "averages", "x", value=3),
+    "visualizer.health.averages.x should be 2": put(
+        "visualizer", "health", "averages", "x", value=[]
+    ),
     "visualizer.the page.points": put("visualizer", "the page", "points", value=[["x"]]),
+    "the page.points should have": put("visualizer", "the page", "points", value=[[1.0]]),
+    "the page.panel.x": put("visualizer", "the page", "panel", "x", value=[]),
     "options": put("options", value="{"),
     "options: it has other content than expected (lr": put("options", value='{"lr": NaN}'),
     "skipped": put("skipped", value=None),
@@ -111,6 +136,7 @@ CRAFTED = {
     "ranks[0]": put("ranks", value=[3]),
     "schedulers": put("model", "schedulers", value=[{}]),
     "data.items": put("data", "items", value=3),
+    "data.items should be 2": put("data", "items", value=[]),
 }
 
 
@@ -150,6 +176,14 @@ def test_resume_is_refused(trained: Programs, words: str) -> None:
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert {**after, folder / ".lock": b""} == {**before, folder / ".lock": b""}
     (folder / "state.pth").write_bytes(whole)
+
+
+def test_pools_of_other_numbers() -> None:
+    """An image of another precision is converted: --amp may change when a run is resumed."""
+    pool = ImagePool(1)
+    for _ in range(20):
+        pool.images = [torch.zeros(1, 3, 4, 4, dtype=torch.float64)]
+        assert pool.query(torch.ones(1, 3, 4, 4)).dtype == torch.float32
 
 
 def test_pools_of_other_images(trained: Programs) -> None:

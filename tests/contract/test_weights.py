@@ -53,6 +53,11 @@ def test_weights_show_the_architecture_of_a_generator(netG):
         assert architecture == wanted
 
 
+def test_weights_without_values_show_no_architecture() -> None:
+    """Otherwise an error would name --ngf 0, which nobody has given."""
+    assert checkpoint.architecture_of({"model.1.weight": torch.zeros(0, 3, 7, 7)}) == {}
+
+
 @pytest.mark.parametrize("norm", NORMS)
 def test_weights_show_the_architecture_of_a_discriminator(norm):
     for layers, ndf in itertools.product((1, 2, 3, 4, 5), (2, 64)):

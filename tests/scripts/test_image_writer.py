@@ -48,6 +48,18 @@ def test_few_images_wait_at_a_time(tmp_path, monkeypatch) -> None:
     assert most == [limit] and started == [limit + 3]
 
 
+def test_links_are_not_written_through(tmp_path) -> None:
+    """A results folder from elsewhere may hold links in place of the images that test.py writes."""
+    mine = tmp_path / "mine.txt"
+    mine.write_text("precious")
+    for target in (mine, tmp_path / "nowhere"):
+        (tmp_path / "a.png").symlink_to(target)
+        with pytest.raises(UserError, match=r"cannot write .*a\.png: it is a link"):
+            images.save_image(np.zeros((4, 4, 3), np.uint8), tmp_path / "a.png")
+        (tmp_path / "a.png").unlink()
+    assert mine.read_text() == "precious" and sorted(tmp_path.iterdir()) == [mine]
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp"])
 @pytest.mark.parametrize("save", [images.save_image, prepare.write_image])
 def test_a_file_that_is_cut_off_is_an_error(tmp_path, name, save) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
+import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -132,6 +134,62 @@ def test_a_tar_is_unpacked_too_and_the_limit_is_exact(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="larger than"):
         unpack.unpack(archive, tmp_path / "again", limit=10239)
     assert not (tmp_path / "again").exists()
+
+
+def hidden_in_zip(first: bool) -> bytes:
+    """A zip of two members whose directory lists only the first, or only the second one."""
+    whole = zip_with("set/train/2.jpg")
+    start = whole.index(b"PK\1\2")
+    second, end = whole.index(b"PK\1\2", start + 1), whole.index(b"PK\5\6")
+    listed = whole[start:second] if first else whole[second:end]
+    record = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(listed), start, 0)
+    return whole[:start] + listed + record
+
+
+def tar_with_hole() -> bytes:
+    """A tar of three files whose second header was lost, as by a download with a hole."""
+    whole = bytearray(tar_with_headers("", 10, count=3))
+    whole[2048:4096] = bytes(2048)
+    return bytes(whole)
+
+
+def tar_of_the_far_future() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz", format=tarfile.PAX_FORMAT) as bundle:
+        info = tarfile.TarInfo("set/1.jpg")
+        info.pax_headers = {"mtime": "1e400"}
+        bundle.addfile(info)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [hidden_in_zip(True), hidden_in_zip(False), tar_with_hole(), tar_of_the_far_future()],
+    ids=["zip first", "zip second", "tar", "time"],
+)
+def test_an_archive_that_hides_files_is_damaged(tmp_path: Path, content: bytes) -> None:
+    """The directory of a zip must list all members, and nothing may follow the end of a tar."""
+    (tmp_path / "set").write_bytes(content)
+    with pytest.raises(UserError, match="it is damaged: ") as error:
+        unpack.unpack(tmp_path / "set", tmp_path / "out")
+    assert "\n" not in str(error.value) and not (tmp_path / "out").exists()
+
+
+def test_ordinary_zips(tmp_path: Path) -> None:
+    """Also an empty one, one that was written to a pipe, and a self-extracting one."""
+    stream = io.BytesIO()
+    stream.seekable = lambda: False  # type: ignore[method-assign]
+    with zipfile.ZipFile(stream, "w") as bundle:
+        for name in ("set/1.jpg", "set/2.jpg"):
+            bundle.writestr(name, b"good")
+    with zipfile.ZipFile(tmp_path / "empty", "w"):
+        pass
+    (tmp_path / "stream").write_bytes(stream.getvalue())
+    (tmp_path / "program").write_bytes(b"#!/bin/sh\n" * 9 + zip_with("set/2.jpg"))
+    for name, files in (("empty", 0), ("stream", 2), ("program", 2)):
+        unpack.unpack(tmp_path / name, tmp_path / "out")
+        assert sum(path.is_file() for path in (tmp_path / "out").rglob("*")) == files
+        shutil.rmtree(tmp_path / "out")
 
 
 @pytest.mark.parametrize("compression", ["", "gz", "bz2", "xz"])

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -25,12 +26,14 @@ from util.errors import UserError, first_line
 
 MAX_FILES = 1_000_000
 SLACK = 100 << 20  # bytes
+DESCRIPTOR = 24  # most bytes that may follow the content of a zip member
 MAX_HEADER = 1 << 20  # bytes of a tar archive between the contents of two members
 WINDOWS = os.name == "nt"
 NAME_ERRORS = {errno.EEXIST, errno.EILSEQ, errno.EINVAL, errno.EISDIR}  # not the disk's fault
 NAME_ERRORS |= {errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR}
 DECODING_ERRORS = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
-ARCHIVE_ERRORS = (*DECODING_ERRORS, OSError, ValueError, RuntimeError)  # of encrypted archives too
+# RuntimeError: of encrypted archives; ArithmeticError: of numbers that are too large
+ARCHIVE_ERRORS = (*DECODING_ERRORS, OSError, ValueError, RuntimeError, ArithmeticError)
 Member = tuple[str, int, bool, Callable]  # name, bytes, regular file or folder, extract
 
 
@@ -89,6 +92,7 @@ def _too_large(limit: int) -> str:
 def _members(archive: Path, limit: int) -> Iterator[Member]:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
+            _check_complete(archive, zipped)
             for info in zipped.infolist():
                 info.filename = _portable(info.filename)
                 regular = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
@@ -111,6 +115,28 @@ def _members(archive: Path, limit: int) -> Iterator[Member]:
                 yield member.name, size, regular, partial(tape.extract, member, filter="data")
                 source.end += MAX_HEADER
         source.finish()
+
+
+def _check_complete(archive: Path, zipped: zipfile.ZipFile) -> None:
+    """Check that the directory of a zip lists all of its members.
+
+    Each member begins where the one before ends, and the directory follows the last one. Only the
+    program of a self-extracting archive may precede the first member.
+
+    Raises zipfile.BadZipFile: there is something between two of them.
+    """
+    with archive.open("rb") as file:
+        end = 0 if file.read(4) == b"PK\3\4" else None
+        for info in sorted(zipped.infolist(), key=lambda info: info.header_offset):
+            if end is not None and info.header_offset > end + DESCRIPTOR:
+                break
+            file.seek(info.header_offset + 26)
+            name, extra = struct.unpack("<HH", file.read(4).ljust(4, b"\0"))
+            end = info.header_offset + 30 + name + extra + info.compress_size
+        else:
+            if end is None or zipped.start_dir <= end + DESCRIPTOR:
+                return
+    raise zipfile.BadZipFile(f"its directory does not list what follows byte {end}")
 
 
 def _decompressed(archive: Path) -> Any:
@@ -153,14 +179,20 @@ class _Bounded:
         return self.file.seek(min(position, self.limit + 1))  # the next read is refused there
 
     def finish(self) -> None:
-        """Read the rest, whose checksum is verified. Raises EOFError: the archive is cut off.
+        """Read the rest, whose checksum is verified.
 
-        For tarfile, a damaged header is the end of the archive.
+        For tarfile, a damaged header is the end of the archive, and so is one of zeros, as a
+        download with a hole has it.
+
+        Raises:
+            EOFError: the archive is cut off.
+            tarfile.ReadError: something follows its end.
         """
         if self.last != bytes(tarfile.BLOCKSIZE):
             raise EOFError("the end of the archive is missing")
-        while self._read(1 << 16):
-            pass
+        while rest := self._read(1 << 16):
+            if any(rest):
+                raise tarfile.ReadError("there is something after its end")
 
 
 def check_python(name: str) -> None:
