@@ -26,14 +26,24 @@ def get_option_setter(dataset_name: str):
     return find_dataset_using_name(dataset_name).modify_commandline_options
 
 
-def create_dataset(opt: Namespace) -> Loader:
-    """Return the loader of the dataset of ``opt``; each pass over it is one epoch."""
+def create_dataset(opt: Namespace, say_left_out: bool = True) -> Loader:
+    """Return the loader of the dataset of ``opt``; each pass over it is one epoch.
+
+    Args:
+        say_left_out: print how many files were left out by their extension.
+    """
+    from data.base_dataset import remarks
     from data.image_folder import IMG_EXTENSIONS, counted, left_out
     from data.pipeline.loader import Loader
 
     left_out.clear()
+    remarks.clear()
     dataset = find_dataset_using_name(opt.dataset_mode)(opt)
-    if left_out:
+    if left_out and say_left_out:
         kinds = ", ".join(extension[1:] for extension in IMG_EXTENSIONS)
-        say(f"Files left out by their extension: {counted(left_out)} (images are {kinds})")
+        remarks.append(
+            f"Files left out by their extension: {counted(left_out)} (images are {kinds})"
+        )
+    if remarks:
+        say(*remarks)
     return Loader(dataset, opt)

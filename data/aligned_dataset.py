@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from data.base_dataset import BaseDataset, channels_of_domains, check_sizes
+from data.base_dataset import BaseDataset, channels_of_domains, check_sizes, count_opaque
 from data.image_folder import find_images
 from data.transforms import Resize, apply_as_bytes, get_params, get_transform
 
@@ -17,6 +17,7 @@ class AlignedDataset(BaseDataset):
         self.AB_paths = find_images(opt, opt.phase)
         check_sizes(opt, self.AB_paths, n_side_by_side=2)
         channels = self.nc_A, self.nc_B = channels_of_domains(opt)
+        count_opaque(self.AB_paths, 4 if {2, 4} & set(channels) else 3, opt.phase)
         self.resizes = [Resize(opt.preprocess, opt.load_size, nc == 1) for nc in channels]
 
     def pixels(self, index: int) -> dict:

@@ -17,6 +17,7 @@ from data.cache import Cache
 from data.image_file import (
     as_mode,
     evenly_spread,
+    has_alpha,
     limit_pixels,
     open_image,
     read_image,
@@ -36,6 +37,8 @@ from data.transforms import (
 from util.errors import UserError
 from util.words import amount
 
+OPAQUE = "which are taken as opaque (255)"
+remarks: list[str] = []  # what create_dataset is to print about the images
 READER = 2  # changes with the pixels that data/image_file.py gives for a file: caches are new then
 # The official names in this module, whatever file they live in.
 __all__ = ["BaseDataset", "check_sizes", "get_params", "get_transform", "to_tensor"]
@@ -170,3 +173,24 @@ def check_sizes(
     if small:
         count = amount(len(small), "image is", "images are")
         raise UserError(f"{too_small(opt, small)}; {count} too small")
+
+
+def count_opaque(paths: Sequence[str], channels: int, source: str, at_most: int = 500) -> None:
+    """Add to ``remarks`` how many images have no alpha, if 2 or 4 ``channels`` include it.
+
+    Args:
+        source: the folder or file that ``paths`` come from.
+        at_most: number of files to look at, evenly spread over ``paths``.
+    """
+    if channels not in (2, 4):
+        return
+    looked_at = opaque = 0
+    for path in evenly_spread(paths, at_most):
+        # An unreadable image is reported, with its cause, when it is read
+        with contextlib.suppress(UserError), open_image(path) as image:
+            looked_at += 1
+            opaque += not has_alpha(image)
+    if opaque:
+        remarks.append(
+            f"{source}: {opaque} of {amount(looked_at, 'image')} without alpha, {OPAQUE}"
+        )

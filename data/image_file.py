@@ -20,6 +20,7 @@ from util.words import amount
 # some formats of Pillow run other programs (PostScript).
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF")
 BANDS = {"1": 1, "L": 1, "P": 1, "I": 1, "I;16": 1, "I;16B": 1, "LA": 2, "La": 2, "PA": 2}
+ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 BANDS |= {"RGB": 3, "RGBX": 3, "YCbCr": 3, "LAB": 3, "RGBA": 4, "RGBa": 4, "CMYK": 4}
 TooLarge = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 LOW = 4095  # the largest value of 12 bits
@@ -122,6 +123,12 @@ def band_problem(image: Image.Image) -> str:
     )
 
 
+def has_alpha(image: Image.Image) -> bool:
+    """True if an image has an alpha channel, or colours that are transparent."""
+    palette = image.palette.mode if image.mode == "P" and image.palette else ""
+    return image.mode in ALPHA or palette == "RGBA" or "transparency" in image.info
+
+
 def page_problem(image: Image.Image) -> str:
     """Return why the first page of a file is not all of it, or "".
 
@@ -191,11 +198,16 @@ def check_values(paths: Sequence[str], source: str) -> None:
                 if highest_value(image) > LOW:
                     return
     if looked_at:
-        raise UserError(
-            f"{source}: 16 bits are read as 0..65535, but no value of the "
-            f"{amount(looked_at, 'image')} looked at is above {LOW}, and black images would "
-            "result; scale the values to 0..65535, or save 8 bits"
-        )
+        raise UserError(f"{source}: {too_low(looked_at)}")
+
+
+def too_low(looked_at: int) -> str:
+    """Return the message for images of 16 bits without a value above ``LOW``."""
+    return (
+        f"16 bits are read as 0..65535, but no value of the {amount(looked_at, 'image')} looked "
+        f"at is above {LOW}, and black images would result; scale the values to 0..65535, or save "
+        "8 bits"
+    )
 
 
 def highest_value(image: Image.Image) -> int:
@@ -225,7 +237,8 @@ def as_mode(image: Image.Image, channels: int, exif: bool = True) -> Image.Image
 
     Args:
         channels: 1 and 3 give RGB (``get_transform`` makes the gray image), 2 gray and alpha, 4 RGB
-            and alpha. Palettes and CMYK are converted, 16 bits are scaled to 8.
+            and alpha. Palettes and CMYK are converted, 16 bits are scaled to 8. Without alpha, an
+            image is opaque (255); see :func:`data.base_dataset.count_opaque`.
         exif: turn the image upright by its EXIF orientation.
 
     Raises:

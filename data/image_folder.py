@@ -141,6 +141,7 @@ def _missing(folder: Path) -> str:
     """Return the message for a missing folder, with a guess at what was meant."""
     if folder.exists():
         return f"{folder} is a file; it should be a folder of images"
+    wanted = folder
     while not folder.parent.exists():  # e.g. the run in checkpoints/RUN/web/images
         folder = folder.parent
     root, name = folder.parent, folder.name
@@ -166,4 +167,5 @@ def _missing(folder: Path) -> str:
         hint = did_you_mean(name, folders)
     listed = ", ".join(entries[:8]) + (" ..." if len(entries) > 8 else "")
     place = "the working folder" if root == Path() else root
-    return f"{place} has no folder {name}; it has {listed or 'nothing'}{hint}"
+    start = "" if folder == wanted else f"{wanted} is missing: "
+    return f"{start}{place} has no folder {name}; it has {listed or 'nothing'}{hint}"

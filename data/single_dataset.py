@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from data.base_dataset import BaseDataset, check_sizes, get_transform
+from data.base_dataset import BaseDataset, check_sizes, count_opaque, get_transform
 from data.image_folder import list_images
 
 
@@ -15,6 +15,7 @@ class SingleDataset(BaseDataset):
         super().__init__(opt)
         self.A_paths = list_images(opt.dataroot, opt.max_dataset_size)
         check_sizes(opt, self.A_paths)
+        count_opaque(self.A_paths, opt.input_nc, opt.dataroot)
         self.transform = get_transform(opt, grayscale=opt.input_nc == 1)
 
     def pixels(self, index: int) -> dict:

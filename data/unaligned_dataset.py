@@ -6,7 +6,13 @@ import os
 import random
 from argparse import Namespace
 
-from data.base_dataset import BaseDataset, channels_of_domains, check_sizes, get_transform
+from data.base_dataset import (
+    BaseDataset,
+    channels_of_domains,
+    check_sizes,
+    count_opaque,
+    get_transform,
+)
 from data.image_folder import find_images
 from util.words import amount
 
@@ -23,6 +29,8 @@ class UnalignedDataset(BaseDataset):
         self.A_paths, self.B_paths = (find_images(opt, opt.phase + domain) for domain in "AB")
         check_sizes(opt, self.A_paths + self.B_paths)
         self.nc_A, self.nc_B = channels_of_domains(opt)
+        count_opaque(self.A_paths, self.nc_A, opt.phase + "A")
+        count_opaque(self.B_paths, self.nc_B, opt.phase + "B")
         self.transform_A = get_transform(opt, grayscale=self.nc_A == 1)
         self.transform_B = get_transform(opt, grayscale=self.nc_B == 1)
         # Attributes of the official class, for subclasses

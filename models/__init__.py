@@ -28,8 +28,8 @@ def load_generator(run: str | Path, **options) -> Translator:
     Raises:
         UserError: there are no such weights, or an option does not fit them.
     """
-    if not str(run):
-        raise UserError("load_generator(''): should be the folder of a run")
+    if not isinstance(run, str | os.PathLike) or not str(run):
+        raise UserError(f"load_generator({run!r}): should be the folder of a run")
     folder = Path(os.path.abspath(run))
     if not folder.is_dir():
         raise no_run(Path(run).parent, folder.name, f"load_generator({str(run)!r})")

@@ -81,6 +81,7 @@ def parse() -> tuple[Namespace, list[str]]:
 def main() -> None:
     args, others = parse()
 
+    from data.base_dataset import count_opaque, remarks
     from models.translation.translator import Translator  # imports torch
     from options.test_options import TestOptions
     from util.images import save_image
@@ -90,6 +91,9 @@ def main() -> None:
     limit_pixels(opt.max_pixels)
     limit = min(opt.max_dataset_size, opt.num_test)
     jobs = plan(args.input, args.output, args.format, limit)
+    count_opaque([str(path) for path in jobs.values()], opt.input_nc, f"--input {args.input}")
+    for remark in remarks:
+        say(remark)
     translate, progress = Translator(opt), Progress(len(jobs), "Translating")
     for target, source in jobs.items():
         image = read_image(str(source), opt.input_nc, exif=not opt.no_exif)

@@ -33,7 +33,8 @@ def lines(opt: Namespace, rehearse_it: bool = True) -> tuple[list[str], list[str
     """
     plan = [f"Learning rate: {describe(opt)}", *rates(opt)]
     try:
-        dataset = create_dataset(Namespace(**vars(opt) | {"num_threads": 0, "device": "cpu"}))
+        alone = Namespace(**vars(opt) | {"num_threads": 0, "device": "cpu"})
+        dataset = create_dataset(alone, say_left_out=False)  # check_data.py lists these files
         epochs = last_epoch(opt) - opt.epoch_count + 1
         steps = -(-len(dataset) // (opt.batch_size * opt.accumulate))
         images = amount(len(dataset), "image")

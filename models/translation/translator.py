@@ -10,8 +10,16 @@ import torch
 from PIL import Image
 from torch import nn
 
-from data.base_dataset import get_transform
-from data.image_file import as_mode
+from data.base_dataset import OPAQUE, get_transform
+from data.image_file import (
+    LOW,
+    as_mode,
+    bits_per_channel,
+    has_alpha,
+    highest_value,
+    too_low,
+    value_problem,
+)
 from models.test_model import TestModel
 from util.console import say
 from util.errors import UserError, first_line
@@ -45,6 +53,7 @@ class Translator:
             if isinstance(layer, (nn.BatchNorm2d, nn.SyncBatchNorm)):
                 layer.track_running_stats = False  # without --eval, a call would change statistics
         self.dependence = batch_dependence([self.model.netG])
+        self.said_opaque = False
         self.transform = get_transform(opt, grayscale=opt.input_nc == 1)
 
     def __call__(self, image: Picture) -> Picture:
@@ -74,10 +83,16 @@ class Translator:
                 "an image should be uint8 and not empty, "
                 f"not {kind} of {picture.width}x{picture.height}"
             )
+        deep = not value_problem(picture) and bits_per_channel(picture) == 16
         try:
             picture.load()  # Image.open reads only the header
         except Exception as error:  # Pillow's decoders raise almost anything on damaged files
             raise UserError(f"cannot read the image: {first_line(error)}") from None
+        if deep and highest_value(picture) <= LOW:
+            raise UserError(f"the image cannot be used: {too_low(1)}")
+        if self.opt.input_nc in (2, 4) and not has_alpha(picture) and not self.said_opaque:
+            say(f"an image without alpha, {OPAQUE}")
+            self.said_opaque = True
         picture = as_mode(picture, self.opt.input_nc, exif=not self.opt.no_exif)
         result = self._run(self.transform(picture)[None])
         if isinstance(image, np.ndarray):
@@ -90,13 +105,15 @@ class Translator:
         Raises UserError: the tensor has another shape, or values far outside of this range.
         """
         channels = self.opt.input_nc
-        fits = image.dim() in (3, 4) and image.shape[-3] == channels and all(image.shape[-2:])
-        if not (fits and image.is_floating_point() and image.layout == torch.strided):
+        usual = image.layout == torch.strided and not (image.is_nested or image.is_meta)
+        fits = usual and image.dim() in (3, 4) and image.shape[-3] == channels
+        if not (fits and image.is_floating_point() and all(image.shape[-2:])):
+            given = "a nested one" if image.is_nested else f"{tuple(image.shape)} of {image.dtype}"
             raise UserError(
                 f"a tensor should be (N, {channels}, H, W) or ({channels}, H, W) in [-1, 1], "
-                f"not {tuple(image.shape)} of {image.dtype}"
+                f"not {given}" + " without values" * image.is_meta
             )
-        low, high = torch.aminmax(image.detach()) if image.numel() else (0, 0)
+        low, high = torch.aminmax(image.detach().float()) if image.numel() else (0, 0)
         if not -2 <= low <= high <= 2:  # a resize may overshoot a little; NaN fails, too
             raise UserError(
                 "the values of a tensor should be in [-1, 1] (for bytes: x / 127.5 - 1), "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,35 @@ def test_accepted(tmp_path: Path) -> None:
     path = write_tiff(tmp_path / "third.tif", rgb, small, rgb, later={254: [0]})
     with pytest.raises(UserError, match="several pages"):
         read_image(str(path))
+
+
+def bmp32(path: Path) -> None:
+    """Write a 2x2 BMP with 32 bits per pixel, of which Pillow reads 24."""
+    head = struct.pack("<IiiHHIIiiII", 40, 2, 2, 1, 32, 0, 16, 0, 0, 0, 0)
+    path.write_bytes(b"BM" + struct.pack("<IHHI", 70, 0, 0, 54) + head + bytes(16))
+
+
+def test_invented_alpha_is_said(run: Programs, tmp_path: Path) -> None:
+    """With 2 and 4 channels, images without alpha are counted, by check_data, too."""
+    colours = Image.fromarray(integers("u1", 40, 40, 3))
+    for mode in ("RGB", "L", "P", "1"):
+        colours.convert(mode).save(tmp_path / f"{mode}.png")
+    colours.convert("CMYK").save(tmp_path / "CMYK.jpg")
+    bmp32(tmp_path / "32.bmp")
+    for i, mode in enumerate(("RGBA", "LA", "P", "RGB")):
+        more = {"P": {"transparency": 0}, "RGB": {"transparency": (1, 2, 3)}}.get(mode, {})
+        (tmp_path / "alpha").mkdir(exist_ok=True)
+        colours.convert(mode).save(tmp_path / "alpha" / f"{i}.png", **more)
+    for folder, names in (("trainA", "*/*.png"), ("trainB", "*.*")):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        for path in list(tmp_path.glob(names)):
+            shutil.copy(path, tmp_path / "data" / folder)
+    args = ("--dataroot", tmp_path / "data", *TINY, *ONE_EPOCH, "--output_nc", "4")
+    line = "trainB: 6 of 6 images without alpha, which are taken as opaque (255)"
+    for more in (("--input_nc", "4"), ("--input_nc", "2"), ()):
+        result = run.check(*args, *more)
+        assert result.out.count("without alpha") == 1 and line in result.out
+    assert run.train(*args, "--name", "x", *ONE_EPOCH).ok().out.count(line) == 1
 
 
 @pytest.mark.parametrize("extension", ["png", "webp", "tif"])

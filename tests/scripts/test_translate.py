@@ -171,6 +171,8 @@ def test_threads_get_their_own_images(trained, name):
         torch.full((3, 4, 4), 255.0),
         torch.full((3, 4, 4), torch.nan),
         torch.zeros(3, 4, 4).to_sparse(),
+        torch.zeros(3, 4, 4, device="meta"),
+        torch.nested.nested_tensor([torch.zeros(3, 4, 4)]),
         np.uint8(3),
     ],
     ids=lambda x: type(x).__name__,
@@ -191,6 +193,20 @@ def test_tensors_of_other_floats(trained, dtype):
     assert translate(torch.zeros(0, 3, 8, 8)).shape == (0, 3, 8, 8)
 
 
+def test_sixteen_bits_that_would_be_black(trained, tmp_path):
+    """The rule of folders holds for single images, too, if their mode or file shows 16 bits."""
+    translate = load_generator(trained.runs / "cycle", preprocess="none", gpu_ids="-1")
+    for highest in (4095, 4352):
+        ramp = np.linspace(0, highest, 600).astype(np.uint16).reshape(20, 30)
+        ppm = b"P6 30 20 65535\n" + np.dstack([ramp] * 3).astype(">u2").tobytes()
+        for image in (Image.fromarray(ramp), Image.open(io.BytesIO(ppm))):
+            if highest > 4095:
+                assert translate(image).size == (30, 20)
+            else:
+                with pytest.raises(UserError, match="image cannot be used: .* above 4095"):
+                    translate(image)
+
+
 def test_an_image_that_is_read_too_late(trained):
     half = (trained.folder / "data" / "testA" / "a.png").read_bytes()[:900]
     translate = load_generator(trained.runs / "cycle", gpu_ids="-1")
@@ -199,6 +215,9 @@ def test_an_image_that_is_read_too_late(trained):
 
 
 def test_mistakes_are_user_errors(trained):
+    for wrong in (None, 3, b"x", ""):
+        with pytest.raises(UserError, match=r"load_generator\(.*should be the folder of a run"):
+            load_generator(wrong)
     for options in (
         {"direction": "up"},
         {"no_such_option": 1},
