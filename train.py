@@ -36,7 +36,10 @@ def main() -> None:
 
 
 def train(run: Run) -> None:
-    """Train ``run.model`` until the last epoch; Ctrl-C and SIGTERM stop after a step and save.
+    """Train ``run.model`` until the last epoch.
+
+    The first Ctrl-C or SIGTERM finishes the step, saves "latest" and ends; a second one quits at
+    once, without a save.
 
     ``run.at`` is the position: at.epoch (from 1), at.seen images of this epoch, at.total images in
     all; at.crossed(n) is True if at.total passed a multiple of n in the last step. The parts of a
@@ -49,7 +52,7 @@ def train(run: Run) -> None:
         for batch in run.report.timed(run.dataset):  # after a resume: the rest of the epoch
             run.train_step(batch)  # set_input() and optimize_parameters() of the model
             after_step(run)
-            run.check_signals()  # Ctrl-C sets run.stopping; a second one quits at once, anywhere
+            run.check_signals()  # sets run.stopping if a signal has come, on any GPU
             if run.stopping:
                 break
         if run.epoch_complete:
@@ -61,7 +64,8 @@ def train(run: Run) -> None:
 def begin_epoch(run: Run) -> None:
     """Set the learning rates: constant for n_epochs, then linear towards 0 (section 7.1).
 
-    The factor is 1 - max(0, epoch - n_epochs) / (n_epochs_decay + 1); see util/schedules.py.
+    The factor is 1 - max(0, epoch - n_epochs) / (n_epochs_decay + 1): of 100 + 100 epochs, epoch
+    101 has 100/101, and epoch 200 has 1/101. Other --lr_policy: util/schedules.py.
     """
     run.epoch_started = time.monotonic()
     run.dataset.epoch = run.at.epoch
@@ -88,9 +92,10 @@ def end_epoch(run: Run) -> None:
     NAME      when
     7         after epoch 7, if --save_epoch_freq divides 7
     best      after a validation that was the best so far
-    latest    every --save_latest_freq images; at each save of this function; on a signal
-    iter_12   with --save_by_iter: within an epoch it replaces latest; 12 = images seen so far
-    Each save also replaces state.pth, for --continue_train; --ema adds NAME_net_G_A_ema.pth.
+    latest    every --save_latest_freq images; with 7 and best; after the last epoch; on a signal
+    iter_12   with --save_by_iter, within an epoch: instead of latest; 12 = images seen so far
+    Each save also replaces state.pth, from which --continue_train restores everything, the weights
+    too; --ema adds NAME_net_G_A_ema.pth.
     """
     at, epoch = run.at, run.at.epoch
     names = run.state.due_names()  # by --save_latest_freq: latest or iter_N

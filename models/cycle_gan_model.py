@@ -103,7 +103,7 @@ class CycleGANModel(BaseModel):
         self.rec_B = self.netG_A(self.fake_A)  # G(F(y))
 
     def optimize_parameters(self) -> None:
-        """One step of G and F, then one of D_X and D_Y, without another pass of G and F.
+        """One step of G and F, then one of D_X and D_Y on fakes that were made before it.
 
         models/training/step.py calls this, and hooks each optimizer's step for --amp fp16 and
         several GPUs. Only with --accumulate does it use the methods below instead.
@@ -115,10 +115,11 @@ class CycleGANModel(BaseModel):
         self.gradients_D()
         self.optimizer_D.step()
 
-    # With --accumulate N, a batch has N micro-batches of --batch_size images. For each pair here,
-    # in order: the method for every micro-batch, then one step of the optimizer with the mean
-    # gradient. Micro-batches share networks and image pools; each has its own tensors (real_A,
-    # fake_B, ...) in a shallow copy of this model. The logged losses are means.
+    # With --accumulate N, a batch has N micro-batches of --batch_size images, and a step is:
+    #   gradients_G of each micro-batch; optimizer_G steps with their mean
+    #   gradients_D of each micro-batch; optimizer_D steps with their mean
+    # Micro-batches share the networks and image pools. Each has its own real_A, fake_B, ... in a
+    # shallow copy of this model. The logged losses are means.
     gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
 
     def gradients_G(self) -> None:

@@ -73,8 +73,9 @@ def define_D(
         raise ValueError(f"netD {netD}: should be one of {', '.join(DISCRIMINATORS)}")
     layers = {"n_layers": n_layers_D} if netD == "n_layers" else {}
     net = DISCRIMINATORS[netD](input_nc, ndf, norm_layer=get_norm_layer(norm), **layers)
-    # With batch norm (the default of --norm is instance), images of a batch influence each other.
-    # So forward_pair makes two passes of D, and micro-batches or GPUs do not equal one large batch.
+    # With batch norm (the default of --norm is instance), images of a batch influence each other:
+    # forward_pair, which reads this flag, makes two passes of D, and micro-batches or several GPUs
+    # do not equal one large batch.
     net.samples_independent = "batch" not in norm  # type: ignore[assignment]
     return init_net(net, init_type, init_gain, gpu_ids)
 
