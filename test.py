@@ -13,6 +13,7 @@ def main() -> None:
     options = TestOptions()
     opt = options.parse(record=False)
     from data import create_dataset
+    from data.pipeline.loader import Unreadable
     from models import create_model
     from models.translation.batch import translate_batch
     from models.translation.results import Results
@@ -35,10 +36,15 @@ def main() -> None:
     if opt.batch_size > 1 and (causes := batch_dependence(model.get_networks().values())):
         results.note(f"--batch_size {opt.batch_size} changes the results, because of {causes}")
     progress = Progress(count, "Translating")
-    for batch in islice(dataset, -(-count // opt.batch_size)):
-        translate_batch(model, batch, opt.seed)
-        results.add(model, limit=count - progress.done)
-        progress.update(len(model.get_image_paths()))
+    try:
+        for batch in islice(dataset, -(-count // opt.batch_size)):
+            translate_batch(model, batch, opt.seed)
+            results.add(model, limit=count - progress.done)
+            progress.update(len(model.get_image_paths()))
+    except Unreadable:
+        results.note(f"Only {progress.done} of {amount(count, 'image')}: the next cannot be read")
+        results.close()
+        raise
     progress.close()
     results.close()
     say(f"{amount(count, 'image')} on {opt.device}: {results.folder / 'index.html'}")

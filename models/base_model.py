@@ -239,7 +239,8 @@ class BaseModel(ABC):
             require_run(self.opt)
             averaged = not self.isTrain and getattr(self.opt, "ema", False) and name.startswith("G")
             path = Path(self.save_dir) / f"{epoch}_net_{name}{'_ema' if averaged else ''}.pth"
-            checkpoint.fit_state_dict(net, checkpoint.load_state_dict(path), path)
+            built_like = None if self.isTrain else self.architecture_source(self.opt)
+            checkpoint.fit_state_dict(net, checkpoint.load_state_dict(path), path, built_like)
             say(f"Loaded {path}")
 
     @staticmethod

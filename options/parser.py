@@ -46,7 +46,13 @@ class Parser(ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> Any:
         """Parse all of ``args``. Raises UsageError: they are not accepted."""
-        opt, unknown = self.parse_known_args(args, namespace)
+        words = sys.argv[1:] if args is None else list(args)
+        try:
+            opt, unknown = self.parse_known_args(words, namespace)
+        except UsageError as error:
+            if "arguments are required" in str(error) and (word := self._unknown_option(words)):
+                self.refuse(word)  # more probable than that an argument was forgotten
+            raise
         if unknown:
             self.refuse(unknown[0])
         return opt
@@ -96,9 +102,18 @@ class Parser(ArgumentParser):
     def refuse(self, argument: str) -> NoReturn:
         """Raise UsageError for an unknown argument, with the option that was probably meant."""
         word = argument.split("=")[0]
-        hint = did_you_mean(word, [s for action in self._actions for s in action.option_strings])
+        known = [s for action in self._actions for s in action.option_strings]
+        # The dashes are left out: they would make short words similar
+        meant = did_you_mean(word.lstrip("-"), [name.lstrip("-") for name in known])
+        hint = meant.replace("mean ", "mean --")
         kind = "option" if word.startswith("-") or hint else "argument"
         self.error(f"unknown {kind} {word}{hint} (--help lists all options)")
+
+    def _unknown_option(self, words: Sequence[str]) -> str:
+        """Return the first word in ``words`` that looks like an option but is none, or ""."""
+        known = [option for action in self._actions for option in action.option_strings]
+        names = (word.split("=")[0] for word in words if re.match(r"--\w", word))
+        return next((n for n in names if not any(k.startswith(n) for k in known)), "")
 
     def check_numbers(self, opt: Namespace) -> None:
         """Check the numbers of ``opt``, also those that no command line gave.

@@ -132,11 +132,20 @@ def weights_path(opt: Namespace, net: str) -> Path:
     return Path(opt.checkpoints_dir) / opt.name / f"{prefix}_net_{net}{averaged}.pth"
 
 
-def fit_state_dict(net: torch.nn.Module, state: dict[str, torch.Tensor], source: Path) -> None:
+def fit_state_dict(
+    net: torch.nn.Module,
+    state: dict[str, torch.Tensor],
+    source: Path,
+    built_like: Path | None = None,
+) -> None:
     """Load weights strictly, except for differences between versions of PyTorch.
 
     Ignored are unused statistics of InstanceNorm layers (before 0.4) and the prefix of
     nn.DataParallel; missing counters of batch norm (before 0.4.1) keep their value.
+
+    Args:
+        source: the file of the weights.
+        built_like: the weight file whose shapes ``net`` has; the message names it, too.
 
     Raises UserError: the weights do not fit, or are not finite. The message names the flags that
         differ, if the architectures show them.
@@ -157,7 +166,9 @@ def fit_state_dict(net: torch.nn.Module, state: dict[str, torch.Tensor], source:
         if key in own or not (layer in norms and name in unused):
             fitted[key] = value
     if problem := misfit(net, fitted):
-        raise UserError(f"the weights in {source} {problem}")
+        other = "do not fit" in problem and built_like not in (None, source)
+        hint = f". The network is built like {built_like}; one of the files is of another run"
+        raise UserError(f"the weights in {source} {problem}{hint if other else ''}")
     net.load_state_dict(fitted)
 
 

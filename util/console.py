@@ -116,7 +116,11 @@ def run_main(main: Callable[[], None], less_memory: str = "smaller images") -> N
     except UserError as error:
         _print([f"error{_rank()}: {_brief(error)}"], sys.stderr)
         sys.exit(error.status)
-    except (MemoryError, RuntimeError, OSError) as error:
+    except SystemExit:
+        raise
+    except BaseException as error:
+        if _is_interrupt(error):
+            sys.exit(130)
         if is_out_of_memory(error):
             reason = f"out of memory; to use less: {less_memory}"
         elif isinstance(error, OSError) and error.strerror:  # a full disk, a vanished folder, ...
@@ -125,13 +129,22 @@ def run_main(main: Callable[[], None], less_memory: str = "smaller images") -> N
             raise
         _print([f"error{_rank()}: {_brief(reason)}"], sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
     finally:
         if _on_screen:
             _on_screen.close()
         distributed.abandon()
         _flush()
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """True for Ctrl-C, also where a library raises its own error for it.
+
+    NumPy does so while it is imported. An exit status that was set after Ctrl-C stays.
+    """
+    if error is None or isinstance(error, SystemExit):
+        return False
+    chained = error.__cause__ or error.__context__
+    return isinstance(error, KeyboardInterrupt) or _is_interrupt(chained)
 
 
 def _stop_without_launcher() -> None:

@@ -161,7 +161,10 @@ def refuse_links(folder: Path) -> None:
             continue
         inside = [Path(top, name) for top, *names in os.walk(path) for name in sum(names, [])]
         for part in (path, *inside):
-            mode = part.lstat().st_mode
+            try:
+                mode = part.lstat().st_mode
+            except FileNotFoundError:  # another training runs here; its lock is looked at next
+                continue
             if stat.S_ISLNK(mode):
                 raise UserError(
                     f"{part} is a link to {real_path(part)}; a training writes only into its own "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -113,6 +114,19 @@ def test_damaged_runs(run: Programs, trained: Path, unaligned: Path) -> None:
         run.train(*new, f"--init_{name}", file).refused(1, file, "checksum")
     words = ("--input", unaligned / "testA", "--output", "out", "--name", "x", *CPU)
     run.call(translate.main, "translate.py", *words).refused(1, "latest_net_G_A.pth", "checksum")
+
+
+def test_weights_of_two_runs(run: Programs, trained: Path, unaligned: Path) -> None:
+    """Which of two files is wrong is not known, so both are named."""
+    other = ("--dataroot", unaligned, "--name", "other", *TINY, *ONE_EPOCH, "--ngf", "6")
+    run.train(*other, "--no_html").ok()
+    names = [f"latest_net_G_{side}.pth" for side in "AB"]
+    for name in names:
+        shutil.copy(trained / name, run.folder / name)
+        shutil.copy(run.runs / "other" / name, trained / name)
+        result = run.test("--dataroot", unaligned, "--name", "x", "--model", "cycle_gan", *CPU)
+        result.refused(1, *names, "--ngf is")
+        shutil.copy(run.folder / name, trained / name)
 
 
 def test_values_that_are_no_numbers(run: Programs, trained: Path, unaligned: Path) -> None:

@@ -79,6 +79,9 @@ def test_unreadable_test_images(run: Programs, copy: Path) -> None:
     train(run, copy).ok()
     (copy / "testA" / "a1.png").write_bytes(b"")
     run.test("--dataroot", copy, "--name", "x", *CPU).refused(1, copy / "testA" / "a1.png")
+    page = (run.results / "x" / "test_latest" / "index.html").read_text()
+    assert "a0_fake_B.png" in page and "a1_fake_B.png" not in page
+    assert "Only 1 of 3 images" in page
     run.test("--dataroot", copy / "testA", "--name", "x", *CPU).refused(
         1, copy / "testA" / "a1.png"
     )

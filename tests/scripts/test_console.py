@@ -258,6 +258,19 @@ def test_too_little_memory(error: Exception, run: Programs) -> None:
     run.call(main).refused(1, "out of memory; to use less: smaller images")
 
 
+def test_a_library_that_turns_ctrl_c_into_an_error(run: Programs) -> None:
+    """As NumPy does while it is imported."""
+
+    def main() -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as interrupt:
+            raise ImportError("cannot load module more than once per process") from interrupt
+
+    result = run.call(main)
+    assert (result.status, result.out, result.err) == (130, "", "")
+
+
 def test_other_errors_are_not_hidden(run: Programs) -> None:
     def main() -> None:
         raise RuntimeError("sizes do not match")

@@ -6,8 +6,10 @@ import warnings
 from pathlib import Path
 
 import pytest
+from conftest import Programs
 from test_console import attach
 
+from scripts import sheet
 from util.console import Progress, run_main
 from util.errors import UsageError, naming
 
@@ -54,3 +56,12 @@ def test_long_values_are_cut_in_errors(capsys: pytest.CaptureFixture) -> None:
         run_main(main)
     error = capsys.readouterr().err
     assert error.startswith("error: --name xxx") and len(error) < 700 and "y" * 400 in error
+
+
+def test_a_mistyped_option_that_is_required(run: Programs) -> None:
+    """The mistyped word is named, not the option that it should have been."""
+    words = ("sheet.py", "--labels", "real_A", "--output", "out.png")
+    result = run.call(sheet.main, *words, "--imgaes", "images")
+    result.refused(2, "unknown option --imgaes", "did you mean --images?")
+    run.call(sheet.main, *words).refused(2, "required: --images")
+    run.call(sheet.main, *words, "--images", "x", "--ends").refused(2, "option --ends (--help")

@@ -17,7 +17,7 @@ from survival import equal, resume, state, subclass, train
 from models import create_model
 from models.training.disk import budget, expected_state
 from util.errors import UserError
-from util.lock import Lock
+from util.lock import Lock, refuse_links
 
 pytest_plugins = ["survival"]
 Usage = namedtuple("Usage", "total used free")
@@ -159,6 +159,22 @@ def test_other_things_in_place_of_files(run: Programs, data: Path, name: str) ->
     os.mkfifo(place)
     train(run, data).refused(1, f"checkpoints/x/{name} is not a regular file")
     assert not list((run.folder / "mine").iterdir())
+
+
+def test_a_file_that_vanishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The temporary files of a training that runs there vanish while its folder is searched."""
+    page = tmp_path / "web" / ".index.html.12345678"
+    page.parent.mkdir()
+    page.touch()
+    walk = os.walk
+
+    def walk_slowly(top: Path) -> list:
+        found = list(walk(top))
+        page.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr("os.walk", walk_slowly)
+    refuse_links(tmp_path)
 
 
 def test_links_that_are_fine(run: Programs, data: Path, tmp_path: Path) -> None:
