@@ -71,7 +71,7 @@ def files_of_options(opt: Namespace) -> list[str]:
         except UserError as error:
             problems.append(str(error))
     folder = Path(opt.checkpoints_dir) / opt.name
-    while not folder.exists() and folder != folder.parent:
+    while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         problems.append(f"--checkpoints_dir: cannot write to {folder}")

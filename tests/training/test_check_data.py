@@ -199,6 +199,7 @@ def test_as_a_program() -> None:
         (("--init_D_B", "a_text"), "cannot load a_text"),
         (("--val_freq", "1"), "--val_freq: "),
         (("--checkpoints_dir", "a_text"), "--checkpoints_dir: cannot write to a_text"),
+        (("--checkpoints_dir", "loop"), "--checkpoints_dir: cannot write to loop"),
     ],
 )
 def test_files_of_options(
@@ -206,6 +207,7 @@ def test_files_of_options(
 ) -> None:
     """The training would stop with the same error; the report said that nothing would stop it."""
     (run.folder / "a_text").write_text("text")
+    (run.folder / "loop").symlink_to("loop")
     result = check(run, unaligned, *words)
     assert result.status == 1 and f"problem: {problem}" in result.out
     assert result.out.endswith("The training would stop\n")
