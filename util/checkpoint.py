@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 STATE = "state.pth"  # the complete state of a training
 OPTIONS = "train_opt.json"
+DIRECTORY = 0x10  # the attribute that marks a part of an archive as a folder
 MAX_PACKED = 100e6  # bytes of compressed parts of an archive; only TorchScript's code is compressed
 
 
@@ -94,6 +95,8 @@ def check_archive(path: Path) -> None:
             packed = sum(part.file_size for part in parts if part.compress_type)
             if stored > path.stat().st_size or packed > MAX_PACKED:
                 raise ValueError("its parts are larger than the file")
+            if any(part.is_dir() or part.external_attr & DIRECTORY for part in parts):
+                raise ValueError("it holds a folder")  # PyTorch would read such a part as zeros
             if any(part.CRC for part in parts) and (wrong := archive.testzip()):
                 raise ValueError(f"the checksum of its part {wrong!a} is wrong")
     except Exception as error:  # a damaged archive raises almost anything

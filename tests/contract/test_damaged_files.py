@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -68,6 +69,20 @@ def test_no_flipped_bit_changes_a_value(tmp_path: Path) -> None:
             assert "x.pth" in str(error) and "\n" not in str(error)
             found += 1
     assert found > 150  # most of the file is values
+
+
+def test_a_part_that_becomes_a_folder(tmp_path: Path) -> None:
+    """One bit of the attributes, which no checksum covers, would turn a tensor into zeros."""
+    path = tmp_path / "x.pth"
+    torch.save({"a": torch.ones(9), "b": torch.ones(5)}, path)
+    whole = path.read_bytes()
+    entries = [found.start() for found in re.finditer(rb"PK\x01\x02", whole)]
+    assert len(entries) >= 4
+    for entry in entries:
+        path.write_bytes(whole)
+        flip(path, entry + 38, 4)
+        with pytest.raises(UserError, match=r"x.pth: it is damaged \(it holds a folder\)"):
+            checkpoint.load_state_dict(path)
 
 
 def test_files_without_checksums(tmp_path: Path) -> None:
