@@ -74,7 +74,7 @@ class Parser(ArgumentParser):
         for word in words:
             name, equals, value = word.partition("=")
             if "\0" in word or (name.startswith("-") and equals and value == "--"):
-                self.error(f"{word}: this value is not possible")
+                self.error(f"{word}: no option takes this value")
 
     def refuse_empty(self, words: Sequence[str]) -> None:
         """Raise UsageError for an empty value: as a path it would mean the working folder.

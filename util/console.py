@@ -149,7 +149,7 @@ def _is_interrupt(error: BaseException | None) -> bool:
 
 def _stop_without_launcher() -> None:
     """Stop like after SIGTERM: at once before the training begins, later after a save."""
-    warn("torchrun has ended; this process stops, too")
+    warn("torchrun has ended, so this process stops as well")
     os.kill(os.getpid(), signal.SIGTERM)
 
 

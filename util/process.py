@@ -20,7 +20,7 @@ STOP_SIGNALS = [
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
     if hasattr(signal, name)
 ]
-QUITTING = (signal.SIGINT, signal.SIGTERM)  # these quit now after any other
+QUITTING = (signal.SIGINT, signal.SIGTERM)  # after any other signal, these quit at once
 
 
 def stop_signals() -> list[signal.Signals]:
@@ -66,8 +66,8 @@ class SignalHandler:
             self.received = self.received or getattr(signal, "SIGPIPE", signal.SIGTERM)
         else:
             warn(
-                f"cannot write to stdout: {error.strerror}; the training continues without, and "
-                "loss_log.txt gets the losses"
+                f"cannot write to stdout: {error.strerror}; the training continues, and "
+                "its losses still go to loss_log.txt"
             )
 
     def poll(self) -> int:

@@ -13,7 +13,8 @@ from models import load_generator
 from models.training.run import resume_command
 from options.parser import Parser
 from scripts import check_data, download_model, evaluate, paper, plot, sheet, translate
-from util.errors import UserError, printable
+from util import errors
+from util.errors import UserError
 
 HOSTILE = "a\nerror: b\r\x1b[2J\x9b1m\u202etxt\u2028\x7f\tc\udcff"
 ESCAPED = r"a\nerror: b\r\x1b[2J\x9b1m\u202etxt\u2028\x7f\tc\udcff"
@@ -21,9 +22,9 @@ ESCAPED = r"a\nerror: b\r\x1b[2J\x9b1m\u202etxt\u2028\x7f\tc\udcff"
 
 def test_printable() -> None:
     """Names in any language stay readable; what a terminal would act on is escaped."""
-    assert printable(HOSTILE) == ESCAPED
+    assert errors.printable(HOSTILE) == ESCAPED
     readable = "雪 ñ é 写真\u3000\xa0👩\u200d🎨 عربى.png"
-    assert printable(readable) == readable
+    assert errors.printable(readable) == readable
 
 
 def test_programs_escape_names(run: Programs, unaligned: Path, tmp_path: Path) -> None:
@@ -83,7 +84,9 @@ def test_the_suffix_of_a_generator_stays_in_the_run(
     run: Programs, unaligned: Path, suffix: str
 ) -> None:
     words = ("--dataroot", unaligned, "--model", "test", "--model_suffix", suffix)
-    run.test(*words).refused(2, f"--model_suffix {printable(suffix)}: should be part of a name")
+    run.test(*words).refused(
+        2, f"--model_suffix {errors.printable(suffix)}: should be part of a name"
+    )
 
 
 def test_names_in_sub_folders(run: Programs, unaligned: Path) -> None:

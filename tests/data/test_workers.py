@@ -14,7 +14,6 @@ from samples import options
 
 from data import create_dataset, find_dataset_using_name
 from data.pipeline import worker
-from data.pipeline.processes import worker_error
 from util.errors import UserError
 from util.plugins import find_class
 
@@ -164,6 +163,8 @@ def test_an_error_of_a_dataset_is_its_own(unaligned: Path, tmp_path: Path) -> No
     loader = create_dataset(options(**changes))
     with pytest.raises(RuntimeError, match="my own bug") as error:
         next(iter(loader))
+    from data.pipeline.processes import worker_error
+
     assert worker_error(error.value, 1) is None
     loader.close()
 

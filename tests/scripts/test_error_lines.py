@@ -10,8 +10,9 @@ from conftest import Programs
 from test_console import attach
 
 from scripts import sheet
+from util import errors
 from util.console import Progress, run_main
-from util.errors import UsageError, naming
+from util.errors import UsageError
 
 
 def test_warnings_of_libraries_are_on_lines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +35,7 @@ def test_an_error_without_a_file_says_where(capsys: pytest.CaptureFixture, tmp_p
         raise OSError(28, "No space left on device")
 
     def main() -> None:
-        with naming(tmp_path / "log.txt"):
+        with errors.naming(tmp_path / "log.txt"):
             full()
 
     for program, words in (

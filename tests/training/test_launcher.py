@@ -16,10 +16,10 @@ from displays import free_port
 from survival import state, subclass
 from test_ranks import arguments, work
 
+from models.training.run import Lock
 from util import distributed
 from util.console import run_main
 from util.errors import UserError
-from util.lock import Lock
 
 pytest_plugins = ["survival"]
 
@@ -69,7 +69,7 @@ def test_the_launcher_is_killed(run: Programs, data: Path, when: str) -> None:
     launcher.join()
     assert free(folder, 20), out.read_text()
     text = "".join(file.read_text() for file in run.folder.glob("launched*.txt"))
-    assert "torchrun has ended; this process stops, too" in text and "Traceback" not in text
+    assert "torchrun has ended, so this process stops as well" in text and "Traceback" not in text
     if when[0] == "i":
         while "Saved in epoch" not in out.read_text():  # printed after the lock is released
             assert time.monotonic() < until

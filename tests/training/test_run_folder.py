@@ -15,9 +15,8 @@ from steps import options
 from survival import equal, resume, state, subclass, train
 
 from models import create_model
-from models.training.disk import budget, expected_state
+from models.training.run import Lock
 from util.errors import UserError
-from util.lock import Lock, refuse_links
 
 pytest_plugins = ["survival"]
 Usage = namedtuple("Usage", "total used free")
@@ -174,7 +173,9 @@ def test_a_file_that_vanishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         return found
 
     monkeypatch.setattr("os.walk", walk_slowly)
-    refuse_links(tmp_path)
+    from util import lock
+
+    lock.refuse_links(tmp_path)
 
 
 def test_links_that_are_fine(run: Programs, data: Path, tmp_path: Path) -> None:
@@ -262,6 +263,8 @@ def test_a_full_disk_is_announced(
 
 def test_the_budget_is_that_of_real_saves(run: Programs, data: Path) -> None:
     """The estimate before the first step, and the files after the last one."""
+    from models.training.disk import budget, expected_state
+
     opt = options(*TINY, "--name", "x", "--checkpoints_dir", str(run.runs), "--val_freq", "1")
     opt.n_epochs, opt.n_epochs_decay, opt.save_epoch_freq, opt.keep = 2, 0, 1, 1
     model = create_model(opt)
