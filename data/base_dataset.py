@@ -111,11 +111,18 @@ class BaseDataset(Dataset, ABC):
         Args:
             channels: of each image, from left to right.
             resizes: the resize step of each image.
+
+        Raises UserError: the image cannot be read, or the memory does not suffice.
         """
 
         def load() -> list[Image.Image]:
             images = self._read_side_by_side(path, channels, self._draft(resizes))
-            return [resize(image) for resize, image in zip(resizes, images, strict=True)]
+            try:
+                return [resize(image) for resize, image in zip(resizes, images, strict=True)]
+            except MemoryError:  # also for an image of one column and 100 million rows
+                raise UserError(
+                    f"cannot use the image {path}: there is not enough memory to resize it"
+                ) from None
 
         return self.cache.get(path, (channels, resizes), load) if self.cache else load()
 

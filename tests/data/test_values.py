@@ -178,6 +178,21 @@ def test_programs_refuse_twelve_bits(run: Programs, tmp_path: Path) -> None:
 # Size, and formats
 
 
+def test_too_little_memory_to_resize(
+    run: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The image is named. Pillow raises the same error for one of a single column or row."""
+
+    def resize(*args: object) -> None:
+        raise MemoryError
+
+    for domain in "AB":
+        pictures(tmp_path / "data" / f"train{domain}", ["1.png"])
+    monkeypatch.setattr(Image.Image, "resize", resize)
+    args = ("--dataroot", tmp_path / "data", "--name", "x", *TINY, *ONE_EPOCH)
+    run.train(*args).refused(1, f"cannot use the image {tmp_path / 'data'}/train", "memory")
+
+
 @pytest.fixture
 def pixel_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Restore Pillow's limit after the test."""
