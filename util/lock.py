@@ -134,6 +134,8 @@ class Lock:
                 self.path.unlink()
                 if self.created and not self.begun:
                     shutil.rmtree(self.folder)
+        if distributed.world_size() > 1 and not self.created:
+            self.created = [self.folder]  # another rank may have been faster to create it
         for folder in () if self.begun else self.created:  # and those above it, if they are empty
             with contextlib.suppress(OSError):
                 folder.rmdir()

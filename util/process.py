@@ -94,7 +94,9 @@ class Watchdog:
     def __init__(self, folder: Path, timeout: float) -> None:
         """Start the timer. Args: timeout: in seconds; 0 switches the watchdog off."""
         self.timeout = timeout
-        folder.mkdir(parents=True, exist_ok=True)  # missing on the machines of other ranks
+        # Missing on the machines of other ranks, and here if rank 0 comes later
+        self.created = [path for path in (folder, *folder.parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
         name = "stall.log" if distributed.is_main() else f"stall_rank{distributed.rank()}.log"
         self.file: IO[str] | None = None
         if timeout > 0:
@@ -114,3 +116,6 @@ class Watchdog:
             self.file.close()
             if not status.st_size and path.exists() and os.path.samestat(path.stat(), status):
                 path.unlink()
+        for folder in self.created:  # after a start that failed they are empty
+            with contextlib.suppress(OSError):
+                folder.rmdir()

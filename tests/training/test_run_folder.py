@@ -279,3 +279,20 @@ def test_the_budget_is_that_of_real_saves(run: Programs, data: Path) -> None:
     assert 0.8 * taken < saves.kept < 1.1 * taken + pools
     after = budget(opt, model, expected_state(model), 5, epoch=2)
     assert after.sets == 3 and after.replaced > saves.set_size
+
+
+def test_a_failed_start_of_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rank 1 may be the first that creates the folder, and the first or the last that ends."""
+    from util.process import Watchdog
+
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    folder = tmp_path / "exp" / "x"
+    for last in (0, 1):
+        monkeypatch.setenv("RANK", "1")
+        watchdog = Watchdog(folder, 60)
+        monkeypatch.setenv("RANK", "0")
+        lock = Lock(folder)
+        for part in (watchdog, lock) if last == 0 else (lock, watchdog):
+            part.close()
+        assert not folder.exists()
