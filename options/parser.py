@@ -208,7 +208,9 @@ def full_name(opt: Namespace) -> str:
 
 def _formatted_suffix(opt: Namespace) -> str:
     try:
-        for _, _, layout, _ in Formatter().parse(opt.suffix):
+        for _, field, layout, _ in Formatter().parse(opt.suffix):
+            if re.search(r"[.\[]", field or ""):
+                raise KeyError(field)  # an attribute or an item of a value, not an option
             if re.search(r"\{|\d{3}", layout or ""):
                 raise ValueError(f"the format {layout} is too long")
         return opt.suffix.format(**vars(opt))

@@ -12,8 +12,9 @@ class Server(ThreadingHTTPServer):
     """Serves ``files``; each request gets the next of ``faults``, as long as there are any.
 
     Faults: a status code, ``no ranges``, ``page`` (text/html), ``bad length``, ``cut``,
-    ``slow``, ``stall``, ``drip`` (a byte at a time), ``redirect`` (to itself), ``endless`` (no
-    length, and no end), ``huge`` (a length of 100 TB), ``digits`` (a length of 5000 digits).
+    ``slow``, ``stall``, ``drip`` (a byte at a time), ``redirect`` (to itself), ``ftp`` (a redirect
+    to another kind of server), ``endless`` (no length, and no end), ``huge`` (a length of 100 TB),
+    ``digits`` (a length of 5000 digits).
     """
 
     daemon_threads = True
@@ -39,10 +40,11 @@ class Handler(BaseHTTPRequestHandler):
         body = self.server.files.get(self.path)
         if body is None or fault in ("404", "503"):
             return self.send_error(int(fault or 404))
-        if fault == "redirect":
-            self.server.faults.insert(0, fault)
+        if fault in ("redirect", "ftp"):
             self.send_response(302)
-            self.send_header("Location", self.path)
+            if fault == "redirect":
+                self.server.faults.insert(0, fault)
+            self.send_header("Location", self.path if fault == "redirect" else "ftp://127.0.0.1/x")
             return self.end_headers()
         start = (
             int(requested.removeprefix("bytes=").rstrip("-"))

@@ -127,10 +127,9 @@ def _problem_of_moment(
     if not is_dense(value) or address in memory:
         return "shares memory with another one"
     memory.add(address)
-    lowest = value.amin()
-    if lowest.isnan():
-        return "has values that are not a number"
-    return "has negative values" if key.endswith("avg_sq") and lowest < 0 else ""
+    if not checkpoint.is_finite(value):
+        return "has values that are infinite or not a number"
+    return "has negative values" if key.endswith("avg_sq") and value.amin() < 0 else ""
 
 
 def is_dense(tensor: torch.Tensor) -> bool:

@@ -77,6 +77,7 @@ CRAFTED = {
     "shares memory": moment("exp_avg", lambda m: m[:1].expand_as(m)),
     "shares memory with": alias,
     "not a number": moment("exp_avg", lambda m: m.fill_(NAN)),
+    "values that are infinite": moment("exp_avg_sq", lambda m: m / 0),
     "negative values": moment("exp_avg_sq", lambda m: m - 1),
     "should be a tensor": moment("exp_avg", lambda m: None),
     "should be a plain tensor": moment("exp_avg", lambda m: m.to("meta")),

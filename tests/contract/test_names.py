@@ -60,6 +60,8 @@ def test_programs_escape_names(run: Programs, unaligned: Path, tmp_path: Path) -
         "--suffix /../..",
         "--suffix /../../{netG}",
         "--suffix ../../../../tmp/x",
+        "--suffix {model.__class__}",
+        "--suffix {gpu_ids[0]}",
         "--phase ../x",
         "--phase /tmp",
     ],

@@ -24,7 +24,7 @@ from util.download import catalogue, command, transfer
 from util.errors import UserError
 
 
-@pytest.mark.parametrize("fault", ["redirect", "endless", "huge", "digits", "drip"])
+@pytest.mark.parametrize("fault", ["redirect", "ftp", "endless", "huge", "digits", "drip"])
 @pytest.mark.parametrize("checked", [True, False])
 def test_a_hostile_server_costs_one_line(
     server: Server, tmp_path: Path, fault: str, checked: bool, monkeypatch: pytest.MonkeyPatch
@@ -32,6 +32,7 @@ def test_a_hostile_server_costs_one_line(
     """Loops and responses without an end or with a false length end, and the next host is tried."""
     reasons = {
         "redirect": "infinite loop",
+        "ftp": "unknown url type: ftp",
         "endless": "it sends more than",
         "huge": "far too many" if not checked else "100000000000000 bytes, expected",
         "digits": "unexpected Content-Length: 999",

@@ -27,6 +27,22 @@ FREE_SPACE = "free some space, then run the same command again"
 MIB = 2**20
 
 
+def _opener() -> urllib.request.OpenerDirector:
+    """Return what follows redirects within http and https, and to no other kind of address."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.UnknownHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPRedirectHandler,
+        urllib.request.HTTPErrorProcessor,
+    ):
+        opener.add_handler(handler())
+    return opener
+
+
 class WriteError(UserError):
     """The disk failed, not the network: another request or host would not help."""
 
@@ -110,7 +126,7 @@ def _request(url: str, part: Path, size: int | None, most: int) -> None:
     headers = HEADERS | ({"Range": f"bytes={end}-"} if end else {})
     try:
         request = urllib.request.Request(url, headers=headers)
-        response = urllib.request.urlopen(request, timeout=TIMEOUT)
+        response = _opener().open(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code != 416:  # range not satisfiable
             raise
