@@ -47,6 +47,7 @@ OUT_OF_MEMORY = (
     "ALLOC_FAILED",
     "Storage size calculation overflowed",
     "can't start new thread",  # there is no memory for its stack
+    "could not create a primitive",  # of oneDNN, which says nothing more
 )
 
 
