@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from argparse import Namespace
 from collections import Counter, defaultdict
@@ -71,6 +72,11 @@ def files_of_options(opt: Namespace) -> list[str]:
         except UserError as error:
             problems.append(str(error))
     folder = Path(opt.checkpoints_dir) / opt.name
+    try:
+        os.lstat(folder)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            problems.append(f"--checkpoints_dir: {error.strerror}: {folder}")
     while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
