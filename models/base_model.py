@@ -17,7 +17,7 @@ from models.training.gradients import LossScaler
 from models.training.state_check import check_state
 from util import checkpoint, schedules
 from util.console import say
-from util.errors import UserError
+from util.errors import UserError, culprit
 from util.image_pool import ImagePool
 from util.runs import require_run
 from util.schedules import get_scheduler
@@ -253,13 +253,14 @@ class BaseModel(ABC):
     def init_networks(self, opt: Namespace) -> None:
         """Load the weights of ``--init_NAME`` and print which networks start fresh."""
         files = {name: getattr(opt, f"init_{name}", None) for name in self.get_networks()}
-        for name, net in self.get_networks().items():
-            if file := files[name]:
-                checkpoint.fit_state_dict(net, checkpoint.load_state_dict(Path(file)), Path(file))
+        for name, file in files.items():
+            if file:
+                with culprit(f"--init_{name}"):
+                    weights = checkpoint.load_state_dict(Path(file))
+                    checkpoint.fit_state_dict(self.get_networks()[name], weights, Path(file))
                 say(f"Net {name} starts from {file}")
         if any(files.values()):
-            fresh = ", ".join(name for name, file in files.items() if not file)
-            say(f"Fresh networks: {fresh or 'none'}")
+            say("Fresh networks: " + (", ".join(k for k, v in files.items() if not v) or "none"))
 
     def training_state(self) -> dict:
         """Return all that a step changes. Extend it in models with more state."""

@@ -60,6 +60,15 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
+def culprit(option: str) -> Iterator[None]:
+    """Put ``option`` before the message of a UserError inside."""
+    try:
+        yield
+    except UserError as error:
+        raise type(error)(f"{option}: {error}") from None
+
+
+@contextmanager
 def explain(message: str, line: int = 0) -> Iterator[None]:
     """Turn any exception inside into a UserError: ``message`` and one line of its text."""
     try:

@@ -175,7 +175,7 @@ def test_init_files(run: Programs, unaligned: Path) -> None:
     result = train(run, unaligned, "--init_G_A", source, "--lr", "0", name="y")
     assert "Fresh networks: G_B, D_A, D_B" in result.out
     assert equal(weights(run.runs / "x", nets=["G_A"]), weights(run.runs / "y", nets=["G_A"]))
-    run.train("--dataroot", unaligned, *TINY, "--init_G_A", "no.pth").refused(1, "no.pth")
+    run.train("--dataroot", unaligned, *TINY, "--init_G_A", "no.pth").refused(1, "--init_G_A: ")
     run.train("--name", "x", "--continue_train", "--init_G_A", source).refused(
         2, "--init_G_A", "--continue_train"
     )
