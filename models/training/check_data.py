@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from argparse import Namespace
 from collections import Counter, defaultdict
@@ -72,11 +71,8 @@ def files_of_options(opt: Namespace) -> list[str]:
         except UserError as error:
             problems.append(str(error))
     folder = Path(opt.checkpoints_dir) / opt.name
-    try:
-        os.lstat(folder)
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            problems.append(f"--checkpoints_dir: {error.strerror}: {folder}")
+    if long := [part for part in folder.parts if len(os.fsencode(part)) > 255]:
+        problems.append(f"--checkpoints_dir, --name: file name too long: {long[0]}")
     while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):

@@ -200,7 +200,8 @@ def test_as_a_program() -> None:
         (("--val_freq", "1"), "--val_freq: "),
         (("--checkpoints_dir", "a_text"), "--checkpoints_dir: cannot write to a_text"),
         (("--checkpoints_dir", "loop"), "--checkpoints_dir: cannot write to loop"),
-        (("--checkpoints_dir", "x" * 300), "--checkpoints_dir: File name too long: xxx"),
+        (("--name", "x" * 300), "--checkpoints_dir, --name: file name too long: xxx"),
+        (("--checkpoints_dir", "x" * 300), "--checkpoints_dir, --name: file name too long: xxx"),
     ],
 )
 def test_files_of_options(

@@ -50,6 +50,7 @@ PROGRAMS = (
         "--continue_train --name run --n_epochs 2",
         ("in/two", RUN),
         only="name checkpoints_dir epoch load_iter n_epochs lr batch_size suffix ngf",
+        work=WORK,
         files={
             f"{RUN}/state.pth": "state",
             f"{RUN}/train_opt.json": "options",
