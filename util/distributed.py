@@ -9,6 +9,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -135,14 +136,22 @@ def stop() -> None:
     if world_size() > 1:
         import torch
 
-        all_reduce(0)
-        torch.distributed.destroy_process_group()
+        last = torch.zeros(1)
+        all_reduce_(last)
+        abandon()
+        del last  # see abandon: until here, no thread of gloo has the last reference to it
 
 
 def abandon() -> None:
-    """Destroy the process group without waiting, if an error has left one."""
+    """Destroy the process group without waiting for other ranks, if there is one.
+
+    With PyTorch 2.4, destroying the group holds Python's lock while it joins gloo's threads; one
+    that still has to drop the last reference to a tensor waits for the lock for ever. The pause
+    gives the threads the time to do so.
+    """
     torch = sys.modules.get("torch")
     if torch and torch.distributed.is_available() and torch.distributed.is_initialized():
+        time.sleep(0.1)
         torch.distributed.destroy_process_group()
 
 
