@@ -17,7 +17,7 @@ from data.image_file import check_values, read_image
 from data.image_folder import is_image_file
 from util.console import Progress, say, warn
 from util.errors import UserError, first_line
-from util.images import check_size, encoded
+from util.image.writing import check_size, encoded
 from util.words import amount
 
 THREADS = os.cpu_count() or 1

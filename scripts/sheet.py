@@ -38,7 +38,7 @@ from scripts.image_arguments import ImageArguments
 from util.console import run_main, say
 from util.errors import UsageError, UserError
 from util.files import real_path
-from util.images import save_image
+from util.image.writing import save_image
 from util.limits import whole
 from util.words import amount
 

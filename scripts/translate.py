@@ -22,6 +22,7 @@ from scripts.arguments import PICTURES, Arguments, check_output
 from util.console import Progress, run_main, say
 from util.errors import UserError
 from util.files import real_path
+from util.image.writing import save_image
 from util.words import amount
 
 FLAGS = (
@@ -84,7 +85,6 @@ def main() -> None:
     from data.base_dataset import count_opaque, remarks
     from models.translation.translator import Translator  # imports torch
     from options.test_options import TestOptions
-    from util.images import save_image
 
     root = args.input if args.input.is_dir() else args.input.parent
     opt = TestOptions().parse(["--model", "test", "--dataroot", str(root), *others], record=False)

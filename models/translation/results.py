@@ -9,7 +9,8 @@ from pathlib import Path
 from models.base_model import BaseModel
 from util.console import say
 from util.errors import UserError
-from util.images import ImageWriter, show_images, stretched
+from util.image.writing import ImageWriter, stretched
+from util.images import show_images
 from util.pages.page import row, write_metrics, write_page
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from data.image_file import read_image
 from data.image_folder import is_image_file, make_dataset
 from util.errors import UserError
-from util.images import save_image
+from util.image.writing import save_image
 
 
 @pytest.fixture

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from util import images
 from util.errors import UserError
+from util.image import writing
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "datasets"))
 import prepare
 
 
 def test_an_image_that_cannot_be_written(tmp_path) -> None:
-    writer = images.ImageWriter()
+    writer = writing.ImageWriter()
     (tmp_path / "blocked.png").mkdir()
     writer.save(np.zeros((4, 4, 3), np.uint8), tmp_path / "fine.png")
     writer.save(np.zeros((4, 4, 3), np.uint8), tmp_path / "blocked.png")
@@ -29,8 +29,8 @@ def test_an_image_that_cannot_be_written(tmp_path) -> None:
 
 def test_few_images_wait_at_a_time(tmp_path, monkeypatch) -> None:
     release, started, most = threading.Event(), [0], []
-    monkeypatch.setattr(images, "save_image", lambda *a: release.wait(5))
-    writer = images.ImageWriter()
+    monkeypatch.setattr(writing, "save_image", lambda *a: release.wait(5))
+    writer = writing.ImageWriter()
     limit = writer.limit
 
     def produce():
@@ -55,13 +55,13 @@ def test_links_are_not_written_through(tmp_path) -> None:
     for target in (mine, tmp_path / "nowhere"):
         (tmp_path / "a.png").symlink_to(target)
         with pytest.raises(UserError, match=r"cannot write .*a\.png: it is a link"):
-            images.save_image(np.zeros((4, 4, 3), np.uint8), tmp_path / "a.png")
+            writing.save_image(np.zeros((4, 4, 3), np.uint8), tmp_path / "a.png")
         (tmp_path / "a.png").unlink()
     assert mine.read_text() == "precious" and sorted(tmp_path.iterdir()) == [mine]
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp"])
-@pytest.mark.parametrize("save", [images.save_image, prepare.write_image])
+@pytest.mark.parametrize("save", [writing.save_image, prepare.write_image])
 def test_a_file_that_is_cut_off_is_an_error(tmp_path, name, save) -> None:
     """The last block is written in part, as on a disk that becomes full: Pillow does not see it."""
     resource = pytest.importorskip("resource")

@@ -23,7 +23,7 @@ from prepare import write_image
 from options.parser import full_name
 from scripts import evaluate, plot, sheet
 from util.errors import UserError
-from util.images import save_image
+from util.image.writing import save_image
 
 COMBINE = ("combine_A_and_B.py", "--fold_A", "fa", "--fold_B", "fb", "--fold_AB", "ab")
 CITY = ("--gtFine_dir", "g", "--leftImg8bit_dir", "l", "--output_dir", "out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -262,3 +263,9 @@ def test_aligned_errors(tmp_path: Path) -> None:
 def test_usage(name: str, flags: list[str]) -> None:
     assert tool(name, *flags).status == 2
     assert "--" in succeeds(tool(name, "--help")).out
+
+
+def test_the_tools_do_not_load_torch() -> None:
+    """It would take seconds, for --help, too."""
+    code = "import sys, prepare_cityscapes_dataset; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=DATASETS, check=False).returncode == 0

@@ -1,1 +1,1 @@
-"""Colour spaces and metrics of images."""
+"""Colour spaces, metrics and files of images."""

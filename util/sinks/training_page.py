@@ -18,7 +18,7 @@ from dominate import tags
 from util import plugins
 from util.errors import naming
 from util.files import no_link
-from util.images import save_image
+from util.image.writing import save_image
 from util.pages.page import link, readable, row, write_page
 from util.schedules import last_epoch
 
