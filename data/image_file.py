@@ -1,4 +1,4 @@
-"""Opening and reading image files, with the limits on what a file may hold."""
+"""Open and decode image files; refuse those that would not be read completely and correctly."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ from PIL import ExifTags, Image, ImageOps, TiffTags, UnidentifiedImageError
 from util.errors import UsageError, UserError, first_line
 from util.words import amount
 
-# The formats of IMG_EXTENSIONS, and GIF, which the web often misnames. Nothing else is opened:
-# some formats of Pillow run other programs (PostScript).
+# The formats of IMG_EXTENSIONS, and GIF, because GIFs from the web often have another extension.
+# Nothing else is opened: for some formats (PostScript), Pillow runs other programs.
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF")
+# The number of bands of a TIFF that Pillow reads, by mode
 BANDS = {"1": 1, "L": 1, "P": 1, "I": 1, "I;16": 1, "I;16B": 1, "LA": 2, "La": 2, "PA": 2}
 ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 BANDS |= {"RGB": 3, "RGBX": 3, "YCbCr": 3, "LAB": 3, "RGBA": 4, "RGBa": 4, "CMYK": 4}
 TooLarge = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-LOW = 4095  # the largest value of 12 bits
+LOW = 4095  # the largest value of 12 bits; see check_values
 ACCEPTED = "images should have 8 bits or 16 unsigned bits per channel"
 TAG = {tag.name: number for number, tag in TiffTags.TAGS_V2.items()}
 NOT_A_PAGE = 1 | 4  # bits of NewSubfileType: a smaller copy (overview, thumbnail), a mask
 
-# Otherwise Python prints Pillow's log of damaged files, beside the error that names the file
+# Without a handler, Python prints Pillow's log messages on damaged files besides our own error
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def limit_pixels(max_pixels: int | None) -> None:
     """Set ``--max_pixels`` for this process.
 
-    Pillow refuses larger images too, wherever a custom dataset opens them itself.
+    The limit is Pillow's own, so it also holds where a custom dataset opens images itself.
     """
     Image.MAX_IMAGE_PIXELS = max_pixels
     warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -43,10 +44,11 @@ def limit_pixels(max_pixels: int | None) -> None:
 
 @contextlib.contextmanager
 def open_image(path: str) -> Iterator[Image.Image]:
-    """A context with the opened image file, whose pixels are decoded when they are needed.
+    """A context manager that opens an image file; its pixels are decoded on first use.
 
     Raises:
-        UserError: names the file and why it cannot be read, also for errors inside the context.
+        UserError: names the file and why it cannot be read. Errors inside the ``with`` block, such
+            as those of decoding, become a UserError, too.
     """
     if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe would block forever
         raise UserError(f"cannot read the image {path}: it is not a file")
@@ -73,7 +75,7 @@ def open_image(path: str) -> Iterator[Image.Image]:
 
 
 def too_large() -> str:
-    """The message for an image for which Pillow raises one of ``TooLarge``."""
+    """Return the message for an image with more pixels than ``--max_pixels``."""
     return f"it has more than {Image.MAX_IMAGE_PIXELS} pixels; to read it, raise --max_pixels"
 
 
@@ -94,8 +96,8 @@ def _tag(image: Image.Image, name: str, default: Any) -> Any:
 def value_problem(image: Image.Image) -> str:
     """Return why the values of an image cannot be used as they are, or "".
 
-    This function decides which values are accepted. Of an image that was not opened from a file,
-    only the mode is known.
+    This function decides which values are accepted. An image that was not opened from a TIFF has
+    no tags, so only its mode and format are checked.
     """
     kinds, bits = _tag(image, "SampleFormat", (1,)), max(_tag(image, "BitsPerSample", (8,)))
     if image.mode == "F" or 3 in kinds:
@@ -130,9 +132,10 @@ def has_alpha(image: Image.Image) -> bool:
 
 
 def page_problem(image: Image.Image) -> str:
-    """Return why the first page of a file is not all of it, or "".
+    """Return why a file is refused for having several pages or frames, or "".
 
-    Overviews, thumbnails and masks of a TIFF are not pages, nor is what a phone adds to a JPEG.
+    Overviews, thumbnails and masks of a TIFF do not count as pages, nor do the extra images that
+    phones store in a JPEG (which Pillow then calls an MPO).
     """
     if image.format == "TIFF":
         several = _has_second_page(image)
@@ -151,10 +154,10 @@ def _has_second_page(image: Image.Image) -> bool:
                 break
     except EOFError:  # there are no more pages
         pass
-    except Exception as error:  # as for all damaged files
+    except Exception as error:  # Pillow's decoders raise almost anything
         raise UserError("a page after the first is damaged") from error
     image.seek(0)
-    image.getexif()  # Pillow 10.0 cannot read it any more once such a file is decoded
+    image.getexif()  # now, because Pillow 10.0 cannot after decoding such a file
     return found
 
 
@@ -162,7 +165,7 @@ def bits_per_channel(image: Image.Image) -> int:
     """Return 8 or 16 for an opened image file whose pixels are not decoded yet."""
     if image.mode.startswith("I"):
         return 16
-    # Pillow keeps 8 of 16 bits of colours; how it decodes the file shows that there were 16
+    # Pillow reduces 16-bit colours to 8 bits; only its arguments for the decoder show the 16
     tiles = getattr(image, "tile", ())
     decoding = tiles[0][3] if tiles else ""
     if image.format == "PPM":
@@ -172,22 +175,23 @@ def bits_per_channel(image: Image.Image) -> int:
 
 
 def evenly_spread(paths: Sequence[str], at_most: int) -> list[str]:
-    """Return ``at_most`` of ``paths`` at equal distances, or all if there are fewer."""
+    """Return ``at_most`` evenly spaced ``paths``, or all if there are fewer."""
     number = min(at_most, len(paths))
     return [paths[i * len(paths) // number] for i in range(number)]
 
 
 def check_values(paths: Sequence[str], source: str) -> None:
-    """Look at 50 evenly spread images for values that do not fill 16 bits.
+    """Refuse 16-bit images that use at most 12 bits, judging by 50 evenly spread images.
 
-    Images of 16 bits are read as 0..65535. If no value is above 4095, they were meant in another
-    range, and would become almost black.
+    16-bit images are read as 0..65535. If no value is above 4095, the files were meant for a
+    smaller range, and would become almost black.
 
     Args:
         source: the folder or file that ``paths`` come from.
 
     Raises:
-        UserError: all images of 16 bits are of that kind; names ``source``.
+        UserError: there are 16-bit images among the 50, and none has a value above 4095; names
+            ``source``.
     """
     looked_at = 0
     for path in evenly_spread(paths, 50):
@@ -202,7 +206,7 @@ def check_values(paths: Sequence[str], source: str) -> None:
 
 
 def too_low(looked_at: int) -> str:
-    """Return the message for images of 16 bits without a value above ``LOW``."""
+    """Return the message for 16-bit images without a value above ``LOW``."""
     return (
         f"16 bits are read as 0..65535, but no value of the {amount(looked_at, 'image')} looked "
         f"at is above {LOW}, and black images would result; scale the values to 0..65535, or save "
@@ -211,10 +215,11 @@ def too_low(looked_at: int) -> str:
 
 
 def highest_value(image: Image.Image) -> int:
-    """Return the largest value of an image of 16 bits, without its alpha.
+    """Return the largest value of a 16-bit image, without its alpha; a bound for colours.
 
-    Of colours, Pillow gives the upper 8 bits, or of a PPM the nearest 8 bits. The result is then
-    the largest value that has these, or of a PPM the smallest.
+    Pillow reduces 16-bit colours to 8 bits: it keeps the upper 8 bits, but rounds those of a PPM.
+    From the largest 8-bit value, the result is the largest 16-bit value that is reduced to it, or
+    for a PPM the smallest.
     """
     array = np.asarray(image)
     if image.mode.startswith("I"):
@@ -236,14 +241,14 @@ def as_mode(image: Image.Image, channels: int, exif: bool = True) -> Image.Image
     """Convert an image of any mode to one with 8 bits per channel.
 
     Args:
-        channels: 1 and 3 give RGB (``get_transform`` makes the gray image), 2 gray and alpha, 4 RGB
+        channels: 1 and 3 give RGB (``get_transform`` later makes 1 gray), 2 gray and alpha, 4 RGB
             and alpha. Palettes and CMYK are converted, 16 bits are scaled to 8. Without alpha, an
             image is opaque (255); see :func:`data.base_dataset.count_opaque`.
         exif: turn the image upright by its EXIF orientation.
 
     Raises:
         UsageError: images cannot have this number of channels.
-        UserError: the values are not of 8 or 16 bits.
+        UserError: the values or bands are not supported; see :func:`value_problem`.
     """
     if channels not in (1, 2, 3, 4):
         raise UsageError(f"--input_nc and --output_nc: images have 1 to 4 channels, not {channels}")
@@ -268,9 +273,10 @@ def read_image(
     """Decode an image file; see :func:`as_mode` for ``channels`` and ``exif``.
 
     Args:
-        draft: (width, height) that suffices. Larger JPEGs are decoded at 1/2, 1/4 or 1/8 of their
-            size, which is fast but not exact.
-        n_side_by_side: number of images side by side in the file; drafts do not mix their pixels.
+        draft: (width, height) that suffices. Much larger JPEGs are decoded at 1/2, 1/4 or 1/8 of
+            their size, which is fast but not exact.
+        n_side_by_side: number of images side by side in the file. ``draft`` is ignored where it
+            could mix pixels of neighbours.
 
     Raises:
         UserError: names the file and what is wrong with it.

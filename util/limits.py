@@ -7,7 +7,7 @@ import re
 from argparse import ArgumentTypeError
 from typing import Any
 
-SHOWN = 40  # characters of a wrong value in an error
+SHOWN = 40  # an error quotes at most this many characters of a wrong value
 
 
 class Number:
@@ -17,7 +17,7 @@ class Number:
         kind: int or float.
         lowest: the smallest number that is accepted.
         highest: the largest number that is accepted.
-        below: exclusive upper bound, instead of ``highest``.
+        below: an exclusive upper bound; give this or ``highest``.
         zero: True if 0 is accepted, too, because it switches something off.
         unlimited: True if inf is accepted, too, because it means "no limit".
     """
@@ -35,11 +35,12 @@ class Number:
         self.zero, self.unlimited = zero, unlimited
 
     def __call__(self, text: str) -> float:
-        """Convert the text of an option. Raises ArgumentTypeError: it is no such number."""
+        """Convert the text of an option. Raises ArgumentTypeError: it is not accepted."""
         try:
             value = self.kind(text)
         except ValueError:
             value = math.inf if text.strip().lower() == "inf" else None
+        # 1e-999 becomes 0.0, though its text has a digit other than 0 before the exponent
         if value == 0 and re.match("[^e]*[1-9]", text.lower()):
             raise ArgumentTypeError(f"{text[:SHOWN]}: should be 0 or more than rounds to 0")
         if not self.accepts(value):
@@ -48,7 +49,7 @@ class Number:
         return value
 
     def accepts(self, value: Any) -> bool:
-        """True if ``value`` is a number within the limits."""
+        """True if ``value`` is a number within the limits, or 0 or inf where these are allowed."""
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             return False
         if value == math.inf:
@@ -66,15 +67,15 @@ class Number:
 
 
 def whole(lowest: int, highest: int, unlimited: bool = False) -> Number:
-    """Return the type of whole numbers from ``lowest`` to ``highest``."""
+    """Return a type for whole numbers from ``lowest`` to ``highest``, both included."""
     return Number(int, lowest, highest, unlimited=unlimited)
 
 
 def real(
     lowest: float, highest: float = math.inf, below: float = math.inf, zero: bool = False
 ) -> Number:
-    """Return the type of finite numbers from ``lowest`` to ``highest`` or to ``below`` a bound."""
+    """Return a type for finite numbers, at least ``lowest``; see :class:`Number`."""
     return Number(float, lowest, highest, below, zero)
 
 
-WEIGHT = real(0, 10**6)  # of a loss
+WEIGHT = real(0, 10**6)  # for weights of losses, such as --lambda_A

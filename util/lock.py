@@ -1,4 +1,4 @@
-"""The folder of a run: locked by one training, free of links, and at its path until the end."""
+"""Guard the folder of a run: against a second training, links, and being moved or removed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-# What a training writes into its folder. Other files there may be anything, links too.
+# Names that a training writes in its folder. Files with other names may be anything, links too.
 WRITTEN = re.compile(
     r"\.lock|\.saving\.json|loss_log\.txt|metrics\.jsonl|train_opt\.\w+|best\.json|stall.*\.log"
     r"|.*\.pth|web|tensorboard"
@@ -30,7 +30,9 @@ WRITTEN = re.compile(
 
 
 class Lock:
-    """A lock on a run's folder, held by rank 0 until its process ends, even by a kill.
+    """A lock on a run's folder, held by rank 0.
+
+    The operating system releases it when the process ends, also when the process is killed.
 
     Attributes:
         begun: set it to True once the folder holds something worth keeping. A folder that this
@@ -64,9 +66,13 @@ class Lock:
             ) from None
 
     def _open(self) -> IO[str]:
-        """Return the locked file, which is the one at the path: a lock is removed when it ends."""
+        """Open and lock ``.lock``, and return the file.
+
+        A training that ends removes its ``.lock``. If that happens between opening and locking, the
+        locked file is no longer the one at the path, and the loop tries again.
+        """
         while True:
-            file = open(self.path, "a+", opener=no_link)  # noqa: SIM115  the lock's file stays open
+            file = open(self.path, "a+", opener=no_link)  # noqa: SIM115  open until close()
             try:
                 if fcntl:
                     # Not flock: DataLoader workers would inherit that lock and keep it after a kill
@@ -86,10 +92,10 @@ class Lock:
             file.close()
 
     def _owner(self) -> str:
-        """Return which process holds the lock, as it has written into the file."""
+        """Return ": process PID on HOST" of the training that holds the lock, or "" if unknown."""
         try:
             owner = read_json(self.path, {"pid": int, "host": str})
-        except UserError:  # it has not written yet, or something else has
+        except UserError:  # the file is not written yet, or is no lock of a training
             return ""
         return f": process {owner['pid']} on {owner['host']}"
 
@@ -113,7 +119,7 @@ class Lock:
             )
 
     def _new_place(self) -> str:
-        """Return "moved to PATH" or "removed", as far as the system shows it."""
+        """Return "moved to PATH", or "removed or moved elsewhere" if the path is not known."""
         assert self.file
         place = ""
         with contextlib.suppress(OSError):
@@ -126,7 +132,10 @@ class Lock:
         return f"moved to {Path(place).parent}"
 
     def close(self) -> None:
-        """Release the lock and remove its file; also the folder after a start that failed."""
+        """Release the lock and remove its file.
+
+        If the training never began, also remove the folders that this lock has created.
+        """
         if not self.file:
             return
         with contextlib.suppress(OSError):
@@ -135,8 +144,8 @@ class Lock:
                 if self.created and not self.begun:
                     shutil.rmtree(self.folder)
         if distributed.world_size() > 1 and not self.created:
-            self.created = [self.folder]  # another rank may have been faster to create it
-        for folder in () if self.begun else self.created:  # and those above it, if they are empty
+            self.created = [self.folder]  # another rank may have created it
+        for folder in () if self.begun else self.created:  # parents too, if empty
             with contextlib.suppress(OSError):
                 folder.rmdir()
         self.file.close()
@@ -152,11 +161,11 @@ def _is_at(path: Path, status: os.stat_result) -> bool:
 
 
 def refuse_links(folder: Path) -> None:
-    """Check that a run's folder has no links or devices in place of what a training writes.
+    """Check that no file or folder that a training writes is a link or a device.
 
-    A link would send what the training writes to another place. The folder itself may be a link.
+    Through a link, the training would overwrite a file elsewhere. The folder itself may be a link.
 
-    Raises UserError: it has one. The message names it.
+    Raises UserError: the folder has a link or a device, which the message names.
     """
     for path in folder.iterdir() if folder.is_dir() else ():
         if not WRITTEN.fullmatch(path.name):
@@ -165,7 +174,7 @@ def refuse_links(folder: Path) -> None:
         for part in (path, *inside):
             try:
                 mode = part.lstat().st_mode
-            except FileNotFoundError:  # another training runs here; its lock is looked at next
+            except FileNotFoundError:  # written by another training: taking the lock will fail
                 continue
             if stat.S_ISLNK(mode):
                 raise UserError(

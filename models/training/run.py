@@ -1,4 +1,4 @@
-"""The parts of one training, and what surrounds its loops: start, resume, errors, the end."""
+"""One training: creates its parts, starts or resumes it, reports errors and ends it."""
 
 from __future__ import annotations
 
@@ -36,19 +36,24 @@ from util.words import amount
 class Run:
     """One training in ``checkpoints/NAME``.
 
-    Attributes (most of them inside of :meth:`running` only):
-        at: the position: epoch, images seen in it and in all. Restored by ``--continue_train``.
+    Attributes (most exist only inside :meth:`running`):
+        at: the position: the epoch, and the images seen in this epoch and in total. Restored by
+            ``--continue_train``.
         last_epoch: ``n_epochs + n_epochs_decay``.
-        dataset: iterating gives the batches of one epoch, or what is left of it after a resume.
+        dataset: iterating gives the batches of one epoch, or the rest of an epoch after a resume.
         model: the networks, losses and optimizers.
-        step: ``step(batch, weight, images_seen)`` trains the model on one batch; since
-            :meth:`begin`, as ``progress``.
+        step: ``step(batch, weight, images_seen)`` trains the model on one batch. Created by
+            :meth:`begin`.
         stopping: True once Ctrl-C or another signal has asked any rank to stop; see
-            check_signals().
-        report, validation, panel, visualizer: what is measured, logged and shown.
+            :meth:`check_signals`.
+        report: logs the losses and shows images when they are due.
+        validation: measures the model every ``--val_freq`` epochs.
+        panel: translates the same images after every epoch.
+        visualizer: passes losses and images to all sinks (page, visdom, ...).
         state: ``state.save(*names)`` saves state.pth and ``{name}_net_*.pth``.
-        watchdog, progress: the stall log and the progress bar.
-        epoch_started: seconds of the monotonic clock.
+        watchdog: writes the stall log.
+        progress: the progress bar. Created by :meth:`begin`.
+        epoch_started: ``time.monotonic()`` at the start of the epoch.
     """
 
     epoch_started: float
@@ -59,7 +64,7 @@ class Run:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """A context for a training: creates all parts, turns errors into one line, cleans up.
+        """A context manager: creates all parts, turns errors into one line, cleans up.
 
         Raises UserError: another training runs in the folder, a part cannot be created, an image
             cannot be read (the steps before it are saved), a worker process died, a gradient is not
@@ -81,7 +86,7 @@ class Run:
         """Create all parts, and restore the saved state with ``--continue_train``.
 
         Args:
-            at_the_end: takes a function to call at the end; the last one is called first.
+            at_the_end: ``at_the_end(f)`` registers f to be called at the end, in reverse order.
         """
         opt = self.opt
         self.lock = Lock(self.folder)
@@ -115,7 +120,7 @@ class Run:
 
     @contextlib.contextmanager
     def _errors_in_one_line(self) -> Iterator[None]:
-        """Raise UserError for errors of a training that are no bugs."""
+        """Turn errors of memory, workers and gradients, which are no bugs, into a UserError."""
         try:
             yield
         except (MemoryError, RuntimeError, OSError) as error:
@@ -151,13 +156,13 @@ class Run:
         self.step = Step(opt, self.model)
         self.state.before_save = self.step.check  # non-finite weights are never saved
         batch = self.dataset.global_batch_size
-        per_epoch = math.ceil(len(self.dataset) / batch) * batch  # as at.seen counts
+        per_epoch = math.ceil(len(self.dataset) / batch) * batch  # a short batch counts as full
         done = (self.at.epoch - 1) * per_epoch + self.at.seen
         self.progress = Progress(self.last_epoch * per_epoch, done=done)
         self.check_signals()
 
     def _warn_of_a_full_disk(self) -> None:
-        """Print a warning if the free space does not suffice for all planned saves."""
+        """Print a warning if the disk has too little free space for all planned saves."""
         if distributed.is_main():
             state_size = expected_state(self.model)
             saves = budget(self.opt, self.model, state_size, len(self.dataset), self.at.epoch)
@@ -166,8 +171,8 @@ class Run:
 
     def set_learning_rates(self, epoch: int) -> None:
         """Call the model's official ``update_learning_rate()`` for ``epoch``, counted from 1."""
-        self.model.epoch = epoch - 1  # the call moves it to the next epoch
-        self.model.metric = distributed.broadcast_object(self.model.metric)  # of policy plateau
+        self.model.epoch = epoch - 1  # update_learning_rate() adds 1
+        self.model.metric = distributed.broadcast_object(self.model.metric)  # --lr_policy plateau
         self.model.update_learning_rate()
 
     def train_step(self, batch: dict) -> None:
@@ -175,23 +180,27 @@ class Run:
 
         Raises:
             UserError: the last save failed.
-            NonFinite: a gradient was not finite; looked at on a GPU whenever losses are printed.
+            NonFinite: a gradient was not finite. On a GPU, this is checked only when losses are
+                printed, because the check waits for the GPU.
         """
         self.step(batch, self.dataset.batch_weight, images_seen=self.at.total)
         self.at.advance(self.dataset.last_batch_images)
         self.watchdog.step()
         self.state.background.check()
         if self.at.crossed(self.opt.print_freq):
-            self.step.check()  # printing the losses waits for the GPU anyway
+            self.step.check()  # printing losses waits for the GPU, too
         self.progress.update(self.at.last_images, f"epoch {self.at.epoch}/{self.last_epoch}")
 
     @property
     def epoch_complete(self) -> bool:
-        """True if all images of this epoch have been seen."""
+        """True if all images of this epoch have been seen (on all ranks together)."""
         return self.at.seen >= len(self.dataset)
 
     def check_signals(self) -> bool:
-        """Update ``stopping``, equally on all ranks. All of them must call this."""
+        """Set ``stopping``, to the same value on all ranks, and return it.
+
+        All ranks must call this.
+        """
         self.stopping = bool(self.signals.poll())
         return self.stopping
 
@@ -213,7 +222,7 @@ class Run:
 
 
 def resume_command(opt: Namespace) -> str:
-    """The command line that resumes a run on this machine, with its model or dataset file."""
+    """Return the command that resumes a run here, with its model or dataset file if it has one."""
     words = [f"--name={opt.name}"] if opt.name.startswith("-") else ["--name", opt.name]
     if opt.checkpoints_dir != "./checkpoints":
         words += ["--checkpoints_dir", opt.checkpoints_dir]
