@@ -81,7 +81,7 @@ class Parser(ArgumentParser):
 
         Accepted are options that are empty by default, and those that are not in ``not_empty``.
         """
-        actions = {option: action for action in self._actions for option in action.option_strings}
+        actions = self._option_string_actions
         flag = ""
         for word in words:
             empty = not word.strip()
@@ -102,16 +102,16 @@ class Parser(ArgumentParser):
     def refuse(self, argument: str) -> NoReturn:
         """Raise UsageError for an unknown argument, with the option that was probably meant."""
         word = argument.split("=")[0]
-        known = [s for action in self._actions for s in action.option_strings]
         # The dashes are left out: they would make short words similar
-        meant = did_you_mean(word.lstrip("-"), [name.lstrip("-") for name in known])
+        known = [option.lstrip("-") for option in self._option_string_actions]
+        meant = did_you_mean(word.lstrip("-"), known)
         hint = meant.replace("mean ", "mean --")
         kind = "option" if word.startswith("-") or hint else "argument"
         self.error(f"unknown {kind} {word}{hint} (--help lists all options)")
 
     def _unknown_option(self, words: Sequence[str]) -> str:
         """Return the first word in ``words`` that looks like an option but is none, or ""."""
-        known = [option for action in self._actions for option in action.option_strings]
+        known = self._option_string_actions
         names = (word.split("=")[0] for word in words if re.match(r"--\w", word))
         return next((n for n in names if not any(k.startswith(n) for k in known)), "")
 
