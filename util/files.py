@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -60,6 +61,20 @@ def no_link(path: str, flags: int) -> int:
     if os.path.islink(path):  # also where the system has no O_NOFOLLOW
         raise OSError(errno.ELOOP, "it is a link, and what it points to is not changed", path)
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def make_folder(folder: Path) -> list[Path]:
+    """Create a folder and those above it; return the ones that were missing, innermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove those of ``folders`` that are empty, in this order."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def read_json(path: Path, kind: Any = dict, missing: Any = NOT_A_FILE) -> Any:

@@ -15,7 +15,7 @@ from typing import IO
 from util import distributed
 from util.console import warn
 from util.errors import UserError
-from util.files import no_link, read_json, real_path
+from util.files import make_folder, no_link, read_json, real_path, remove_empty
 
 try:
     import fcntl
@@ -52,8 +52,7 @@ class Lock:
             return
         refuse_links(folder)
         try:
-            self.created = [path for path in (folder, *folder.parents) if not path.exists()]
-            folder.mkdir(parents=True, exist_ok=True)
+            self.created = make_folder(folder)
             self.stat = folder.stat()
             self.file = self._open()
             self.file.truncate(0)
@@ -145,9 +144,8 @@ class Lock:
                     shutil.rmtree(self.folder)
         if distributed.world_size() > 1 and not self.created:
             self.created = [self.folder]  # another rank may have created it
-        for folder in () if self.begun else self.created:  # parents too, if empty
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        if not self.begun:
+            remove_empty(self.created)  # parents too
         self.file.close()
         self.file = None
 

@@ -12,7 +12,7 @@ from typing import IO
 
 from util import console, distributed
 from util.console import say, warn
-from util.files import no_link
+from util.files import make_folder, no_link, remove_empty
 
 # Ctrl-C, schedulers, a lost connection, and batch systems; Windows has the first two
 STOP_SIGNALS = [
@@ -95,8 +95,7 @@ class Watchdog:
         """Start the timer. Args: timeout: in seconds; 0 switches the watchdog off."""
         self.timeout = timeout
         # Missing on the machines of other ranks, and here if rank 0 comes later
-        self.created = [path for path in (folder, *folder.parents) if not path.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
+        self.created = make_folder(folder)
         name = "stall.log" if distributed.is_main() else f"stall_rank{distributed.rank()}.log"
         self.file: IO[str] | None = None
         if timeout > 0:
@@ -116,6 +115,4 @@ class Watchdog:
             self.file.close()
             if not status.st_size and path.exists() and os.path.samestat(path.stat(), status):
                 path.unlink()
-        for folder in self.created:  # after a start that failed they are empty
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        remove_empty(self.created)  # after a start that failed
