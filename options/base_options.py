@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from options.flags import RENAMED, SHARED, TEST, TRAIN
 from options.inherited import SavedRun
-from options.parser import Parser, absolute, choose_device, dump, full_name, option_values
+from options.parser import Parser, choose_device, dump, full_name, option_values
 from util import plugins
 from util.console import say
 from util.distributed import is_main
@@ -89,7 +89,7 @@ class BaseOptions:
         opt, unknown = parser.parse_known_args(args)
         if unknown:
             self._refuse(unknown[0])
-        opt.model, opt.dataset_mode = absolute(opt.model), absolute(opt.dataset_mode)
+        opt.model, opt.dataset_mode = map(plugins.absolute, (opt.model, opt.dataset_mode))
         opt.explicit_options = sorted(given)
         return opt
 

@@ -9,13 +9,13 @@ from argparse import Action, ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
-from options.parser import Parser, absolute
+from options.parser import Parser
 from util import checkpoint, plugins
 from util.errors import UsageError, UserError
 from util.files import shown_value
 from util.limits import Number
 
-KIND = {"model": "model", "dataset_mode": "dataset"}  # flag -> kind of plug-in
+KIND = {flag: kind for kind, flag in plugins.FLAG.items()}  # flag -> kind of plug-in
 
 
 class SavedRun:
@@ -63,7 +63,7 @@ class SavedRun:
 
     def has(self, flag: str, name: str) -> bool:
         """True if ``name`` is the run's model or dataset; files may have moved."""
-        return plugins.same(self.options.get(flag, ""), absolute(name))
+        return plugins.same(self.options.get(flag, ""), name)
 
     def become_defaults(
         self, parser: Parser, given: dict[str, Any], tables: dict[str, Any], left_out: set[str]

@@ -9,14 +9,12 @@ import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from pathlib import Path
 from string import Formatter
 from typing import Any, NoReturn
 
 from util import distributed
 from util.console import say
 from util.errors import UsageError
-from util.files import real_path
 from util.limits import Number
 from util.plugins import did_you_mean
 from util.runs import check_inside
@@ -184,11 +182,6 @@ def dump(opt: Namespace) -> str:
     """``opt`` as JSON; paths and other objects become text. ``given`` lists explicit options."""
     values = option_values(opt) | {"given": opt.explicit_options}
     return json.dumps(values, indent=1, sort_keys=True, default=str)
-
-
-def absolute(name: str) -> str:
-    """The absolute path of a model or dataset file; other names of models and datasets as is."""
-    return str(real_path(Path(name).expanduser())) if name.endswith(".py") else name
 
 
 def full_name(opt: Namespace) -> str:

@@ -22,7 +22,7 @@ from util.files import real_path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = {"model": "models", "dataset": "data"}
-FLAG = {"model": "--model", "dataset": "--dataset_mode"}
+FLAG = {"model": "model", "dataset": "dataset_mode"}
 _imported: dict[str, str] = {}  # module name -> path, of files that were given by their path
 
 
@@ -48,6 +48,11 @@ def is_file(name: str) -> bool:
     return name.endswith(".py")
 
 
+def absolute(name: str) -> str:
+    """The absolute path of a model or dataset file; other names of models and datasets as is."""
+    return str(real_path(Path(name).expanduser())) if is_file(name) else name
+
+
 def same(name: str, other: str) -> bool:
     """True if both are one of our modules, or both are files: those may have moved."""
     return name == other or (is_file(name) and is_file(other))
@@ -62,7 +67,7 @@ def file_flags(values: Mapping[str, str], *flags: str) -> list[str]:
         values: the options "model" and "dataset_mode".
         flags: of these; default: both.
     """
-    named = [(flag, values.get(flag, "")) for flag in flags or ("model", "dataset_mode")]
+    named = [(flag, values.get(flag, "")) for flag in flags or FLAG.values()]
     return [word for flag, name in named if is_file(name) for word in (f"--{flag}", name)]
 
 
@@ -96,7 +101,7 @@ def check_name(kind: str, name: str) -> None:
     known = available(kind)
     if not is_file(name) and name not in known:
         raise UsageError(
-            f"{FLAG[kind]} {name}: there is no {FOLDER[kind]}/{name}_{kind}.py; available are "
+            f"--{FLAG[kind]} {name}: there is no {FOLDER[kind]}/{name}_{kind}.py; available are "
             f"{', '.join(known)}{did_you_mean(name, known)}"
         )
 
@@ -105,9 +110,9 @@ def _load(kind: str, name: str) -> tuple[ModuleType, str]:
     """Import the file of a model or dataset; returns the module and the name without "_model"."""
     folder = FOLDER[kind]
     if is_file(name):
-        path = real_path(Path(name).expanduser())
+        path = Path(absolute(name))
         if not path.is_file():
-            raise UsageError(f"{FLAG[kind]} {name}: no such file")
+            raise UsageError(f"--{FLAG[kind]} {name}: no such file")
         module = import_file(_module_name(folder, path), str(path))
         return module, path.stem.removesuffix(f"_{kind}")
     check_name(kind, name)
