@@ -78,21 +78,22 @@ def root_of(item: Item, folder: Path) -> Path:
     """
     level = [folder]
     while level:
-        roots = [path for path in level if set(item.splits) & images_in(path)]
+        roots = [path for path in level if has_images(item, path)]
         if len(roots) > 1:
             names = ", ".join(path.relative_to(folder).as_posix() for path in roots)
             raise UserError(f"{item.file} holds several datasets: {names}")
         if roots:
             return roots[0]
         level = [child for path in level for child in sorted(path.iterdir()) if child.is_dir()]
-    names = ", ".join(sorted(images_in(folder))) or "no folders of images"
+    found = [name for name, count in count_images(folder).items() if count]
+    names = ", ".join(found) or "no folders of images"
     splits = ", ".join(item.splits)
     raise UserError(f"{item.file} should hold folders of images ({splits}); it has {names}")
 
 
-def images_in(folder: Path) -> set[str]:
-    """The names of the folders directly inside ``folder`` that hold images."""
-    return {name for name, count in count_images(folder).items() if count}
+def has_images(item: Item, folder: Path) -> bool:
+    """True if a split of ``item`` directly inside ``folder`` holds images."""
+    return any(count_images(folder, item.splits).values())
 
 
 def move(root: Path, unpacked: Path, out: Path) -> None:
@@ -119,7 +120,7 @@ def is_downloaded(item: Item, out: Path, checked: bool) -> bool:
     if not any(out.iterdir()):
         out.rmdir()
         return False
-    if not any(count_images(out, item.splits).values()):
+    if not has_images(item, out):
         names = sorted(path.name for path in out.iterdir() if path.is_dir())
         more = ", ..." if len(names) > SHOWN else ""
         raise UserError(
