@@ -28,6 +28,7 @@ from util.files import write_atomically
 from util.limits import real
 from util.runs import no_run
 from util.sinks.base import read_metrics
+from util.words import amount
 
 LINE = re.compile(r"\(epoch: (\d{1,9}), iters: (\d{1,12}), time: ([\d.]+), data: ([\d.]+)\) (.*)")
 NOT_PLOTTED = {"epoch", "iters", "share", "total", "losses", "note"}  # keys of metrics.jsonl
@@ -194,7 +195,7 @@ def main() -> None:
     if len(keys) > PANELS:
         raise UserError(f"--keys: {len(keys)} panels, at most {PANELS}; choose some of the losses")
     draw(runs, keys, args)
-    say(f"{len(runs)} run{'s' if len(runs) > 1 else ''}: {args.output}")
+    say(f"{amount(len(runs), 'run')}: {args.output}")
 
 
 if __name__ == "__main__":

@@ -45,14 +45,15 @@ def plan(source: Path, target: Path, extension: str, limit: float) -> dict[Path,
         UserError: an output would replace an input.
     """
     jobs = {}
-    if not source.is_dir():
+    if source.is_dir():
+        for path in map(Path, list_images(str(source), limit)):
+            out = target / path.relative_to(source).with_suffix(f".{extension}")
+            if out in jobs:  # two inputs differ only in their extension
+                out = out.with_stem(path.stem + path.suffix.replace(".", "_"))
+            jobs[out] = path
+    else:
         check_values([str(source)], str(source))
         jobs[target] = source
-    for path in map(Path, list_images(str(source), limit) if source.is_dir() else ()):
-        out = target / path.relative_to(source).with_suffix(f".{extension}")
-        if out in jobs:  # two inputs differ only in their extension
-            out = out.with_stem(path.stem + path.suffix.replace(".", "_"))
-        jobs[out] = path
     lost = {real_path(path) for path in jobs.values()} & {real_path(out) for out in jobs}
     if lost:
         raise UserError(f"--output {target} would replace the input {min(lost)}; choose another")

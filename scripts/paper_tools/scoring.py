@@ -20,6 +20,7 @@ from util.checkpoint import STATE, load
 from util.console import say
 from util.errors import UserError
 from util.files import mismatch, read_json
+from util.words import amount
 
 ROOT = Path(__file__).resolve().parents[2]
 # Options of programs that measure.
@@ -173,4 +174,4 @@ def machine(device: str) -> str:
     info, threads = Path("/proc/cpuinfo"), torch.get_num_threads()
     model = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
     name = model[1].strip() if model else f"CPU {platform.machine()}"
-    return f"{name}, {threads} thread{'s' if threads > 1 else ''}"
+    return f"{name}, {amount(threads, 'thread')}"

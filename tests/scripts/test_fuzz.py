@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from scripts.maintenance.fuzzing.programs import PROGRAMS
 from scripts.maintenance.fuzzing.values import NUMBERS, TEXTS, same_number
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fuzzer reads /proc")
 
 PLANTED = """

@@ -151,8 +151,8 @@ def save_mode(path: Path, mode: str) -> None:
     )
     if mode == "I;16":
         image = Image.fromarray(np.asarray(base.convert("L")).astype(np.uint16) * 257)
-    elif mode == "HSV" or mode == "LAB":
-        image = base.convert("HSV") if mode == "HSV" else Image.new("LAB", (16, 16))
+    elif mode == "LAB":
+        image = Image.new("LAB", (16, 16))
     else:
         image = base.convert(mode)
     png = mode in ("1", "L", "LA", "P", "RGBA", "I;16")

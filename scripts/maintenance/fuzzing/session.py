@@ -24,7 +24,7 @@ from PIL import Image
 from scripts.maintenance.fuzzing import fixtures, server
 from scripts.maintenance.fuzzing.archives import archive_cases, make_archives
 from scripts.maintenance.fuzzing.cases import Case, Program, option_cases
-from scripts.maintenance.fuzzing.child import ROOT, Outcome, run_case
+from scripts.maintenance.fuzzing.child import ROOT, WAIT, Outcome, run_case
 from scripts.maintenance.fuzzing.damage import damage_cases
 from scripts.maintenance.fuzzing.disks import can_mount, disk_cases
 from scripts.maintenance.fuzzing.limits import adopt_orphans
@@ -186,7 +186,7 @@ class Session:
         for case in cases:
             result = self.try_case(case, slot)
             if result.kind == "hang":  # again, with more time: the machine may have been busy
-                result = self.try_case(replace(case, wait=2 * (case.wait or 25.0)), slot)
+                result = self.try_case(replace(case, wait=2 * (case.wait or WAIT)), slot)
             os.write(pipe, json.dumps(asdict(result)).encode() + b"\n")
         remove(slot)
 
