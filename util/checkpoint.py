@@ -44,16 +44,16 @@ def load_state_dict(path: Path) -> dict[str, torch.Tensor]:
 
 def is_state_dict(value: Any) -> bool:
     """True if ``value`` is a dict of named tensors with memory of their own."""
+    named = isinstance(value, dict) and all(isinstance(key, str) for key in value)
+    return named and all(map(is_plain, value.values()))
+
+
+def is_plain(value: Any) -> bool:
+    """True if ``value`` is a tensor with memory of its own."""
     import torch
 
-    return isinstance(value, dict) and all(
-        isinstance(key, str)
-        and isinstance(tensor, torch.Tensor)
-        and tensor.layout == torch.strided
-        and not (tensor.is_nested or tensor.is_quantized)
-        and tensor.device.type != "meta"
-        for key, tensor in value.items()
-    )
+    strided = isinstance(value, torch.Tensor) and value.layout == torch.strided
+    return strided and not (value.is_nested or value.is_quantized or value.is_meta)
 
 
 def load(path: Path) -> Any:

@@ -77,7 +77,7 @@ def problem_of_settings(saved: dict[str, Any], own: Mapping[str, Any]) -> str:
     known = {**own, "initial_lr": 0.0}  # the first update of the learning rate adds this one
     for key in saved.keys() & known.keys() - {"params"}:
         value, mine = saved[key], known[key]
-        if checkpoint.is_state_dict({key: value}) and value.numel() == 1:
+        if checkpoint.is_plain(value) and value.numel() == 1:
             value = value.item()
         if isinstance(value, torch.Tensor):
             problem = f"{key} should be a setting, found a tensor"
@@ -111,7 +111,7 @@ def _problem_of_moment(
     """
     if not isinstance(value, torch.Tensor):
         return "should be a tensor" if key in ADAM - SCALARS else finite(value, "it")
-    if not checkpoint.is_state_dict({key: value}) or value.is_complex():
+    if not checkpoint.is_plain(value) or value.is_complex():
         return "should be a plain tensor"
     if key in SCALARS:
         return not_negative(value.item(), "it") if value.ndim == 0 else "should be a number"

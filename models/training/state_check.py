@@ -164,7 +164,7 @@ STATE = {
 def _problem_of_tensors(state: dict[str, Any]) -> str:
     """Describe a tensor that is not plain, in parts that nothing else has checked."""
     tensors = [leaf for leaf in tree_leaves(state) if isinstance(leaf, torch.Tensor)]
-    plain = all(checkpoint.is_state_dict({"tensor": tensor}) for tensor in tensors)
+    plain = all(map(checkpoint.is_plain, tensors))
     return "" if plain else "it has tensors that are sparse, or not in memory"
 
 
@@ -224,7 +224,7 @@ def _problem_of_pools(saved: dict[str, list], own: dict[str, Any]) -> str:
         if len(images) > own[name].pool_size:
             return f"{name} has more than {amount(own[name].pool_size, 'image')}"
         for image in images:
-            if not checkpoint.is_state_dict({name: image}) or not image.is_floating_point():
+            if not checkpoint.is_plain(image) or not image.is_floating_point():
                 return f"{name} should hold images"
             if image.ndim != 4 or len(image) != 1 or not image.numel() or not is_dense(image):
                 return f"{name} should hold images (1, C, H, W), found {tuple(image.shape)}"
