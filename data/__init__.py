@@ -33,16 +33,15 @@ def create_dataset(opt: Namespace, say_left_out: bool = True) -> Loader:
         say_left_out: print how many files were left out by their extension.
     """
     from data.base_dataset import remarks
-    from data.image_folder import IMG_EXTENSIONS, counted, left_out
+    from data.image_folder import KINDS, counted, left_out
     from data.pipeline.loader import Loader
 
     left_out.clear()
     remarks.clear()
     dataset = find_dataset_using_name(opt.dataset_mode)(opt)
     if left_out and say_left_out:
-        kinds = ", ".join(extension[1:] for extension in IMG_EXTENSIONS)
         remarks.append(
-            f"Files left out by their extension: {counted(left_out)} (images are {kinds})"
+            f"Files left out by their extension: {counted(left_out)} (images are {KINDS})"
         )
     if remarks:
         say(*remarks)

@@ -17,6 +17,7 @@ from util.plugins import did_you_mean
 from util.words import amount
 
 IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp")
+KINDS = ", ".join(extension[1:] for extension in IMG_EXTENSIONS)  # for messages
 # Folders of file managers, network drives and archives; hidden folders begin with a dot
 HELPER_FOLDERS = (
     "@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found",
@@ -76,9 +77,8 @@ def make_dataset(dir: str, max_dataset_size: float = float("inf")) -> list[str]:
         paths += [os.path.join(folder, name) for name in names if is_image_file(name)]
         others.update(extension(name) for name in names if not is_image_file(name))
     if not paths:
-        kinds = ", ".join(e[1:] for e in IMG_EXTENSIONS)
         found = f", but other files: {counted(others)}" if others else ""
-        raise UserError(f"{dir} holds no images ({kinds}){found}")
+        raise UserError(f"{dir} holds no images ({KINDS}){found}")
     left_out.update(others)
     return sorted(paths)[: int(min(max_dataset_size, len(paths)))]
 
