@@ -150,8 +150,8 @@ class Run:
             )
         else:
             self._warn_of_a_full_disk()
-        if not (self.at.epoch > self.last_epoch or checkpoint.resumes_from_state(opt)):
-            self.state.begin()
+            if not checkpoint.resumes_from_state(opt):
+                self.state.begin()
         self.lock.begun = True
         self.step = Step(opt, self.model)
         self.state.before_save = self.step.check  # non-finite weights are never saved
