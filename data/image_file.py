@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, TiffTags, UnidentifiedImageError
 
-from util.errors import UsageError, UserError, first_line
+from util.errors import UsageError, UserError, reason_of
 from util.words import amount
 
 # The formats of IMG_EXTENSIONS, and GIF, because GIFs from the web often have another extension.
@@ -68,7 +68,7 @@ def open_image(path: str) -> Iterator[Image.Image]:
     except MemoryError:
         reason = "there is not enough memory to decode it"
     except Exception as error:  # Pillow's decoders raise almost anything on damaged files
-        reason = getattr(error, "strerror", None) or first_line(error)
+        reason = reason_of(error)
     else:
         return
     raise UserError(f"cannot read the image {path}: {reason}")

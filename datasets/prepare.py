@@ -16,7 +16,7 @@ from PIL import Image
 from data.image_file import check_values, read_image
 from data.image_folder import is_image_file
 from util.console import Progress, say, warn
-from util.errors import UserError, first_line
+from util.errors import UserError, reason_of
 from util.image.writing import check_size, encoded
 from util.words import amount
 
@@ -97,7 +97,7 @@ def write_image(image: Image.Image, path: Path, quality: int = 95) -> None:
             file.write(encoded(image, path, **options))
         temporary.replace(path)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or first_line(error)
+        reason = reason_of(error)
         raise UserError(f"cannot write {path}: {reason}") from error
     finally:
         with suppress(OSError):

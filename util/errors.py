@@ -37,6 +37,11 @@ def first_line(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
+def reason_of(error: BaseException) -> str:
+    """Return what the system says of an OSError, without its path; else the first line."""
+    return getattr(error, "strerror", None) or first_line(error)
+
+
 # Parts of error messages: the CPU's allocators; CUDA, MPS and NCCL; cuDNN and cuBLAS; sizes that no
 # memory could hold
 OUT_OF_MEMORY = (

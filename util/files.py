@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from util.errors import UserError, first_line
+from util.errors import UserError, first_line, reason_of
 
 NOT_A_FILE = object()  # read_json has no default
 
@@ -109,7 +109,7 @@ def read_text(path: Path) -> str:
             raise OSError(0, "it is not a file")  # reading a pipe would wait for ever
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or first_line(error)}") from None
+        raise UserError(f"cannot read {path}: {reason_of(error)}") from None
     except UnicodeDecodeError:
         raise UserError(f"cannot read {path}: it is damaged (not UTF-8 text)") from None
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from torch.utils.data import DataLoader
 
-from util.errors import UserError, first_line
+from util.errors import UserError, first_line, reason_of
 
 ADVICE = "give a smaller --num_threads, or 0 to load images in the main process"
 
@@ -33,7 +33,7 @@ def start(batches: DataLoader) -> Iterator:
             warnings.filterwarnings("ignore", "Got pickle error")  # PyTorch raises it, too
             return iter(batches)
     except Exception as error:  # of the system, of pickle, or of threads
-        reason = getattr(error, "strerror", None) or first_line(error)
+        reason = reason_of(error)
         if getattr(error, "errno", None) in NO_SHARED_MEMORY:
             reason += "; they need a writable /dev/shm"
         for process in multiprocessing.active_children():
