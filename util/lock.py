@@ -51,6 +51,8 @@ class Lock:
         if not distributed.is_main():
             return
         refuse_links(folder)
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"--name: {folder} is a file; choose another --name")
         try:
             self.created = make_folder(folder)
             self.stat = folder.stat()
@@ -106,6 +108,10 @@ class Lock:
         if not self.file:
             return
         if not _is_at(self.folder, self.stat):
+            if not self.begun:
+                raise UserError(
+                    f"{self.folder} was {self._new_place()} before the training began; start again"
+                )
             raise UserError(
                 f"{self.folder} was {self._new_place()} during the training; nothing more is "
                 "written, so that the run stays in one piece. Move it back, and --continue_train "

@@ -75,6 +75,8 @@ def no_run(root: Path, name: str, flag: str = "--name") -> UserError:
         root: the value of ``--checkpoints_dir``.
         flag: the option that asks for the run.
     """
+    if root.exists() and not root.is_dir():
+        return UserError(f"--checkpoints_dir: {root} is a file; it should be a folder of runs")
     if not root.is_dir():
         return UserError(f'{flag}: no run "{name}", because there is no folder {root}')
     names = names_of_runs(root)

@@ -106,6 +106,7 @@ class Run:
         self.model.setup(opt)
         with distributed.single_rank():
             self.validation = Validation(opt, self.model, self.dataset)
+        self.lock.check()  # the visualizer writes; creating the model has taken seconds
         self.visualizer = Visualizer(opt)
         at_the_end(self.visualizer.close)
         self.panel = Panel(opt, self.visualizer.sinks.get("the page"))
