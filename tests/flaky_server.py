@@ -76,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.flush()
                 time.sleep(0.05 if fault == "slow" else 0.6)
         elif fault == "drip":
-            for i in range(10):
+            for i in range(30):
                 self.wfile.write(body[i : i + 1])
                 self.wfile.flush()
                 time.sleep(0.03)

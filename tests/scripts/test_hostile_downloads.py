@@ -39,7 +39,7 @@ def test_a_hostile_server_costs_one_line(
         "drip": "slower than 1000 bytes",
     }
     monkeypatch.setattr(command, "SLACK", 100_000)
-    monkeypatch.setattr(transfer, "TIMEOUT", 0.1 if fault == "drip" else 0.4)
+    monkeypatch.setattr(transfer, "TIMEOUT", 0.3 if fault == "drip" else 0.4)
     fields: dict[str, object] = {} if checked else {"sha256": ""}
     repeated = 3 if fault in ("digits", "drip") else 1
     server.faults = [fault] * repeated
