@@ -19,6 +19,7 @@ from util.errors import (  # noqa: F401  custom models import UsageError from he
     UsageError,
     UserError,
     is_out_of_memory,
+    norm_problem,
     printable,
 )
 
@@ -125,7 +126,7 @@ def run_main(main: Callable[[], None], less_memory: str = "smaller images") -> N
             reason = f"out of memory; to use less: {less_memory}"
         elif isinstance(error, OSError) and error.strerror:  # a full disk, a vanished folder, ...
             reason = f"{error.filename or place_of(error)}: {error.strerror}"
-        else:
+        elif not (reason := norm_problem(error)):
             raise
         _print([f"error{_rank()}: {_brief(reason)}"], sys.stderr)
         sys.exit(1)

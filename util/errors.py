@@ -52,6 +52,7 @@ OUT_OF_MEMORY = (
     "ALLOC_FAILED",
     "Storage size calculation overflowed",
     "can't start new thread",  # there is no memory for its stack
+    "unable to start watchdog thread",  # of faulthandler, which says so of each failure
     "could not create a primitive",  # of oneDNN, which says nothing more
 )
 
@@ -62,6 +63,16 @@ def is_out_of_memory(error: BaseException) -> bool:
         return error.errno == errno.ENOMEM
     known = isinstance(error, RuntimeError) and any(part in str(error) for part in OUT_OF_MEMORY)
     return known or isinstance(error, MemoryError)  # PyTorch's OutOfMemoryError is a RuntimeError
+
+
+def norm_problem(error: BaseException) -> str:
+    """Return what to do if a norm layer had too few values for its statistics, else ""."""
+    if not isinstance(error, ValueError) or "Expected more than 1" not in str(error):
+        return ""
+    return (
+        "a norm layer has one value per channel, which has no statistics: "
+        "larger images (--load_size, --crop_size), or --norm none"
+    )
 
 
 @contextmanager

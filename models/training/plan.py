@@ -19,7 +19,7 @@ from models import create_model
 from models.base_model import BaseModel
 from models.training.disk import budget, count_bytes, size
 from models.training.step import Step
-from util.errors import UserError
+from util.errors import UserError, norm_problem
 from util.image_pool import ImagePool
 from util.schedules import describe, last_epoch, lr_factor
 from util.words import amount
@@ -44,6 +44,8 @@ def lines(opt: Namespace, rehearse_it: bool = True) -> tuple[list[str], list[str
     except UserError as error:
         return plan, [str(error)]
     except Exception as error:  # a custom model may read values, and a rehearsal has none
+        if problem := norm_problem(error):
+            return plan, [problem]
         reason = f"{type(error).__name__}: {error}"
         plan.append(f"Disk and memory: unknown, this model cannot be rehearsed ({reason})")
     return plan, []

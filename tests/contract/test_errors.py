@@ -111,12 +111,19 @@ def test_dataroot(run: Programs, tmp_path: Path) -> None:
         ("--model pix2pix --dataset_mode single", "--dataset_mode single pix2pix"),
         ("--input_nc 5 --output_nc 5", "--input_nc 5"),
         ("--model colorization --input_nc 3", "--input_nc 1"),
+        ("--crop_size 1 --netD pixel", "a norm layer --crop_size --norm none"),
     ],
 )
 def test_combinations(run: Programs, unaligned: Path, args: str, words: str) -> None:
     """Options that cannot work together are refused."""
     result = train(run, unaligned, *args.split())
     result.refused(result.status, *words.split())
+
+
+def test_norms_without_statistics(run: Programs, unaligned: Path) -> None:
+    """check_data.py says that a training on crops of one pixel would stop."""
+    args = ("--dataroot", unaligned, *TINY, "--crop_size", "1", "--netD", "pixel")
+    assert "problem: a norm layer" in run.check(*args).out
 
 
 def test_identity_loss_by_default(run: Programs, unaligned: Path) -> None:

@@ -169,6 +169,7 @@ def test_out_of_memory() -> None:
         (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate"), True),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), True),
         (RuntimeError("can't start new thread"), True),
+        (RuntimeError("unable to start watchdog thread"), True),
         (RuntimeError("could not create a primitive"), True),
         (RuntimeError("sizes do not match"), False),
         (OSError(errno.ENOSPC, "No space left on device"), False),
