@@ -9,6 +9,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from util.console import say
+from util.option_defaults import add_missing
 from util.plugins import find_class
 
 if TYPE_CHECKING:  # importing PyTorch takes seconds, and not every program needs it
@@ -36,6 +37,7 @@ def create_dataset(opt: Namespace, say_left_out: bool = True) -> Loader:
     from data.image_folder import KINDS, counted, left_out
     from data.pipeline.loader import Loader
 
+    add_missing(opt)
     left_out.clear()
     remarks.clear()
     dataset = find_dataset_using_name(opt.dataset_mode)(opt)

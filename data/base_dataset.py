@@ -35,6 +35,7 @@ from data.transforms import (
     too_small,
 )
 from util.errors import UserError
+from util.option_defaults import add_missing
 from util.words import amount
 
 OPAQUE = "which are taken as opaque (255)"
@@ -53,13 +54,14 @@ class BaseDataset(Dataset, ABC):
     """
 
     def __init__(self, opt: Namespace) -> None:
+        add_missing(opt)
         self.opt = opt
         self.root = opt.dataroot
-        limit_pixels(getattr(opt, "max_pixels", Image.MAX_IMAGE_PIXELS))
+        limit_pixels(opt.max_pixels)
         self.cache: Cache | None = None
-        if getattr(opt, "cache_images", None) is not None:
+        if opt.cache_images is not None:
             folder = Path(opt.cache_images or Path(opt.checkpoints_dir) / ".cache")
-            settings = (READER, opt.no_exif, getattr(opt, "jpeg_draft", False), PIL.__version__)
+            settings = (READER, opt.no_exif, opt.jpeg_draft, PIL.__version__)
             self.cache = Cache(folder, settings)
 
     @staticmethod
@@ -142,7 +144,7 @@ class BaseDataset(Dataset, ABC):
     def _draft(self, resizes: Sequence[Resize]) -> tuple[int, int] | None:
         """Return the (width, height) to which a JPEG may be reduced while it is decoded."""
         first = resizes[0]
-        if not getattr(self.opt, "jpeg_draft", False) or first.preprocess in ("crop", "none"):
+        if not self.opt.jpeg_draft or first.preprocess in ("crop", "none"):
             return None
         height = first.load_size if "resize" in first.preprocess else 1
         return first.load_size * len(resizes), height

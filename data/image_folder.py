@@ -116,7 +116,7 @@ def find_images(opt: Namespace, folder: str) -> list[str]:
         UserError: there are no images, or none is left to train on.
     """
     paths = list_images(os.path.join(opt.dataroot, folder), opt.max_dataset_size)
-    share = getattr(opt, "val_share", 0)
+    share = opt.val_share
     if not share:
         return paths
 

@@ -58,10 +58,10 @@ class Loader:
         self.size = int(min(len(dataset), opt.max_dataset_size))
         if not self.size:
             raise UserError(f"--dataset_mode {opt.dataset_mode}: the dataset has no items (len 0)")
-        batch = opt.batch_size * getattr(opt, "accumulate", 1)
+        batch = opt.batch_size * opt.accumulate
         self.global_batch_size = batch * distributed.world_size()
         self.order = EpochSampler(self.size, opt.seed, not opt.serial_batches, batch)
-        skip = getattr(opt, "on_bad_image", "stop") == "skip"
+        skip = opt.on_bad_image == "skip"
         # More processes than batches would have nothing to do
         workers = min(opt.num_threads, -(-self.size // self.global_batch_size))
         # --num_threads is the user's choice
@@ -73,7 +73,7 @@ class Loader:
             persistent_workers=workers > 0,
             prefetch_factor=PREFETCHED if workers else None,
             collate_fn=collate,
-            pin_memory=opt.device.startswith("cuda"),
+            pin_memory=str(opt.device).startswith("cuda"),
             worker_init_fn=partial(prepare, max_pixels=Image.MAX_IMAGE_PIXELS),
             generator=torch.Generator(),  # a pass draws nothing from the global generator
         )

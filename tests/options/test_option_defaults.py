@@ -1,0 +1,78 @@
+"""An opt that has only official options is completed with the defaults of the tables."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+import pytest
+import torch
+
+from options.flags import SHARED, TEST, TRAIN
+from options.test_options import TestOptions
+from options.train_options import TrainOptions
+from util.option_defaults import DEFAULTS, add_missing
+
+# Official options that one of the two generations lacks, or that came late
+NOT_IN_EVERY_GENERATION = {
+    "gpu_ids", "use_wandb", "wandb_project_name",
+    "display_env", "display_id", "display_ncols", "display_port", "display_server",
+}  # fmt: skip
+
+
+def test_the_defaults_are_those_of_the_tables():
+    official = {flag for flag in official_options() if flag not in NOT_IN_EVERY_GENERATION}
+    tables = [flag for table in (SHARED | TRAIN | TEST).values() for flag in table]
+    ours = {flag.name: flag.default for flag in reversed(tables) if flag.name not in official}
+    derived = {"seed", "gpu_ids"}
+    assert {name: ours[name] for name in ours.keys() - derived} == DEFAULTS
+
+
+def official_options() -> set[str]:
+    from test_surface import TEST as test_names
+    from test_surface import TRAIN as train_names
+
+    return test_names.keys() | train_names.keys()
+
+
+@pytest.mark.parametrize(
+    ("given", "device", "gpu_ids"),
+    [
+        ({"gpu_ids": []}, "cpu", []),
+        ({"gpu_ids": [1, 2]}, "cuda:1", [1, 2]),
+        ({"device": torch.device("cpu")}, "cpu", []),
+        ({"device": torch.device("cuda:1")}, "cuda:1", [1]),
+        ({"device": "cuda"}, "cuda", [0]),
+    ],
+)
+def test_device_and_gpu_ids_follow_from_each_other(given, device, gpu_ids):
+    opt = Namespace(**given)
+    add_missing(opt)
+    assert (str(opt.device), opt.gpu_ids) == (device, gpu_ids)
+
+
+def test_what_an_opt_has_stays():
+    opt = Namespace(no_exif=True, seed=None, gpu_ids="0", device="cpu", explicit_options=["lr"])
+    before = dict(vars(opt))
+    add_missing(opt)
+    assert vars(opt) == before | {n: v for n, v in DEFAULTS.items() if n not in before}
+
+
+def test_the_seed_follows_the_generator_of_pytorch():
+    seeds = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        opt = Namespace(isTrain=True)
+        add_missing(opt)
+        seeds.append(opt.seed)
+    assert seeds[0] == seeds[1]
+    test = Namespace(isTrain=False)
+    add_missing(test)
+    assert test.seed == 0
+
+
+@pytest.mark.parametrize("options", [TrainOptions, TestOptions])
+def test_a_parsed_opt_lacks_nothing_of_its_program(options, tmp_path):
+    opt = options().parse(["--dataroot", str(tmp_path), "--gpu_ids", "-1"], record=False)
+    before = dict(vars(opt))
+    add_missing(opt)
+    assert {name: vars(opt)[name] for name in before} == before

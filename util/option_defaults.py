@@ -1,0 +1,96 @@
+"""Defaults of the options that an ``opt`` from elsewhere lacks.
+
+An ``opt`` that was built by hand, or parsed by options files written for the official code, has
+only the official options. Their names differ between the two generations of that code: since 2025
+it has no ``gpu_ids`` and no visdom, and before 2025 no ``device``.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from util import distributed
+
+# The options that at least one generation of the official code lacks. A test holds these values
+# equal to the tables in options/flags, which this floor may not import.
+DEFAULTS: dict[str, Any] = {
+    "accept_new_data": False,
+    "accumulate": 1,
+    "amp": "none",
+    "cache_images": None,
+    "channels_last": False,
+    "checkpoint_activations": False,
+    "compile": False,
+    "cuda_graphs": False,
+    "deterministic": False,
+    "display_env": "main",
+    "display_id": 1,
+    "display_ncols": 4,
+    "display_port": 8097,
+    "display_server": "http://localhost",
+    "dry_run": False,
+    "ema": 0.0,
+    "format": "png",
+    "jpeg_draft": False,
+    "keep": 0,
+    "max_pixels": 10**8,
+    "no_exif": False,
+    "no_health": False,
+    "no_tf32": False,
+    "on_bad_image": "stop",
+    "on_nonfinite": "stop",
+    "panel": None,
+    "panel_size": 4,
+    "save": None,
+    "stall_timeout": 600,
+    "use_tensorboard": False,
+    "use_wandb": False,
+    "val_freq": 0,
+    "val_metric": "auto",
+    "val_share": 0.0,
+    "wandb_project_name": "CycleGAN-and-pix2pix",
+}
+
+
+def add_missing(opt: Namespace) -> None:
+    """Set the options and derived values that ``opt`` lacks; those that it has stay as they are.
+
+    ``device`` follows from ``gpu_ids`` (a list of numbers) and the other way round; without both it
+    is the first GPU, or the CPU if there is none. In a training, ``seed`` is drawn from PyTorch's
+    generator, so it follows ``torch.manual_seed``. In a test it is 0, and with several ranks, which
+    need the same seed, too.
+    """
+    for name, value in DEFAULTS.items():
+        if not hasattr(opt, name):
+            setattr(opt, name, value)
+    if not hasattr(opt, "explicit_options"):
+        opt.explicit_options = []
+    if not hasattr(opt, "seed"):
+        opt.seed = _draw_seed() if _is_training(opt) and distributed.world_size() == 1 else 0
+    if not hasattr(opt, "device"):
+        opt.device = _device(getattr(opt, "gpu_ids", None))
+    if not hasattr(opt, "gpu_ids"):
+        import torch  # slow to import, and the other values need it rarely
+
+        device = torch.device(opt.device)
+        opt.gpu_ids = [device.index or 0] if device.type == "cuda" else []
+
+
+def _is_training(opt: Namespace) -> bool:
+    return getattr(opt, "isTrain", True)
+
+
+def _draw_seed() -> int:
+    import torch
+
+    return int(torch.randint(2**31, ()))
+
+
+def _device(gpu_ids: list[int] | None) -> Any:
+    """Return the ``torch.device`` of ``gpu_ids``; None: a GPU if there is one."""
+    import torch
+
+    if gpu_ids is None:
+        gpu_ids = [0] if torch.cuda.is_available() else []
+    return torch.device(f"cuda:{gpu_ids[0]}" if gpu_ids else "cpu")
