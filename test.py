@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from itertools import islice
 
+from options.program import Program
 from options.test_options import TestOptions
 from util.console import Progress, run_main, say
 from util.words import amount
 
 
 def main() -> None:
-    options = TestOptions()
-    opt = options.parse(record=False)
+    options = Program(TestOptions())
+    opt = options.parse()
     from data import create_dataset
     from data.pipeline.loader import Unreadable
     from models import create_model
@@ -23,7 +24,7 @@ def main() -> None:
     dataset.device = opt.device
     model = create_model(opt)
     model.setup(opt)
-    options.print_options(opt)
+    options.record(opt)
     if opt.eval:
         model.eval()
     if opt.use_wandb:

@@ -10,6 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from options.program import Program
 from options.train_options import TrainOptions
 from util.console import duration, run_main, say
 from util.schedules import learning_rates
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    options = TrainOptions()
-    opt = options.parse(record=False)  # train_opt.txt is written below, once the run has started
+    options = Program(TrainOptions())
+    opt = options.parse()  # train_opt.txt is written below, once the run has started
     if opt.dry_run:
         from models.training.check_data import report
 
@@ -29,7 +30,7 @@ def main() -> None:
 
     run = Run(opt)
     with run.running():  # creates dataset, model, ...; cleans up; errors end in one line
-        options.print_options(opt)
+        options.record(opt)
         run.begin()
         train(run)
     run.finish()

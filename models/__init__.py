@@ -11,10 +11,16 @@ from pathlib import Path
 
 from models.base_model import BaseModel
 from models.translation.translator import Translator
-from options.test_options import TestOptions
+from options.stages import Options
 from util.errors import UserError
 from util.plugins import find_class
 from util.runs import no_run
+
+
+class _TestOptions(Options):
+    """The options of test.py, also where a fork's own options files replace ours."""
+
+    isTrain = False
 
 
 def load_generator(run: str | Path, **options) -> Translator:
@@ -38,7 +44,7 @@ def load_generator(run: str | Path, **options) -> Translator:
     for name, value in options.items():
         if value is not False:
             args += [f"--{name}"] if value is True else [f"--{name}", str(value)]
-    return Translator(TestOptions().parse(args, record=False))
+    return Translator(_TestOptions().parse(args, record=False))
 
 
 def find_model_using_name(model_name: str) -> type[BaseModel]:

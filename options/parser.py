@@ -10,7 +10,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from string import Formatter
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from util import distributed
 from util.console import say
@@ -19,15 +19,26 @@ from util.limits import Number
 from util.plugins import did_you_mean
 from util.runs import check_inside
 
+if TYPE_CHECKING:  # importing PyTorch would slow --help down
+    import torch
+
 
 class Parser(ArgumentParser):
     """An ArgumentParser that raises UsageError and can separate explicit options from defaults.
 
     Attributes:
         not_empty: the options whose value may not be "", see :meth:`refuse_empty`; None: all.
+        arguments: what is parsed if a method gets no arguments; None: the command line. A model's
+            ``modify_commandline_options`` may call ``parser.parse_known_args()``.
     """
 
     not_empty: set[str] | None = None
+    arguments: Sequence[str] | None = None
+
+    def _words(self, args: Sequence[str] | None) -> list[str]:
+        """Return ``args`` as a list, or what is parsed without it."""
+        args = self.arguments if args is None else args
+        return sys.argv[1:] if args is None else list(args)
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError with one line; argparse would print the usage first and exit."""
@@ -44,7 +55,7 @@ class Parser(ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> Any:
         """Parse all of ``args``. Raises UsageError: they are not accepted."""
-        words = sys.argv[1:] if args is None else list(args)
+        words = self._words(args)
         try:
             opt, unknown = self.parse_known_args(words, namespace)
         except UsageError as error:
@@ -59,7 +70,7 @@ class Parser(ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> Any:
         """Parse what is known of ``args``. Raises UsageError: a value is not accepted."""
-        words = sys.argv[1:] if args is None else list(args)
+        words = self._words(args)
         self.refuse_odd(words)
         self.refuse_empty(words)
         return super().parse_known_args(words, namespace)
@@ -180,7 +191,7 @@ def option_values(opt: Namespace) -> dict[str, Any]:
 
 def dump(opt: Namespace) -> str:
     """``opt`` as JSON; paths and other objects become text. ``given`` lists explicit options."""
-    values = option_values(opt) | {"given": opt.explicit_options}
+    values = option_values(opt) | {"given": getattr(opt, "explicit_options", [])}
     return json.dumps(values, indent=1, sort_keys=True, default=str)
 
 
@@ -192,7 +203,7 @@ def full_name(opt: Namespace) -> str:
         braces.
     """
     check_inside(f"--name {opt.name}", opt.name, "--checkpoints_dir")
-    if not opt.suffix:
+    if not getattr(opt, "suffix", ""):  # options files of 2017 have no suffix
         return opt.name
     name = f"{opt.name}_{_formatted_suffix(opt)}"
     check_inside(f"--suffix {opt.suffix}", name, "--checkpoints_dir")
@@ -214,11 +225,11 @@ def _formatted_suffix(opt: Namespace) -> str:
     raise UsageError(f"--suffix {opt.suffix}: {reason}")
 
 
-def choose_device(gpu_ids: str) -> tuple[list[int], str]:
+def choose_device(gpu_ids: str) -> tuple[list[int], torch.device]:
     """``--gpu_ids`` as a list with this process's GPU, and the device.
 
     Returns:
-        For example ``([0], "cuda:0")``, ``([], "mps")`` or ``([], "cpu")``.
+        For example ``([0], torch.device("cuda:0"))`` or ``([], torch.device("cpu"))``.
 
     Raises:
         UsageError: the text is not a list of numbers, the number of GPUs differs from the number of
@@ -231,16 +242,16 @@ def choose_device(gpu_ids: str) -> tuple[list[int], str]:
         if torch.cuda.is_available():
             gpu_ids = ",".join(map(str, range(processes)))
         elif torch.backends.mps.is_available() and distributed.world_size() == 1:
-            return [], "mps"
+            return [], torch.device("mps")
         else:
-            return [], "cpu"
+            return [], torch.device("cpu")
     try:
         ids = [i for i in map(int, gpu_ids.split(",")) if i >= 0]
     except ValueError:
         accepted = "should be the number of a GPU such as 0, or -1 for the CPU"
         raise UsageError(f"--gpu_ids {gpu_ids}: {accepted}") from None
     if not ids:
-        return [], "cpu"
+        return [], torch.device("cpu")
     if len(ids) != processes:
         raise UsageError(
             f"--gpu_ids {gpu_ids}: each process uses one GPU, and {processes} run here; start "
@@ -254,4 +265,4 @@ def choose_device(gpu_ids: str) -> tuple[list[int], str]:
             f"option out to choose a device, or give -1 for the CPU{fewer}"
         )
     gpu = ids[distributed.local_rank()]
-    return [gpu], f"cuda:{gpu}"
+    return [gpu], torch.device("cuda", gpu)

@@ -1,136 +1,22 @@
-"""Options of test.py: what the training used is read from the run and need not be repeated."""
+"""Options of test.py, under the official name; options/testing.py holds their rules."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-from pathlib import Path
-from typing import Any
+from argparse import ArgumentParser
 
-from data.image_folder import is_image_file
 from options.base_options import BaseOptions
-from options.flags import SHARED, TEST
-from options.inherited import SavedRun
-from options.parser import Parser
-from util import checkpoint, distributed
-from util.console import say, warn
-from util.errors import UsageError
-
-# Options of a training that a test does not take over: how the program ran, not what was trained.
-NOT_INHERITED = {
-    "dataroot", "name", "gpu_ids", "checkpoints_dir", "seed", "serial_batches", "num_threads",
-    "batch_size", "max_dataset_size", "no_flip", "display_winsize", "epoch", "load_iter", "verbose",
-    "suffix", "use_wandb", "wandb_project_name", "phase", "max_pixels",
-    *(flag.name for table in TEST.values() for flag in table),
-}  # fmt: skip
-SIZES = ("load_size", "crop_size")
+from options.testing import TestingRules
 
 
 class TestOptions(BaseOptions):
-    """Options of testing.
-
-    Precedence: explicit options, what the weights show, options of the run, official defaults.
-    """
+    """Options of testing: explicit ones, else what the run used, else the official defaults."""
 
     isTrain = False
-    tables = SHARED | TEST
     __test__ = False  # not a pytest class
 
     def initialize(self, parser: ArgumentParser) -> ArgumentParser:
-        parser = super().initialize(parser)
-        parser.set_defaults(model="test", phase="test", load_size=256)
-        parser.set_defaults(no_flip=True, serial_batches=True, num_threads=0)
+        parser = BaseOptions.initialize(self, parser)
+        rules = TestingRules()
+        rules.declare(parser)
+        parser.set_defaults(**rules.defaults, **rules.fixed)
         return parser
-
-    def find_run(self, parser: Parser, given: dict[str, Any]) -> SavedRun:
-        """The run ``--name``.
-
-        Its model becomes the default, or the one-sided model test if the training used two domains
-        and ``--dataroot`` is a plain folder of images. Other datasets always keep their model.
-        """
-        opt = parser.preview(given)
-        run = SavedRun(Path(opt.checkpoints_dir) / opt.name)
-        two_domains = run.options.get("dataset_mode") in ("unaligned", "aligned")
-        if not (two_domains and _holds_only_images(opt)):
-            run.default_plugin(parser, "model", given)
-        return run
-
-    def apply_run_defaults(self, parser: Parser, given: dict[str, Any], model: type[Any]) -> None:
-        self.run.become_defaults(parser, given, self.tables, NOT_INHERITED)
-        self._check_model(parser.preview(given).model, given)
-        actions = [a for a in parser._actions if a.dest not in NOT_INHERITED]
-        choices: dict[str, Any] = {action.dest: action.choices for action in actions}
-        weights = model.architecture_source(parser.preview(given))
-        if weights and weights.is_file():
-            # A U-Net's weights do not show whether it has dropout; CycleGANs have none.
-            if not self.run.options and weights.stem.endswith(("_G_A", "_G_B")):
-                parser.set_defaults(no_dropout=True)
-            architecture = checkpoint.architecture_of(checkpoint.load_state_dict(weights))
-            for name, value in architecture.items():
-                if name in choices and (not choices[name] or value in choices[name]):
-                    parser.set_defaults(**{name: value})
-        self._fit_images(parser, given)
-
-    def _check_model(self, model: str, given: dict[str, Any]) -> None:
-        """Warn, or raise UsageError, if a test would silently give wrong images."""
-        if model == "test" and self.run.options.get("dataset_mode") == "colorization":
-            raise UsageError(
-                "--model test takes RGB images, but this run colorizes: give --model colorization, "
-                "and images in DATAROOT/test"
-            )
-        trained = self.run.options.get("direction")
-        # Model test follows --direction to the other generator.
-        if model != "test" and trained and given.get("direction", trained) != trained:
-            warn(
-                f"--direction {given['direction']}: the run was trained {trained}, so each "
-                "generator gets images of the domain that it should produce; without the "
-                "option, the test runs as trained"
-            )
-
-    def check(self, opt: Namespace) -> None:
-        super().check(opt)
-        if distributed.world_size() > 1:
-            raise UsageError("test.py runs in one process: start it with python, not with torchrun")
-
-    def _fit_images(self, parser: Parser, given: dict[str, Any]) -> None:
-        """Set the defaults of preprocessing to the training's, without random crops.
-
-        Whole images are resized to the size of the training's crops (paper, section 7.1). If this
-        differs from the scale of the training, a message says so.
-        """
-        trained = self.run.options.get("preprocess", "")
-        whole = {"crop": "none", "scale_width_and_crop": "scale_width"}.get(trained, trained)
-        if trained:
-            parser.set_defaults(preprocess=whole)
-        if parser.preview(given).preprocess == "resize_and_crop":
-            size = given.get("crop_size", given.get("load_size", parser.get_default("crop_size")))
-            parser.set_defaults(load_size=size, crop_size=given.get("load_size", size))
-        opt = parser.preview(given)
-        scale = _scale(opt.preprocess, opt.load_size)
-        load_size, crop_size = (self.run.options.get(k, getattr(opt, k)) for k in SIZES)
-        trained_scale = _scale(trained, load_size) if trained else scale
-        if scale != trained_scale:
-            cropped = f" and cropped to {crop_size}" if "crop" in trained else ""
-            flags = f"--preprocess {whole}"
-            if whole != "none":
-                flags += f" --load_size {load_size}"
-            say(
-                f"Images are {scale}; in training they were {trained_scale}{cropped} "
-                f"({flags} tests at that scale)"
-            )
-
-
-def _holds_only_images(opt: Namespace) -> bool:
-    """True if ``--dataroot`` holds images and no folders of ``--phase`` (such as testA)."""
-    root = Path(opt.dataroot or ".")
-    entries = list(root.iterdir()) if root.is_dir() else []
-    has_phase = any(p.is_dir() and p.name.startswith(opt.phase) for p in entries)
-    return not has_phase and any(is_image_file(p.name) for p in entries)
-
-
-def _scale(preprocess: str, load_size: int) -> str:
-    """The size of preprocessed images, in words."""
-    if "resize" in preprocess:
-        return f"resized to {load_size}x{load_size}"
-    if "scale_width" in preprocess:
-        return f"scaled to a width of {load_size}"
-    return "taken in their own size"

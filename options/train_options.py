@@ -1,135 +1,19 @@
-"""Options of train.py: what a resumed run takes over, and which options go together."""
+"""Options of train.py, under the official name; options/training.py holds their rules."""
 
 from __future__ import annotations
 
-from argparse import Namespace
-from pathlib import Path
-from typing import Any
+from argparse import ArgumentParser
 
 from options.base_options import BaseOptions
-from options.flags import SHARED, TRAIN
-from options.inherited import SavedRun
-from options.parser import Parser, choose_device
-from util import checkpoint, distributed, plugins
-from util.console import say
-from util.errors import UsageError
-from util.runs import require_run
-
-# Options of a run that --continue_train does not take over: they belong to one call.
-NOT_RESUMED = {
-    "name", "checkpoints_dir", "gpu_ids", "continue_train", "epoch", "load_iter", "epoch_count",
-    "suffix", "verbose", "dry_run", "accept_new_data",
-}  # fmt: skip
-# Options that must not change when a training state is resumed.
-FIXED = {
-    "model", "dataset_mode", "input_nc", "output_nc", "ngf", "ndf", "netG", "netD", "n_layers_D",
-    "norm", "no_dropout", "direction", "seed", "serial_batches", "max_dataset_size", "beta1",
-    "pool_size", "lr_policy", "val_share", "val_metric",
-}  # fmt: skip
+from options.training import TrainingRules
 
 
 class TrainOptions(BaseOptions):
     """Options of training; the defaults are the paper's recipe at 256x256 (section 7.1)."""
 
     isTrain = True
-    tables = SHARED | TRAIN
 
-    def find_run(self, parser: Parser, given: dict[str, Any]) -> SavedRun:
-        """The run that ``--continue_train`` resumes. Raises UserError: no such run."""
-        if not given.get("continue_train"):
-            return SavedRun()
-        opt = parser.preview(given)
-        require_run(opt, "--continue_train")
-        run = SavedRun(Path(opt.checkpoints_dir) / opt.name)
-        run.default_plugin(parser, "model", given)
-        return run
-
-    def apply_run_defaults(self, parser: Parser, given: dict[str, Any], model: type[Any]) -> None:
-        self.run.become_defaults(parser, given, self.tables, NOT_RESUMED)
-
-    def check(self, opt: Namespace) -> None:
-        super().check(opt)
-        self._check_combinations(opt)
-        self._check_resume(opt)
-        last = opt.n_epochs + opt.n_epochs_decay
-        if opt.epoch_count > last:
-            raise UsageError(
-                f"--epoch_count {opt.epoch_count} is past the last epoch, {last} "
-                "(--n_epochs + --n_epochs_decay): nothing would be trained"
-            )
-
-    @staticmethod
-    def _check_combinations(opt: Namespace) -> None:
-        """Raise UsageError for options that exclude or need each other."""
-        sync_batch = opt.norm == "sync_batch" and distributed.world_size() > 1
-        no_sync = "cannot be combined with --norm sync_batch of several processes, because they"
-        rules = (
-            (
-                opt.checkpoint_activations and not opt.netG.startswith("resnet"),
-                f"--checkpoint_activations needs a --netG resnet, not {opt.netG}: "
-                "it recomputes residual blocks",
-            ),
-            (
-                opt.checkpoint_activations and "batch" in opt.norm,
-                f"--checkpoint_activations needs --norm instance or none, not {opt.norm}: "
-                "recomputed batch norm would count images twice",
-            ),
-            (opt.cuda_graphs and not opt.compile, "--cuda_graphs needs --compile"),
-            (
-                opt.cuda_graphs and opt.preprocess in ("none", "scale_width"),
-                f"--cuda_graphs needs images of one size, not --preprocess {opt.preprocess}",
-            ),
-            (
-                opt.cuda_graphs and opt.accumulate > 1,
-                "--cuda_graphs and --accumulate: a graph overwrites its outputs at the next "
-                "micro-batch; leave one out",
-            ),
-            (opt.val_share and not opt.val_freq, "--val_share needs --val_freq"),
-            (
-                sync_batch and not choose_device(opt.gpu_ids)[0],
-                "--norm sync_batch needs CUDA GPUs if several processes train: PyTorch has no "
-                "synchronized batch norm on CPUs; use instance, or batch in each process",
-            ),
-            (sync_batch and opt.compile, f"--compile {no_sync} communicate within the networks"),
-            (
-                sync_batch and opt.accumulate > 1,
-                f"--accumulate {no_sync} may have different numbers of micro-batches",
-            ),
-        )
-        for broken, message in rules:
-            if broken:
-                raise UsageError(message)
-
-    def _check_resume(self, opt: Namespace) -> None:
-        """Print the changes of a resumed run. Raises UsageError: they do not fit its state."""
-        other = ("init_type", "init_gain")
-        inits = [name for name in opt.explicit_options if name.startswith("init_")]
-        warm_starts = [name for name in inits if name not in other]
-        if opt.continue_train and warm_starts:
-            raise UsageError(
-                f"--{warm_starts[0]} starts a new run from other weights, --continue_train resumes "
-                "this run with its own: give one of them"
-            )
-        run = self.run.options if checkpoint.resumes_from_state(opt) else {}
-        changed = {
-            name: run[name]
-            for name in opt.explicit_options
-            if name in run and name not in NOT_RESUMED and run[name] != getattr(opt, name)
-        }
-        misfits = [
-            f"--{name} {getattr(opt, name)} (the run has {value})"
-            for name, value in changed.items()
-            if name in FIXED
-            and not plugins.same(str(value), str(getattr(opt, name)))
-            and str(value).removeprefix("sync_") != str(getattr(opt, name)).removeprefix("sync_")
-        ]
-        if misfits:
-            raise UsageError(
-                f"--continue_train cannot change {', '.join(misfits)}; leave it out, or "
-                "start a new run from these weights with --init_NET FILE"
-            )
-        if changed:
-            changes = [
-                f"--{name} {value} -> {getattr(opt, name)}" for name, value in changed.items()
-            ]
-            say(f"Changed for the rest of the run: {', '.join(changes)}")
+    def initialize(self, parser: ArgumentParser) -> ArgumentParser:
+        parser = BaseOptions.initialize(self, parser)
+        TrainingRules().declare(parser)
+        return parser

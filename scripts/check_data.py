@@ -12,12 +12,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from options.program import Program
 from options.train_options import TrainOptions
 from util.console import run_main
 
 
 def main() -> None:
-    opt = TrainOptions().parse(record=False)
+    opt = Program(TrainOptions()).parse()
     from models.training.check_data import report  # after --help: this imports PyTorch
 
     sys.exit(report(opt))

@@ -79,7 +79,7 @@ def _lost_rank_as_user_error() -> Iterator[None]:
         ) from None
 
 
-def start(device: str) -> None:
+def start(device: torch.device | str) -> None:
     """Initialise the process group: gloo for CPU tensors, NCCL for those on CUDA.
 
     Raises UserError: the ranks have not found each other within the time ``MEETING``.
@@ -90,7 +90,7 @@ def start(device: str) -> None:
     import torch.distributed.nn  # must come first: it would keep the group alive after stop()
 
     ranks = world_size()
-    backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
+    backend = "cpu:gloo,cuda:nccl" if str(device).startswith("cuda") else "gloo"
     try:
         store, *_ = next(torch.distributed.rendezvous("env://", timeout=MEETING))
         store.set(f"rank {rank()} has come", "")

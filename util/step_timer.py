@@ -19,8 +19,8 @@ class StepTimer:
         seconds, images: of the steps since the last line.
     """
 
-    def __init__(self, device: str = "cpu") -> None:
-        self.device = device
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
         self.seconds, self.images = 0.0, 0
         self.started: float | None = None  # None while nothing is counted
 
@@ -36,7 +36,7 @@ class StepTimer:
 
     def finish_steps(self) -> None:
         """Count up to the end of the steps that the GPU has not finished yet."""
-        if self.device.startswith("cuda"):
+        if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self.stop()
 

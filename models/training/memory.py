@@ -25,7 +25,7 @@ def peak_of_process() -> int:
 
 def out_of_memory(opt: Namespace) -> UserError:
     """Return an error for a training without enough memory; it names the options that save some."""
-    on_gpu = opt.device.startswith("cuda")
+    on_gpu = opt.device.type == "cuda"
     peak = torch.cuda.max_memory_reserved(opt.device) if on_gpu else peak_of_process()
     advice = []
     if opt.batch_size > 1:

@@ -33,7 +33,7 @@ def lines(opt: Namespace, rehearse_it: bool = True) -> tuple[list[str], list[str
     """
     plan = [f"Learning rate: {describe(opt)}", *rates(opt)]
     try:
-        alone = Namespace(**vars(opt) | {"num_threads": 0, "device": "cpu"})
+        alone = Namespace(**vars(opt) | {"num_threads": 0, "device": torch.device("cpu")})
         dataset = create_dataset(alone, say_left_out=False)  # check_data.py lists these files
         epochs = last_epoch(opt) - opt.epoch_count + 1
         steps = -(-len(dataset) // (opt.batch_size * opt.accumulate))
@@ -70,7 +70,8 @@ def rehearse(opt: Namespace, batch: dict, images: int) -> list[str]:
     model, peak = rehearsed(opt, batch)
     model.scaler = None  # saving it would read its value
     state = count_bytes(model.training_state()) + pool_growth(model)
-    copy = f", and up to {size(state)} while a checkpoint is written" if opt.device == "cpu" else ""
+    on_cpu = opt.device.type == "cpu"
+    copy = f", and up to {size(state)} while a checkpoint is written" * on_cpu
     return [
         disk(opt, model, state, images),
         f"Memory: about {size(peak + pool_growth(model))} for weights, gradients, optimizers, "
@@ -85,7 +86,7 @@ def rehearsed(opt: Namespace, batch: dict) -> tuple[BaseModel, int]:
     Returns:
         The model after the steps, and the peak in bytes of all tensors.
     """
-    cpu = {"device": "cpu", "gpu_ids": [], "compile": False, "cuda_graphs": False}
+    cpu = {"device": torch.device("cpu"), "gpu_ids": [], "compile": False, "cuda_graphs": False}
     with OneFakeMode(allow_non_fake_inputs=True) as fake, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Accessing the data pointer of FakeTensor")  # by deepcopy
         opt = Namespace(**vars(opt) | cpu | {"channels_last": False})

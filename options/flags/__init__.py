@@ -1,5 +1,10 @@
 """The options of train.py and test.py: one table per group. Models and datasets add their own."""
 
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
+
 from options.flags import (
     common,
     data,
@@ -13,6 +18,7 @@ from options.flags import (
     training,
     validation,
 )
+from options.flags.flag import Flag
 
 SHARED = {"run": common.FLAGS, "networks": model.FLAGS, "data": data.FLAGS}
 TRAIN = {
@@ -42,3 +48,13 @@ RENAMED = {  # names before 2019
     "identity": "--lambda_identity",
     "no_lsgan": "--gan_mode vanilla",
 }
+
+
+def declare(parser: ArgumentParser, tables: Mapping[str, Sequence[Flag]]) -> None:
+    """Declare the options of ``tables`` that ``parser`` does not have yet, one group per table."""
+    known = {action.dest for action in parser._actions}
+    for title, table in tables.items():
+        group = parser.add_argument_group(title)
+        for flag in table:
+            if flag.name not in known:
+                flag.add_to(group)

@@ -209,7 +209,7 @@ def test_devices(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 * ("cuda" in devices))
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in devices)
     if isinstance(expected, tuple):
-        assert choose_device(gpu_ids) == expected
+        assert choose_device(gpu_ids) == (expected[0], torch.device(expected[1]))
     else:
         with pytest.raises(UsageError, match=expected):
             choose_device(gpu_ids)

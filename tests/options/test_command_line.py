@@ -11,11 +11,13 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import ONE_EPOCH, ROOT, TINY, Programs
 from parsing import PROGRAMS, parse
 
 from options.flags import RENAMED, SHARED, TEST, TRAIN
 from options.flags.flag import Flag
+from options.stages import rules_of
 from options.train_options import TrainOptions
 from util.errors import UsageError
 from util.limits import Number
@@ -202,7 +204,14 @@ def test_own_options_may_have_any_value_but_nan() -> None:
 
 def test_inf_means_no_limit() -> None:
     assert parse("train", "--max_dataset_size", "inf").max_dataset_size == math.inf
-    assert parse("test", "--num_test", "inf").num_test == math.inf
+    assert parse("test", "--num_test", "inf").num_test == 10**9
+
+
+def test_number_of_test_images_is_an_int() -> None:
+    """Scripts call ``range(opt.num_test)``; the default is all images."""
+    opt = parse("test")
+    assert type(opt.num_test) is int and len(range(opt.num_test)) == 10**9
+    assert "num_test" not in opt.changed and parse("test", "--num_test", "3").num_test == 3
 
 
 def test_subclass_with_own_options() -> None:
@@ -242,7 +251,7 @@ def test_suffix(unaligned: Path, run: Programs) -> None:
 def test_derived_values() -> None:
     first, second = parse("train"), parse("train")
     assert first.seed != second.seed
-    assert (first.gpu_ids, first.device, first.isTrain) == ([], "cpu", True)
+    assert (first.gpu_ids, first.device, first.isTrain) == ([], torch.device("cpu"), True)
     assert parse("test").seed == 0
 
 
@@ -262,7 +271,8 @@ def test_changed_options() -> None:
 
 def test_tables_name_each_option_once() -> None:
     for program in PROGRAMS.values():
-        flags = [flag for table in program.tables.values() for flag in table]
+        tables = rules_of(program.isTrain).tables
+        flags = [flag for table in tables.values() for flag in table]
         assert len({flag.name for flag in flags}) == len(flags)
         assert all(flag.help.strip() for flag in flags)
 

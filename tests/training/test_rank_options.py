@@ -80,9 +80,9 @@ def test_devices_of_ranks(as_rank: Callable, monkeypatch: pytest.MonkeyPatch) ->
         choose_device("2,3")
     as_rank(1)
     assert [choose_device(each) for each in ("auto", "2,3", "-1")] == [
-        ([1], "cuda:1"),
-        ([3], "cuda:3"),
-        ([], "cpu"),
+        ([1], torch.device("cuda:1")),
+        ([3], torch.device("cuda:3")),
+        ([], torch.device("cpu")),
     ]
     with pytest.raises(UsageError, match=r"torchrun --nproc_per_node 1 "):
         choose_device("0")
@@ -91,7 +91,7 @@ def test_devices_of_ranks(as_rank: Callable, monkeypatch: pytest.MonkeyPatch) ->
         choose_device("auto")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert choose_device("auto") == ([], "cpu")  # gloo does not support MPS
+    assert choose_device("auto") == ([], torch.device("cpu"))  # gloo does not support MPS
 
 
 def test_the_gpu_without_a_number(
@@ -102,7 +102,7 @@ def test_the_gpu_without_a_number(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     opt = TrainOptions().parse(["--dataroot", str(unaligned), "--gpu_ids", "2"], record=False)
-    assert (chosen, opt.device) == ([2], "cuda:2")
+    assert (chosen, opt.device) == ([2], torch.device("cuda:2"))
 
 
 def test_a_signal_while_one_rank_works_alone(as_rank: Callable) -> None:
@@ -125,7 +125,7 @@ def test_what_ranks_cannot_do(
     as_rank(0)
     result = run.train("--dataroot", unaligned, *CPU, "--norm", "sync_batch")
     assert result.status == 2 and "--norm sync_batch" in result.err and result.err.count("\n") == 1
-    monkeypatch.setattr("options.train_options.choose_device", lambda ids: ([0], "cuda:0"))
+    monkeypatch.setattr("options.training.choose_device", lambda ids: ([0], "cuda:0"))
     for flag in ("--compile", "--accumulate 2"):
         result = run.train("--dataroot", unaligned, "--norm", "sync_batch", *flag.split())
         assert result.status == 2 and result.err.count("\n") == 1
