@@ -47,4 +47,7 @@ def create_dataset(opt: Namespace, say_left_out: bool = True) -> Loader:
         )
     if remarks:
         say(*remarks)
-    return Loader(dataset, opt)
+    loader = Loader(dataset, opt)
+    if opt.phase == "train":
+        opt.images_per_epoch = len(loader)  # for the Visualizer of a script
+    return loader

@@ -16,6 +16,7 @@ from util import distributed
 from util.console import say
 from util.errors import UsageError
 from util.limits import Number
+from util.option_defaults import NOTES
 from util.plugins import did_you_mean
 from util.runs import check_inside
 
@@ -185,8 +186,8 @@ class Parser(ArgumentParser):
 
 
 def option_values(opt: Namespace) -> dict[str, Any]:
-    """The values of ``opt`` without its notes on the command line."""
-    return {k: v for k, v in vars(opt).items() if k not in ("explicit_options", "changed")}
+    """The values of ``opt`` without its notes."""
+    return {k: v for k, v in vars(opt).items() if k not in NOTES}
 
 
 def dump(opt: Namespace) -> str:

@@ -30,7 +30,12 @@ from util.runs import no_run
 from util.sinks.base import read_metrics
 from util.words import amount
 
-LINE = re.compile(r"\(epoch: (\d{1,9}), iters: (\d{1,12}), time: ([\d.]+), data: ([\d.]+)\) (.*)")
+# The official code writes "[Rank 0] " before a line and commas between the losses since 2025.
+LINE = re.compile(
+    r"(?:\[Rank 0\] )?"
+    r"\(epoch: (\d{1,9}), iters: (\d{1,12}), time: ([\d.]+), data: ([\d.]+)\) (.*)"
+)
+LOSS = re.compile(r"([^\s,]\S*): ([^\s,]+)")
 NOT_PLOTTED = {"epoch", "iters", "share", "total", "losses", "note"}  # keys of metrics.jsonl
 MATPLOTLIB = ("scripts/plot.py", "matplotlib")  # what needs which package
 PANELS = 60  # at most, because the layout of more takes minutes
@@ -103,7 +108,7 @@ def read_loss_log(path: Path) -> Run:
     for match in matches:
         epoch, iters, time, data, losses = match.groups()
         try:
-            values = {name: float(value) for name, value in re.findall(r"(\S+): (\S+)", losses)}
+            values = {name: float(value) for name, value in LOSS.findall(losses)}
             times = {"time": float(time), "data": float(data)}
         except ValueError as error:
             raise UserError(f"cannot read {path}: {error} in the line {match[0].strip()}") from None

@@ -16,6 +16,15 @@ class ImagePool:
         self.pool_size = pool_size
         self.images: list[torch.Tensor] = []
 
+    @property
+    def num_imgs(self) -> int:
+        """The number of images in the pool (official name)."""
+        return len(self.images)
+
+    @num_imgs.setter
+    def num_imgs(self, count: int) -> None:
+        """Ignored: the ``query`` of a subclass may count the images that it appends, as well."""
+
     def query(self, images: torch.Tensor) -> torch.Tensor:
         """Return a mixture of new and old images, and store new ones.
 

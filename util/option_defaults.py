@@ -51,6 +51,8 @@ DEFAULTS: dict[str, Any] = {
     "val_share": 0.0,
     "wandb_project_name": "CycleGAN-and-pix2pix",
 }
+# Notes in ``opt`` that are no options: what the command line had, and what create_dataset found
+NOTES = ("explicit_options", "changed", "images_per_epoch")
 
 
 def add_missing(opt: Namespace) -> None:

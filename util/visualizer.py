@@ -1,33 +1,79 @@
-"""The official ``Visualizer``: sends losses, images and notes to the console, logs and displays."""
+"""The official ``Visualizer``, which logs and shows a training, and ``save_images`` for tests."""
 
 from __future__ import annotations
 
+import atexit
 import json
-import math
+import ntpath
 import os
 import time
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from util import checkpoint
 from util.console import say, warn
 from util.distributed import is_main
+from util.errors import needs
+from util.html import HTML
+from util.image.writing import save_image
 from util.images import show_images
 from util.lock import refuse_links
-from util.sinks.base import START, Log
-from util.sinks.factory import make_sinks
+from util.option_defaults import add_missing
+from util.paths import PathText
+from util.sinks.base import START, Log, finite, floats
+from util.sinks.factory import WANDB, make_sinks
+from util.sinks.visdom_sink import connect
 from util.step_timer import StepTimer
 
 
+def save_images(
+    webpage: HTML,
+    visuals: Mapping[str, Any],
+    image_path: Sequence[str | os.PathLike[str]],
+    aspect_ratio: float = 1.0,
+    width: int = 256,
+    use_wandb: bool = False,
+) -> None:
+    """Save the first image of each batch as ``STEM_LABEL.png``, and add a row to a page.
+
+    Args:
+        webpage: the page; the files go to its folder of images.
+        visuals: label -> images (N, C, H, W) in [-1, 1]; see :func:`util.images.show_images`.
+        image_path: the files that the batch was read from; STEM is that of the first one.
+        aspect_ratio: factor of height / width, see :func:`util.util.save_image`.
+        width: of an image on the page, in pixels.
+        use_wandb: also log the images in the W&B run that the caller has started.
+    """
+    folder = Path(webpage.get_image_dir())
+    stem = os.path.splitext(ntpath.basename(image_path[0]))[0]  # also of a path from Windows
+    images = show_images(visuals)
+    files = {label: f"{stem}_{label}.png" for label in images}
+    for label, image in images.items():
+        save_image(image, folder / files[label], aspect_ratio)
+    webpage.add_header(stem)
+    webpage.add_images(list(files.values()), list(files), list(files.values()), width=width)
+    if use_wandb:
+        with needs("--use_wandb", "wandb"):
+            import wandb
+        wandb.log({label: wandb.Image(image) for label, image in images.items()})
+
+
 class Visualizer:
-    """Logs and shows a training, with the official names and signatures.
+    """Logs and shows a training, with the official names and signatures of both generations.
 
     Only rank 0 logs and shows anything. A log or display that fails is reported once and left out
     from then on; the training continues.
 
     Attributes:
+        name, win_size, display_id, port, ncols, use_wandb, wandb_project_name: from the options.
+        use_html: True if the training has a page: ``web_dir``, with its images in ``img_dir``.
+        log_name: the file of the loss log; it may be set to another one.
+        saved: True if images of this epoch were shown.
+        current_epoch: the epoch of the last line; 0 before the first.
+        dataset_size: images per epoch, as far as known.
         sinks: name -> the displays in use (see ``util/sinks``); empty on other ranks.
         before_write: called before anything is written; an exception ends the training.
         timer: measures the seconds per image that a training prints.
@@ -40,7 +86,16 @@ class Visualizer:
             UserError: a package is missing, or the folder has links in place of its files.
             OSError: the logs or the page cannot be written.
         """
+        add_missing(opt)
         self.opt, self.folder = opt, Path(opt.checkpoints_dir) / opt.name
+        self.name, self.win_size = opt.name, opt.display_winsize
+        self.display_id, self.port, self.ncols = opt.display_id, opt.display_port, opt.display_ncols
+        self.use_wandb, self.wandb_project_name = opt.use_wandb, opt.wandb_project_name
+        self.use_html = opt.isTrain and not opt.no_html
+        web = self.folder / "web"
+        self.web_dir, self.img_dir = PathText(web), PathText(web / "images")
+        self.saved, self.current_epoch = False, 0
+        self.dataset_size: int = getattr(opt, "images_per_epoch", 0)  # set by create_dataset
         if is_main():
             refuse_links(self.folder)  # again, for programs that do not take the lock
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -49,16 +104,20 @@ class Visualizer:
         self.metrics = Log(self.folder / "metrics.jsonl" if is_main() else Path(os.devnull))
         self.failed: set[str] = set()
         self.before_write: Callable[[], None] = lambda: None
-        self.timer = StepTimer(opt.device)
+        self.timer = StepTimer(str(opt.device))
         # of the last line: images in the epoch, seconds per image and waiting for data
         self.iters, self.times = 0, {"time": 0.0, "data": 0.0}
+        self.printed: dict[str, float] = {}  # losses of the last line that are not plotted yet
         self.logging_seconds = 0.0  # time spent in this class since the last line
         self.begun = False  # True once anything is written or restored
 
     def begin(self) -> None:
         """Write the first lines of a new run to the logs, once; a start that fails writes none."""
-        begun, self.begun = self.begun, True
-        if not begun and not checkpoint.resumes_from_state(self.opt):
+        if self.begun:
+            return
+        self.begun = True
+        atexit.register(self._at_exit)  # for scripts that do not call close()
+        if not checkpoint.resumes_from_state(self.opt):
             self.log.append(f"================ Training Loss ({time.ctime()}) ================")
             self.metrics.append(json.dumps({"epoch": self.opt.epoch_count, "note": START}))
 
@@ -80,7 +139,32 @@ class Visualizer:
         self.logging_seconds += time.monotonic() - start
 
     def reset(self) -> None:
-        """Official name, called at the start of an epoch; there is nothing to reset."""
+        """Begin an epoch: its first images will be shown."""
+        self._plot_printed()
+        self.saved = False
+
+    def set_dataset_size(self, dataset_size: int) -> None:
+        """Set the number of images per epoch, by which losses are placed within an epoch."""
+        self.dataset_size = dataset_size
+
+    @property
+    def log_name(self) -> PathText:
+        return PathText(self.log.path)
+
+    @log_name.setter
+    def log_name(self, path: str | os.PathLike[str]) -> None:
+        self.log = Log(Path(path) if is_main() else Path(os.devnull))
+
+    @property
+    def wandb_run(self) -> Any:
+        """The W&B run, started if needed; None without ``--use_wandb`` and on other ranks."""
+        thread: Any = self.sinks.get(WANDB)
+        return thread and thread.sink.start()
+
+    @cached_property
+    def vis(self) -> Any:
+        """A client of the visdom server. Raises OSError: no server answers."""
+        return connect(self.opt)
 
     def print_current_losses(
         self, epoch: int, iters: int, losses: dict[str, float], t_comp: float, t_data: float
@@ -89,10 +173,13 @@ class Visualizer:
 
         Args:
             iters: images seen in this epoch.
-            t_comp: seconds per image.
-            t_data: seconds spent waiting for data.
+            t_comp, t_data: seconds per image, and seconds spent waiting for data.
         """
-        self.iters, self.times = iters, {"time": t_comp, "data": t_data}
+        self._plot_printed()
+        if not self.dataset_size and epoch > self.current_epoch > 0:
+            self.dataset_size = self.iters  # of the last line in the epoch before
+        self.current_epoch, self.iters = epoch, iters
+        self.times, self.printed = {"time": t_comp, "data": t_data}, floats(losses)
         line = f"(epoch: {epoch}, iters: {iters}, time: {t_comp:.3f}, data: {t_data:.3f}) "
         line += "".join(f"{name}: {value:.3f} " for name, value in losses.items())
         say(line)
@@ -100,42 +187,80 @@ class Visualizer:
 
     def plot_current_losses(
         self,
-        epoch: int,
-        counter_ratio: float,
-        losses: dict[str, float],
+        epoch: int | None = None,
+        counter_ratio: float | Mapping[str, float] | None = None,
+        losses: Mapping[str, float] | None = None,
         total: int | None = None,
         more: dict[str, float] | None = None,
+        total_iters: int | None = None,
     ) -> None:
         """Plot the losses of the line that :meth:`print_current_losses` has just printed.
 
+        The arguments are those of 2022, ``(epoch, counter_ratio, losses)``, or of 2025,
+        ``(total_iters, losses)``. Without a call, as in scripts that plot for visdom only, the
+        losses are plotted before the next line.
+
         Args:
             counter_ratio: finished share of the epoch.
-            total: images seen in the run; None: estimated from the share.
+            total, total_iters: images seen in the run; None: estimated.
             more: lr, time (seconds per image), data (seconds waited), then other measurements;
                 None: the times that were printed.
         """
+        if counter_ratio is None or isinstance(counter_ratio, Mapping):  # the form of 2025
+            total = epoch if total_iters is None else total_iters
+            losses = counter_ratio if losses is None else losses
+            epoch, counter_ratio = self.current_epoch or 1, self._share()
+        if epoch is None or losses is None:
+            raise TypeError("plot_current_losses needs (epoch, counter_ratio, losses)")
+        share, self.printed = min(1.0, counter_ratio), {}
         if total is None:
-            total = self.iters + round((epoch - 1) * self.iters / (counter_ratio or 1))
+            total = self.iters + round((epoch - 1) * self.iters / (share or 1))
         more = {**(more or self.times), "logging": self.logging_seconds}
-        self.logging_seconds = 0.0
-        place = {"epoch": epoch, "iters": self.iters, "share": counter_ratio, "total": total}
+        self.logging_seconds, losses = 0.0, floats(losses)
+        place = {"epoch": epoch, "iters": self.iters, "share": share, "total": total}
         entry = json.dumps({**place, "losses": finite(losses), **finite(more)})
         self._attempt("metrics.jsonl", self.metrics.append, entry)
         for name, sink in self.sinks.items():
-            self._attempt(name, sink.scalars, epoch, counter_ratio, total, {**losses, **more})
+            self._attempt(name, sink.scalars, epoch, share, total, {**losses, **more})
 
-    def display_current_results(self, visuals: dict, epoch: int, save_result: bool) -> None:
+    def _plot_printed(self) -> None:
+        """Plot the losses of the last line if the caller has not done so."""
+        if self.printed:
+            self.plot_current_losses(self.current_epoch, self._share(), self.printed)
+
+    def _share(self) -> float:
+        """Return the finished share of the epoch, in (0, 1].
+
+        Until an epoch is over, its length can be unknown: then 1000 more images are assumed.
+        """
+        size = self.dataset_size or self.iters + 1000
+        return min(1.0, max(1, self.iters) / size)
+
+    def display_current_results(
+        self,
+        visuals: Mapping[str, Any],
+        epoch: int,
+        total_iters: int | bool | None = None,
+        save_result: bool | None = None,
+    ) -> None:
         """Show the first image of each batch.
+
+        The arguments are those of 2022, ``(visuals, epoch, save_result)``, or of 2025,
+        ``(visuals, epoch, total_iters, save_result)``.
 
         Args:
             visuals: label -> images (N, C, H, W) in [-1, 1]; see :func:`util.images.show_images`.
+            total_iters: images seen in the run. It is not used: displays place images by the epoch,
+                or by the losses plotted last.
             save_result: True if the images must also be saved to disk.
         """
+        save_result = total_iters == 1 if save_result is None else save_result
         start = time.monotonic()
         images = show_images(visuals) if self.sinks else {}
         self.logging_seconds += time.monotonic() - start
         for name, sink in self.sinks.items():
             self._attempt(name, sink.images, epoch, images, save_result)
+        self.saved = True
 
     def text(self, epoch: int, message: str) -> None:
         """Print, log and show a warning or a note about the run."""
@@ -164,10 +289,12 @@ class Visualizer:
 
     def close(self) -> None:
         """Close all displays that were used; each may take up to two seconds to finish."""
+        atexit.unregister(self._at_exit)
+        self._plot_printed()
         for name, sink in self.sinks.items() if self.begun else ():
             self._attempt(name, sink.close)
 
-
-def finite(values: dict[str, float]) -> dict[str, float | None]:
-    """Replace NaN and infinity, which JSON does not have, by None."""
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+    def _at_exit(self) -> None:
+        """Close the displays at the end of a program, unless its folder has gone."""
+        if self.folder.is_dir():
+            self.close()

@@ -63,6 +63,23 @@ def test_runs_are_read(two: Programs) -> None:
     assert official[1]["values"] == {"G": 0.5, "D_real": 0.25, "time": 0.2, "data": 0.01}
 
 
+def test_a_log_of_2025_is_read(run: Programs) -> None:
+    """Its lines name the rank, losses have commas, and empty lines are between; rank 0 counts."""
+    (run.runs / "x").mkdir(parents=True)
+    lines = ["================ Training Loss (Tue) ================"]
+    for rank, loss in ((0, 1.5), (1, 7.0), (0, 0.5), (12, 7.0)):
+        epoch = "1" if loss == 1.5 else "2"
+        place = f"[Rank {rank}] (epoch: {epoch}, iters: 100, time: 0.098, data: 0.210) "
+        lines += [f"{place}, D_A: {loss:.3f}, G_A: -0.401", ""]
+    (run.runs / "x" / "loss_log.txt").write_text("\n".join(lines))
+    entries = plot.read("x", run.runs)
+    assert [entry["losses"] for entry in entries] == [
+        {"D_A": 1.5, "G_A": -0.401},
+        {"D_A": 0.5, "G_A": -0.401},
+    ]
+    assert [(entry["epoch"], entry["total"]) for entry in entries] == [(1, 100), (2, 200)]
+
+
 def test_smoothing_has_no_bias_and_keeps_gaps() -> None:
     assert plot.smooth([3.0, 3.0, 3.0], 0.9) == pytest.approx([3, 3, 3])
     assert plot.smooth([1.0, 2.0], 0) == [1, 2]

@@ -169,16 +169,24 @@ def test_norms_of_ranks(run: Programs, unaligned: Path) -> None:
     run.test("--dataroot", unaligned, "--name", "norm", *CPU).ok()
 
 
-def test_nothing_of_a_group_is_left() -> None:
+@pytest.mark.parametrize(
+    ("start", "stop"),
+    [
+        ('distributed.start("cpu")', "distributed.stop()"),
+        pytest.param("util.init_ddp()", "util.cleanup_ddp()", marks=pytest.mark.slow),
+    ],
+)
+def test_nothing_of_a_group_is_left(start: str, stop: str) -> None:
     """A gloo thread that outlives the group aborted one in ten trainings at their very end."""
-    program = """if True:
-        import os
+    program = f"""if True:
+        import contextlib, io, os
         from pathlib import Path
-        from util import distributed
-        distributed.start("cpu")
+        from util import distributed, util
+        with contextlib.redirect_stdout(io.StringIO()):
+            {start}
         import torch.distributed.nn  # parts of PyTorch import it later
         distributed.all_reduce(1)
-        distributed.stop()
+        {stop}
         names = [file.read_text() for file in Path("/proc/self/task").glob("*/comm")]
         print([name for name in names if "gloo" in name])"""
     port = free_port()

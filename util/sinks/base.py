@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import queue
 import threading
 import time
+from collections.abc import Mapping
 from functools import partialmethod
 from itertools import takewhile
 from pathlib import Path
@@ -39,8 +41,8 @@ class Sink(Protocol):
         Args:
             share: finished share of the epoch, in (0, 1].
             total: images seen in the run.
-            values: the losses in the official order, then lr, time (seconds per image) and data
-                (seconds waited for images), then other measurements.
+            values: the losses in the official order, then lr (if known), time (seconds per image)
+                and data (seconds waited for images), then other measurements.
         """
 
     def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
@@ -59,8 +61,19 @@ class Sink(Protocol):
 
 
 def losses_of(values: dict[str, float]) -> dict[str, float]:
-    """Returns the losses among the ``values`` of :meth:`Sink.scalars`: those before ``lr``."""
-    return dict(takewhile(lambda item: item[0] != "lr", values.items()))
+    """Returns the losses among the ``values`` of :meth:`Sink.scalars`: those before lr or time."""
+    return dict(takewhile(lambda item: item[0] not in ("lr", "time"), values.items()))
+
+
+def floats(values: Mapping[str, Any]) -> dict[str, float]:
+    """Return losses, which may also be tensors or NumPy scalars, as numbers."""
+    items = ((name, getattr(value, "item", None), value) for name, value in values.items())
+    return {name: float(item() if item else value) for name, item, value in items}
+
+
+def finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Replace NaN and infinity, which JSON does not have, by None."""
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 class ThreadedSink:

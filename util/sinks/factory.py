@@ -11,6 +11,8 @@ from util.sinks.training_page import TrainingPage
 from util.sinks.visdom_sink import VisdomSink
 from util.sinks.wandb_sink import WandbSink
 
+WANDB = "Weights & Biases"
+
 
 def make_sinks(opt: Namespace, folder: Path) -> dict[str, Sink]:
     """Create the sinks of the run in ``folder``.
@@ -22,12 +24,12 @@ def make_sinks(opt: Namespace, folder: Path) -> dict[str, Sink]:
         UserError: a package that the options ask for is not installed.
     """
     sinks: dict[str, Sink] = {}
-    if not opt.no_html:
+    if opt.isTrain and not opt.no_html:
         sinks["the page"] = TrainingPage(opt, folder / "web")
     if opt.display_id > 0:
         sinks["visdom"] = ThreadedSink(VisdomSink(opt, folder))
     if opt.use_tensorboard:
         sinks["TensorBoard"] = ThreadedSink(TensorBoardSink(folder / "tensorboard"))
     if opt.use_wandb:
-        sinks["Weights & Biases"] = ThreadedSink(WandbSink(opt))
+        sinks[WANDB] = ThreadedSink(WandbSink(opt))
     return sinks

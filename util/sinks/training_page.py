@@ -30,7 +30,7 @@ SCRIPTS = ("page.js", "chart.js", "events.js", "epochs.js", "training.js")
 HIDDEN = {
     "changed", "explicit_options", "isTrain", "name", "checkpoints_dir", "gpu_ids", "device",
     "suffix", "continue_train", "epoch", "load_iter", "epoch_count", "verbose", "dry_run",
-    "accept_new_data",
+    "accept_new_data", "images_per_epoch",
 }  # fmt: skip
 
 

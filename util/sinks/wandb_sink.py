@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from argparse import Namespace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from util.errors import needs
+from util.option_defaults import NOTES
 
 
 class WandbSink:
@@ -19,17 +21,24 @@ class WandbSink:
         with needs("--use_wandb", "wandb"):
             import wandb
         self.wandb: Any = wandb
-        self.opt, self.run = opt, wandb.run
+        self.opt, self.run, self.lock = opt, wandb.run, threading.Lock()
         self.memory: dict = {"id": uuid.uuid4().hex[:12]}
 
+    def start(self) -> Any:
+        """Start the W&B run, unless it has started, and return it.
+
+        It starts late, because a resume may replace the id after ``__init__``.
+        """
+        with self.lock:
+            if self.run is None:
+                config = {key: value for key, value in vars(self.opt).items() if key not in NOTES}
+                names = {"project": self.opt.wandb_project_name, "name": self.opt.name}
+                run_id = self.memory["id"]
+                self.run = self.wandb.init(**names, config=config, id=run_id, resume="allow")
+        return self.run
+
     def _log(self, epoch: float, entry: dict[str, Any]) -> None:
-        if self.run is None:  # started late, because a resume may replace the id after __init__
-            notes = ("explicit_options", "changed")
-            config = {key: value for key, value in vars(self.opt).items() if key not in notes}
-            names = {"project": self.opt.wandb_project_name, "name": self.opt.name}
-            run_id = self.memory["id"]
-            self.run = self.wandb.init(**names, config=config, id=run_id, resume="allow")
-        self.run.log({**entry, "epoch": epoch})
+        self.start().log({**entry, "epoch": epoch})
 
     def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
         self._log(epoch - 1 + share, {**values, "images": total})
