@@ -18,7 +18,7 @@ from models.training.state_check import check_state
 from util import checkpoint, schedules
 from util.console import say
 from util.errors import UserError, culprit
-from util.image_pool import ImagePool
+from util.image_pool import pools_of
 from util.runs import require_run
 from util.schedules import get_scheduler
 
@@ -269,7 +269,7 @@ class BaseModel(ABC):
             "scaler": self.scaler.state_dict() if self.scaler else {},
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
-            "pools": {k: v.images for k, v in vars(self).items() if isinstance(v, ImagePool)},
+            "pools": {name: pool.images for name, pool in pools_of(self).items()},
             "plateau_epoch": self.plateau_epoch,
             "metric": self.metric,
         }
@@ -286,7 +286,7 @@ class BaseModel(ABC):
             for part, saved in zip(parts, state[key], strict=True):
                 part.load_state_dict(saved)
         for name, images in state["pools"].items():
-            getattr(self, name).images = [image.to(self.device) for image in images]
+            pools_of(self)[name].images = [image.to(self.device) for image in images]
         if self.scaler and state.get("scaler"):
             self.scaler.load_state_dict(state["scaler"])
         self.plateau_epoch, self.metric = state["plateau_epoch"], state["metric"]

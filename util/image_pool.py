@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 
@@ -61,3 +63,20 @@ class ImagePool:
                 f"the state of this run is damaged: its history has an image {tuple(old.shape)}, "
                 f"and the run generates {tuple(new.shape)}"
             )
+
+
+def pools_of(model: object) -> dict[str, ImagePool]:
+    """Return the image pools in attributes of ``model``, also in lists and dicts there.
+
+    Returns: a pool of the attribute ``pools = {"A": ImagePool(50)}`` is named ``pools.A``.
+    """
+    found = {}
+    for name, value in vars(model).items():
+        parts: Iterable[tuple[Any, Any]] = ()
+        if isinstance(value, dict):
+            parts = value.items()
+        elif isinstance(value, list | tuple):
+            parts = enumerate(value)
+        entries = [(name, value), *((f"{name}.{key}", part) for key, part in parts)]
+        found.update({key: part for key, part in entries if isinstance(part, ImagePool)})
+    return found

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from models.base_model import BaseModel
 from util.checkpoint import STATE
 from util.files import real_path
-from util.image_pool import ImagePool
+from util.image_pool import pools_of
 from util.schedules import last_epoch
 from util.words import amount
 
@@ -96,8 +96,7 @@ def expected_state(model: BaseModel) -> int:
         if not optimizer.state
     )
     channels, side = getattr(model.opt, "output_nc", 3), getattr(model.opt, "crop_size", 256)
-    pools = [pool for pool in vars(model).values() if isinstance(pool, ImagePool)]
-    missing = sum(pool.pool_size - len(pool.images) for pool in pools)
+    missing = sum(pool.pool_size - len(pool.images) for pool in pools_of(model).values())
     return count_bytes(model.training_state()) + moments + missing * 4 * channels * side**2
 
 

@@ -20,7 +20,7 @@ from models.base_model import BaseModel
 from models.training.disk import budget, count_bytes, size
 from models.training.step import Step
 from util.errors import UserError, norm_problem
-from util.image_pool import ImagePool
+from util.image_pool import pools_of
 from util.schedules import describe, last_epoch, lr_factor
 from util.words import amount
 
@@ -155,7 +155,7 @@ class Alive(TorchDispatchMode):
 
 def pool_growth(model: BaseModel) -> int:
     """Return the bytes that the image pools will grow by until they are full."""
-    pools = [pool for pool in vars(model).values() if isinstance(pool, ImagePool) and pool.images]
+    pools = [pool for pool in pools_of(model).values() if pool.images]
     return sum((pool.pool_size - len(pool.images)) * pool.images[0].nbytes for pool in pools)
 
 

@@ -22,7 +22,7 @@ from models.training.position import Position
 from util import checkpoint
 from util.errors import UserError
 from util.files import Maybe, mismatch, parse_json
-from util.image_pool import ImagePool
+from util.image_pool import ImagePool, pools_of
 from util.words import amount
 
 LONGEST = 1e12  # seconds; datetime.timedelta ends soon after
@@ -178,7 +178,7 @@ def _problem_of_model(saved: dict[str, Any], model: Any) -> str:
         or _problem_of_networks(saved["networks"], model.get_networks())
         or _problem_of_parts(problem_of_optimizer, saved, model, "optimizers")
         or _problem_of_parts(_problem_of_scheduler, saved, model, "schedulers")
-        or _problem_of_pools(saved["pools"], vars(model))
+        or _problem_of_pools(saved["pools"], pools_of(model))
         or _problem_of_scaler(saved.get("scaler"), model.scaler)
     )
 
@@ -217,9 +217,9 @@ def _problem_of_scheduler(saved: dict[str, Any], scheduler: Any) -> str:
     return ""
 
 
-def _problem_of_pools(saved: dict[str, list], own: dict[str, Any]) -> str:
+def _problem_of_pools(saved: dict[str, list], own: dict[str, ImagePool]) -> str:
     for name, images in saved.items():
-        if not isinstance(own.get(name), ImagePool):
+        if name not in own:
             return f"this model has no image pool {ascii(name)[:40]}"
         if len(images) > own[name].pool_size:
             return f"{name} has more than {amount(own[name].pool_size, 'image')}"

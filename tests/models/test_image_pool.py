@@ -6,7 +6,7 @@ import random
 import pytest
 import torch
 
-from util.image_pool import ImagePool
+from util.image_pool import ImagePool, pools_of
 
 SIZE = 50
 
@@ -128,3 +128,13 @@ def test_the_seed_decides():
         return [numbers(pool.query(numbered(n)))[0] for n in range(5, 60)]
 
     assert shown(1) == shown(1) != shown(2)
+
+
+def test_pools_in_lists_and_dicts_of_a_model():
+    class Model:
+        def __init__(self):
+            self.one, self.name, self.sizes = ImagePool(1), "x", [1, 2]
+            self.many, self.sides = [ImagePool(2), ImagePool(3)], {"A": ImagePool(4), "B": None}
+
+    sizes = {name: pool.pool_size for name, pool in pools_of(Model()).items()}
+    assert sizes == {"one": 1, "many.0": 2, "many.1": 3, "sides.A": 4}
