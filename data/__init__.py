@@ -6,10 +6,8 @@ To add a dataset, copy ``template_dataset.py`` to ``data/X_dataset.py`` with a c
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from util.console import say
-from util.option_defaults import add_missing
 from util.plugins import find_class
 
 if TYPE_CHECKING:  # importing PyTorch takes seconds, and not every program needs it
@@ -31,23 +29,22 @@ def create_dataset(opt: Namespace, say_left_out: bool = True) -> Loader:
     """Return the loader of the dataset of ``opt``; each pass over it is one epoch.
 
     Args:
+        opt: of TrainOptions or TestOptions, or any object with the official options.
         say_left_out: print how many files were left out by their extension.
     """
-    from data.base_dataset import remarks
-    from data.image_folder import KINDS, counted, left_out
-    from data.pipeline.loader import Loader
+    from data.pipeline.loader import CustomDatasetDataLoader
 
-    add_missing(opt)
-    left_out.clear()
-    remarks.clear()
-    dataset = find_dataset_using_name(opt.dataset_mode)(opt)
-    if left_out and say_left_out:
-        remarks.append(
-            f"Files left out by their extension: {counted(left_out)} (images are {KINDS})"
-        )
-    if remarks:
-        say(*remarks)
-    loader = Loader(dataset, opt)
-    if opt.phase == "train":
-        opt.images_per_epoch = len(loader)  # for the Visualizer of a script
-    return loader
+    return CustomDatasetDataLoader(opt, say_left_out).load_data()
+
+
+def __getattr__(name: str) -> Any:
+    """Import the official classes of this package when they are first used."""
+    if name == "BaseDataset":
+        from data.base_dataset import BaseDataset
+
+        return BaseDataset
+    if name == "CustomDatasetDataLoader":
+        from data.pipeline.loader import CustomDatasetDataLoader
+
+        return CustomDatasetDataLoader
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 
 from data.base_dataset import BaseDataset, channels_of_domains, check_sizes, count_opaque
-from data.image_folder import find_images
+from data.listing import find_images
 from data.transforms import Resize, apply_as_bytes, get_params, get_transform
 
 
@@ -16,18 +17,19 @@ class AlignedDataset(BaseDataset):
         super().__init__(opt)
         self.AB_paths = find_images(opt, opt.phase)
         check_sizes(opt, self.AB_paths, n_side_by_side=2)
-        channels = self.nc_A, self.nc_B = channels_of_domains(opt)
+        channels = self.input_nc, self.output_nc = channels_of_domains(opt)
         count_opaque(self.AB_paths, 4 if {2, 4} & set(channels) else 3, opt.phase)
-        self.resizes = [Resize(opt.preprocess, opt.load_size, nc == 1) for nc in channels]
+        self.dir_AB = os.path.join(opt.dataroot, opt.phase)  # an official attribute, for subclasses
 
     def pixels(self, index: int) -> dict:
         """Return {"A": uint8 (C, H, W), "B": uint8 (C, H, W), "A_paths": str, "B_paths": str}.
 
         Both paths are that of the pair.
         """
-        path = self.AB_paths[index]
-        halves = self.load_resized(path, (self.nc_A, self.nc_B), self.resizes)
-        steps = get_transform(self.opt, get_params(self.opt, halves[0].size)).transforms
+        path, opt, channels = self.AB_paths[index], self.opt, (self.input_nc, self.output_nc)
+        resizes = [Resize(opt.preprocess, opt.load_size, nc == 1) for nc in channels]
+        halves = self.load_resized(path, channels, resizes)
+        steps = get_transform(opt, get_params(opt, halves[0].size)).transforms
         A, B = (apply_as_bytes(steps, half) for half in halves)
         return {"A": A, "B": B, "A_paths": path, "B_paths": path}
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import random
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import PIL
 from PIL import Image
-from torch.utils.data import Dataset
+from torch.utils import data
 
 from data.cache import Cache
 from data.image_file import (
@@ -23,6 +27,11 @@ from data.image_file import (
     read_image,
     turned_sideways,
 )
+from data.listing import remarks
+from data.official_transforms import crop as __crop
+from data.official_transforms import flip as __flip
+from data.official_transforms import make_power_2 as __make_power_2
+from data.official_transforms import scale_width as __scale_width
 from data.transforms import (
     Resize,
     apply_as_bytes,
@@ -39,13 +48,28 @@ from util.option_defaults import add_missing
 from util.words import amount
 
 OPAQUE = "which are taken as opaque (255)"
-remarks: list[str] = []  # what create_dataset is to print about the images
-READER = 2  # changes with the pixels that data/image_file.py gives for a file: caches are new then
-# The official names in this module, whatever file they live in.
-__all__ = ["BaseDataset", "check_sizes", "get_params", "get_transform", "to_tensor"]
+READER = 3  # changes with the pixels that data/image_file.py gives for a file: caches are new then
+transforms: ModuleType  # torchvision.transforms; see __getattr__
+# The official names in this module, whatever file they live in. "from data.base_dataset import *"
+# also gives the modules that the official file imports.
+__all__ = [
+    "ABC", "BaseDataset", "Image", "abstractmethod", "check_sizes", "data", "get_params",
+    "get_transform", "np", "random", "to_tensor", "transforms",
+]  # fmt: skip
+# The official helpers that are private, but imported by scripts: "import *" leaves them out
+PRIVATE = (__crop, __flip, __make_power_2, __scale_width)
 
 
-class BaseDataset(Dataset, ABC):
+def __getattr__(name: str) -> Any:
+    """Import torchvision when ``transforms`` is first used, because that takes seconds."""
+    if name == "transforms":
+        from torchvision import transforms
+
+        return transforms
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class BaseDataset(data.Dataset, ABC):
     """Items are dicts such as {"A": float tensor (C, H, W) in [-1, 1], "A_paths": str}.
 
     A subclass implements ``__getitem__``, as in the official code. Or it implements :meth:`pixels`,
@@ -118,7 +142,7 @@ class BaseDataset(Dataset, ABC):
         """
 
         def load() -> list[Image.Image]:
-            images = self._read_side_by_side(path, channels, self._draft(resizes))
+            images = self._read_side_by_side(path, channels, resizes)
             try:
                 return [resize(image) for resize, image in zip(resizes, images, strict=True)]
             except MemoryError:  # also for an image of one column and 100 million rows
@@ -129,14 +153,17 @@ class BaseDataset(Dataset, ABC):
         return self.cache.get(path, (channels, resizes), load) if self.cache else load()
 
     def _read_side_by_side(
-        self, path: str, channels: Sequence[int], draft: tuple[int, int] | None
+        self, path: str, channels: Sequence[int], resizes: Sequence[Resize]
     ) -> list[Image.Image]:
-        number, exif = len(channels), not self.opt.no_exif
+        number, exif, draft = len(channels), not self.opt.no_exif, self._draft(resizes)
         with_alpha = 4 if {2, 4} & set(channels) else 3
         image = read_image(path, with_alpha, exif, draft, number)
         if number > 1:
             width, height = image.width // number, image.height
-            images = [image.crop((i * width, 0, (i + 1) * width, height)) for i in range(number)]
+            edges = [i * width for i in range(number + 1)]
+            if "resize" in resizes[0].preprocess:  # to one size, so the last image may be wider
+                edges[-1] = image.width
+            images = [image.crop((a, 0, b, height)) for a, b in pairwise(edges)]
         else:
             images = [image]
         return [as_mode(part, n, exif=False) for part, n in zip(images, channels, strict=True)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
 
 import torch
 from PIL import Image
 
 from data.base_dataset import BaseDataset, check_sizes, get_transform
-from data.image_folder import find_images
+from data.listing import find_images
 from data.transforms import to_pixels
 from util.errors import UserError
 from util.image.lab import rgb_to_lab
@@ -32,6 +33,7 @@ class ColorizationDataset(BaseDataset):
         self.AB_paths = find_images(opt, opt.phase)
         check_sizes(opt, self.AB_paths)
         self.transform = get_transform(opt)
+        self.dir = os.path.join(opt.dataroot, opt.phase)  # an official attribute, for subclasses
 
     def __getitem__(self, index: int) -> dict:
         """Return {"A": L (1, H, W), "B": ab (2, H, W), "A_paths": str, "B_paths": str}.

@@ -1,171 +1,71 @@
-"""Listing the images of a folder."""
+"""The official names for the images of a folder; data/listing.py does the work."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-from argparse import Namespace
-from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any
 
-from data.image_file import check_values
-from util.errors import UserError
-from util.plugins import did_you_mean
-from util.words import amount
+from PIL import Image
+from torch.utils import data
 
-IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp")
-KINDS = ", ".join(extension[1:] for extension in IMG_EXTENSIONS)  # for messages
-# Folders of file managers, network drives and archives; hidden folders begin with a dot
-HELPER_FOLDERS = (
-    "@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found",
-)  # fmt: skip
-# Number of files by extension that make_dataset has left out; create_dataset prints and clears it
-left_out: Counter[str] = Counter()
+from data.image_file import read_image
+from data.listing import IMG_EXTENSIONS, NoImages, is_image_file, kinds, make_dataset
+
+# "from data.image_folder import *" also gives the modules that the official file imports.
+__all__ = [
+    "IMG_EXTENSIONS", "Image", "ImageFolder", "data", "default_loader", "is_image_file",
+    "make_dataset", "os",
+]  # fmt: skip
 
 
-def is_image_file(filename: str) -> bool:
-    """True if the name has one of the extensions in ``IMG_EXTENSIONS``, in any case."""
-    return filename.lower().endswith(IMG_EXTENSIONS)
+def default_loader(path: str) -> Image.Image:
+    """Read an image file as RGB.
 
-
-def walk(folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Yield (path, sub-folders, files), sorted, of ``folder`` and all its sub-folders.
-
-    Links to folders are followed, but each folder is visited once, however many links lead to it.
-    Hidden files, and hidden and helper folders (such as ``__MACOSX``), are left out below
-    ``folder``.
+    Unlike in our datasets, EXIF data does not turn the image, as in the official code: labels that
+    other functions read stay aligned with it.
 
     Raises:
-        UserError: a folder cannot be read.
+        UserError: the image cannot be read; see :func:`data.image_file.read_image`.
     """
-    visited = set()
-    for parent, subfolders, files in os.walk(folder, followlinks=True, onerror=_unreadable):
-        status = os.stat(parent)
-        # Some network drives have no inodes
-        identity = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(parent)
-        if identity in visited:
-            subfolders.clear()
-            continue
-        visited.add(identity)
-        subfolders[:] = sorted(
-            name for name in subfolders if not name.startswith(".") and name not in HELPER_FOLDERS
-        )
-        yield parent, subfolders, sorted(name for name in files if not name.startswith("."))
+    return read_image(path, exif=False)
 
 
-def _unreadable(error: OSError) -> NoReturn:
-    raise UserError(f"cannot read the folder {error.filename}: {error.strerror}")
+class ImageFolder(data.Dataset):
+    """All images of a folder and its sub-folders.
 
-
-def make_dataset(dir: str, max_dataset_size: float = float("inf")) -> list[str]:
-    """Return the sorted paths of all images in ``dir`` and its sub-folders; see :func:`walk`.
-
-    Args:
-        max_dataset_size: return only this many of them, the first ones.
-
-    Raises:
-        UserError: the folder is missing or holds no image, or a sub-folder cannot be read.
+    Attributes:
+        imgs: paths of the images, sorted.
     """
-    if not os.path.isdir(dir):
-        raise UserError(_missing(Path(dir)))
-    paths = []
-    others: Counter[str] = Counter()
-    for folder, _, names in walk(dir):
-        paths += [os.path.join(folder, name) for name in names if is_image_file(name)]
-        others.update(extension(name) for name in names if not is_image_file(name))
-    if not paths:
-        found = f", but other files: {counted(others)}" if others else ""
-        raise UserError(f"{dir} holds no images ({KINDS}){found}")
-    left_out.update(others)
-    return sorted(paths)[: int(min(max_dataset_size, len(paths)))]
 
+    def __init__(
+        self,
+        root: str,
+        transform: Callable | None = None,
+        return_paths: bool = False,
+        loader: Callable[[str], Any] = default_loader,
+    ) -> None:
+        """Args:
+            transform: applied to what ``loader`` returns.
+            return_paths: items are (image, path) instead of the image.
+            loader: called with the path of an image.
 
-def extension(name: str) -> str:
-    """Return the extension of a file name, in lower case, or a phrase if it has none."""
-    return os.path.splitext(name)[1].lower() or "without extension"
+        Raises:
+            MissingFolder: the folder is missing; it is an AssertionError.
+            NoImages: the folder holds no images; it is a RuntimeError.
+        """
+        self.root, self.transform = root, transform
+        self.return_paths, self.loader = return_paths, loader
+        self.imgs = make_dataset(root)
+        if not self.imgs:
+            raise NoImages(f"{root} holds no images ({kinds()})")
 
+    def __getitem__(self, index: int) -> Any:
+        path = self.imgs[index]
+        image = self.loader(path)
+        if self.transform is not None:
+            image = self.transform(image)
+        return (image, path) if self.return_paths else image
 
-def counted(files: Counter[str]) -> str:
-    """Return ``3 .gif, 1 .jfif``, the most frequent extensions first."""
-    shown = [f"{number} {kind}" for kind, number in files.most_common(5)]
-    return ", ".join(shown) + ", ..." * (len(files) > 5)
-
-
-def list_images(folder: str, limit: float = float("inf")) -> list[str]:
-    """Return :func:`make_dataset`, after a look at the values of images with 16 bits.
-
-    Raises:
-        UserError: as there, or the values do not fill 16 bits; see
-            :func:`data.image_file.check_values`.
-    """
-    paths = make_dataset(folder, limit)
-    check_values(paths, folder)
-    return paths
-
-
-def find_images(opt: Namespace, folder: str) -> list[str]:
-    """Return the paths of the images in ``dataroot/folder`` that this phase uses.
-
-    With ``--val_share``, validation uses the held-out share, and training the rest. The share
-    depends only on the seed and the file names, and does not separate the two images of a pair.
-
-    Raises:
-        UserError: there are no images, or none is left to train on.
-    """
-    paths = list_images(os.path.join(opt.dataroot, folder), opt.max_dataset_size)
-    share = opt.val_share
-    if not share:
-        return paths
-
-    def digest(path: str) -> bytes:
-        return hashlib.blake2b(f"{opt.seed} {stem(path)}".encode(errors="replace")).digest()
-
-    held_out = set(sorted(paths, key=digest)[: max(1, round(share * len(paths)))])
-    if len(held_out) == len(paths):
-        raise UserError(
-            f"--val_share {share:g} of the {amount(len(paths), 'image')} in "
-            f"{os.path.join(opt.dataroot, folder)} leaves none to train on"
-        )
-    return [path for path in paths if (path in held_out) != opt.isTrain]
-
-
-def stem(path: str) -> str:
-    """Return the file name without extension, _A and _B; the images of a pair have it in common."""
-    return re.sub("_[AB]$", "", os.path.splitext(os.path.basename(path))[0])
-
-
-def _missing(folder: Path) -> str:
-    """Return the message for a missing folder, with a guess at what was meant."""
-    if folder.exists():
-        return f"{folder} is a file; it should be a folder of images"
-    wanted = folder
-    while not folder.parent.exists():  # e.g. the run in checkpoints/RUN/web/images
-        folder = folder.parent
-    root, name = folder.parent, folder.name
-    entries = sorted(f"{p.name}/" if p.is_dir() else p.name for p in root.glob("*"))
-    folders = [entry[:-1] for entry in entries if entry.endswith("/")]
-    nested = [n for n in folders if (root / n / name).is_dir()]
-    similar = [n for n in folders if re.sub(r"\W|_", "", n).lower() == name.lower()]
-    hint = ""
-    if nested:
-        hint = f". Did you mean --dataroot {root / nested[0]}?"
-    elif similar:
-        hint = f". Names are case-sensitive: rename {similar[0]}/ to {name}"
-    elif name[-1:] in "AB" and name[:-1] in folders:
-        hint = (
-            ". For pairs side by side in one file, give --dataset_mode aligned and a model such as "
-            "pix2pix"
-        )
-    elif re.fullmatch(r"(train|test|val)[AB]?", root.name):
-        hint = f". Did you mean its parent, --dataroot {root.parent}?"
-    elif name.startswith("test"):
-        hint = ". To translate a plain folder of images: --model test"
-    else:
-        hint = did_you_mean(name, folders)
-    listed = ", ".join(entries[:8]) + (" ..." if len(entries) > 8 else "")
-    place = "the working folder" if root == Path() else root
-    start = "" if folder == wanted else f"{wanted} is missing: "
-    return f"{start}{place} has no folder {name}; it has {listed or 'nothing'}{hint}"
+    def __len__(self) -> int:
+        return len(self.imgs)

@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 from data.image_file import FORMATS, limit_pixels, read_image
-from data.image_folder import is_image_file, list_images, walk
+from data.listing import is_image_file, list_images, walk
 from util.console import Progress, warn
 from util.errors import UserError, printable
 
@@ -87,7 +87,7 @@ def read(opt: Namespace, folder: str, path: str) -> ImageFile:
     try:
         with Image.open(path, formats=FORMATS) as file:
             image.mode = file.mode
-            expected = Image.registered_extensions()[Path(path).suffix.lower()]
+            expected = Image.registered_extensions().get(Path(path).suffix.lower())
             if file.format not in (expected, "MPO"):  # MPO is a JPEG with several images
                 image.damage = f"it is {file.format}"
             file.verify()  # checksums and end marks, which decoding ignores

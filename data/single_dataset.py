@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from data.base_dataset import BaseDataset, check_sizes, count_opaque, get_transform
-from data.image_folder import list_images
+from data.listing import list_images
 
 
 class SingleDataset(BaseDataset):

@@ -11,7 +11,7 @@ from argparse import ArgumentParser, Namespace
 from torchvision.transforms.functional import rgb_to_grayscale
 
 from data.base_dataset import BaseDataset, get_transform
-from data.image_folder import list_images
+from data.listing import list_images
 from util.limits import real
 
 

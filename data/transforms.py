@@ -49,9 +49,12 @@ class Resize:
         size = resized_size(self, image.size)
         if size == image.size:
             return image
-        # torchvision's InterpolationMode has the names of Pillow's filters
-        method = getattr(Image.Resampling, getattr(self.method, "name", ""), self.method)
-        return image.resize(size, method)
+        return image.resize(size, pillow_filter(self.method))
+
+
+def pillow_filter(method: Any) -> Any:
+    """Return Pillow's filter; torchvision's InterpolationMode has the same names."""
+    return getattr(Image.Resampling, getattr(method, "name", ""), method)
 
 
 def get_transform(
@@ -105,14 +108,14 @@ def crop_fits(opt: Namespace, size: tuple[int, int]) -> bool:
 def crop_position(opt: Namespace, size: tuple[int, int]) -> tuple[int, int]:
     """Return left and top of the crop of a resized image: random in training, otherwise centred."""
     free = [max(0, side - opt.crop_size) for side in size]
-    left, top = (random.randint(0, f) if opt.isTrain else f // 2 for f in free)
+    left, top = (random.randint(0, f) if _in_training(opt) else f // 2 for f in free)
     return left, top
 
 
 def crop(image: Image.Image, opt: Namespace, params: dict | None) -> Image.Image:
     """Crop a resized image. Outside of training, sides shorter than ``--crop_size`` stay whole."""
     width, height = image.size
-    if opt.isTrain and min(image.size) < opt.crop_size:
+    if _in_training(opt) and min(image.size) < opt.crop_size:
         raise UserError(too_small(opt, [f"{width}x{height}"]))
     if max(image.size) <= opt.crop_size:
         return image
@@ -125,6 +128,11 @@ def flip(image: Image.Image, params: dict | None) -> Image.Image:
     """Mirror half of the images left to right."""
     flipped = random.random() > 0.5 if params is None else params["flip"]
     return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flipped else image
+
+
+def _in_training(opt: Namespace) -> bool:
+    """True unless ``opt`` is of a test; an ``opt`` made by hand may lack ``isTrain``."""
+    return getattr(opt, "isTrain", True)
 
 
 def too_small(opt: Namespace, images: list[str]) -> str:

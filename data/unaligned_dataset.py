@@ -13,7 +13,7 @@ from data.base_dataset import (
     count_opaque,
     get_transform,
 )
-from data.image_folder import find_images
+from data.listing import find_images
 from util.words import amount
 
 
@@ -39,8 +39,8 @@ class UnalignedDataset(BaseDataset):
 
     def pixels(self, index: int) -> dict:
         """Return {"A": uint8 (C, H, W), "B": uint8 (C, H, W), "A_paths": str, "B_paths": str}."""
-        number = len(self.B_paths)
-        A_path = self.A_paths[index % len(self.A_paths)]
+        number = self.B_size
+        A_path = self.A_paths[index % self.A_size]
         B_index = index % number if self.opt.serial_batches else random.randrange(number)
         B_path = self.B_paths[B_index]
         A = self.image(A_path, self.nc_A, self.transform_A)
@@ -48,7 +48,7 @@ class UnalignedDataset(BaseDataset):
         return {"A": A, "B": B, "A_paths": A_path, "B_paths": B_path}
 
     def __len__(self) -> int:
-        return max(len(self.A_paths), len(self.B_paths))
+        return max(self.A_size, self.B_size)
 
     def __str__(self) -> str:
         return f"{amount(len(self.A_paths), 'image')} A, {amount(len(self.B_paths), 'image')} B"

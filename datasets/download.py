@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data.image_folder import is_image_file
+from data.listing import is_image_file
 from scripts.arguments import Arguments, Output
 from util.console import run_main, say
 from util.download.catalogue import ALL_DATASETS, Item, find, table

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from prepare import warn_leftovers, write_image
 
 from data.image_file import read_image
-from data.image_folder import list_images
+from data.listing import list_images
 from options.flags.flag import Flag
 from scripts.arguments import Output
 from scripts.evaluation.external import Network, load_network, run, to_batch

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from data.image_file import check_values, read_image
-from data.image_folder import is_image_file
+from data.listing import is_image_file
 from util.console import Progress, say, warn
 from util.errors import UserError, reason_of
 from util.image.writing import check_size, encoded

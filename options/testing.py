@@ -118,7 +118,7 @@ class TestingRules(Rules):
 
 def _holds_only_images(opt: Namespace) -> bool:
     """True if ``--dataroot`` holds images and no folders of ``--phase`` (such as testA)."""
-    from data.image_folder import is_image_file  # not at the top: NumPy would slow --help down
+    from data.listing import is_image_file  # not at the top: NumPy would slow --help down
 
     root = Path(opt.dataroot or ".")
     entries = list(root.iterdir()) if root.is_dir() else []

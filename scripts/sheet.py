@@ -30,7 +30,7 @@ from PIL import Image, ImageDraw
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data.image_file import read_image
-from data.image_folder import make_dataset
+from data.listing import image_paths
 from options.flags.flag import Flag
 from scripts.arguments import PICTURES, Output
 from scripts.evaluation.pairs import find_images
@@ -100,7 +100,7 @@ def epoch_columns(args: Namespace) -> list[Column]:
     if len(args.images) > 1:
         raise UsageError("--epochs: give one folder --images, that of a training page")
     written: dict[str, dict[str, dict[int, str]]] = {label: {} for label in args.labels}
-    for path in make_dataset(str(args.images[0])):
+    for path in image_paths(str(args.images[0])):
         for label, stems in written.items():
             match = re.fullmatch(rf"epoch(\d+)_(?:(.+)_)?{re.escape(label)}", Path(path).stem)
             if match:

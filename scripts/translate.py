@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from data.image_file import check_values, limit_pixels, read_image
-from data.image_folder import list_images
+from data.listing import list_images
 from options.flags.flag import Flag
 from options.flags.testing import FORMAT
 from scripts.arguments import PICTURES, Arguments, check_output
@@ -83,7 +83,8 @@ def parse() -> tuple[Namespace, list[str]]:
 def main() -> None:
     args, others = parse()
 
-    from data.base_dataset import count_opaque, remarks
+    from data.base_dataset import count_opaque
+    from data.listing import remarks
     from models.translation.translator import Translator  # imports torch
     from options.test_options import TestOptions
 

@@ -59,9 +59,9 @@ def add_missing(opt: Namespace) -> None:
     """Set the options and derived values that ``opt`` lacks; those that it has stay as they are.
 
     ``device`` follows from ``gpu_ids`` (a list of numbers) and the other way round; without both it
-    is the first GPU, or the CPU if there is none. In a training, ``seed`` is drawn from PyTorch's
-    generator, so it follows ``torch.manual_seed``. In a test it is 0, and with several ranks, which
-    need the same seed, too.
+    is the first GPU, or the CPU if there is none. In a training, ``seed`` follows from the seed of
+    PyTorch's generator: random, or that of ``torch.manual_seed``. In a test it is 0, and so it is
+    with several ranks, which need the same seed.
     """
     for name, value in DEFAULTS.items():
         if not hasattr(opt, name):
@@ -69,7 +69,7 @@ def add_missing(opt: Namespace) -> None:
     if not hasattr(opt, "explicit_options"):
         opt.explicit_options = []
     if not hasattr(opt, "seed"):
-        opt.seed = _draw_seed() if _is_training(opt) and distributed.world_size() == 1 else 0
+        opt.seed = _seed_of_pytorch() if _is_training(opt) and distributed.world_size() == 1 else 0
     if not hasattr(opt, "device"):
         opt.device = _device(getattr(opt, "gpu_ids", None))
     if not hasattr(opt, "gpu_ids"):
@@ -83,10 +83,10 @@ def _is_training(opt: Namespace) -> bool:
     return getattr(opt, "isTrain", True)
 
 
-def _draw_seed() -> int:
+def _seed_of_pytorch() -> int:
     import torch
 
-    return int(torch.randint(2**31, ()))
+    return torch.initial_seed() % 2**31  # a draw would shift the numbers that follow
 
 
 def _device(gpu_ids: list[int] | None) -> Any:

@@ -15,15 +15,19 @@ from typing import Any
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader
+from torch.utils.data.distributed import DistributedSampler
 
+import data
 from data.base_dataset import BaseDataset
+from data.listing import counted, kinds, left_out, remarks
 from data.pipeline.processes import start
 from data.pipeline.sampler import EpochSampler
-from data.pipeline.worker import SeededDataset, collate, gives_pixels, prepare
+from data.pipeline.worker import SeededDataset, collate, digest_of, gives_pixels, prepare
 from data.transforms import images_to_float
 from util import distributed
-from util.console import warn
+from util.console import say, warn
 from util.errors import UserError
+from util.option_defaults import add_missing
 
 PREFETCHED = 2  # batches that each worker prepares ahead of the one in use
 _live: weakref.WeakSet[Loader] = weakref.WeakSet()
@@ -51,41 +55,89 @@ class Loader:
     """
 
     def __init__(self, dataset: BaseDataset, opt: Namespace) -> None:
-        self.dataset, self.root, self.device = dataset, opt.dataroot, "cpu"
+        self.dataset, self.opt, self.root, self.device = dataset, opt, opt.dataroot, "cpu"
         self.epoch = getattr(opt, "epoch_count", 1)
         self.start = self.skipped = self.last_batch_images = 0
         self.batch_weight = 1.0
-        self.size = int(min(len(dataset), opt.max_dataset_size))
+        self.size = len(self)
         if not self.size:
             raise UserError(f"--dataset_mode {opt.dataset_mode}: the dataset has no items (len 0)")
         batch = opt.batch_size * opt.accumulate
         self.global_batch_size = batch * distributed.world_size()
-        self.order = EpochSampler(self.size, opt.seed, not opt.serial_batches, batch)
-        skip = opt.on_bad_image == "skip"
-        # More processes than batches would have nothing to do
-        workers = min(opt.num_threads, -(-self.size // self.global_batch_size))
+        shuffle = not opt.serial_batches
+        self.order = EpochSampler(len(dataset), opt.seed, shuffle, batch, self.size)
         # --num_threads is the user's choice
         warnings.filterwarnings("ignore", "This DataLoader will create")
-        self.batches = DataLoader(
-            SeededDataset(dataset, opt.seed, self.size, skip),
+        skip = opt.on_bad_image == "skip"
+        self.items = SeededDataset(dataset, opt.seed, len(dataset), skip)
+        self.batches = self._batches()
+        self._sent: bytes | None = None  # a digest of the dataset that the workers have
+        self._in_use = False  # by a pass that has not ended
+        self._dataloader: DataLoader | None = None
+        self._replaced = False
+        _live.add(self)
+
+    def _batches(self) -> DataLoader:
+        # More processes than batches would have nothing to do
+        workers = min(int(self.opt.num_threads), -(-self.size // self.global_batch_size))
+        return DataLoader(
+            self.items,
             batch_sampler=self.order,
             num_workers=workers,
             persistent_workers=workers > 0,
             prefetch_factor=PREFETCHED if workers else None,
             collate_fn=collate,
-            pin_memory=str(opt.device).startswith("cuda"),
+            pin_memory=str(self.opt.device).startswith("cuda"),
             worker_init_fn=partial(prepare, max_pixels=Image.MAX_IMAGE_PIXELS),
             generator=torch.Generator(),  # a pass draws nothing from the global generator
         )
-        _live.add(self)
 
     def load_data(self) -> Loader:
         """Return the loader itself, as the official class does."""
         return self
 
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch that the next pass gives, also in ``sampler``."""
+        self.epoch = epoch
+        if self.sampler:
+            self.sampler.set_epoch(epoch)
+
+    @property
+    def dataloader(self) -> DataLoader:
+        """The official DataLoader of the dataset, for code that iterates over it.
+
+        Its items come from ``dataset[i]`` and stay on the CPU. Its order follows PyTorch's
+        generator and not ``opt.seed``, and ``max_dataset_size`` does not cut it. Another DataLoader
+        may be assigned; iterating over this object then uses that one.
+        """
+        if self._dataloader is None:
+            opt, ranks, dataset = self.opt, distributed.world_size(), self.items.dataset
+            shuffle = not opt.serial_batches
+            sampler: DistributedSampler | None = None
+            if ranks > 1:
+                sampler = DistributedSampler(dataset, ranks, distributed.rank(), shuffle)
+            self._dataloader = DataLoader(
+                dataset,
+                batch_size=opt.batch_size,
+                shuffle=shuffle and sampler is None,
+                sampler=sampler,
+                num_workers=int(opt.num_threads),
+            )
+        return self._dataloader
+
+    @dataloader.setter
+    def dataloader(self, dataloader: DataLoader) -> None:
+        self._dataloader, self._replaced = dataloader, True
+
+    @property
+    def sampler(self) -> DistributedSampler | None:
+        """The sampler of ``dataloader`` with several ranks, else None."""
+        sampler = self.dataloader.sampler
+        return sampler if isinstance(sampler, DistributedSampler) else None
+
     def __len__(self) -> int:
         """Return the number of images of an epoch."""
-        return self.size
+        return int(min(len(self.dataset), self.opt.max_dataset_size))
 
     def __iter__(self) -> Iterator[dict]:
         """Iterate over the batches of one epoch.
@@ -94,16 +146,44 @@ class Loader:
             Unreadable: an image cannot be read, or with ``--on_bad_image skip`` none can.
             UserError: the worker processes cannot be started.
         """
+        if self._replaced:
+            yield from self._iterate_replaced()
+            return
         self.order.epoch, self.epoch = self.epoch, self.epoch + 1
         self.order.start, self.start = self.start, 0
-        to_float = gives_pixels(self.dataset)
-        for weight, batch in zip(self.order.weights(), start(self.batches), strict=True):
-            for message in batch.left_out if weight else ():
-                self.skipped += 1
-                warn(f"left out: {message}")
-            self._raise_on_all_ranks(batch.error)
-            self.last_batch_images, self.batch_weight = self.global_batch_size, weight
-            yield images_to_float(batch.data, self.device) if to_float else batch.data
+        weights, to_float = self.order.weights(), gives_pixels(self.items.dataset)
+        nested = self._in_use
+        batches = self._batches() if nested else self._fresh_batches()
+        self._in_use = True
+        try:
+            for weight, batch in zip(weights, start(batches), strict=True):
+                for message in batch.left_out if weight else ():
+                    self.skipped += 1
+                    warn(f"left out: {message}")
+                self._raise_on_all_ranks(batch.error)
+                self.last_batch_images, self.batch_weight = self.global_batch_size, weight
+                yield images_to_float(batch.data, self.device) if to_float else batch.data
+        finally:
+            self._in_use = nested
+
+    def _iterate_replaced(self) -> Iterator:
+        batch_size = self.opt.batch_size
+        for number, batch in enumerate(self.dataloader):
+            if number * batch_size >= self.opt.max_dataset_size:
+                break
+            self.last_batch_images, self.batch_weight = self.global_batch_size, 1.0
+            yield batch
+
+    def _fresh_batches(self) -> DataLoader:
+        """Return ``batches``, with new workers if the dataset may have changed since the last pass.
+
+        The official code starts workers for each pass, so changes of the dataset reach them.
+        """
+        if self.batches.num_workers:
+            sent, self._sent = self._sent, digest_of(self.items.dataset)
+            if sent is None or sent != self._sent:
+                self.close()
+        return self.batches
 
     def _raise_on_all_ranks(self, error: str) -> None:
         [failed] = distributed.all_reduce(bool(error), op="MAX")
@@ -140,6 +220,26 @@ class Loader:
             iterator._shutdown_workers()
             for worker in iterator._workers:
                 worker.kill()
+
+
+class CustomDatasetDataLoader(Loader):
+    """The official name of the loader, made from options: what ``create_dataset(opt)`` returns."""
+
+    def __init__(self, opt: Namespace, say_left_out: bool = True) -> None:
+        """Args: say_left_out: print how many files were left out by their extension."""
+        add_missing(opt)
+        left_out.clear()
+        remarks.clear()
+        dataset = data.find_dataset_using_name(opt.dataset_mode)(opt)
+        if left_out and say_left_out:
+            remarks.append(
+                f"Files left out by their extension: {counted(left_out)} (images are {kinds()})"
+            )
+        if remarks:
+            say(*remarks)
+        super().__init__(dataset, opt)
+        if opt.phase == "train":
+            opt.images_per_epoch = len(self)  # for the Visualizer of a script
 
 
 @atexit.register

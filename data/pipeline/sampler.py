@@ -23,12 +23,20 @@ class EpochSampler(Sampler):
         start: number of images that the next pass leaves out at the beginning of the epoch.
     """
 
-    def __init__(self, size: int, seed: int, shuffle: bool, batch: int) -> None:
-        """Args: batch: images per rank in a full step."""
-        self.size, self.seed, self.shuffle, self.batch = size, seed, shuffle, batch
+    def __init__(
+        self, total: int, seed: int, shuffle: bool, batch: int, limit: int | None = None
+    ) -> None:
+        """Args:
+        total: number of items of the dataset.
+        batch: images per rank in a full step.
+        limit: begin no further step after this many items.
+        """
+        self.total, self.seed, self.shuffle, self.batch = total, seed, shuffle, batch
         self.epoch, self.start = 1, 0
         self.ranks = distributed.world_size()
         self.rank = distributed.rank() if self.ranks > 1 else 0
+        step = batch * self.ranks
+        self.size = total if limit is None else min(total, -(-limit // step) * step)
 
     def _parts(self) -> list[tuple[range, int]]:
         """Return for each step the positions that this rank takes, and how many all ranks take."""
@@ -45,7 +53,7 @@ class EpochSampler(Sampler):
         return [len(part) / count for part, count in self._parts()]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        indices = list(range(self.size))
+        indices = list(range(self.total))
         if self.shuffle:
             random.Random(derived_seed(self.seed, self.epoch)).shuffle(indices)
         # A list, because the epoch may change while this pass is in use

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import pickle
 import signal
 from collections.abc import Sequence
@@ -67,7 +68,8 @@ class SeededDataset(Dataset):
         seed_everything(derived_seed(self.seed, *key), gpu=False)
         read = self.dataset.pixels if gives_pixels(self.dataset) else self.dataset.__getitem__
         try:
-            return Sample(read(index), [])
+            item = read(index)
+            return Sample(item, [], f"item {index} of the dataset is None" if item is None else "")
         except UserError as error:
             return Sample(None, [], str(error))
         except TooLarge:  # this error and the next are Pillow's, in datasets that open files
@@ -79,6 +81,19 @@ class SeededDataset(Dataset):
 def gives_pixels(dataset: BaseDataset) -> bool:
     """True if the dataset implements ``pixels`` and leaves ``__getitem__`` alone."""
     return getattr(type(dataset), "__getitem__", None) is BaseDataset.__getitem__
+
+
+def digest_of(dataset: BaseDataset) -> bytes | None:
+    """Return a digest of the attributes of a dataset that reads images by ``pixels``, else None.
+
+    Other datasets may hold gigabytes, or objects that cannot be pickled.
+    """
+    if not gives_pixels(dataset):
+        return None
+    try:
+        return hashlib.blake2b(pickle.dumps(vars(dataset))).digest()
+    except Exception:  # objects of a custom dataset raise almost anything
+        return None
 
 
 def _unpickle(files: list[tuple[str, str]], fields: bytes) -> SeededDataset:
@@ -99,6 +114,8 @@ def collate(samples: Sequence[Sample]) -> Sample:
         return Sample(None, left_out, error)
     try:
         return Sample(default_collate(items), left_out)
+    except TypeError as failure:  # an item holds something like None or a PIL image
+        return Sample(None, left_out, f"items cannot be stacked to a batch: {first_line(failure)}")
     except RuntimeError as failure:
         if "shared memory" not in str(failure):
             raise

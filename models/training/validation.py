@@ -27,7 +27,7 @@ import numpy as np
 
 from data import find_dataset_using_name
 from data.base_dataset import BaseDataset
-from data.image_folder import stem
+from data.listing import stem
 from data.pipeline.loader import Loader, Unreadable
 from models.base_model import BaseModel
 from models.training.inspection import options_for_testing, translate_apart
@@ -71,7 +71,7 @@ class Validation:
         if opt.val_share and (not held_out or training_files & held_out):
             raise UserError(
                 f"--val_share: --dataset_mode {opt.dataset_mode} does not hold images out (with "
-                "find_images in data/image_folder.py); use a folder of validation images instead"
+                "find_images in data/listing.py); use a folder of validation images instead"
             )
         self.paired = is_paired(self.images.dataset)
         measurable = self.compute_metrics(limit=1)

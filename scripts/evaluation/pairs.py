@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from data.image_file import check_values, read_image
-from data.image_folder import make_dataset
+from data.listing import image_paths
 from util.console import warn
 from util.errors import UserError
 
@@ -34,7 +34,7 @@ def find_images(source: str, newest: bool = False) -> Images:
         folder, label = source, ""
     ending = f"_{label}" if label else ""
     files: dict[str, list[str]] = {}
-    for path in make_dataset(folder):
+    for path in image_paths(folder):
         name = Path(path).relative_to(folder).with_suffix("").as_posix()
         if name.endswith(ending):
             files.setdefault(name.removesuffix(ending), []).append(path)

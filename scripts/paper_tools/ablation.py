@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from data.image_file import read_image
-from data.image_folder import make_dataset, stem
+from data.listing import image_paths, stem
 from options.flags.flag import Flag
 from scripts.arguments import SEED, Arguments, Output, colour_text
 from scripts.paper_tools import results, scoring
@@ -97,7 +97,7 @@ def ablate(args: Namespace) -> None:
 def scoring_of(args: Namespace) -> scoring.Scoring:
     """Return what to measure."""
     palette = ["--palette", *args.palette] if args.palette else []
-    stems = [{stem(path) for path in make_dataset(str(args.dataroot / f"test{x}"))} for x in "AB"]
+    stems = [{stem(path) for path in image_paths(str(args.dataroot / f"test{x}"))} for x in "AB"]
     paired = stems[0] == stems[1]
     return scoring.Scoring(paired, palette, args.features, args.network, args.network_range)
 
@@ -216,7 +216,7 @@ def draw(images: Path, dataroot: Path, folder: Path, variant: str) -> None:
     """
     rows: dict[str, list[np.ndarray]] = {f"{variant}.png": [], "input.png": []}
     for domain, other in (("A", "B"), ("B", "A")):
-        names = [Path(path).stem for path in make_dataset(str(dataroot / f"test{domain}"))]
+        names = [Path(path).stem for path in image_paths(str(dataroot / f"test{domain}"))]
         chosen = [names[i * len(names) // TILES] for i in range(TILES)]
         for row, label in zip(rows.values(), (f"fake_{other}", f"real_{domain}"), strict=True):
             tiles = [read_image(str(images / f"{name}_{label}.png")) for name in chosen]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.image_folder import is_image_file, stem
+from data.listing import is_image_file, stem
 from options.flags.flag import Flag
 from scripts.evaluate import HEADINGS
 from scripts.evaluation.ranges import RANGES

@@ -93,3 +93,27 @@ def positions(window, image):
         for x in range(image.shape[2] - w + 1)
         if torch.allclose(window, image[:, y : y + h, x : x + w], atol=1e-6)
     ]
+
+
+# The options that both generations of the official code need for data
+OFFICIAL = {
+    "phase": "train",
+    "max_dataset_size": float("inf"),
+    "preprocess": "resize_and_crop",
+    "load_size": 24,
+    "crop_size": 16,
+    "no_flip": True,
+    "serial_batches": True,
+    "num_threads": 0,
+    "batch_size": 1,
+    "isTrain": True,
+    "direction": "AtoB",
+    "input_nc": 3,
+    "output_nc": 3,
+}
+
+
+def official_opt(**changes) -> Namespace:
+    """Only official options: those of 2022 with ``gpu_ids``, those of 2025 with ``device``."""
+    changes = changes if changes.keys() & {"device"} else {"gpu_ids": [], **changes}
+    return Namespace(**OFFICIAL | changes)

@@ -101,7 +101,7 @@ def test_items_of_different_shapes(shapes, sizes, tmp_path, monkeypatch):
 
 
 def test_channels_of_pairs_are_attributes(tmp_path):
-    """The official names; ``UnalignedDataset`` has them too."""
+    """The official names, for subclasses."""
     picture(tmp_path / "train" / "x.png", size=(64, 32))
     data = dataset("aligned", tmp_path, input_nc=1, direction="BtoA")
-    assert (data.nc_A, data.nc_B) == (3, 1)
+    assert (data.input_nc, data.output_nc) == (3, 1)

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from conftest import ONE_EPOCH, TINY, Programs, picture, pictures
 
-from data.image_folder import HELPER_FOLDERS, make_dataset
+from data.listing import HELPER_FOLDERS, image_paths
 from util.errors import UserError
 
 
 def names(folder: Path) -> list[str]:
-    return [os.path.relpath(path, folder) for path in make_dataset(str(folder))]
+    return [os.path.relpath(path, folder) for path in image_paths(str(folder))]
 
 
 def test_links_to_folders_end(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_unreadable_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(UserError, match=f"cannot read the folder {secret}: Permission denied"):
-        make_dataset(str(tmp_path / "trainA"))
+        image_paths(str(tmp_path / "trainA"))
 
 
 def test_other_files_are_counted(run: Programs, tmp_path: Path) -> None:
@@ -81,4 +81,4 @@ def test_other_files_are_counted(run: Programs, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds no images \(jpg, .*, but other files: 1 .gif"):
         (tmp_path / "gifs").mkdir()
         (tmp_path / "gifs" / "x.gif").touch()
-        make_dataset(str(tmp_path / "gifs"))
+        image_paths(str(tmp_path / "gifs"))

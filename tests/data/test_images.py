@@ -11,7 +11,7 @@ from conftest import picture
 from PIL import Image
 
 from data.image_file import read_image
-from data.image_folder import is_image_file, make_dataset
+from data.listing import image_paths, is_image_file
 from util.errors import UserError
 from util.image.writing import save_image
 
@@ -234,16 +234,16 @@ def test_all_images_of_a_folder_sorted(tmp_path):
     (tmp_path / "elsewhere" / "f.png").touch()
     (tmp_path / "x" / "linked").symlink_to(tmp_path / "elsewhere")
     wanted = sorted(str(tmp_path / "x" / name) for name in (*names, "linked/f.png"))
-    assert make_dataset(str(tmp_path / "x")) == wanted
+    assert image_paths(str(tmp_path / "x")) == wanted
     for limit, length in itertools.chain(
         ((n, n) for n in range(1, 9)), ((100, 8), (float("inf"), 8))
     ):
-        assert make_dataset(str(tmp_path / "x"), limit) == wanted[:length]
+        assert image_paths(str(tmp_path / "x"), limit) == wanted[:length]
 
 
 def message(folder):
     with pytest.raises(UserError) as error:
-        make_dataset(str(folder))
+        image_paths(str(folder))
     assert "\n" not in str(error.value)
     return str(error.value)
 

@@ -15,7 +15,7 @@ from conftest import ONE_EPOCH, TINY, Programs, pictures
 from PIL import Image
 from survival import equal, images, interrupt, resume, state, train
 
-from data.image_folder import find_images, stem
+from data.listing import find_images, stem
 from models.training.validation import Validation
 from util.image import metrics
 from util.image.patch_distance import patch_distance, sample_patches
