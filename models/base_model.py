@@ -5,22 +5,26 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser, Namespace
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from models.training.averaging import MovingAverage, average_generators
+from models.network_parts import init_weights
+from models.training import model_state
+from models.training.averaging import MovingAverage
 from models.training.gradients import LossScaler
+from models.training.initial_weights import start_networks
 from models.training.state_check import check_state
-from util import checkpoint, schedules
+from util import checkpoint
 from util.console import say
-from util.errors import UserError, culprit
-from util.image_pool import pools_of
+from util.epoch_scheduler import EpochScheduler, has_stepped, set_rates
+from util.files import TextPath
+from util.modules import unwrapped
 from util.runs import require_run
-from util.schedules import get_scheduler
+from util.schedules import get_scheduler, learning_rates, require_metric
 
 
 class BaseModel(ABC):
@@ -34,6 +38,7 @@ class BaseModel(ABC):
         model_names: ``["G"]`` saves the network ``self.netG`` as ``latest_net_G.pth``.
         visual_names: ``["fake_B"]`` shows the images ``self.fake_B``, (N, C, H, W) in [-1, 1].
         optimizers: their learning rates follow ``--lr_policy``.
+        schedulers: one for each optimizer, created by :meth:`setup` for training.
         image_paths: the files of the images in the last batch; outputs are named after them.
         visual_paths: name -> files, for images in ``visual_names`` that are named otherwise.
         metric: a validation metric to minimise, for ``--lr_policy plateau``; None if not measured.
@@ -67,10 +72,10 @@ class BaseModel(ABC):
 
     def __init__(self, opt: Namespace) -> None:
         self.opt = opt
-        self.gpu_ids = opt.gpu_ids
+        self.gpu_ids = getattr(opt, "gpu_ids", [])
         self.isTrain = opt.isTrain
-        self.device = torch.device(opt.device)
-        self.save_dir = str(Path(opt.checkpoints_dir) / opt.name)
+        self.device = getattr(opt, "device", f"cuda:{self.gpu_ids[0]}" if self.gpu_ids else "cpu")
+        self.save_dir = TextPath(opt.checkpoints_dir) / opt.name
         fixed_sizes = opt.preprocess not in ("none", "scale_width")
         if self.device.type == "cuda" and fixed_sizes and not getattr(opt, "deterministic", False):
             torch.backends.cudnn.benchmark = True
@@ -82,11 +87,20 @@ class BaseModel(ABC):
         self.visual_paths: dict[str, list[str]] = {}
         self.metric: float | None = None
         self.averaged: dict[str, MovingAverage] = {}
-        fp16 = getattr(opt, "amp", "none") == "fp16"
-        self.scaler = LossScaler(self.device.type) if fp16 else None
-        self.schedulers: list = []  # of --lr_policy plateau; other rates are functions of the epoch
-        self.epoch = getattr(opt, "epoch_count", 1) - 1  # of the last update_learning_rate
-        self.plateau_epoch = self.epoch + 1  # when the schedulers last stepped; not before epoch 1
+        self.scaler = LossScaler(self.device.type) if getattr(opt, "amp", "") == "fp16" else None
+        self.schedulers: Sequence = ()  # a list after setup()
+        self.rates_epoch: int = getattr(opt, "epoch_count", 1)  # the epoch of the learning rates
+        self.next_epoch: int | None = None  # the epoch to update them for, set by train.py
+        self.rates_updated = False
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the networks. A model may also set it to text such as "cuda:0"."""
+        return self._device
+
+    @device.setter
+    def device(self, device: torch.device | str | int) -> None:
+        self._device = torch.device(device)
 
     @abstractmethod
     def set_input(self, input: dict) -> None:
@@ -114,34 +128,23 @@ class BaseModel(ABC):
 
     def get_networks(self) -> dict[str, nn.Module]:
         """Return name -> network, without ``net``."""
-        return {name: getattr(self, f"net{name}") for name in self.model_names}
+        names = (name for name in self.model_names if isinstance(name, str))
+        return {name: getattr(self, f"net{name}") for name in names}
 
     def get_weights(self) -> dict[str, dict[str, torch.Tensor]]:
         """Return the state dicts of all files of weights, e.g. of "G_A" and "G_A_ema"."""
         averages = {f"{name}_ema": average.module for name, average in self.averaged.items()}
-        return {name: net.state_dict() for name, net in (self.get_networks() | averages).items()}
+        networks = self.get_networks() | averages
+        return {name: unwrapped(net).state_dict() for name, net in networks.items()}
 
     def get_current_losses(self) -> dict[str, float]:
         """Return the losses of the last step, in the order of ``loss_names``."""
         losses = ((name, getattr(self, f"loss_{name}")) for name in self.loss_names)
         return OrderedDict((name, float(torch.as_tensor(loss).detach())) for name, loss in losses)
 
-    def set_mean_losses(self, models: list[BaseModel], weights: list[float]) -> None:
-        """Set each loss to the weighted mean of those of ``models``, which are of this class."""
-        for name in (f"loss_{name}" for name in self.loss_names):
-            losses = [torch.as_tensor(getattr(model, name)).detach() for model in models]
-            weighted = [loss * weight for loss, weight in zip(losses, weights, strict=True)]
-            setattr(self, name, torch.stack(weighted).sum())
-
     def get_current_visuals(self) -> dict[str, torch.Tensor]:
         """Return the last batch's images, (N, C, H, W) in [-1, 1], as ``visual_names`` lists."""
         return OrderedDict((name, getattr(self, name)) for name in self.visual_names)
-
-    def preset_visuals(self) -> None:
-        """Set images that were not computed yet to None."""
-        for name in self.visual_names:
-            if not hasattr(self, name):
-                setattr(self, name, None)
 
     def get_image_paths(self) -> list[str]:
         """Return the paths of the input images of the last batch."""
@@ -154,43 +157,51 @@ class BaseModel(ABC):
     # Life of a model
 
     def setup(self, opt: Namespace) -> None:
-        """Move the networks to the device and load their weights for testing or resuming."""
+        """Create the schedulers; initialise or load the networks and move them to the device."""
+        if self.isTrain:
+            require_metric(opt, self.metric)
+            self.schedulers = [get_scheduler(optimizer, opt) for optimizer in self.optimizers]
+        if self.isTrain and not opt.continue_train:
+            start_networks(self, opt)
         for net in self.get_networks().values():
             net.to(self.device)
-        if self.isTrain and opt.lr_policy == "plateau":
-            if self.metric is None and not getattr(opt, "val_freq", 0):
-                raise UserError(
-                    "--lr_policy plateau needs a validation metric: --val_freq N measures one, or "
-                    "a model of your own sets self.metric; linear, step and cosine need none"
-                )
-            self.schedulers = [get_scheduler(optimizer, opt) for optimizer in self.optimizers]
         if checkpoint.resumes_from_state(opt):
+            saved = (self.save_dir / f"latest_net_{name}.pth" for name in self.get_networks())
+            if self.overrides(BaseModel, "load_networks") and all(path.is_file() for path in saved):
+                self.load_networks(opt.epoch)  # a method of a custom model may load more
             self._load_from_state()
         elif not self.isTrain or opt.continue_train:
             self.load_networks(f"iter_{opt.load_iter}" if opt.load_iter > 0 else opt.epoch)
-        else:
-            self.init_networks(opt)
         self.print_networks(opt.verbose)
 
     def update_learning_rate(self, epoch: int | None = None) -> None:
-        """Set the learning rates for ``epoch``, counted from 1; by default the next one."""
-        self.epoch = self.epoch + 1 if epoch is None else epoch
-        if not self.schedulers:
-            for group in chain(*(optimizer.param_groups for optimizer in self.optimizers)):
-                group.setdefault("initial_lr", group["lr"])
-                group["lr"] = group["initial_lr"] * schedules.lr_factor(self.opt, self.epoch)
-        elif self.epoch > self.plateau_epoch:  # else a run resumes within this epoch
-            self.plateau_epoch = self.epoch
-            for scheduler in self.schedulers if self.metric is not None else ():
-                scheduler.step(self.metric)
-            if getattr(self.opt, "val_freq", 0):
-                self.metric = None  # each validation counts once
+        """Set the learning rates for ``epoch``, counted from 1; by default the next one.
 
-    def start_averages(self) -> None:
-        """With ``--ema``, fill ``averaged`` with copies of the generators, unless it is filled."""
-        decay = getattr(self.opt, "ema", 0)
-        if decay and not self.averaged:
-            self.averaged = average_generators(self.get_networks(), decay)
+        The first call of a script sets those of the first epoch if no optimizer has stepped yet,
+        else those of the second. So a script may call this method at the start of each epoch, as
+        the official train.py of 2022 does, or at the end of each epoch, as in 2025.
+        """
+        epoch = epoch or self.next_epoch
+        by_script, before = epoch is None, learning_rates(self.optimizers)
+        if self.schedulers == ():
+            self.schedulers = [get_scheduler(o, self.opt) for o in self.optimizers]
+        if epoch is None:
+            begun = self.rates_updated or any(map(has_stepped, self.schedulers))
+            epoch = self.rates_epoch + begun
+        later = epoch > self.rates_epoch  # else a run resumes within this epoch
+        set_rates(self.schedulers, epoch, self.metric, later)
+        if later and getattr(self.opt, "val_freq", False):
+            self.metric = None  # each validation counts once
+        self.rates_epoch, self.rates_updated, self.next_epoch = epoch, True, None
+        if by_script and before:
+            say(f"learning rate {before[0]:.7f} -> {learning_rates(self.optimizers)[0]:.7f}")
+
+    def set_next_epoch(self, epoch: int) -> None:
+        """Make the next ``update_learning_rate()`` set the rates of ``epoch``, counted from 1."""
+        self.next_epoch = epoch
+        for scheduler in self.schedulers:
+            if isinstance(scheduler, EpochScheduler):
+                scheduler.set_next_epoch(epoch)  # for models that step the schedulers themselves
 
     def eval(self) -> None:
         """Switch the networks to evaluation: no dropout, running statistics in batch norm."""
@@ -203,7 +214,7 @@ class BaseModel(ABC):
             self.forward()
             self.compute_visuals()
 
-    def overrides(self, base: type[BaseModel], *names: str) -> bool:
+    def overrides(self, base: type, *names: str) -> bool:
         """True if this model has its own version of one of these methods of ``base``."""
         return any(getattr(getattr(self, n), "__func__", 0) is not getattr(base, n) for n in names)
 
@@ -220,25 +231,30 @@ class BaseModel(ABC):
     def save_networks(self, epoch: int | str) -> None:
         """Write ``{epoch}_net_{name}.pth`` for each network; each file is complete or absent."""
         for name, weights in self.get_weights().items():
-            checkpoint.save_state_dict(weights, Path(self.save_dir) / f"{epoch}_net_{name}.pth")
+            checkpoint.save_state_dict(weights, self.save_dir / f"{epoch}_net_{name}.pth")
 
     def _load_from_state(self) -> None:
         """Load the networks of the run to resume; train.py restores the rest of its state later."""
-        path = Path(self.save_dir) / checkpoint.STATE
+        path = self.save_dir / checkpoint.STATE
         state = checkpoint.load(path)
         check_state(state, self, path)
         for name, net in self.get_networks().items():
-            net.load_state_dict(state["model"]["networks"][name])
+            unwrapped(net).load_state_dict(state["model"]["networks"][name])
 
     def load_networks(self, epoch: int | str) -> None:
         """Load ``{epoch}_net_{name}.pth`` for each network, also of the official code.
 
+        A training that resumes from its state takes the networks of "latest" from there.
+
         Raises UserError: a file is missing or damaged, or its weights have other shapes.
         """
+        if epoch == "latest" and checkpoint.resumes_from_state(self.opt):
+            self._load_from_state()
+            return
         for name, net in self.get_networks().items():
             require_run(self.opt)
             averaged = not self.isTrain and getattr(self.opt, "ema", False) and name.startswith("G")
-            path = Path(self.save_dir) / f"{epoch}_net_{name}{'_ema' if averaged else ''}.pth"
+            path = self.save_dir / f"{epoch}_net_{name}{'_ema' if averaged else ''}.pth"
             built_like = None if self.isTrain else self.architecture_source(self.opt)
             checkpoint.fit_state_dict(net, checkpoint.load_state_dict(path), path, built_like)
             say(f"Loaded {path}")
@@ -250,46 +266,30 @@ class BaseModel(ABC):
             text = f"start net {name} from these weights (.pth)"
             parser.add_argument(f"--init_{name}", metavar="FILE", help=text)
 
-    def init_networks(self, opt: Namespace) -> None:
-        """Load the weights of ``--init_NAME`` and print which networks start fresh."""
-        files = {name: getattr(opt, f"init_{name}", None) for name in self.get_networks()}
-        for name, file in files.items():
-            if file:
-                with culprit(f"--init_{name}"):
-                    weights = checkpoint.load_state_dict(Path(file))
-                    checkpoint.fit_state_dict(self.get_networks()[name], weights, Path(file))
-                say(f"Net {name} starts from {file}")
-        if any(files.values()):
-            say("Fresh networks: " + (", ".join(k for k, v in files.items() if not v) or "none"))
+    def init_networks(self, init_type: str = "normal", init_gain: float = 0.02) -> None:
+        """Initialise all networks and move them to the device."""
+        for net in self.get_networks().values():
+            init_weights(net, init_type, init_gain)
+            net.to(self.device)
 
     def training_state(self) -> dict:
         """Return all that a step changes. Extend it in models with more state."""
-        return {
-            "networks": self.get_weights(),
-            "scaler": self.scaler.state_dict() if self.scaler else {},
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
-            "pools": {name: pool.images for name, pool in pools_of(self).items()},
-            "plateau_epoch": self.plateau_epoch,
-            "metric": self.metric,
-        }
+        return model_state.get_state(self)
 
     def load_training_state(self, state: dict) -> None:
         """Restore what :meth:`training_state` returned for a model of the same options."""
-        networks = state["networks"]
-        for name, net in self.get_networks().items():
-            net.load_state_dict(networks[name])
-        self.start_averages()
-        for name, average in self.averaged.items():  # a run without --ema may resume with it
-            average.module.load_state_dict(networks.get(f"{name}_ema", networks[name]))
-        for key, parts in (("optimizers", self.optimizers), ("schedulers", self.schedulers)):
-            for part, saved in zip(parts, state[key], strict=True):
-                part.load_state_dict(saved)
-        for name, images in state["pools"].items():
-            pools_of(self)[name].images = [image.to(self.device) for image in images]
-        if self.scaler and state.get("scaler"):
-            self.scaler.load_state_dict(state["scaler"])
-        self.plateau_epoch, self.metric = state["plateau_epoch"], state["metric"]
+        model_state.set_state(self, state)
+
+    def __patch_instance_norm_state_dict(
+        self, state_dict: dict, module: nn.Module, keys: list[str], i: int = 0
+    ) -> None:
+        """Remove the entry ``keys`` if it is a statistic that an instance norm does not have.
+
+        :meth:`load_networks` does not need this method; custom models may call it.
+        """
+        layer = module.get_submodule(".".join(keys[i:-1]))
+        if checkpoint.is_unused_statistic(layer, keys[-1]):
+            state_dict.pop(".".join(keys))
 
     def print_networks(self, verbose: bool) -> None:
         """Print the size of each network; with ``verbose`` also its layers."""

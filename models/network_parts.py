@@ -43,6 +43,7 @@ def init_weights(net: nn.Module, init_type: str = "normal", init_gain: float = 0
     }
     if init_type not in fill:
         raise ValueError(f"init_type {init_type}: should be one of {', '.join(fill)}")
+    net.initialized = True  # type: ignore[assignment]
     for module in net.modules():
         if isinstance(module, (nn.modules.conv._ConvNd, nn.Linear)):
             fill[init_type](module.weight.data)
@@ -51,6 +52,11 @@ def init_weights(net: nn.Module, init_type: str = "normal", init_gain: float = 0
         elif isinstance(module, (nn.BatchNorm2d, nn.SyncBatchNorm)):
             init.normal_(module.weight.data, 1.0, init_gain)
             init.zeros_(module.bias)
+
+
+def is_initialized(net: nn.Module) -> bool:
+    """True if :func:`init_weights` has initialised ``net`` or a part of it."""
+    return any(getattr(module, "initialized", False) for module in net.modules())
 
 
 def needs_bias(norm_layer: Norm) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import re
 import zipfile
 from argparse import Namespace
 from collections import OrderedDict
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from util.errors import UserError, first_line
 from util.files import mismatch, read_json, write_atomically
+from util.weight_shapes import architecture_of, renamed
 
 if TYPE_CHECKING:
     import torch
@@ -143,8 +143,9 @@ def fit_state_dict(
 ) -> None:
     """Load weights strictly, except for differences between versions of PyTorch.
 
-    Ignored are unused statistics of InstanceNorm layers (before 0.4) and the prefix of
-    nn.DataParallel; missing counters of batch norm (before 0.4.1) keep their value.
+    Ignored are unused statistics of InstanceNorm layers (before 0.4) and parts of names that come
+    from nn.DataParallel and torch.compile, here or in the file. Missing counters of batch norm
+    (before 0.4.1) keep their value.
 
     Args:
         source: the file of the weights.
@@ -153,26 +154,25 @@ def fit_state_dict(
     Raises UserError: the weights do not fit, or are not finite. The message names the flags that
         differ, if the architectures show them.
     """
-    import torch
-
-    norms = {
-        name for name, module in net.named_modules() if isinstance(module, torch.nn.InstanceNorm2d)
-    }
-    unused = ("running_mean", "running_var", "num_batches_tracked")
-    own = net.state_dict()
-    if not state.keys() & own.keys():
-        state = {key.removeprefix("module."): value for key, value in state.items()}
+    own, layers = net.state_dict(), dict(net.named_modules())
     counters = {key: v for key, v in own.items() if key.endswith(".num_batches_tracked")}
     fitted = counters.copy()
-    for key, value in state.items():
+    for key, value in renamed(state, own).items():
         layer, _, name = key.rpartition(".")
-        if key in own or not (layer in norms and name in unused):
+        if key in own or not (layer in layers and is_unused_statistic(layers[layer], name)):
             fitted[key] = value
     if problem := misfit(net, fitted):
         other = "do not fit" in problem and built_like not in (None, source)
         hint = f". The network is built like {built_like}; one of the files is of another run"
         raise UserError(f"the weights in {source} {problem}{hint if other else ''}")
     net.load_state_dict(fitted)
+
+
+def is_unused_statistic(layer: torch.nn.Module, name: str) -> bool:
+    """True for a statistic that instance norm had before PyTorch 0.4, and ``layer`` does not."""
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    unused = name in statistics and getattr(layer, name, None) is None
+    return unused and type(layer).__name__.startswith("InstanceNorm")
 
 
 def misfit(net: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> str:
@@ -244,57 +244,3 @@ def _misfits(own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor])
     key = wrong[0] if wrong else min(state.keys() - own.keys())
     shapes = [str(tuple(d[key].shape)) if key in d else "nothing" for d in (own, state)]
     return f"{key} should be {shapes[0]}, found {shapes[1]}"
-
-
-def architecture_of(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-    """Return the options that built an official generator or discriminator, {} for others.
-
-    The weights of a U-Net do not show ``no_dropout``; ``input_nc`` of a discriminator may include a
-    condition, so it is left out.
-    """
-    shapes = {key.removeprefix("module."): tuple(value.shape) for key, value in state.items()}
-    if any(0 in shape for shape in shapes.values()):
-        return {}
-    try:
-        return _architecture(shapes)
-    except (KeyError, ValueError, IndexError):
-        return {}  # only the first layer is that of an official network
-
-
-# Weight of a network's first convolution -> bias of the first convolution before a norm
-FIRST_LAYERS = {
-    "model.1.weight": "model.1.bias",  # ResNet, whose layer 0 is padding
-    "model.model.0.weight": "model.model.0.bias",  # U-Net
-    "model.0.weight": "model.2.bias",  # PatchGAN discriminator
-    "net.0.weight": "net.2.bias",  # pixel discriminator
-}
-
-
-def _architecture(shape: dict[str, tuple[int, ...]]) -> dict[str, Any]:
-    first = next((key for key in FIRST_LAYERS if key in shape), "")
-    if not first or len(shape[first]) != 4:
-        return {}
-    width, inputs = shape[first][:2]
-    convolutions = [key for key, s in shape.items() if len(s) == 4 and key.endswith("weight")]
-    norm = "instance" if FIRST_LAYERS[first] in shape else "none"
-    if any(len(s) == 1 and key.endswith(".weight") for key, s in shape.items()):
-        norm = "batch"  # the only norm with weights
-    if first == "model.1.weight":
-        blocks = [k for k in shape if re.fullmatch(r"model\.\d+\.conv_block\.1\.weight", k)]
-        if not blocks:
-            return {}
-        last = max(convolutions, key=lambda key: int(key.split(".")[1]))
-        no_dropout = any(".conv_block.5.weight" in key for key in convolutions)
-        options = {"netG": f"resnet_{len(blocks)}blocks", "no_dropout": no_dropout, "norm": norm}
-        return options | {"ngf": width, "input_nc": inputs, "output_nc": shape[last][0]}
-    if first == "model.model.0.weight":
-        levels = len(convolutions) // 2  # each has a convolution down and one up
-        outputs = shape["model.model.3.weight"][1]
-        options = {"netG": f"unet_{2**levels}", "norm": norm}
-        return options | {"ngf": width, "input_nc": inputs, "output_nc": outputs}
-    if first == "model.0.weight":
-        layers = len(convolutions) - 2
-        if layers < 1 or f"model.{2 + 3 * layers}.weight" not in shape:
-            return {}
-        return {"netD": "n_layers", "n_layers_D": layers, "norm": norm, "ndf": width}
-    return {"netD": "pixel", "norm": norm, "ndf": width}

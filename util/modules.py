@@ -78,3 +78,11 @@ def batch_dependence(networks: Iterable[nn.Module]) -> str:
     )
     dropout = any(isinstance(layer, DROPOUTS) and layer.training and layer.p for layer in layers)
     return " and ".join(["batch statistics"] * statistics + ["dropout"] * dropout)
+
+
+def unwrapped(net: nn.Module) -> nn.Module:
+    """Return the network inside of nn.DataParallel, DistributedDataParallel and torch.compile."""
+    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+    while isinstance(net, wrappers) or hasattr(net, "_orig_mod"):
+        net = net.module if isinstance(net, wrappers) else net._orig_mod  # type: ignore[assignment]
+    return net

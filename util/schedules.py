@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from argparse import Namespace
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from util.errors import UserError
 from util.words import amount
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
-    from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+    from util.epoch_scheduler import EpochScheduler, PlateauScheduler
 
 
 def last_epoch(opt: Namespace) -> int:
@@ -27,7 +30,7 @@ def lr_factor(opt: Namespace, epoch: int) -> float:
     step: a tenth every ``lr_decay_iters`` epochs.
     cosine: half a cosine over all epochs.
 
-    Raises ValueError: plateau is not a function of the epoch; ``BaseModel`` has its schedulers.
+    Raises NotImplementedError: the policy is unknown, or plateau, which has schedulers instead.
     """
     if opt.lr_policy == "linear":
         return max(0.0, 1 - max(0, epoch - opt.n_epochs) / (opt.n_epochs_decay + 1))
@@ -35,20 +38,29 @@ def lr_factor(opt: Namespace, epoch: int) -> float:
         return 0.1 ** ((epoch - 1) // opt.lr_decay_iters)
     if opt.lr_policy == "cosine":
         return (1 + math.cos(math.pi * min(1.0, (epoch - 1) / max(1, last_epoch(opt))))) / 2
-    raise ValueError(f"lr_policy {opt.lr_policy} is not a function of the epoch")
+    raise NotImplementedError(f"learning rate policy {opt.lr_policy} is not one of the epoch")
 
 
-def get_scheduler(optimizer: Optimizer, opt: Namespace) -> LRScheduler | ReduceLROnPlateau:
-    """Return a scheduler to step once per epoch, for models that step their own.
+def get_scheduler(optimizer: Optimizer, opt: Namespace) -> EpochScheduler | PlateauScheduler:
+    """Return a scheduler of ``--lr_policy`` to step once per epoch.
 
-    :class:`models.base_model.BaseModel` calls it for ``--lr_policy plateau`` only.
+    Raises NotImplementedError: the policy is unknown.
     """
-    from torch.optim import lr_scheduler  # not at the top: PyTorch would slow --help down
+    from util.epoch_scheduler import EpochScheduler, PlateauScheduler  # imports PyTorch: slow
 
     if opt.lr_policy == "plateau":
-        return lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.2, threshold=0.01, patience=5)
-    first = opt.epoch_count
-    return lr_scheduler.LambdaLR(optimizer, lambda stepped: lr_factor(opt, first + stepped))
+        return PlateauScheduler(optimizer)
+    factor = functools.partial(lr_factor, opt)
+    return EpochScheduler(optimizer, factor, getattr(opt, "epoch_count", 1))
+
+
+def require_metric(opt: Namespace, metric: float | None) -> None:
+    """Raise UserError if ``--lr_policy plateau`` has no validation metric to follow."""
+    if opt.lr_policy == "plateau" and metric is None and not getattr(opt, "val_freq", 0):
+        raise UserError(
+            "--lr_policy plateau needs a validation metric: --val_freq N measures one, or "
+            "a model of your own sets self.metric; linear, step and cosine need none"
+        )
 
 
 def describe(opt: Namespace) -> str:

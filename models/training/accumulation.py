@@ -58,7 +58,15 @@ def accumulated_step(model: BaseModel, batch: dict, size: int) -> None:
         vars(model).update(vars(copies[0]) | {"image_paths": batch_paths})
         optimizer.step()
     model.image_paths = image_paths
-    model.set_mean_losses(copies, weights)
+    set_mean_losses(model, copies, weights)
+
+
+def set_mean_losses(model: BaseModel, copies: list[BaseModel], weights: list[float]) -> None:
+    """Set each loss of ``model`` to the weighted mean of those of its ``copies``."""
+    for name in (f"loss_{name}" for name in model.loss_names):
+        losses = [torch.as_tensor(getattr(part, name)).detach() for part in copies]
+        weighted = [loss * weight for loss, weight in zip(losses, weights, strict=True)]
+        setattr(model, name, torch.stack(weighted).sum())
 
 
 def clear_gradients(model: BaseModel) -> None:

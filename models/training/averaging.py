@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import nn
@@ -38,6 +39,13 @@ class MovingAverage(AveragedModel):
                 pair[0].copy_(pair[1])
         if floats:
             self.update_floats(*zip(*floats, strict=True), None)
+
+
+def start_averages(model: Any) -> None:
+    """With ``--ema``, fill ``averaged`` of a BaseModel with copies of its generators, once."""
+    decay = getattr(model.opt, "ema", 0)
+    if decay and not model.averaged:
+        model.averaged = average_generators(model.get_networks(), decay)
 
 
 def average_generators(networks: dict[str, nn.Module], decay: float) -> dict[str, MovingAverage]:

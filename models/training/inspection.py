@@ -40,7 +40,9 @@ def translate_apart(
         are left out.
     """
     model = copy.copy(model)
-    model.preset_visuals()
+    for name in model.visual_names:
+        if not hasattr(model, name):
+            setattr(model, name, None)  # shown only if the model computes it
     before = model.get_current_visuals()
     modules = [*model.get_networks().values(), *vars(model).values()]
     with unaffected(module for module in modules if isinstance(module, nn.Module)):

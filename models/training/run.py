@@ -13,6 +13,7 @@ from data import create_dataset
 from data.pipeline.loader import Unreadable
 from data.pipeline.processes import worker_error
 from models import create_model
+from models.base_model import BaseModel
 from models.training.disk import budget, expected_state
 from models.training.gradients import NonFinite
 from models.training.memory import out_of_memory
@@ -172,9 +173,11 @@ class Run:
 
     def set_learning_rates(self, epoch: int) -> None:
         """Call the model's official ``update_learning_rate()`` for ``epoch``, counted from 1."""
-        self.model.epoch = epoch - 1  # update_learning_rate() adds 1
+        self.model.set_next_epoch(epoch)
         self.model.metric = distributed.broadcast_object(self.model.metric)  # --lr_policy plateau
-        self.model.update_learning_rate()
+        own = self.model.overrides(BaseModel, "update_learning_rate")
+        if not (own and self.at.seen):  # a method of a custom model may count its calls
+            self.model.update_learning_rate()
 
     def train_step(self, batch: dict) -> None:
         """Train the model on a batch (models/training/step.py) and move the position.

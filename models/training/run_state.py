@@ -11,6 +11,7 @@ from pathlib import Path
 from data.pipeline.loader import Loader
 from models.base_model import BaseModel
 from models.training.background import BackgroundWriter, snapshot
+from models.training.model_state import get_optimizers
 from models.training.position import Position
 from models.training.report import Report
 from models.training.state_files import keep_earlier_state, write_state
@@ -22,7 +23,13 @@ from util.errors import UserError, first_line
 from util.files import parse_json
 from util.words import amount
 
-SAME_ON_ALL_RANKS = {"networks", "optimizers", "schedulers", "scaler"}  # keys of training_state()
+SAME_ON_ALL_RANKS = {
+    "networks",
+    "optimizers",
+    "schedulers",
+    "scaler",
+    "unlisted",
+}  # keys of training_state()
 
 
 class RunState:
@@ -185,11 +192,10 @@ class RunState:
         def scaled(rate: float) -> float:
             return rate * (self.opt.lr / saved) if saved else self.opt.lr
 
-        for optimizer in self.model.optimizers:
+        for optimizer in get_optimizers(self.model):
             for group in optimizer.param_groups:
                 group["initial_lr"] = scaled(group.get("initial_lr", group["lr"]))
-                if self.opt.lr_policy == "plateau":  # the other policies set lr in every epoch
-                    group["lr"] = scaled(group["lr"])
+                group["lr"] = scaled(group["lr"])
 
 
 def _describe_change(before: dict[str, list], now: dict[str, list]) -> str:

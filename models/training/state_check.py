@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.utils._pytree import tree_leaves
 
+from models.training.model_state import stateful_schedulers, unlisted, unlisted_parameters
 from models.training.optimizer_check import (
     LARGEST,
     finite,
@@ -147,6 +150,13 @@ MODEL = {
     "schedulers": [{str: object}],
     "pools": {str: list},
     "scaler": Maybe({str: object}),
+    "unlisted": Maybe(
+        {
+            "optimizers": {str: {"state": dict, "param_groups": [dict]}},
+            "schedulers": {str: {str: object}},
+            "parameters": [object],
+        }
+    ),
     "plateau_epoch": whole,
     "metric": (float, None),
 }
@@ -176,18 +186,42 @@ def _problem_of_model(saved: dict[str, Any], model: Any) -> str:
     return (
         mismatch(saved, MODEL, "model")
         or _problem_of_networks(saved["networks"], model.get_networks())
-        or _problem_of_parts(problem_of_optimizer, saved, model, "optimizers")
-        or _problem_of_parts(_problem_of_scheduler, saved, model, "schedulers")
+        or _problem_of_parts(problem_of_optimizer, saved, "optimizers", model.optimizers)
+        or _problem_of_parts(_problem_of_scheduler, saved, "schedulers", stateful_schedulers(model))
+        or _problem_of_unlisted(saved.get("unlisted"), model)
         or _problem_of_pools(saved["pools"], pools_of(model))
         or _problem_of_scaler(saved.get("scaler"), model.scaler)
     )
 
 
-def _problem_of_parts(check: Callable, saved: dict[str, Any], model: Any, key: str) -> str:
-    parts, own = saved[key], getattr(model, key)
+def _problem_of_parts(check: Callable, saved: dict[str, Any], key: str, own: list) -> str:
+    parts = saved[key]
     if len(parts) != len(own):
         return f"it has {len(parts)} {key}, this model has {len(own)}"
     return next(filter(None, map(check, parts, own)), "")
+
+
+def _problem_of_unlisted(saved: dict[str, Any] | None, model: Any) -> str:
+    """Describe what does not fit the parts of ``model`` that only its attributes hold."""
+    if saved is None:
+        return ""
+    kinds = (Optimizer, problem_of_optimizer), (LRScheduler, _problem_of_scheduler)
+    for key, (kind, check) in zip(("optimizers", "schedulers"), kinds, strict=True):
+        own = unlisted(model, kind, getattr(model, key))
+        if own.keys() != saved[key].keys():
+            return f"it has other {key} in attributes than this model"
+        for name, part in own.items():
+            if problem := check(saved[key][name], part):
+                return f"{name}: {problem}"
+    tensors = {str(i): value for i, value in enumerate(saved["parameters"])}
+    parameters = {str(i): value for i, value in enumerate(unlisted_parameters(model))}
+    if tensors.keys() != parameters.keys() or not checkpoint.is_state_dict(tensors):
+        return "it has other parameters outside of networks than this model"
+    if any(tensors[key].shape != parameters[key].shape for key in tensors):
+        return "a parameter outside of networks has another shape"
+    if problem := checkpoint.bad_numbers(tensors, finite=tensors.keys()):
+        return f"the parameters outside of networks {problem}"
+    return ""
 
 
 def _problem_of_networks(saved: dict[str, dict], networks: dict[str, torch.nn.Module]) -> str:
@@ -201,8 +235,11 @@ def _problem_of_networks(saved: dict[str, dict], networks: dict[str, torch.nn.Mo
 
 
 def _problem_of_scheduler(saved: dict[str, Any], scheduler: Any) -> str:
-    """Describe what is wrong with the state of a scheduler of ``--lr_policy plateau``."""
+    """Describe what is wrong with the state of a scheduler."""
     own = scheduler.state_dict()
+    if not isinstance(scheduler, ReduceLROnPlateau):
+        plain = all(isinstance(v, (float, int, str, type(None))) for v in tree_leaves(saved))
+        return "" if plain and saved.keys() == own.keys() else "a scheduler has other parts"
     if problem := mismatch(saved, {str: (float, bool, str, None, [float])}, "its state"):
         return f"a scheduler does not fit: {problem}"
     for key, value in saved.items():

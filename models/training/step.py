@@ -15,7 +15,9 @@ from models import set_batch
 from models.base_model import BaseModel
 from models.networks import ResnetGenerator
 from models.training.accumulation import accumulated_step, require_gradient_methods
+from models.training.averaging import start_averages
 from models.training.gradients import NonFiniteGuard, average_gradients, fuse, parameters_of
+from models.training.model_state import get_optimizers
 from util import distributed
 from util.console import say
 from util.errors import UsageError, UserError
@@ -74,7 +76,7 @@ class Step:
             generator.checkpoint_activations = True
 
     def _prepare_optimizers(self) -> None:
-        for optimizer in self.model.optimizers:
+        for optimizer in get_optimizers(self.model):
             fuse(optimizer)
             optimizer.register_step_pre_hook(self._before_step)
             if self.model.scaler:
@@ -85,7 +87,7 @@ class Step:
         networks = self.model.get_networks()
         for net in networks.values():
             distributed.broadcast_(net.state_dict().values())
-        self.model.start_averages()  # copies the networks before AMP and compile wrap them
+        start_averages(self.model)  # copies the networks before AMP and compile wrap them
         averaged = [average.module for average in self.model.averaged.values()]
         for net in (*networks.values(), *averaged):
             if self.opt.channels_last:
@@ -96,7 +98,7 @@ class Step:
                 )
         for net in networks.values() if self.opt.compile else ():
             self._compile(net)
-        for optimizer in self.model.optimizers:
+        for optimizer in get_optimizers(self.model):
             match_memory_format(optimizer)
 
     def _compile(self, net: nn.Module) -> None:

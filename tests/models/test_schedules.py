@@ -114,9 +114,9 @@ def test_scripts_that_train_on_get_neither_a_negative_nor_a_rising_rate(policy):
 
 def test_unknown_policies_raise():
     for policy in ("plateau", "poly"):
-        with pytest.raises(ValueError, match=policy):
+        with pytest.raises(NotImplementedError, match=policy):
             lr_factor(options(lr_policy=policy), 1)
-    with pytest.raises(ValueError, match="poly"):
+    with pytest.raises(NotImplementedError, match="poly"):
         get_scheduler(torch.optim.SGD([torch.zeros(1)], lr=1), options(lr_policy="poly"))
 
 
