@@ -21,8 +21,9 @@ from models.training.state_check import check_state
 from util import checkpoint
 from util.console import say
 from util.epoch_scheduler import EpochScheduler, has_stepped, set_rates
-from util.files import TextPath
 from util.modules import unwrapped
+from util.option_defaults import add_missing
+from util.paths import TextPath
 from util.runs import require_run
 from util.schedules import get_scheduler, learning_rates, require_metric
 
@@ -71,13 +72,14 @@ class BaseModel(ABC):
         return None
 
     def __init__(self, opt: Namespace) -> None:
+        add_missing(opt)  # an opt from elsewhere has only the official options
         self.opt = opt
-        self.gpu_ids = getattr(opt, "gpu_ids", [])
+        self.gpu_ids = opt.gpu_ids
         self.isTrain = opt.isTrain
-        self.device = getattr(opt, "device", f"cuda:{self.gpu_ids[0]}" if self.gpu_ids else "cpu")
+        self.device = opt.device
         self.save_dir = TextPath(opt.checkpoints_dir) / opt.name
         fixed_sizes = opt.preprocess not in ("none", "scale_width")
-        if self.device.type == "cuda" and fixed_sizes and not getattr(opt, "deterministic", False):
+        if self.device.type == "cuda" and fixed_sizes and not opt.deterministic:
             torch.backends.cudnn.benchmark = True
         self.loss_names: list[str] = []
         self.model_names: list[str] = []
@@ -87,7 +89,7 @@ class BaseModel(ABC):
         self.visual_paths: dict[str, list[str]] = {}
         self.metric: float | None = None
         self.averaged: dict[str, MovingAverage] = {}
-        self.scaler = LossScaler(self.device.type) if getattr(opt, "amp", "") == "fp16" else None
+        self.scaler = LossScaler(self.device.type) if opt.amp == "fp16" else None
         self.schedulers: Sequence = ()  # a list after setup()
         self.rates_epoch: int = getattr(opt, "epoch_count", 1)  # the epoch of the learning rates
         self.next_epoch: int | None = None  # the epoch to update them for, set by train.py
@@ -154,8 +156,6 @@ class BaseModel(ABC):
         """Return the paths of all images of the last batch."""
         return list(dict.fromkeys(chain(self.get_image_paths(), *self.visual_paths.values())))
 
-    # Life of a model
-
     def setup(self, opt: Namespace) -> None:
         """Create the schedulers; initialise or load the networks and move them to the device."""
         if self.isTrain:
@@ -190,7 +190,7 @@ class BaseModel(ABC):
             epoch = self.rates_epoch + begun
         later = epoch > self.rates_epoch  # else a run resumes within this epoch
         set_rates(self.schedulers, epoch, self.metric, later)
-        if later and getattr(self.opt, "val_freq", False):
+        if later and self.opt.val_freq:
             self.metric = None  # each validation counts once
         self.rates_epoch, self.rates_updated, self.next_epoch = epoch, True, None
         if by_script and before:

@@ -101,7 +101,7 @@ class TrainingRules(Rules):
 
     def _check_resume(self, opt: Namespace) -> None:
         """Print the changes of a resumed run. Raises UsageError: they do not fit its state."""
-        other = ("init_type", "init_gain")
+        other = ("init_type", "init_gain", "init_bare")
         inits = [name for name in opt.explicit_options if name.startswith("init_")]
         warm_starts = [name for name in inits if name not in other]
         if opt.continue_train and warm_starts:

@@ -22,24 +22,6 @@ class Maybe(NamedTuple):
     kind: Any
 
 
-class TextPath(type(Path())):  # type: ignore[misc]  # 3.12 could inherit from Path itself
-    """A Path that can also be used as text: ``path + "/x"`` and ``path.endswith("x")`` give text.
-
-    The official models of 2022 have such folders as text, those of 2025 as a Path.
-    """
-
-    def __add__(self, text: str) -> str:
-        return str(self) + text
-
-    def __radd__(self, text: str) -> str:
-        return text + str(self)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)  # pathlib asks for names that are not set yet
-        return getattr(str(self), name)
-
-
 def write_atomically(
     path: Path, data: bytes | Callable[[IO[bytes]], object], flag: str = ""
 ) -> None:

@@ -32,6 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "dry_run": False,
     "ema": 0.0,
     "format": "png",
+    "init_bare": False,
     "jpeg_draft": False,
     "keep": 0,
     "max_pixels": 10**8,

@@ -1,4 +1,4 @@
-"""Text that also works as a path."""
+"""Text that also works as a path, and a path that also works as text."""
 
 from __future__ import annotations
 
@@ -22,3 +22,21 @@ class PathText(str):
 
     def __getattr__(self, name: str) -> Any:
         return getattr(Path(str(self)), name)
+
+
+class TextPath(type(Path())):  # type: ignore[misc]  # 3.12 could inherit from Path itself
+    """A Path that can also be used as text: ``path + "/x"`` and ``path.endswith("x")`` give text.
+
+    The official models of 2022 have such folders as text, those of 2025 as a Path.
+    """
+
+    def __add__(self, text: str) -> str:
+        return str(self) + text
+
+    def __radd__(self, text: str) -> str:
+        return text + str(self)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)  # pathlib asks for names that are not set yet
+        return getattr(str(self), name)

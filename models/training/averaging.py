@@ -43,9 +43,8 @@ class MovingAverage(AveragedModel):
 
 def start_averages(model: Any) -> None:
     """With ``--ema``, fill ``averaged`` of a BaseModel with copies of its generators, once."""
-    decay = getattr(model.opt, "ema", 0)
-    if decay and not model.averaged:
-        model.averaged = average_generators(model.get_networks(), decay)
+    if model.opt.ema and not model.averaged:
+        model.averaged = average_generators(model.get_networks(), model.opt.ema)
 
 
 def average_generators(networks: dict[str, nn.Module], decay: float) -> dict[str, MovingAverage]:

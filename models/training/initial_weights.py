@@ -21,7 +21,7 @@ def start_networks(model: Any, opt: Namespace) -> None:
     Raises UserError: a file of ``--init_NAME`` does not fit.
     """
     networks = model.get_networks()
-    if getattr(opt, "init_bare", False):
+    if opt.init_bare:
         model.init_networks(opt.init_type, opt.init_gain)
     elif bare := [name for name, net in networks.items() if not is_initialized(net)]:
         say(

@@ -19,9 +19,9 @@ DOWNLOAD = "datasets/download.py"
 # Options that influence the result of a training.
 TRAINED = {
     "accumulate", "amp", "batch_size", "beta1", "crop_size", "dataset_mode", "direction", "ema",
-    "gan_mode", "init_D_A", "init_D_B", "init_G_A", "init_G_B", "init_gain", "init_type",
-    "jpeg_draft", "lambda_A", "lambda_B", "lambda_GAN", "lambda_identity", "load_size", "lr",
-    "lr_decay_iters", "lr_policy", "max_dataset_size", "model", "n_epochs", "n_epochs_decay",
+    "gan_mode", "init_bare", "init_D_A", "init_D_B", "init_G_A", "init_G_B", "init_gain",
+    "init_type", "jpeg_draft", "lambda_A", "lambda_B", "lambda_GAN", "lambda_identity", "load_size",
+    "lr", "lr_decay_iters", "lr_policy", "max_dataset_size", "model", "n_epochs", "n_epochs_decay",
     "n_layers_D", "ndf", "netD", "netG", "ngf", "no_dropout", "no_flip", "norm", "pool_size",
     "preprocess", "serial_batches", "val_share",
 }  # fmt: skip

@@ -106,6 +106,7 @@ OURS = {
         "keep": (int, 0),
         "cache_images": (str, None),
         "jpeg_draft": (bool, False),
+        "init_bare": (bool, False),
         "deterministic": (bool, False),
         "on_bad_image": (str, "stop", "stop skip"),
         "dry_run": (bool, False),
