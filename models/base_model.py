@@ -18,7 +18,7 @@ from models.training.averaging import MovingAverage
 from models.training.gradients import LossScaler
 from models.training.initial_weights import start_networks
 from models.training.state_check import check_state
-from util import checkpoint
+from util import checkpoint, distributed
 from util.console import say
 from util.epoch_scheduler import EpochScheduler, has_stepped, set_rates
 from util.modules import unwrapped
@@ -229,8 +229,8 @@ class BaseModel(ABC):
     # Files
 
     def save_networks(self, epoch: int | str) -> None:
-        """Write ``{epoch}_net_{name}.pth`` for each network; each file is complete or absent."""
-        for name, weights in self.get_weights().items():
+        """Write ``{epoch}_net_{name}.pth`` for each network on rank 0, complete or not at all."""
+        for name, weights in self.get_weights().items() if distributed.is_main() else ():
             checkpoint.save_state_dict(weights, self.save_dir / f"{epoch}_net_{name}.pth")
 
     def _load_from_state(self) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TIMEOUT = timedelta(minutes=30)  # how long a collective waits for a rank that hangs
 MEETING = timedelta(minutes=3)  # how long the ranks wait for each other at the start
 _single_rank = False
+shared_seed: int | None = None  # rank 0's, in a script of one's own after util.util.init_ddp()
 
 
 def _from_torchrun(variable: str, default: int) -> int:

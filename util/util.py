@@ -12,10 +12,15 @@ import numpy as np
 import torch
 from numpy.typing import DTypeLike
 from PIL import Image
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.utils.hooks import RemovableHandle
 
 from util import distributed
 from util.console import say
 from util.image import writing
+from util.rank_gradients import average_gradients
+
+_averaging: RemovableHandle | None = None  # between init_ddp and cleanup_ddp, with several ranks
 
 
 def tensor2im(input_image: Any, imtype: DTypeLike = np.uint8) -> Any:
@@ -99,18 +104,26 @@ def diagnose_network(net: torch.nn.Module, name: str = "network") -> None:
 
 
 def init_ddp() -> torch.device:
-    """Return the device of this process; under torchrun, also initialise the process group.
+    """Return the device of this process; under torchrun, also prepare it to train with others.
 
     The device is the GPU that ``--gpu_ids`` has selected, else GPU number LOCAL_RANK, else the CPU.
+    Networks that are created afterwards begin with equal weights on all ranks, and every step of an
+    optimizer uses the mean of the ranks' gradients: what ``DistributedDataParallel`` does in the
+    official models. train.py does not need this function.
 
     Raises UserError: the processes have not found each other.
     """
+    global _averaging
     device = torch.device("cpu")
     if torch.cuda.is_available():
         device = torch.device("cuda", torch.cuda.current_device() or distributed.local_rank())
         torch.cuda.set_device(device)
-    if not torch.distributed.is_initialized():
+    if distributed.world_size() > 1 and not torch.distributed.is_initialized():
         distributed.start(str(device))
+        seed = distributed.broadcast_object(torch.initial_seed() % 2**31)
+        distributed.shared_seed = seed
+        torch.manual_seed(seed)
+        _averaging = register_optimizer_step_pre_hook(_average_over_ranks)
     say(f"Initialized with device {device}")
     return device
 
@@ -120,5 +133,15 @@ def cleanup_ddp() -> None:
 
     While an exception is handled, as in a ``finally``, other ranks are not waited for.
     """
+    global _averaging
+    if _averaging:
+        _averaging.remove()
+    _averaging = distributed.shared_seed = None
     if torch.distributed.is_initialized():
         distributed.abandon() if sys.exc_info()[0] else distributed.stop()
+
+
+def _average_over_ranks(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    """Average the gradients of all parameters before a step of the optimizer."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    average_gradients(parameters, 1 / distributed.world_size())

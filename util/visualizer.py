@@ -15,7 +15,7 @@ from typing import Any
 
 from util import checkpoint
 from util.console import say, warn
-from util.distributed import is_main
+from util.distributed import is_main, world_size
 from util.errors import needs
 from util.html import HTML
 from util.image.writing import save_image
@@ -73,7 +73,7 @@ class Visualizer:
         log_name: the file of the loss log; it may be set to another one.
         saved: True if images of this epoch were shown.
         current_epoch: the epoch of the last line; 0 before the first.
-        dataset_size: images per epoch, as far as known.
+        dataset_size: images per epoch and rank, as far as known.
         sinks: name -> the displays in use (see ``util/sinks``); empty on other ranks.
         before_write: called before anything is written; an exception ends the training.
         timer: measures the seconds per image that a training prints.
@@ -95,7 +95,7 @@ class Visualizer:
         web = self.folder / "web"
         self.web_dir, self.img_dir = PathText(web), PathText(web / "images")
         self.saved, self.current_epoch = False, 0
-        self.dataset_size: int = getattr(opt, "images_per_epoch", 0)  # set by create_dataset
+        self.set_dataset_size(getattr(opt, "images_per_epoch", 0))  # known by create_dataset
         if is_main():
             refuse_links(self.folder)  # again, for programs that do not take the lock
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ class Visualizer:
 
     def set_dataset_size(self, dataset_size: int) -> None:
         """Set the number of images per epoch, by which losses are placed within an epoch."""
-        self.dataset_size = dataset_size
+        self.dataset_size = -(-dataset_size // world_size())
 
     @property
     def log_name(self) -> PathText:

@@ -11,8 +11,8 @@ import torch
 from displays import free_port
 from test_rank_options import BY_RANK
 
-from models.training.gradients import average_gradients
 from util import distributed
+from util.rank_gradients import average_gradients
 
 RANKS, STEPS = 3, 5
 SHAPES = ((3,), (2,), (2, 3, 4, 5), (70_000,))
