@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from util.modules import uncompiled
 
@@ -20,19 +19,22 @@ class GANLoss(nn.Module):
         self, gan_mode: str, target_real_label: float = 1.0, target_fake_label: float = 0.0
     ) -> None:
         super().__init__()
-        if gan_mode not in ("lsgan", "vanilla", "wgangp"):
-            raise ValueError(f"gan_mode {gan_mode}: should be lsgan, vanilla or wgangp")
-        self.gan_mode = gan_mode
+        losses = {"lsgan": nn.MSELoss(), "vanilla": nn.BCEWithLogitsLoss(), "wgangp": None}
+        if gan_mode not in losses:
+            raise NotImplementedError(f"gan_mode {gan_mode}: should be one of {', '.join(losses)}")
+        self.gan_mode, self.loss = gan_mode, losses[gan_mode]
         self.register_buffer("real_label", torch.tensor(target_real_label))
         self.register_buffer("fake_label", torch.tensor(target_fake_label))
 
+    def get_target_tensor(self, prediction: torch.Tensor, target_is_real: bool) -> torch.Tensor:
+        label = self.get_buffer("real_label" if target_is_real else "fake_label")
+        return label.expand_as(prediction)
+
     def forward(self, prediction: torch.Tensor, target_is_real: bool) -> torch.Tensor:
         """Return a scalar. ``prediction`` holds logits and may have any shape."""
-        if self.gan_mode == "wgangp":
+        if self.loss is None:
             return -prediction.mean() if target_is_real else prediction.mean()
-        label = self.get_buffer("real_label" if target_is_real else "fake_label")
-        loss = F.mse_loss if self.gan_mode == "lsgan" else F.binary_cross_entropy_with_logits
-        return loss(prediction, label.expand_as(prediction))
+        return self.loss(prediction, self.get_target_tensor(prediction, target_is_real))
 
 
 def cal_gradient_penalty(
@@ -49,12 +51,17 @@ def cal_gradient_penalty(
     """
     if lambda_gp <= 0:
         return 0.0, None
-    # With --preprocess none the two may differ in size: use the part that both have.
-    height, width = (min(real_data.shape[d], fake_data.shape[d]) for d in (2, 3))
-    real_data, fake_data = real_data[..., :height, :width], fake_data[..., :height, :width]
-    mixed = torch.rand(len(real_data), 1, 1, 1, device=real_data.device)
-    fraction = {"real": torch.ones(()), "fake": torch.zeros(()), "mixed": mixed}[type]
-    points = (fraction * real_data + (1 - fraction) * fake_data).detach().requires_grad_()
+    if type == "mixed":
+        for dim in range(2, real_data.dim()):  # sizes may differ with --preprocess none
+            size = min(real_data.shape[dim], fake_data.shape[dim])
+            real_data, fake_data = (d.narrow(dim, 0, size) for d in (real_data, fake_data))
+        fraction = torch.rand(len(real_data), *[1] * (real_data.dim() - 1), device=real_data.device)
+        points = fraction * real_data + (1 - fraction) * fake_data
+    elif type in ("real", "fake"):
+        points = real_data if type == "real" else fake_data
+    else:
+        raise NotImplementedError(f"type {type}: should be real, fake or mixed")
+    points = points.detach().requires_grad_()
     with uncompiled():
         scores = netD(points)
     (gradients,) = torch.autograd.grad(scores.sum(), points, create_graph=True)

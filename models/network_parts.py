@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from torch.nn import init
 
 from util import distributed
-from util.modules import hold_traced_size
 
 Norm = Callable[[int], nn.Module]  # channels -> layer
 
@@ -19,18 +18,29 @@ Norm = Callable[[int], nn.Module]  # channels -> layer
 def get_norm_layer(norm_type: str = "instance") -> Norm:
     """Return the constructor of a norm layer.
 
-    batch: statistics over the images of a batch (sync_batch: of all ranks), learned scale and
-    shift. instance: statistics of each image, nothing learned.
+    batch: statistics over the images of a batch (sync_batch, syncbatch: of all ranks), learned
+    scale and shift. instance: statistics of each image, nothing learned.
     """
     if norm_type == "batch":
         return functools.partial(nn.BatchNorm2d, affine=True, track_running_stats=True)
-    if norm_type == "sync_batch":
-        return SyncBatchNorm
+    if norm_type in ("sync_batch", "syncbatch"):
+        return functools.partial(SyncBatchNorm, affine=True, track_running_stats=True)
     if norm_type in ("instance", "sync_instance"):
-        return functools.partial(InstanceNorm, affine=False, track_running_stats=False)
+        return functools.partial(nn.InstanceNorm2d, affine=False, track_running_stats=False)
     if norm_type == "none":
-        return lambda channels: nn.Identity()
-    raise ValueError(f"norm {norm_type}: should be (sync_)batch, (sync_)instance or none")
+        return lambda channels: Identity()
+    raise NotImplementedError(f"norm {norm_type}: should be (sync_)batch, (sync_)instance or none")
+
+
+def fast_norm_layer(norm_type: str) -> Norm:
+    """Like get_norm_layer, with an instance norm that is much faster on CPUs."""
+    norm_layer = get_norm_layer(norm_type)
+    return InstanceNorm if needs_bias(norm_layer) else norm_layer
+
+
+def needs_bias(norm_layer: Norm) -> bool:
+    """True if convolutions before this norm have a bias (the official code's rule)."""
+    return getattr(norm_layer, "func", norm_layer) in (nn.InstanceNorm2d, InstanceNorm)
 
 
 def init_weights(net: nn.Module, init_type: str = "normal", init_gain: float = 0.02) -> None:
@@ -42,26 +52,28 @@ def init_weights(net: nn.Module, init_type: str = "normal", init_gain: float = 0
         "orthogonal": lambda w: init.orthogonal_(w, gain=init_gain),
     }
     if init_type not in fill:
-        raise ValueError(f"init_type {init_type}: should be one of {', '.join(fill)}")
+        raise NotImplementedError(f"init_type {init_type}: should be one of {', '.join(fill)}")
     net.initialized = True  # type: ignore[assignment]
     for module in net.modules():
-        if isinstance(module, (nn.modules.conv._ConvNd, nn.Linear)):
-            fill[init_type](module.weight.data)
-            if module.bias is not None:
-                init.zeros_(module.bias)
-        elif isinstance(module, (nn.BatchNorm2d, nn.SyncBatchNorm)):
-            init.normal_(module.weight.data, 1.0, init_gain)
-            init.zeros_(module.bias)
+        kind = type(module).__name__  # the official rule; it includes layers of other packages
+        weight, bias = (getattr(module, name, None) for name in ("weight", "bias"))
+        if not isinstance(weight, torch.Tensor):
+            continue
+        if "Conv" in kind or "Linear" in kind:
+            fill[init_type](weight.data)
+        elif "BatchNorm2d" in kind or isinstance(module, SyncBatchNorm):
+            init.normal_(weight.data, 1.0, init_gain)
+        else:
+            continue
+        if bias is not None:
+            init.zeros_(bias.data)
 
 
-def is_initialized(net: nn.Module) -> bool:
-    """True if :func:`init_weights` has initialised ``net`` or a part of it."""
-    return any(getattr(module, "initialized", False) for module in net.modules())
+class Identity(nn.Module):
+    """No norm."""
 
-
-def needs_bias(norm_layer: Norm) -> bool:
-    """True if convolutions before this norm have a bias (the official code's rule)."""
-    return isinstance(norm_layer(1), nn.InstanceNorm2d)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
 
 
 class InstanceNorm(nn.InstanceNorm2d):
@@ -79,47 +91,11 @@ class SyncBatchNorm(nn.SyncBatchNorm):
     """SyncBatchNorm over all ranks; plain BatchNorm while only this rank runs (validation)."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if distributed.world_size() > 1:
-            return super().forward(x)
-        return nn.BatchNorm2d.forward(self, x)  # type: ignore[arg-type]
-
-
-class ReflectionPad(nn.ReflectionPad2d):
-    """nn.ReflectionPad2d, with a reproducible gradient on CUDA if ``--deterministic`` is given."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if x.is_cuda and torch.are_deterministic_algorithms_enabled():
-            return reflect_edges(x, self.padding[0])
-        return super().forward(x)
-
-
-def reflect_edges(x: torch.Tensor, width: int) -> torch.Tensor:
-    """Reflect ``width`` pixels at each edge; its gradient adds up in a fixed order."""
-    for dim in (2, 3):
-        before = x.narrow(dim, 1, width).flip(dim)
-        after = x.narrow(dim, x.shape[dim] - 1 - width, width).flip(dim)
-        x = torch.cat([before, x, after], dim)
-    return x
-
-
-def reflect_to_multiple(x: torch.Tensor, multiple: int, minimum: int) -> torch.Tensor:
-    """Reflect the right and lower edges up to a multiple of ``multiple``, at least ``minimum``."""
-    for dim in (2, 3):
-        # ONNX rounds quotients towards zero, so they are not negative here.
-        size = max(minimum, (x.shape[dim] + multiple - 1) // multiple * multiple)
-        x = hold_traced_size(x, dim, multiple if x.shape[dim] == size else None)
-        while x.shape[dim] < size:
-            inner = max(x.shape[dim] - 1, 1)  # the last row itself is not repeated
-            width = min(size - x.shape[dim], inner)
-            x = torch.cat([x, x.narrow(dim, inner - width, width).flip(dim)], dim)
-    return x
-
-
-def forward_pair(
-    net: nn.Module, x: torch.Tensor, y: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """net(x) and net(y), in one pass if no image of a batch influences another."""
-    if getattr(net, "samples_independent", False) and x.shape == y.shape:
-        a, b = net(torch.cat([x, y])).chunk(2)
-        return a, b
-    return net(x), net(y)
+        if torch.jit.is_scripting():
+            mean, variance, training = self.running_mean, self.running_var, self.training
+            x = F.batch_norm(x, mean, variance, self.weight, self.bias, training, eps=self.eps)
+        elif distributed.world_size() > 1:
+            x = super().forward(x)
+        else:
+            x = nn.BatchNorm2d.forward(self, x)  # type: ignore[arg-type]
+        return x

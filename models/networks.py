@@ -11,24 +11,23 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint as recompute_in_backward
+from torch.nn import init  # noqa: F401
+from torch.optim import lr_scheduler  # noqa: F401
 
-from models.adversarial_loss import GANLoss, cal_gradient_penalty
-from models.network_parts import (
+# "noqa: F401" marks names of the official networks.py that models import from here.
+from models.adversarial_loss import GANLoss, cal_gradient_penalty  # noqa: F401
+from models.network_parts import (  # noqa: F401
+    Identity,
     Norm,
-    ReflectionPad,
-    forward_pair,
+    fast_norm_layer,
     get_norm_layer,
     init_weights,
     needs_bias,
-    reflect_to_multiple,
 )
 from util.errors import UserError
-from util.schedules import get_scheduler
-
-# The official networks.py offers these, too.
-__all__ = ["GANLoss", "Identity", "cal_gradient_penalty", "forward_pair", "get_scheduler"]
-Identity = nn.Identity
+from util.modules import forward_pair, recompute_in_backward  # noqa: F401
+from util.reflection import ReflectionPad, reflect_to_multiple
+from util.schedules import get_scheduler  # noqa: F401
 
 
 def init_net(
@@ -52,8 +51,8 @@ def define_G(
 ) -> nn.Module:
     """A generator (N, input_nc, H, W) -> (N, output_nc, H, W), for any H and W."""
     if netG not in GENERATORS:
-        raise ValueError(f"netG {netG}: should be one of {', '.join(GENERATORS)}")
-    options = {"norm_layer": get_norm_layer(norm), "use_dropout": use_dropout}
+        raise NotImplementedError(f"netG {netG}: should be one of {', '.join(GENERATORS)}")
+    options = {"norm_layer": fast_norm_layer(norm), "use_dropout": use_dropout}
     net = GENERATORS[netG](input_nc, output_nc, ngf=ngf, **options)
     return init_net(net, init_type, init_gain, gpu_ids)
 
@@ -70,9 +69,9 @@ def define_D(
 ) -> nn.Module:
     """A discriminator (N, input_nc, H, W) -> (N, 1, h, w): a logit per overlapping patch."""
     if netD not in DISCRIMINATORS:
-        raise ValueError(f"netD {netD}: should be one of {', '.join(DISCRIMINATORS)}")
+        raise NotImplementedError(f"netD {netD}: should be one of {', '.join(DISCRIMINATORS)}")
     layers = {"n_layers": n_layers_D} if netD == "n_layers" else {}
-    net = DISCRIMINATORS[netD](input_nc, ndf, norm_layer=get_norm_layer(norm), **layers)
+    net = DISCRIMINATORS[netD](input_nc, ndf, norm_layer=fast_norm_layer(norm), **layers)
     # With batch norm (the default of --norm is instance), images of a batch influence each other:
     # forward_pair, which reads this flag, makes two passes of D, and micro-batches or several GPUs
     # do not equal one large batch.
@@ -81,25 +80,25 @@ def define_D(
 
 
 class Generator(nn.Module):
-    """Base of the generators: pads images to a size that ``model`` accepts and crops its output."""
+    """Base of the generators: pads images to a size that their layers accept, and crops after."""
 
     multiple, minimum = 1, 1  # of heights and widths
-    model: nn.Module
+    __constants__ = ["multiple", "minimum"]  # for torch.jit.script
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        padded = reflect_to_multiple(x, self.multiple, self.minimum)
-        return self.apply_layers(padded)[..., : x.shape[2], : x.shape[3]]
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        padded = reflect_to_multiple(input, self.multiple, self.minimum)
+        return self.apply_layers(padded)[..., : input.shape[2], : input.shape[3]]
 
     def apply_layers(self, x: torch.Tensor) -> torch.Tensor:
-        return self.model(x)
+        raise NotImplementedError
 
 
 class ResnetGenerator(Generator):
     """c7s1-64, d128, d256, n_blocks times R256, u128, u64, c7s1-3 (section 7.2; Johnson et al.)."""
 
-    model: nn.Sequential
     multiple, minimum = 4, 8  # halved twice; the padding of a residual block needs 2x2 features
     checkpoint_activations = False  # set by models/training/step.py
+    __constants__ = [*Generator.__constants__, "checkpoint_activations"]
 
     def __init__(
         self,
@@ -132,21 +131,15 @@ class ResnetGenerator(Generator):
         self.model = nn.Sequential(*layers)
 
     def apply_layers(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply the layers.
+        """Apply ``model``.
 
         With ``--checkpoint_activations`` only the features between blocks are kept; backward()
         computes the others again: a third slower, same gradients. Refused with U-Nets, and with
         batch norm, whose running statistics would be updated twice.
         """
-        if not (self.checkpoint_activations and torch.is_grad_enabled()):
-            return self.model(x)
-        blocks = [i for i, layer in enumerate(self.model) if isinstance(layer, ResnetBlock)]
-        first, end = blocks[0], blocks[-1] + 1
-        for part in (self.model[:first], *self.model[first:end], self.model[end:]):
-            x = recompute_in_backward(
-                part, x, use_reentrant=False, preserve_rng_state=self.use_dropout
-            )
-        return x
+        if self.checkpoint_activations and torch.is_grad_enabled():
+            return recompute_in_backward(self.model, ResnetBlock, x, self.use_dropout)
+        return self.model(x)
 
 
 class ResnetBlock(nn.Module):
@@ -156,7 +149,16 @@ class ResnetBlock(nn.Module):
         self, dim: int, padding_type: str, norm_layer: Norm, use_dropout: bool, use_bias: bool
     ) -> None:
         super().__init__()
+        self.conv_block = self.build_conv_block(
+            dim, padding_type, norm_layer, use_dropout, use_bias
+        )
+
+    def build_conv_block(
+        self, dim: int, padding_type: str, norm_layer: Norm, use_dropout: bool, use_bias: bool
+    ) -> nn.Sequential:
         pads = {"reflect": ReflectionPad, "replicate": nn.ReplicationPad2d, "zero": None}
+        if padding_type not in pads:
+            raise NotImplementedError(f"padding_type {padding_type}: not one of {', '.join(pads)}")
         pad = pads[padding_type]
 
         def conv() -> list[nn.Module]:
@@ -164,7 +166,7 @@ class ResnetBlock(nn.Module):
             return [*([pad(1)] if pad else []), layer, norm_layer(dim)]
 
         dropout = [nn.Dropout(0.5)] if use_dropout else []
-        self.conv_block = nn.Sequential(*conv(), nn.ReLU(True), *dropout, *conv())
+        return nn.Sequential(*conv(), nn.ReLU(True), *dropout, *conv())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.conv_block(x)
@@ -191,6 +193,9 @@ class UnetGenerator(Generator):
         for c in (4 * ngf, 2 * ngf, ngf):
             unet = block(c, 2 * c, submodule=unet)
         self.model = block(output_nc, ngf, input_nc=input_nc, submodule=unet, outermost=True)
+
+    def apply_layers(self, x: torch.Tensor) -> torch.Tensor:
+        return self.model(x)
 
 
 class UnetSkipConnectionBlock(nn.Module):
@@ -257,13 +262,14 @@ class NLayerDiscriminator(nn.Module):
         self.model = nn.Sequential(*layers, conv(widths[-1], 1))
         self.minimum = 3 * 2**n_layers  # for 2x2 features before the last convolution
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if min(x.shape[2:]) < self.minimum:
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        height, width = input.shape[2], input.shape[3]
+        if min(height, width) < self.minimum:
             raise UserError(
-                f"images of {x.shape[3]}x{x.shape[2]} are too small for this discriminator, which "
-                f"needs {self.minimum}: larger --crop_size, smaller --n_layers_D, or --netD pixel"
+                f"images of {width}x{height} are too small for this discriminator, which needs "
+                f"{self.minimum}: larger --crop_size, smaller --n_layers_D, or --netD pixel"
             )
-        return self.model(x)
+        return self.model(input)
 
 
 class PixelDiscriminator(nn.Module):
@@ -276,8 +282,8 @@ class PixelDiscriminator(nn.Module):
         second = [conv(ndf, 2 * ndf, bias=bias), norm_layer(2 * ndf), nn.LeakyReLU(0.2, True)]
         self.net = nn.Sequential(*first, *second, conv(2 * ndf, 1, bias=bias))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.net(x)
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return self.net(input)
 
 
 # The choices of --netD.

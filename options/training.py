@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ FIXED = {
     "norm", "no_dropout", "direction", "seed", "serial_batches", "max_dataset_size", "beta1",
     "pool_size", "lr_policy", "val_share", "val_metric",
 }  # fmt: skip
+SYNC = re.compile("^sync_?")  # of --norm: the weights fit with and without it
 
 
 class TrainingRules(Rules):
@@ -60,8 +62,8 @@ class TrainingRules(Rules):
     @staticmethod
     def _check_combinations(opt: Namespace) -> None:
         """Raise UsageError for options that exclude or need each other."""
-        sync_batch = opt.norm == "sync_batch" and distributed.world_size() > 1
-        no_sync = "cannot be combined with --norm sync_batch of several processes, because they"
+        sync_batch = opt.norm in ("sync_batch", "syncbatch") and distributed.world_size() > 1
+        no_sync = f"cannot be combined with --norm {opt.norm} of several processes, because they"
         rules = (
             (
                 opt.checkpoint_activations and not opt.netG.startswith("resnet"),
@@ -86,7 +88,7 @@ class TrainingRules(Rules):
             (opt.val_share and not opt.val_freq, "--val_share needs --val_freq"),
             (
                 sync_batch and not choose_device(opt.gpu_ids)[0],
-                "--norm sync_batch needs CUDA GPUs if several processes train: PyTorch has no "
+                f"--norm {opt.norm} needs CUDA GPUs if several processes train: PyTorch has no "
                 "synchronized batch norm on CPUs; use instance, or batch in each process",
             ),
             (sync_batch and opt.compile, f"--compile {no_sync} communicate within the networks"),
@@ -120,7 +122,7 @@ class TrainingRules(Rules):
             for name, value in changed.items()
             if name in FIXED
             and not plugins.same(str(value), str(getattr(opt, name)))
-            and str(value).removeprefix("sync_") != str(getattr(opt, name)).removeprefix("sync_")
+            and SYNC.sub("", str(value)) != SYNC.sub("", str(getattr(opt, name)))
         ]
         if misfits:
             raise UsageError(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 
 def uncompiled() -> contextlib.AbstractContextManager:
@@ -44,23 +45,6 @@ def unaffected(modules: Iterable[nn.Module]) -> Iterator[None]:
         yield
 
 
-is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)  # new in PyTorch 2.7
-
-
-def hold_traced_size(x: torch.Tensor, dim: int, multiple: int | None) -> torch.Tensor:
-    """Return ``x``; a traced or exported network fails at other sizes of ``dim`` than it fits.
-
-    A trace repeats the padding of its example at any size, which would give wrong pixels.
-
-    Args:
-        multiple: sizes that are a multiple of this number are right; None: only the traced size.
-    """
-    if not (torch.jit.is_tracing() or is_exporting()):
-        return x
-    parts = (-1, multiple) if multiple else (1, int(x.shape[dim]))
-    return x.unflatten(dim, parts).flatten(dim, dim + 1)
-
-
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 
@@ -86,3 +70,32 @@ def unwrapped(net: nn.Module) -> nn.Module:
     while isinstance(net, wrappers) or hasattr(net, "_orig_mod"):
         net = net.module if isinstance(net, wrappers) else net._orig_mod  # type: ignore[assignment]
     return net
+
+
+def forward_pair(
+    net: nn.Module, x: torch.Tensor, y: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """net(x) and net(y), in one pass if no image of a batch influences another."""
+    if getattr(net, "samples_independent", False) and x.shape == y.shape:
+        a, b = net(torch.cat([x, y])).chunk(2)
+        return a, b
+    return net(x), net(y)
+
+
+@torch.jit.unused
+def recompute_in_backward(
+    layers: nn.Sequential, block: type[nn.Module], x: torch.Tensor, preserve_rng: bool
+) -> torch.Tensor:
+    """Return ``layers(x)``; only the features between the blocks of class ``block`` are kept.
+
+    backward() computes the others again. The layers before the blocks, each block, and the layers
+    after the blocks are one part each. The blocks should follow each other without a gap.
+
+    Args:
+        preserve_rng: draw the same random numbers again, e.g. for dropout.
+    """
+    blocks = [i for i, layer in enumerate(layers) if isinstance(layer, block)]
+    first, end = blocks[0], blocks[-1] + 1
+    for part in (layers[:first], *layers[first:end], layers[end:]):
+        x = checkpoint(part, x, use_reentrant=False, preserve_rng_state=preserve_rng)
+    return x

@@ -6,7 +6,8 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from models.network_parts import is_initialized
+from torch import nn
+
 from util import checkpoint
 from util.console import say
 from util.errors import culprit
@@ -23,7 +24,7 @@ def start_networks(model: Any, opt: Namespace) -> None:
     networks = model.get_networks()
     if opt.init_bare:
         model.init_networks(opt.init_type, opt.init_gain)
-    elif bare := [name for name, net in networks.items() if not is_initialized(net)]:
+    elif bare := [name for name, net in networks.items() if not _is_initialized(net)]:
         say(
             f"Networks that keep the initial weights of the model's own code: {', '.join(bare)}. "
             "--init_bare initialises them by --init_type, as the official code of 2025 does"
@@ -37,3 +38,8 @@ def start_networks(model: Any, opt: Namespace) -> None:
             say(f"Net {name} starts from {file}")
     if any(files.values()):
         say("Fresh networks: " + (", ".join(k for k, v in files.items() if not v) or "none"))
+
+
+def _is_initialized(net: nn.Module) -> bool:
+    """True if ``networks.init_weights`` has initialised ``net`` or a part of it."""
+    return any(getattr(module, "initialized", False) for module in net.modules())

@@ -5,7 +5,7 @@ from util.limits import real, whole
 
 NET_D = ("basic", "n_layers", "pixel")
 NET_G = ("resnet_9blocks", "resnet_6blocks", "unet_256", "unet_128")
-NORM = ("instance", "batch", "none", "sync_batch", "sync_instance")
+NORM = ("instance", "batch", "none", "sync_batch", "syncbatch", "sync_instance")
 INIT = ("normal", "xavier", "kaiming", "orthogonal")
 
 FLAGS = (

@@ -1,4 +1,4 @@
-"""The layers of network_parts.py against PyTorch and NumPy, and activation checkpointing."""
+"""Norms and padding against PyTorch and NumPy, and activation checkpointing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from models.network_parts import InstanceNorm, ReflectionPad, reflect_edges, reflect_to_multiple
+from models.network_parts import InstanceNorm
 from models.networks import define_G
+from util.reflection import ReflectionPad, reflect_edges, reflect_to_multiple
 
 
 def images(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:

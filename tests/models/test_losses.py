@@ -90,7 +90,25 @@ def test_gradient_penalty_off_and_misnamed():
     assert cal_gradient_penalty(
         Linear(1.0), torch.rand(1, 1, 1, 1), torch.rand(1, 1, 1, 1), lambda_gp=0
     ) == (0.0, None)
-    with pytest.raises(KeyError, match="between"):
+    with pytest.raises(NotImplementedError, match="between"):
         cal_gradient_penalty(
             Linear(1.0), torch.rand(1, 1, 1, 1), torch.rand(1, 1, 1, 1), type="between"
         )
+
+
+def test_parts_of_the_loss_that_models_use() -> None:
+    loss = GANLoss("vanilla", target_real_label=0.9)
+    labels = loss.get_target_tensor(LOGITS, True)
+    assert labels.shape == LOGITS.shape and (labels == 0.9).all() and not labels.is_contiguous()
+    assert torch.equal(loss.loss(LOGITS, labels), loss(LOGITS, True))
+    assert set(loss.state_dict()) == {"real_label", "fake_label"}
+    assert GANLoss("wgangp").loss is None
+
+
+def test_gradient_penalty_of_vectors_and_of_real_data_alone() -> None:
+    critic = torch.nn.Linear(5, 1)
+    real, fake = torch.randn(3, 5), torch.randn(3, 5)
+    wanted = 10 * (critic.weight.norm() - 1) ** 2
+    for kind, other in (("mixed", fake), ("real", None)):
+        penalty, gradients = cal_gradient_penalty(critic, real, other, "cpu", type=kind)
+        assert torch.allclose(penalty, wanted) and gradients.shape == (3, 5)

@@ -81,7 +81,10 @@ def test_help_shows_models_choices_and_defaults(run: Programs) -> None:
     text = help_of(run, "train")
     assert "colorization, cycle_gan, pix2pix, template, test" in text
     assert "aligned, colorization, single, template, unaligned" in text
-    assert "{instance,batch,none,sync_batch,sync_instance}" in text and "default: 0.0002" in text
+    assert (
+        "{instance,batch,none,sync_batch,syncbatch,sync_instance}" in text
+        and "default: 0.0002" in text
+    )
     assert "default: None" not in text and "default: False" not in text
     assert "default: unet_256" in help_of(run, "train", "--model", "pix2pix")
     assert re.search(r"--no_flip [a-z ]+\(default: True\)", help_of(run, "test"))

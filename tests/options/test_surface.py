@@ -24,7 +24,7 @@ BASE = {
     "netD": (str, "basic", "basic n_layers pixel"),
     "netG": (str, "resnet_9blocks", "resnet_9blocks resnet_6blocks unet_256 unet_128"),
     "n_layers_D": (int, 3),
-    "norm": (str, "instance", "instance batch none sync_batch sync_instance"),
+    "norm": (str, "instance", "instance batch none sync_batch syncbatch sync_instance"),
     "init_type": (str, "normal", "normal xavier kaiming orthogonal"),
     "init_gain": (float, 0.02),
     "no_dropout": (bool, False),

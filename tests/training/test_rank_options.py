@@ -143,9 +143,13 @@ def test_torchs_numbers_count_under_torchrun_alone(monkeypatch: pytest.MonkeyPat
 
 
 def test_norms_of_ranks(run: Programs, unaligned: Path) -> None:
-    """On one rank sync_batch equals batch, with the same keys; a run may switch between them."""
+    """On one rank sync_batch and syncbatch equal batch, with its keys; a run may switch."""
     x = torch.rand(2, 3, 32, 32)
-    for synchronised, plain in (("sync_batch", "batch"), ("sync_instance", "instance")):
+    for synchronised, plain in (
+        ("syncbatch", "batch"),
+        ("sync_batch", "batch"),
+        ("sync_instance", "instance"),
+    ):
         results = []
         for norm in (synchronised, plain):
             torch.manual_seed(0)
@@ -162,10 +166,10 @@ def test_norms_of_ranks(run: Programs, unaligned: Path) -> None:
         "--dataroot", unaligned, "--name", "norm", *TINY, *ONE_EPOCH, "--norm", "batch", "--no_html"
     ).ok()
     result = run.train(
-        "--continue_train", "--name", "norm", "--norm", "sync_batch", "--n_epochs", "2"
+        "--continue_train", "--name", "norm", "--norm", "syncbatch", "--n_epochs", "2"
     ).ok()
-    assert "--norm batch -> sync_batch" in result.out
-    assert json.loads((run.runs / "norm" / "train_opt.json").read_text())["norm"] == "sync_batch"
+    assert "--norm batch -> syncbatch" in result.out
+    assert json.loads((run.runs / "norm" / "train_opt.json").read_text())["norm"] == "syncbatch"
     run.test("--dataroot", unaligned, "--name", "norm", *CPU).ok()
 
 

@@ -10,12 +10,12 @@ import torch
 from steps import Ops, batch, distance, options, repeatable, trained  # noqa: F401
 from torch.utils.checkpoint import checkpoint
 
-from models.network_parts import ReflectionPad, reflect_edges
 from models.template_model import TemplateModel
 from models.training.gradients import NonFinite
 from models.training.memory import out_of_memory
 from models.training.step import Step
 from util.errors import UserError, is_out_of_memory
+from util.reflection import ReflectionPad, reflect_edges
 
 
 @pytest.mark.parametrize("model", ["cycle_gan", "pix2pix"])
