@@ -33,7 +33,8 @@ VARIANTS = {
     "two_ranks": "--pool_size 3",
 }
 TWO_RANKS = ("two_ranks",)
-# A model with noise of its own, and with state of its own that a step changes.
+# A model with noise of its own, and with state of its own that a step changes: a tensor, and an
+# optimizer with its scheduler and a parameter, in attributes only.
 NOISY_MODEL = """
 import torch
 from models.cycle_gan_model import CycleGANModel
@@ -43,11 +44,29 @@ class NoisyModel(CycleGANModel):
     def __init__(self, opt):
         super().__init__(opt)
         self.level = torch.ones(1)
+        if self.isTrain:
+            self.shift = torch.nn.Parameter(torch.zeros(1))
+            self.optimizer_shift = torch.optim.Adam([self.shift], lr=0.01)
+            self.scheduler_shift = torch.optim.lr_scheduler.MultiStepLR(
+                self.optimizer_shift, [2, 3], 0.5
+            )
+
+    def update_learning_rate(self):
+        super().update_learning_rate()
+        self.scheduler_shift.step()
+
+    def optimize_parameters(self):
+        self.optimizer_shift.zero_grad()
+        ((self.real_A.mean() - self.shift) ** 2).sum().backward()
+        self.optimizer_shift.step()
+        super().optimize_parameters()
 
     def set_input(self, input):
         super().set_input(input)
         self.level *= 0.9
         self.real_A = self.real_A + self.level * 0.1 * torch.randn_like(self.real_A)
+        if self.isTrain:
+            self.real_A = self.real_A + self.shift.detach()
 
     def training_state(self):
         return {**super().training_state(), "level": self.level}
