@@ -78,7 +78,7 @@ class BaseDataset(data.Dataset, ABC):
     """
 
     def __init__(self, opt: Namespace) -> None:
-        add_missing(opt)
+        opt = add_missing(opt)
         self.opt = opt
         self.root = opt.dataroot
         limit_pixels(opt.max_pixels)

@@ -72,10 +72,9 @@ class BaseModel(ABC):
         return None
 
     def __init__(self, opt: Namespace) -> None:
-        add_missing(opt)  # an opt from elsewhere has only the official options
+        opt = add_missing(opt)  # an opt from elsewhere has only the official options
         self.opt = opt
-        self.gpu_ids = opt.gpu_ids
-        self.isTrain = opt.isTrain
+        self.gpu_ids, self.isTrain = opt.gpu_ids, opt.isTrain
         self.device = opt.device
         self.save_dir = TextPath(opt.checkpoints_dir) / opt.name
         fixed_sizes = opt.preprocess not in ("none", "scale_width")
@@ -158,6 +157,7 @@ class BaseModel(ABC):
 
     def setup(self, opt: Namespace) -> None:
         """Create the schedulers; initialise or load the networks and move them to the device."""
+        opt = add_missing(opt)
         if self.isTrain:
             require_metric(opt, self.metric)
             self.schedulers = [get_scheduler(optimizer, opt) for optimizer in self.optimizers]

@@ -10,6 +10,7 @@ from models.base_model import BaseModel
 from util import checkpoint
 from util.console import say
 from util.errors import UsageError, UserError
+from util.option_defaults import replaced
 from util.runs import require_run
 
 
@@ -51,9 +52,7 @@ class TestModel(BaseModel):
 
     def load_networks(self, epoch: int | str) -> None:
         require_run(self.opt)
-        self.source = self.architecture_source(
-            Namespace(**vars(self.opt) | {"epoch": str(epoch), "load_iter": 0})
-        )
+        self.source = self.architecture_source(replaced(self.opt, epoch=str(epoch), load_iter=0))
         if not self.source.is_file() and self.source.parent.is_dir() and not self.opt.model_suffix:
             files = ", ".join(sorted(path.name for path in self.source.parent.glob("*.pth")))
             raise UserError(

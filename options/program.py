@@ -14,6 +14,7 @@ from options.rules import Rules, check_dataroot
 from options.stages import Options, changes, draw_seed, rules_of, write_json
 from util import plugins
 from util.distributed import is_main
+from util.option_defaults import OLD_NAMES, adopt_old_names
 
 
 class Program:
@@ -59,7 +60,8 @@ class Program:
             self.options.record(opt)
             return
         for recorded in self.recorded if is_main() else ():
-            self.options.print_options(recorded)
+            now = {name: getattr(opt, name) for name in vars(recorded).keys() - {"gpu_ids"}}
+            self.options.print_options(Namespace(**vars(recorded) | now))
         write_json(opt)
 
     @contextmanager
@@ -136,11 +138,16 @@ def complete(opt: Namespace, parser: ArgumentParser | None, rules: Rules, words:
     ours = Parser(parents=parents, add_help=False, conflict_handler="resolve")
     rules.declare(ours)
     given = ours.given(words)
+    adopt_old_names(opt, given)
+    given |= {new: getattr(opt, new) for old, new in OLD_NAMES.items() if old in given}
     defaults = ours.defaults()
+    parsed = {name: getattr(opt, name, default) for name, default in defaults.items()}
+    ours.set_defaults(**parsed | {"name": defaults["name"]})  # opt.name has its suffix already
+    before = ours.defaults()
     ours.set_defaults(**rules.fixed)
     rules.apply_run_defaults(ours, given, plugins.find_class("model", opt.model))
     for name, value in ours.defaults().items():
-        changed = str(value) != str(defaults[name]) and name not in given
+        changed = value != before[name] and name not in given
         if changed or not hasattr(opt, name):
             setattr(opt, name, value)
     ours.check_numbers(opt)

@@ -8,6 +8,7 @@ it has no ``gpu_ids`` and no visdom, and before 2025 no ``device``.
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Collection
 from typing import Any
 
 from util import distributed
@@ -56,19 +57,70 @@ DEFAULTS: dict[str, Any] = {
 NOTES = ("explicit_options", "changed", "images_per_epoch")
 
 
-def add_missing(opt: Namespace) -> None:
+# Names before 2019, and niter until 2020
+OLD_NAMES = {
+    "loadSize": "load_size",
+    "fineSize": "crop_size",
+    "resize_or_crop": "preprocess",
+    "which_direction": "direction",
+    "which_model_netG": "netG",
+    "which_model_netD": "netD",
+    "niter": "n_epochs",
+    "niter_decay": "n_epochs_decay",
+    "how_many": "num_test",
+    "nThreads": "num_threads",
+    "batchSize": "batch_size",
+    "which_epoch": "epoch",
+    "identity": "lambda_identity",
+}
+
+
+def replaced(opt: Any, **changes: Any) -> Namespace:
+    """Return a Namespace with the options of ``opt``, some of them changed."""
+    if isinstance(opt, Namespace):
+        return Namespace(**vars(opt) | changes)
+    names = [name for name in dir(opt) if not name.startswith("_")]
+    values = opt if isinstance(opt, dict) else {name: getattr(opt, name) for name in names}
+    return Namespace(**{k: v for k, v in values.items() if not callable(v)} | changes)
+
+
+def adopt_old_names(opt: Any, given: Collection[str] = ()) -> None:
+    """Set today's options from those with names of before 2019.
+
+    Args:
+        given: the options on the command line; an old name there counts more than the new one.
+    """
+    for old, new in OLD_NAMES.items():
+        if hasattr(opt, old) and (old in given or not hasattr(opt, new)):
+            setattr(opt, new, getattr(opt, old))
+    if hasattr(opt, "no_lsgan") and ("no_lsgan" in given or not hasattr(opt, "gan_mode")):
+        opt.gan_mode = "vanilla" if opt.no_lsgan else "lsgan"
+
+
+def add_missing(opt: Any) -> Any:
     """Set the options and derived values that ``opt`` lacks; those that it has stay as they are.
+
+    Options with names of before 2019 get today's names in addition.
+
+    Returns: ``opt``, or a Namespace with its values if it is a dict or cannot be changed, such as a
+        frozen dataclass.
 
     ``device`` follows from ``gpu_ids`` (a list of numbers) and the other way round; without both it
     is the first GPU, or the CPU if there is none. In a training, ``seed`` follows from the seed of
     PyTorch's generator: random, or that of ``torch.manual_seed``. In a test it is 0, and so it is
     with several ranks, which need the same seed.
     """
+    if isinstance(opt, dict):  # one with access by attribute, where getattr may raise KeyError
+        opt = replaced(opt)
+    if not hasattr(opt, "explicit_options"):
+        try:
+            opt.explicit_options = []
+        except (AttributeError, TypeError):
+            opt = replaced(opt, explicit_options=[])
+    adopt_old_names(opt)
     for name, value in DEFAULTS.items():
         if not hasattr(opt, name):
             setattr(opt, name, value)
-    if not hasattr(opt, "explicit_options"):
-        opt.explicit_options = []
     if not hasattr(opt, "seed"):
         opt.seed = _seed_of_pytorch() if _is_training(opt) and distributed.world_size() == 1 else 0
     if not hasattr(opt, "device"):
@@ -78,9 +130,12 @@ def add_missing(opt: Namespace) -> None:
 
         device = torch.device(opt.device)
         opt.gpu_ids = [device.index or 0] if device.type == "cuda" else []
+    if opt.gpu_ids == [] and str(opt.device).startswith("cuda"):
+        opt.device = _device([])  # scripts for da39a52 choose the CPU by an empty list
+    return opt
 
 
-def _is_training(opt: Namespace) -> bool:
+def _is_training(opt: Any) -> bool:
     return getattr(opt, "isTrain", True)
 
 

@@ -86,7 +86,7 @@ class Visualizer:
             UserError: a package is missing, or the folder has links in place of its files.
             OSError: the logs or the page cannot be written.
         """
-        add_missing(opt)
+        opt = add_missing(opt)
         self.opt, self.folder = opt, Path(opt.checkpoints_dir) / opt.name
         self.name, self.win_size = opt.name, opt.display_winsize
         self.display_id, self.port, self.ncols = opt.display_id, opt.display_port, opt.display_ncols

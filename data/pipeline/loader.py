@@ -227,7 +227,7 @@ class CustomDatasetDataLoader(Loader):
 
     def __init__(self, opt: Namespace, say_left_out: bool = True) -> None:
         """Args: say_left_out: print how many files were left out by their extension."""
-        add_missing(opt)
+        opt = add_missing(opt)
         if distributed.shared_seed is not None and "seed" not in opt.explicit_options:
             opt.seed = distributed.shared_seed  # all ranks need the same order of images
         left_out.clear()

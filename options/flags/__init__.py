@@ -19,6 +19,7 @@ from options.flags import (
     validation,
 )
 from options.flags.flag import Flag
+from util.option_defaults import OLD_NAMES
 
 SHARED = {"run": common.FLAGS, "networks": model.FLAGS, "data": data.FLAGS}
 TRAIN = {
@@ -32,22 +33,8 @@ TRAIN = {
 }
 TEST = {"test": testing.FLAGS}
 
-RENAMED = {  # names before 2019
-    "loadSize": "--load_size",
-    "fineSize": "--crop_size",
-    "resize_or_crop": "--preprocess",
-    "which_direction": "--direction",
-    "which_model_netG": "--netG",
-    "which_model_netD": "--netD",
-    "niter": "--n_epochs",
-    "niter_decay": "--n_epochs_decay",
-    "how_many": "--num_test",
-    "nThreads": "--num_threads",
-    "batchSize": "--batch_size",
-    "which_epoch": "--epoch",
-    "identity": "--lambda_identity",
-    "no_lsgan": "--gan_mode vanilla",
-}
+RENAMED = {old: f"--{new}" for old, new in OLD_NAMES.items()}
+RENAMED["no_lsgan"] = "--gan_mode vanilla"
 
 
 def declare(parser: ArgumentParser, tables: Mapping[str, Sequence[Flag]]) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -10,7 +13,7 @@ import torch
 from options.flags import SHARED, TEST, TRAIN
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
-from util.option_defaults import DEFAULTS, add_missing
+from util.option_defaults import DEFAULTS, add_missing, adopt_old_names, replaced
 
 # Official options that one of the two generations lacks, or that came late
 NOT_IN_EVERY_GENERATION = {
@@ -76,3 +79,43 @@ def test_a_parsed_opt_lacks_nothing_of_its_program(options, tmp_path):
     before = dict(vars(opt))
     add_missing(opt)
     assert {name: vars(opt)[name] for name in before} == before
+
+
+class ByAttribute(dict):
+    """A dict whose items are attributes; a missing one raises KeyError."""
+
+    def __getattr__(self, name):
+        return self[name]
+
+
+@dataclass(frozen=True)
+class Frozen:
+    no_exif: bool
+    gpu_ids: tuple
+
+
+@pytest.mark.parametrize("kind", [SimpleNamespace, ByAttribute, Frozen])
+def test_any_object_with_attributes(kind):
+    opt = add_missing(kind(no_exif=True, gpu_ids=()))
+    assert (opt.no_exif, opt.accumulate, str(opt.device)) == (True, 1, "cpu")
+    assert not hasattr(opt, "no_such_option") and replaced(opt, keep=2).keep == 2
+
+
+def test_a_class_with_options_as_attributes():
+    class Options:
+        gpu_ids: ClassVar[list] = []
+
+    assert add_missing(Options) is Options and Options.amp == "none"
+    assert replaced(Options(), amp="bf16").amp == "bf16"
+
+
+def test_an_empty_list_of_gpus_means_the_cpu():
+    opt = add_missing(Namespace(gpu_ids=[], device=torch.device("cuda:0")))
+    assert opt.device == torch.device("cpu")
+
+
+def test_old_names_give_todays():
+    opt = add_missing(Namespace(niter=7, loadSize=64, load_size=32, no_lsgan=True))
+    assert (opt.n_epochs, opt.load_size, opt.gan_mode) == (7, 32, "vanilla")
+    adopt_old_names(opt, ["loadSize"])
+    assert opt.load_size == 64
