@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from models.network_parts import init_weights
 from models.training import model_state
 from models.training.averaging import MovingAverage
 from models.training.gradients import LossScaler
@@ -21,6 +20,7 @@ from models.training.state_check import check_state
 from util import checkpoint, distributed
 from util.console import say
 from util.epoch_scheduler import EpochScheduler, has_stepped, set_rates
+from util.init_weights import init_weights
 from util.modules import unwrapped
 from util.option_defaults import add_missing
 from util.paths import TextPath

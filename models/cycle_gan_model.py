@@ -17,6 +17,7 @@ from util.console import say
 from util.errors import UserError
 from util.image_pool import ImagePool
 from util.limits import WEIGHT
+from util.modules import forward_pair
 
 
 class CycleGANModel(BaseModel):
@@ -196,7 +197,7 @@ class CycleGANModel(BaseModel):
         """Gradients of a discriminator's objective (Eq. 1), which is halved (section 7.1)."""
         fake = fake.detach()
         # One pass over both images; with batch norm one for each (networks.define_D).
-        real_score, fake_score = networks.forward_pair(netD, real, fake)
+        real_score, fake_score = forward_pair(netD, real, fake)
         loss = (self.criterionGAN(real_score, True) + self.criterionGAN(fake_score, False)) / 2
         if self.opt.gan_mode == "wgangp":
             penalty, _ = networks.cal_gradient_penalty(netD, real, fake, self.device)

@@ -1,4 +1,4 @@
-"""Layers of networks.py and their initialisation. Images and features are (N, C, H, W)."""
+"""Norms of networks.py. Features are (N, C, H, W)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.nn import init
 
 from util import distributed
 
@@ -24,7 +23,7 @@ def get_norm_layer(norm_type: str = "instance") -> Norm:
     if norm_type == "batch":
         return functools.partial(nn.BatchNorm2d, affine=True, track_running_stats=True)
     if norm_type in ("sync_batch", "syncbatch"):
-        return functools.partial(SyncBatchNorm, affine=True, track_running_stats=True)
+        return functools.partial(SyncBatchNorm2d, affine=True, track_running_stats=True)
     if norm_type in ("instance", "sync_instance"):
         return functools.partial(nn.InstanceNorm2d, affine=False, track_running_stats=False)
     if norm_type == "none":
@@ -41,32 +40,6 @@ def fast_norm_layer(norm_type: str) -> Norm:
 def needs_bias(norm_layer: Norm) -> bool:
     """True if convolutions before this norm have a bias (the official code's rule)."""
     return getattr(norm_layer, "func", norm_layer) in (nn.InstanceNorm2d, InstanceNorm)
-
-
-def init_weights(net: nn.Module, init_type: str = "normal", init_gain: float = 0.02) -> None:
-    """Initialise convolutions by ``init_type``, and scales of batch norm by N(1, init_gain)."""
-    fill = {
-        "normal": lambda w: init.normal_(w, 0.0, init_gain),
-        "xavier": lambda w: init.xavier_normal_(w, gain=init_gain),
-        "kaiming": lambda w: init.kaiming_normal_(w, a=0, mode="fan_in"),
-        "orthogonal": lambda w: init.orthogonal_(w, gain=init_gain),
-    }
-    if init_type not in fill:
-        raise NotImplementedError(f"init_type {init_type}: should be one of {', '.join(fill)}")
-    net.initialized = True  # type: ignore[assignment]
-    for module in net.modules():
-        kind = type(module).__name__  # the official rule; it includes layers of other packages
-        weight, bias = (getattr(module, name, None) for name in ("weight", "bias"))
-        if not isinstance(weight, torch.Tensor):
-            continue
-        if "Conv" in kind or "Linear" in kind:
-            fill[init_type](weight.data)
-        elif "BatchNorm2d" in kind or isinstance(module, SyncBatchNorm):
-            init.normal_(weight.data, 1.0, init_gain)
-        else:
-            continue
-        if bias is not None:
-            init.zeros_(bias.data)
 
 
 class Identity(nn.Module):
@@ -87,7 +60,7 @@ class InstanceNorm(nn.InstanceNorm2d):
         return F.group_norm(full, self.num_features, eps=self.eps).to(x.dtype)
 
 
-class SyncBatchNorm(nn.SyncBatchNorm):
+class SyncBatchNorm2d(nn.SyncBatchNorm):
     """SyncBatchNorm over all ranks; plain BatchNorm while only this rank runs (validation)."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

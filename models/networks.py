@@ -14,18 +14,18 @@ from torch import nn
 from torch.nn import init  # noqa: F401
 from torch.optim import lr_scheduler  # noqa: F401
 
-# "noqa: F401" marks names of the official networks.py that models import from here.
+# With the names marked "noqa", this file has all names of the official networks.py.
 from models.adversarial_loss import GANLoss, cal_gradient_penalty  # noqa: F401
 from models.network_parts import (  # noqa: F401
     Identity,
     Norm,
     fast_norm_layer,
     get_norm_layer,
-    init_weights,
     needs_bias,
 )
 from util.errors import UserError
-from util.modules import forward_pair, recompute_in_backward  # noqa: F401
+from util.init_weights import init_weights
+from util.modules import recompute_in_backward
 from util.reflection import ReflectionPad, reflect_to_multiple
 from util.schedules import get_scheduler  # noqa: F401
 
@@ -131,7 +131,7 @@ class ResnetGenerator(Generator):
         self.model = nn.Sequential(*layers)
 
     def apply_layers(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply ``model``.
+        """Return ``model(x)``.
 
         With ``--checkpoint_activations`` only the features between blocks are kept; backward()
         computes the others again: a third slower, same gradients. Refused with U-Nets, and with

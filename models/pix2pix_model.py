@@ -13,7 +13,7 @@ from models.base_model import BaseModel
 from util import checkpoint
 from util.image_pool import ImagePool
 from util.limits import WEIGHT
-from util.modules import restored_buffers
+from util.modules import forward_pair, restored_buffers
 
 
 class Pix2PixModel(BaseModel):
@@ -102,7 +102,7 @@ class Pix2PixModel(BaseModel):
     def backward_D(self) -> None:
         real = torch.cat([self.real_A, self.real_B], 1)
         fake = self.fake_pool.query(torch.cat([self.real_A, self.fake_B.detach()], 1))
-        fake_score, real_score = networks.forward_pair(self.netD, fake, real)
+        fake_score, real_score = forward_pair(self.netD, fake, real)
         self.loss_D_fake = self.criterionGAN(fake_score, False)
         self.loss_D_real = self.criterionGAN(real_score, True)
         loss = (self.loss_D_fake + self.loss_D_real) / 2
