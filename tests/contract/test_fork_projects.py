@@ -69,7 +69,6 @@ def rates(out: str) -> dict[int, list[float]]:
     return {int(epoch): [float(rate) for rate in rest.split(", ")] for epoch, rest in lines}
 
 
-LATER = pytest.mark.xfail(reason="needs the base model of 2025")
 Start = Callable[[str], tuple[Project, list[object]]]
 
 
@@ -86,9 +85,7 @@ def start(server: Server, sources: Path, sets: Path, tmp_path: Path) -> Start:
     return make
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[LATER] * (f.data == "pairs")) for n, f in FORKS.items()]
-)
+@pytest.mark.parametrize("name", FORKS)
 def test_train_resume_test(name: str, start: Start) -> None:
     fork = FORKS[name]
     project, words = start(name)
@@ -107,9 +104,7 @@ def test_train_resume_test(name: str, start: Start) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[LATER] * (f.data == "pairs")) for n, f in FORKS.items()]
-)
+@pytest.mark.parametrize("name", FORKS)
 def test_exact_resume(name: str, start: Start) -> None:
     """Two epochs in one go give the same bits as an epoch, and a fresh process for the other."""
     project, words = start(name)

@@ -18,11 +18,10 @@ pytest_plugins = ["projects"]
 LOSSES = ["D_A", "G_A", "cycle_A", "idt_A", "D_B", "G_B", "cycle_B", "idt_B"]
 NETS = {"G_A", "G_B", "D_A", "D_B"}
 LABELS = {"real_A", "fake_B", "rec_A", "real_B", "fake_A", "rec_B"}
-LATER = pytest.mark.xfail(reason="needs the base model of 2025")
 UPLOADS = ("testA/a0.png", "testB/b1.png")
 
 
-@pytest.fixture(scope="module", params=["2022", pytest.param("2025", marks=LATER)])
+@pytest.fixture(scope="module", params=["2022", "2025"])
 def trained(
     request: pytest.FixtureRequest,
     server: Server,
@@ -101,7 +100,6 @@ def test_resume(trained: Project) -> None:
     assert changed(trained.weights("x", 4), trained.weights("x")) == set()
 
 
-@LATER
 def test_inference(trained: Project, sets: Path) -> None:
     """Images of any size, again and again; the network alone gives the same."""
     paths = [sets / "images" / name for name in UPLOADS]
