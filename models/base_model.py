@@ -237,7 +237,7 @@ class BaseModel(ABC):
         """Load the networks of the run to resume; train.py restores the rest of its state later."""
         path = self.save_dir / checkpoint.STATE
         state = checkpoint.load(path)
-        check_state(state, self, path)
+        check_state(state, self, path, networks_only=self.overrides(BaseModel, "setup"))
         for name, net in self.get_networks().items():
             unwrapped(net).load_state_dict(state["model"]["networks"][name])
 

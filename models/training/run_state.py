@@ -14,6 +14,7 @@ from models.training.background import BackgroundWriter, snapshot
 from models.training.model_state import get_optimizers
 from models.training.position import Position
 from models.training.report import Report
+from models.training.state_check import check_state
 from models.training.state_files import keep_earlier_state, write_state
 from options.parser import dump
 from util import checkpoint, distributed
@@ -143,6 +144,8 @@ class RunState:
             say("Starting from the weights alone: optimizers, schedule and image history are fresh")
             return
         state = checkpoint.load(self.folder / STATE)
+        if self.model.overrides(BaseModel, "setup"):  # else setup() has checked all of it
+            check_state(state, self.model, self.folder / STATE)
         try:
             change = self._restore(state)
             ranks = 1 + len(state.get("ranks", []))

@@ -31,18 +31,20 @@ from util.words import amount
 LONGEST = 1e12  # seconds; datetime.timedelta ends soon after
 
 
-def check_state(state: Any, model: Any, path: Path) -> None:
+def check_state(state: Any, model: Any, path: Path, networks_only: bool = False) -> None:
     """Check that the content of a state file can be restored into a run with ``model``.
 
     Args:
         model: a BaseModel.
+        networks_only: compare only the networks; ``setup()`` of a custom model may add other parts.
 
     Raises UserError: it cannot. The message names ``path`` and the first part that is wrong.
     """
     problem = mismatch(state, STATE, "the state")
     if not problem:
         of_ranks = [{}, *(rank["model"] for rank in state.get("ranks", []))]
-        problems = (_problem_of_model(state["model"] | part, model) for part in of_ranks)
+        check = _problem_of_saved_networks if networks_only else _problem_of_model
+        problems = (check(state["model"] | part, model) for part in of_ranks)
         problem = next(filter(None, problems), "") or _problem_of_tensors(state)
     if problem:
         raise UserError(f"{path} does not fit this run: {problem}")
@@ -181,11 +183,16 @@ def _problem_of_tensors(state: dict[str, Any]) -> str:
 # The parts of a model
 
 
+def _problem_of_saved_networks(saved: dict[str, Any], model: Any) -> str:
+    return mismatch(saved, MODEL, "model") or _problem_of_networks(
+        saved["networks"], model.get_networks()
+    )
+
+
 def _problem_of_model(saved: dict[str, Any], model: Any) -> str:
     """Describe what ``model.load_training_state(saved)`` could not take; "" if all fits."""
     return (
-        mismatch(saved, MODEL, "model")
-        or _problem_of_networks(saved["networks"], model.get_networks())
+        _problem_of_saved_networks(saved, model)
         or _problem_of_parts(problem_of_optimizer, saved, "optimizers", model.optimizers)
         or _problem_of_parts(_problem_of_scheduler, saved, "schedulers", stateful_schedulers(model))
         or _problem_of_unlisted(saved.get("unlisted"), model)
