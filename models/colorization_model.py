@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+import numpy as np
+import torch
+
 from models.pix2pix_model import Pix2PixModel
 from util.image.lab import lab_to_rgb
 
@@ -27,3 +30,7 @@ class ColorizationModel(Pix2PixModel):
     def compute_visuals(self) -> None:
         self.real_B_rgb = lab_to_rgb(self.real_A, self.real_B)
         self.fake_B_rgb = lab_to_rgb(self.real_A, self.fake_B)
+
+    def lab2rgb(self, L: torch.Tensor, AB: torch.Tensor) -> np.ndarray:
+        """Return the first image of a batch as RGB (H, W, 3), from 0 to 255, not rounded."""
+        return (lab_to_rgb(L, AB)[0].permute(1, 2, 0).numpy() + 1) * 127.5

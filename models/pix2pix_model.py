@@ -105,13 +105,15 @@ class Pix2PixModel(BaseModel):
         fake_score, real_score = forward_pair(self.netD, fake, real)
         self.loss_D_fake = self.criterionGAN(fake_score, False)
         self.loss_D_real = self.criterionGAN(real_score, True)
-        loss = (self.loss_D_fake + self.loss_D_real) / 2
+        self.loss_D = (self.loss_D_fake + self.loss_D_real) / 2
         if self.opt.gan_mode == "wgangp":
-            loss = loss + networks.cal_gradient_penalty(self.netD, real, fake, self.device)[0] / 2
-        self.backward(loss)
+            penalty, _ = networks.cal_gradient_penalty(self.netD, real, fake, self.device)
+            self.loss_D = self.loss_D + penalty / 2
+        self.backward(self.loss_D)
 
     def backward_G(self) -> None:
         fake = torch.cat([self.real_A, self.fake_B], 1)
         self.loss_G_GAN = self.criterionGAN(self.netD(fake), True)
         self.loss_G_L1 = self.criterionL1(self.fake_B, self.real_B) * self.opt.lambda_L1
-        self.backward(self.loss_G_GAN + self.loss_G_L1)
+        self.loss_G = self.loss_G_GAN + self.loss_G_L1
+        self.backward(self.loss_G)

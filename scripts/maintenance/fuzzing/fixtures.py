@@ -21,6 +21,10 @@ FOLDERS = {  # folder -> names of its images
 for _split in ("trainA", "trainB", "testA", "testB"):
     FOLDERS[f"in/two/{_split}"] = ("a.png", "b.png", "c.png")
     FOLDERS[f"in/same/{_split}"] = ("a.png",)
+FORK = {  # files that scripts/check_fork.py reads
+    "models/my_model.py": "from models.base_model import BaseModel\n\nprint(BaseModel)\n",
+    "train.sh": "python train.py --dataroot in/two --name x\n",
+}
 PAIRS = {"in/AB/train": ("a.png", "b.png"), "in/AB/test": ("a.png",)}
 
 
@@ -40,6 +44,9 @@ def make_images(root: Path) -> None:
                 seed += 1
                 picture(root / folder / name, seed, size)
     (root / "in/results").mkdir(parents=True)
+    for name, text in FORK.items():
+        (root / "in/fork" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "in/fork" / name).write_text(text)
 
 
 def make_networks(root: Path) -> None:

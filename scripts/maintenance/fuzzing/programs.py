@@ -216,6 +216,17 @@ PROGRAMS = (
     Program(
         "check_versions", "scripts/maintenance/check_versions.py", "--folder out", (), slow=True
     ),
+    Program(
+        "check_fork",
+        "scripts/check_fork.py",
+        "in/fork",
+        ("in/fork",),
+        positional="in/fork",
+        files={"in/fork/models/my_model.py": "text", "in/fork/train.sh": "text"},
+    ),
+    Program(
+        "write_official_names", "scripts/maintenance/write_official_names.py", "", (), slow=True
+    ),
     Program("fuzz", "scripts/maintenance/fuzz.py", "--list --only combine", (), slow=True),
     Program("check_house", "scripts/maintenance/check_house.py", "", (), slow=True),
 )
