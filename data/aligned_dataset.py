@@ -6,8 +6,8 @@ import os
 from argparse import Namespace
 
 from data.base_dataset import BaseDataset, channels_of_domains, check_sizes, count_opaque
+from data.image_to_tensor import Resize, apply_as_bytes, get_params, get_transform
 from data.listing import find_images
-from data.transforms import Resize, apply_as_bytes, get_params, get_transform
 
 
 class AlignedDataset(BaseDataset):

@@ -27,12 +27,7 @@ from data.image_file import (
     read_image,
     turned_sideways,
 )
-from data.listing import remarks
-from data.official_transforms import crop as __crop
-from data.official_transforms import flip as __flip
-from data.official_transforms import make_power_2 as __make_power_2
-from data.official_transforms import scale_width as __scale_width
-from data.transforms import (
+from data.image_to_tensor import (
     Resize,
     apply_as_bytes,
     crop_fits,
@@ -43,6 +38,11 @@ from data.transforms import (
     to_tensor,
     too_small,
 )
+from data.listing import remarks
+from data.official_transforms import crop as __crop
+from data.official_transforms import flip as __flip
+from data.official_transforms import make_power_2 as __make_power_2
+from data.official_transforms import scale_width as __scale_width
 from util.errors import UserError
 from util.option_defaults import add_missing
 from util.words import amount

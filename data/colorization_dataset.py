@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from data.base_dataset import BaseDataset, check_sizes, get_transform
+from data.image_to_tensor import to_pixels
 from data.listing import find_images
-from data.transforms import to_pixels
 from util.errors import UserError
 from util.image.lab import rgb_to_lab
 

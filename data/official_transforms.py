@@ -1,8 +1,7 @@
 """The private helpers of the official ``data/base_dataset.py`` that scripts of users import.
 
-They do exactly what the official ones do, also where :func:`data.transforms.get_transform` does
-better: it keeps the size of an image with ``--preprocess none``, and its shape with
-``scale_width``.
+They do exactly what the official ones do, also where our ``get_transform`` does better: it keeps
+the size of an image with ``--preprocess none``, and its shape with ``scale_width``.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from data.transforms import BICUBIC, pillow_filter
+from data.image_to_tensor import BICUBIC, pillow_filter
 from util.console import say
 
 

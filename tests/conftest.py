@@ -131,7 +131,7 @@ class Programs:
         import torch
 
         from util.console import run_main
-        from util.process import STOP_SIGNALS
+        from util.training_process import STOP_SIGNALS
 
         before = sys.argv, torch.get_num_threads(), os.getcwd()
         handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}

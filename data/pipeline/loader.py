@@ -19,11 +19,11 @@ from torch.utils.data.distributed import DistributedSampler
 
 import data
 from data.base_dataset import BaseDataset
+from data.image_to_tensor import images_to_float
 from data.listing import counted, kinds, left_out, remarks
 from data.pipeline.processes import start
 from data.pipeline.sampler import EpochSampler
 from data.pipeline.worker import SeededDataset, collate, digest_of, gives_pixels, prepare
-from data.transforms import images_to_float
 from util import distributed
 from util.console import say, warn
 from util.errors import UserError

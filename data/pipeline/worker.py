@@ -18,8 +18,8 @@ from data.image_file import TooLarge, limit_pixels, too_large
 from data.pipeline.processes import ADVICE
 from util.errors import UserError, first_line
 from util.plugins import import_file, imported_files
-from util.process import STOP_SIGNALS
 from util.seeds import derived_seed, preserve_rng, seed_everything
+from util.training_process import STOP_SIGNALS
 
 EXTRA_ATTEMPTS = 100  # a readable image A may be drawn together with an unreadable image B
 

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from data.image_to_tensor import crop_fits, resized_size
 from data.scan import ImageFile, image_folders, scan, stray_entries
-from data.transforms import crop_fits, resized_size
 from models.training import plan
 from models.training.panel import check_files
 from models.training.validation import validation_images

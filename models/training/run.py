@@ -27,9 +27,9 @@ from util import checkpoint, distributed, plugins
 from util.console import Progress, duration, say, warn
 from util.errors import UserError, is_out_of_memory
 from util.lock import Lock
-from util.process import SignalHandler, Watchdog
 from util.schedules import describe, last_epoch
 from util.seeds import seed_everything
+from util.training_process import SignalHandler, Watchdog
 from util.visualizer import Visualizer
 from util.words import amount
 

@@ -10,7 +10,7 @@ from torchvision import transforms as v1
 
 from data import create_dataset
 from data.base_dataset import BaseDataset, get_transform
-from data.transforms import Compose, to_tensor
+from data.image_to_tensor import Compose, to_tensor
 from util.errors import UserError
 from util.image.lab import rgb_to_lab
 

@@ -14,7 +14,7 @@ from samples import bicubic, noise, positions, tensor
 from torchvision import transforms as v1
 
 from data.base_dataset import get_params, get_transform, to_tensor
-from data.transforms import to_float
+from data.image_to_tensor import to_float
 from util.errors import UserError
 
 TO_TENSOR = v1.Compose([v1.ToTensor(), v1.Normalize((0.5,), (0.5,))])

@@ -21,7 +21,7 @@ from options.parser import choose_device
 from options.train_options import TrainOptions
 from util import distributed
 from util.errors import UsageError
-from util.process import SignalHandler
+from util.training_process import SignalHandler
 
 BY_RANK = {
     "RANK": 0,

@@ -283,7 +283,7 @@ def test_the_budget_is_that_of_real_saves(run: Programs, data: Path) -> None:
 
 def test_a_failed_start_of_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rank 1 may be the first that creates the folder, and the first or the last that ends."""
-    from util.process import Watchdog
+    from util.training_process import Watchdog
 
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     monkeypatch.setenv("WORLD_SIZE", "2")

@@ -29,7 +29,7 @@ from survival import (
 from scripts.maintenance.check_resume import Check
 from train import main as train_main
 from util.console import Progress, run_main
-from util.process import STOP_SIGNALS, SignalHandler
+from util.training_process import STOP_SIGNALS, SignalHandler
 
 pytest_plugins = ["survival"]
 
@@ -161,7 +161,7 @@ def test_systems_without_these_signals() -> None:
         import signal
         for name in ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGPIPE"):
             delattr(signal, name)
-        from util.process import STOP_SIGNALS, SignalHandler
+        from util.training_process import STOP_SIGNALS, SignalHandler
         SignalHandler()
         print([number.name for number in STOP_SIGNALS])"""
     command = [sys.executable, "-c", program]
