@@ -121,7 +121,7 @@ def add_missing(opt: Any) -> Any:
     for name, value in DEFAULTS.items():
         if not hasattr(opt, name):
             setattr(opt, name, value)
-    if not hasattr(opt, "seed"):
+    if getattr(opt, "seed", None) is None:
         opt.seed = _seed_of_pytorch() if _is_training(opt) and distributed.world_size() == 1 else 0
     if not hasattr(opt, "device"):
         opt.device = _device(getattr(opt, "gpu_ids", None))

@@ -52,7 +52,11 @@ class Loader:
             batch counts as a full one.
         batch_weight: this rank's share of the last step's images; 1 without other ranks.
         skipped: number of unreadable images left out so far (``--on_bad_image skip``).
+        raise_on_all_ranks: an error of one rank is raised on all, which then have to iterate in
+            step. False, as in the official code, unless a program sets it.
     """
+
+    raise_on_all_ranks = False
 
     def __init__(self, dataset: BaseDataset, opt: Namespace) -> None:
         self.dataset, self.opt, self.root, self.device = dataset, opt, opt.dataroot, "cpu"
@@ -160,7 +164,7 @@ class Loader:
                 for message in batch.left_out if weight else ():
                     self.skipped += 1
                     warn(f"left out: {message}")
-                self._raise_on_all_ranks(batch.error)
+                self._check(batch.error)
                 self.last_batch_images, self.batch_weight = self.global_batch_size, weight
                 yield images_to_float(batch.data, self.device) if to_float else batch.data
         finally:
@@ -185,8 +189,10 @@ class Loader:
                 self.close()
         return self.batches
 
-    def _raise_on_all_ranks(self, error: str) -> None:
-        [failed] = distributed.all_reduce(bool(error), op="MAX")
+    def _check(self, error: str) -> None:
+        failed: float = bool(error)
+        if self.raise_on_all_ranks:
+            [failed] = distributed.all_reduce(failed, op="MAX")
         if failed:
             self.close()
             raise Unreadable(

@@ -102,7 +102,7 @@ class Run:
         seed_everything(opt.seed, deterministic=opt.deterministic)  # equal weights on all ranks
         self.dataset = create_dataset(opt)
         at_the_end(self.dataset.close)
-        self.dataset.device = opt.device
+        self.dataset.device, self.dataset.raise_on_all_ranks = opt.device, True
         self.model = create_model(opt)
         self.model.setup(opt)
         with distributed.single_rank():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import picture
+from conftest import ROOT, TINY, picture
 from PIL import Image
 from samples import official_opt
 from torch.utils.data import DataLoader
@@ -140,3 +143,38 @@ def test_our_datasets_may_change_between_passes(tmp_path: Path) -> None:
 
 def worker_pids(loader) -> list[int]:
     return [worker.pid for worker in loader.batches._iterator._workers]
+
+
+SCRIPT = """
+import os
+from pathlib import Path
+from options.train_options import TrainOptions
+from data import create_dataset
+from util.util import cleanup_ddp, init_ddp
+
+opt = TrainOptions().parse()
+opt.device = init_ddp()
+dataset = create_dataset(opt)
+dataset.set_epoch(3)
+for name, loader in (("own", dataset), ("official", dataset.dataloader)):
+    names = [Path(path).stem for batch in loader for path in batch["A_paths"]]
+    Path(f"{name}_{os.environ['RANK']}.txt").write_text(" ".join(names))
+cleanup_ddp()
+"""
+
+
+@pytest.mark.slow
+def test_a_script_under_torchrun(tmp_path: Path) -> None:
+    """The ranks share one order, though each process of a script draws a seed."""
+    for name in "abcd":
+        picture(tmp_path / "data" / "trainA" / f"{name}.png")
+        picture(tmp_path / "data" / "trainB" / f"{name}.png")
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command += [str(tmp_path / "script.py"), "--dataroot", "data", *TINY]
+    subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, timeout=120
+    )
+    for name in ("own", "official"):
+        parts = [file.read_text().split() for file in tmp_path.glob(f"{name}*.txt")]
+        assert sorted(sum(parts, [])) == list("abcd") and len(parts) == 2
