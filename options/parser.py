@@ -36,7 +36,7 @@ class Parser(ArgumentParser):
     not_empty: set[str] | None = None
     arguments: Sequence[str] | None = None
 
-    def _words(self, args: Sequence[str] | None) -> list[str]:
+    def words(self, args: Sequence[str] | None = None) -> list[str]:
         """Return ``args`` as a list, or what is parsed without it."""
         args = self.arguments if args is None else args
         return sys.argv[1:] if args is None else list(args)
@@ -56,7 +56,7 @@ class Parser(ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> Any:
         """Parse all of ``args``. Raises UsageError: they are not accepted."""
-        words = self._words(args)
+        words = self.words(args)
         try:
             opt, unknown = self.parse_known_args(words, namespace)
         except UsageError as error:
@@ -71,7 +71,7 @@ class Parser(ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> Any:
         """Parse what is known of ``args``. Raises UsageError: a value is not accepted."""
-        words = self._words(args)
+        words = self.words(args)
         self.refuse_odd(words)
         self.refuse_empty(words)
         return super().parse_known_args(words, namespace)

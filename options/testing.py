@@ -40,10 +40,13 @@ class TestingRules(Rules):
         """Find the run ``--name``.
 
         Its model becomes the default, or the one-sided model test if the training used two domains
-        and ``--dataroot`` is a plain folder of images. Other datasets always keep their model.
+        and ``--dataroot`` is a plain folder of images. Other datasets always keep their model,
+        unless the command line has ``--model_suffix``, an option of model test.
         """
         opt = parser.preview(given)
         self.run = SavedRun(Path(opt.checkpoints_dir) / opt.name)
+        if any(word.partition("=")[0] == "--model_suffix" for word in parser.words()):
+            return
         two_domains = self.run.options.get("dataset_mode") in ("unaligned", "aligned")
         if not (two_domains and _holds_only_images(opt)):
             self.run.default_plugin(parser, "model", given)

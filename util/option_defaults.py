@@ -118,6 +118,8 @@ def add_missing(opt: Any) -> Any:
         except (AttributeError, TypeError):
             opt = replaced(opt, explicit_options=[])
     adopt_old_names(opt)
+    if getattr(opt, "gpu_ids", None) == "auto":  # parsed by a class without this option
+        del opt.gpu_ids
     for name, value in DEFAULTS.items():
         if not hasattr(opt, name):
             setattr(opt, name, value)

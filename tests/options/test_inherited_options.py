@@ -163,3 +163,13 @@ def test_damaged_options_file(unaligned: Path, run: Programs, text: str) -> None
     (run.runs / "x" / "train_opt.json").write_text(text)
     result = run.test("--dataroot", unaligned, "--name", "x")
     result.refused(result.status, "train_opt.json")
+
+
+@pytest.mark.parametrize(("words", "model"), [((), "cycle_gan"), (("--model_suffix=_A",), "test")])
+def test_model_suffix_means_model_test(words, model, tmp_path):
+    (tmp_path / "images" / "testA").mkdir()
+    run = tmp_path / "checkpoints" / "run"
+    run.mkdir(parents=True)
+    saved = {"model": "cycle_gan", "dataset_mode": "unaligned"}
+    (run / "train_opt.json").write_text(json.dumps(saved))
+    assert parse("test", "--name", "run", *words).model == model

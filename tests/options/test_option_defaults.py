@@ -43,6 +43,7 @@ def official_options() -> set[str]:
         ({"gpu_ids": []}, "cpu", []),
         ({"gpu_ids": [1, 2]}, "cuda:1", [1, 2]),
         ({"device": torch.device("cpu")}, "cpu", []),
+        ({"device": torch.device("cpu"), "gpu_ids": "auto"}, "cpu", []),
         ({"device": torch.device("cuda:1")}, "cuda:1", [1]),
         ({"device": "cuda"}, "cuda", [0]),
     ],
