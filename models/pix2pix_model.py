@@ -41,13 +41,13 @@ class Pix2PixModel(BaseModel):
         self.loss_names = ["G_GAN", "G_L1", "D_real", "D_fake"]
         self.visual_names = ["real_A", "fake_B", "real_B"]
         self.model_names = ["G", "D"] if self.isTrain else ["G"]
-        init = (opt.init_type, opt.init_gain, self.gpu_ids)
+        init = (opt.init_type, opt.init_gain)
         generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
-        self.netG = networks.define_G(opt.input_nc, opt.output_nc, *generator)
+        self.netG = networks.define_G(opt.input_nc, opt.output_nc, *generator).to(self.device)
         if not self.isTrain:
             return
         discriminator = (opt.ndf, opt.netD, opt.n_layers_D, opt.norm, *init)
-        self.netD = networks.define_D(opt.input_nc + opt.output_nc, *discriminator)
+        self.netD = networks.define_D(opt.input_nc + opt.output_nc, *discriminator).to(self.device)
         self.criterionGAN = networks.GANLoss(opt.gan_mode).to(self.device)
         self.criterionL1 = torch.nn.L1Loss()
         adam = functools.partial(torch.optim.Adam, lr=opt.lr, betas=(opt.beta1, 0.999))

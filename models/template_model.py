@@ -33,9 +33,9 @@ class TemplateModel(BaseModel):
         self.loss_names = ["G"]  # logs self.loss_G
         self.visual_names = ["data_A", "data_B", "output"]  # shows self.data_A, ...
         self.model_names = ["G"]  # saves self.netG as latest_net_G.pth
-        init = (opt.init_type, opt.init_gain, self.gpu_ids)
+        init = (opt.init_type, opt.init_gain)
         generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
-        self.netG = networks.define_G(opt.input_nc, opt.output_nc, *generator)
+        self.netG = networks.define_G(opt.input_nc, opt.output_nc, *generator).to(self.device)
         if self.isTrain:
             self.criterionLoss = torch.nn.L1Loss()
             adam = {"lr": opt.lr, "betas": (opt.beta1, 0.999)}

@@ -6,10 +6,10 @@ import functools
 
 import pytest
 import torch
-from steps import repeatable  # noqa: F401
+from steps import options, repeatable  # noqa: F401
 from torch import nn
 
-from models import networks
+from models import create_model, networks
 
 SIZES = {"resnet": [(16, 16), (17, 30), (3, 10)], "unet": [(128, 128), (129, 30), (5, 128)]}
 
@@ -141,3 +141,21 @@ def test_own_layers_are_initialised_by_their_names() -> None:
     networks.init_weights(net, "xavier", init_gain=1.0)
     assert net[0].weight.std() > 0.1 and not net[0].bias.any()
     assert (net[3].weight == 1).all() and (net[4].weight == 1).all()
+
+
+@pytest.mark.parametrize("model", ["cycle_gan", "pix2pix", "template"])
+def test_a_networks_file_of_2025_serves_our_models(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its define_G and define_D have no ``gpu_ids``."""
+
+    def define_G(input_nc, output_nc, ngf, netG, norm, use_dropout, init_type, init_gain):
+        return networks.ResnetGenerator(input_nc, output_nc, ngf, n_blocks=1)
+
+    def define_D(input_nc, ndf, netD, n_layers_D, norm, init_type, init_gain):
+        return networks.PixelDiscriminator(input_nc, ndf)
+
+    monkeypatch.setattr(networks, "define_G", define_G)
+    monkeypatch.setattr(networks, "define_D", define_D)
+    made = create_model(options("--model", model, "--netG", "resnet_6blocks", "--ngf", "2"))
+    assert all(next(net.parameters()).device == made.device for net in made.get_networks().values())
