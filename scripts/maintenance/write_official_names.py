@@ -60,6 +60,11 @@ def signature(name: Name) -> str:
     )
 
 
+def absent(name: Name) -> list[str]:
+    """The attributes that are absent here, with the reason."""
+    return [f"`{attribute}` is absent: {why}" for attribute, why in name.lacks.items()]
+
+
 def table(*rows: tuple[str, ...]) -> str:
     """A Markdown table; the first row is its head."""
     head, *body = (f"| {' | '.join(map(text, row))} |" for row in rows)
@@ -77,7 +82,7 @@ def page() -> str:
                 f"`{name.name}`" if not name.attributes else f"{name.name.replace(' ', ': ')}",
                 signature(name),
                 name.status,
-                name.note,
+                "; ".join(filter(None, (name.note, *absent(name)))),
             )
             for name in found.values()
         ]
