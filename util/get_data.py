@@ -8,7 +8,7 @@ import shutil
 import warnings
 from pathlib import Path
 
-from util.download.catalogue import ALL_DATASETS, Item
+from util.download.catalogue import ALL_DATASETS, OFFICIAL, Item
 from util.download.command import obtain
 from util.download.unpack import check_python, unpack
 from util.errors import UserError
@@ -26,10 +26,11 @@ class GetData:
     """
 
     def __init__(self, technique: str = "cyclegan", verbose: bool = True) -> None:
-        self.technique, self.verbose = technique.lower(), verbose
-        self.items = [item for item in ALL_DATASETS if item.kind == self.technique]
+        self._verbose = verbose
+        self.items = [item for item in ALL_DATASETS if item.kind == technique.lower()]
         if not self.items:
             raise UserError(f'GetData: technique should be "cyclegan" or "pix2pix": {technique!r}')
+        self.url = f"http://{OFFICIAL}/{self.items[0].place.path}"  # the official host's folder
 
     def get(self, save_path: str | os.PathLike[str], dataset: str | None = None) -> PathText:
         """Download a dataset and unpack it to the folder ``save_path/NAME``, unless that exists.
@@ -49,7 +50,7 @@ class GetData:
             warnings.warn(f"{folder} exists already: nothing is downloaded", stacklevel=2)
             return PathText(folder)
         with contextlib.ExitStack() as stack:
-            if not self.verbose:
+            if not self._verbose:
                 null = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
                 stack.enter_context(contextlib.redirect_stdout(null))
             _download(item, folder)

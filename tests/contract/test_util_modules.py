@@ -207,6 +207,7 @@ def test_get_data_asks_for_a_number(offered: Server, tmp_path: Path, monkeypatch
 
 
 def test_get_data_knows_the_datasets_of_both_papers() -> None:
+    assert GetData("pix2pix").url == "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
     for name, kind in [("maps", "pix2pix"), ("maps.zip", "cyclegan"), ("maps.tar.gz", "pix2pix")]:
         assert GetData("pix2pix")._find(name).kind == kind
 
