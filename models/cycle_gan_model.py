@@ -84,8 +84,8 @@ class CycleGANModel(BaseModel):
 
     def set_input(self, input: dict) -> None:
         first, second = ("A", "B") if self.opt.direction == "AtoB" else ("B", "A")
-        self.real_A = input[first].to(self.device)
-        self.real_B = input[second].to(self.device)
+        self.real_A = input[first].to(self.device, non_blocking=True)
+        self.real_B = input[second].to(self.device, non_blocking=True)
         self.image_paths = input[first + "_paths"]
         made_of_y = ("real_B", "fake_A", "rec_B", "idt_A")  # named after y's file
         self.visual_paths = dict.fromkeys(made_of_y, input[second + "_paths"])

@@ -58,8 +58,8 @@ class Pix2PixModel(BaseModel):
 
     def set_input(self, input: dict) -> None:
         first, second = ("A", "B") if self.opt.direction == "AtoB" else ("B", "A")
-        self.real_A = input[first].to(self.device)
-        self.real_B = input[second].to(self.device)
+        self.real_A = input[first].to(self.device, non_blocking=True)
+        self.real_B = input[second].to(self.device, non_blocking=True)
         self.image_paths = input[first + "_paths"]
 
     def forward(self) -> None:

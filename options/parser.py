@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from util import distributed
 from util.console import say
 from util.errors import UsageError
+from util.gpu import require_supported
 from util.limits import Number
 from util.option_defaults import NOTES
 from util.plugins import did_you_mean
@@ -234,7 +235,7 @@ def choose_device(gpu_ids: str) -> tuple[list[int], torch.device]:
 
     Raises:
         UsageError: the text is not a list of numbers, the number of GPUs differs from the number of
-            processes on this machine, or a GPU does not exist.
+            processes on this machine, or a GPU does not exist or is unknown to this PyTorch.
     """
     import torch
 
@@ -266,4 +267,5 @@ def choose_device(gpu_ids: str) -> tuple[list[int], torch.device]:
             f"option out to choose a device, or give -1 for the CPU{fewer}"
         )
     gpu = ids[distributed.local_rank()]
+    require_supported(gpu)
     return [gpu], torch.device("cuda", gpu)

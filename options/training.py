@@ -14,6 +14,7 @@ from options.rules import Rules
 from util import checkpoint, distributed, plugins
 from util.console import say
 from util.errors import UsageError
+from util.gpu import lacks_bf16
 from util.runs import require_run
 
 # Options of a run that --continue_train does not take over: they belong to one call.
@@ -28,6 +29,8 @@ FIXED = {
     "pool_size", "lr_policy", "val_share", "val_metric",
 }  # fmt: skip
 SYNC = re.compile("^sync_?")  # of --norm: the weights fit with and without it
+# Models that keep no output or gradient of a network for the next step.
+GRAPH_SAFE = ("cycle_gan", "pix2pix", "colorization")
 
 
 class TrainingRules(Rules):
@@ -63,41 +66,9 @@ class TrainingRules(Rules):
     def _check_combinations(opt: Namespace) -> None:
         """Raise UsageError for options that exclude or need each other."""
         sync_batch = opt.norm in ("sync_batch", "syncbatch") and distributed.world_size() > 1
-        no_sync = f"cannot be combined with --norm {opt.norm} of several processes, because they"
-        rules = (
-            (
-                opt.checkpoint_activations and not opt.netG.startswith("resnet"),
-                f"--checkpoint_activations needs a --netG resnet, not {opt.netG}: "
-                "it recomputes residual blocks",
-            ),
-            (
-                opt.checkpoint_activations and "batch" in opt.norm,
-                f"--checkpoint_activations needs --norm instance or none, not {opt.norm}: "
-                "recomputed batch norm would count images twice",
-            ),
-            (opt.cuda_graphs and not opt.compile, "--cuda_graphs needs --compile"),
-            (
-                opt.cuda_graphs and opt.preprocess in ("none", "scale_width"),
-                f"--cuda_graphs needs images of one size, not --preprocess {opt.preprocess}",
-            ),
-            (
-                opt.cuda_graphs and opt.accumulate > 1,
-                "--cuda_graphs and --accumulate: a graph overwrites its outputs at the next "
-                "micro-batch; leave one out",
-            ),
-            (opt.val_share and not opt.val_freq, "--val_share needs --val_freq"),
-            (
-                sync_batch and not choose_device(opt.gpu_ids)[0],
-                f"--norm {opt.norm} needs CUDA GPUs if several processes train: PyTorch has no "
-                "synchronized batch norm on CPUs; use instance, or batch in each process",
-            ),
-            (sync_batch and opt.compile, f"--compile {no_sync} communicate within the networks"),
-            (
-                sync_batch and opt.accumulate > 1,
-                f"--accumulate {no_sync} may have different numbers of micro-batches",
-            ),
-        )
-        for broken, message in rules:
+        needs_gpu = opt.amp == "bf16" or opt.cuda_graphs or sync_batch
+        gpus = choose_device(opt.gpu_ids)[0] if needs_gpu else []  # imports PyTorch
+        for broken, message in (*speed_rules(opt, gpus), *norm_rules(opt, gpus, sync_batch)):
             if broken:
                 raise UsageError(message)
 
@@ -134,3 +105,72 @@ class TrainingRules(Rules):
                 f"--{name} {value} -> {getattr(opt, name)}" for name, value in changed.items()
             ]
             say(f"Changed for the rest of the run: {', '.join(changes)}")
+
+
+def speed_rules(opt: Namespace, gpus: list[int]) -> list[tuple[object, str]]:
+    """Return, for options of speed and of validation, (True if they are refused, the message).
+
+    Args:
+        gpus: the GPU of this process, if it has one.
+    """
+    emulating = lacks_bf16(gpus[0]) if gpus and opt.amp == "bf16" else ""
+    return [
+        (
+            emulating,
+            f"--amp bf16: {emulating} has no bf16 units (GPUs since 2020 have them) and would "
+            "only emulate them; use --amp fp16",
+        ),
+        (
+            opt.amp == "fp16" and opt.gan_mode == "wgangp",
+            "--amp fp16 and --gan_mode wgangp: the loss scale of fp16 does not reach the "
+            "gradients inside the penalty, which vanish; use --amp bf16",
+        ),
+        (
+            opt.checkpoint_activations and not opt.netG.startswith("resnet"),
+            f"--checkpoint_activations needs a --netG resnet, not {opt.netG}: "
+            "it recomputes residual blocks",
+        ),
+        (opt.cuda_graphs and not opt.compile, "--cuda_graphs needs --compile"),
+        (
+            opt.cuda_graphs and opt.model not in GRAPH_SAFE,
+            f"--cuda_graphs needs --model {', '.join(GRAPH_SAFE)}, not {opt.model}: a graph "
+            "overwrites images and gradients that other models may keep for the next step",
+        ),
+        (
+            opt.cuda_graphs and opt.preprocess in ("none", "scale_width"),
+            f"--cuda_graphs needs images of one size, not --preprocess {opt.preprocess}",
+        ),
+        (
+            opt.cuda_graphs and opt.accumulate > 1,
+            "--cuda_graphs and --accumulate: a graph overwrites its outputs at the next "
+            "micro-batch; leave one out",
+        ),
+        (opt.cuda_graphs and not gpus, "--cuda_graphs needs a CUDA GPU"),
+        (opt.val_share and not opt.val_freq, "--val_share needs --val_freq"),
+    ]
+
+
+def norm_rules(opt: Namespace, gpus: list[int], sync_batch: bool) -> list[tuple[object, str]]:
+    """Return, for ``--norm``, (True if it is refused, the message).
+
+    Args:
+        sync_batch: True if batch norm synchronises several processes.
+    """
+    no_sync = f"cannot be combined with --norm {opt.norm} of several processes, because they"
+    return [
+        (
+            opt.checkpoint_activations and "batch" in opt.norm,
+            f"--checkpoint_activations needs --norm instance or none, not {opt.norm}: "
+            "recomputed batch norm would count images twice",
+        ),
+        (
+            sync_batch and not gpus,
+            f"--norm {opt.norm} needs CUDA GPUs if several processes train: PyTorch has no "
+            "synchronized batch norm on CPUs; use instance, or batch in each process",
+        ),
+        (sync_batch and opt.compile, f"--compile {no_sync} communicate within the networks"),
+        (
+            sync_batch and opt.accumulate > 1,
+            f"--accumulate {no_sync} may have different numbers of micro-batches",
+        ),
+    ]

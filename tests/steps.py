@@ -43,7 +43,7 @@ def repeatable() -> Iterator[None]:
 
 def options(*args: str) -> Namespace:
     opt = TrainOptions().gather_options(["--dataroot", ".", *args])
-    opt.isTrain, opt.gpu_ids, opt.device = True, [], "cpu"
+    opt.isTrain, opt.gpu_ids, opt.device = True, [], torch.device("cpu")
     return opt
 
 

@@ -22,6 +22,7 @@ from util.errors import (  # noqa: F401  custom models import UsageError from he
     norm_problem,
     printable,
 )
+from util.gpu import memory_of_others
 
 PIPE_CLOSED = 141  # exit status in shells of a program that SIGPIPE has ended
 _on_screen: Progress | None = None  # its bar must not be mixed with messages
@@ -123,7 +124,7 @@ def run_main(main: Callable[[], None], less_memory: str = "smaller images") -> N
         if _is_interrupt(error):
             sys.exit(130)
         if is_out_of_memory(error):
-            reason = f"out of memory; to use less: {less_memory}"
+            reason = f"out of memory{memory_of_others()}; to use less: {less_memory}"
         elif isinstance(error, OSError) and error.strerror:  # a full disk, a vanished folder, ...
             reason = f"{error.filename or place_of(error)}: {error.strerror}"
         elif not (reason := norm_problem(error)):

@@ -50,6 +50,7 @@ OUT_OF_MEMORY = (
     "bad_alloc",
     "out of memory",
     "ALLOC_FAILED",
+    "unable to find an engine",  # of cuDNN, without memory for any algorithm
     "Storage size calculation overflowed",
     "can't start new thread",  # there is no memory for its stack
     "unable to start watchdog thread",  # of faulthandler, which says so of each failure

@@ -26,4 +26,7 @@ def average_gradients(parameters: list[torch.nn.Parameter], weight: float) -> No
         flat = flat.mul_(weight) if weight else flat.zero_()
         distributed.all_reduce_(flat)
         for p, mean in zip(group, flat.split([p.numel() for p in group]), strict=True):
-            p.grad.copy_(mean.view_as(p))  # type: ignore[union-attr]
+            if p.is_contiguous():
+                p.grad = mean.view_as(p)  # no copy
+            else:  # --channels_last: a fused optimizer needs the strides of the weight
+                p.grad.copy_(mean.view_as(p))  # type: ignore[union-attr]

@@ -35,6 +35,8 @@ def seed_everything(seed: int, gpu: bool = True, deterministic: bool = False) ->
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
+        # No operation here reads memory that it has not written
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     random.seed(seed)
     np.random.seed(seed % 2**32)
     (torch.manual_seed if gpu else torch.default_generator.manual_seed)(seed)

@@ -7,6 +7,10 @@ import torch
 from util.console import warn
 from util.errors import UserError
 
+# Devices where one operation checks many tensors, and where a fused optimizer obeys ``found_inf``.
+# On MPS, PyTorch up to 2.7 has neither.
+CHECKED_AT_ONCE = ("cpu", "cuda")
+
 
 class NonFinite(Exception):
     """A gradient is infinite or not a number. The message names the images."""
@@ -42,11 +46,15 @@ class NonFiniteGuard:
         if device not in self.ones:
             self.ones[device] = torch.ones((), device=device)
         bad = torch.zeros((), device=device)
-        for dtype in {p.dtype for p in parameters}:
-            # No public function checks many tensors in one pass without waiting for the device.
-            torch._amp_foreach_non_finite_check_and_unscale_(
-                [p.grad for p in parameters if p.dtype == dtype], bad, self.ones[device]
-            )
+        if device.type in CHECKED_AT_ONCE:
+            for dtype in {p.dtype for p in parameters}:
+                # No public function checks many tensors in one pass without waiting for the device
+                torch._amp_foreach_non_finite_check_and_unscale_(
+                    [p.grad for p in parameters if p.dtype == dtype], bad, self.ones[device]
+                )
+        else:
+            finite = [p.grad.isfinite().all() for p in parameters]  # type: ignore[union-attr]
+            bad = 1 - torch.stack(finite).all().float()
         self.flags.append((bad, id(optimizer), images))
         if is_fused(optimizer):
             optimizer.found_inf = bad  # type: ignore[attr-defined]  # GradScaler does the same
@@ -133,8 +141,7 @@ def parameters_of(optimizer: torch.optim.Optimizer) -> list:
 def fuse(optimizer: torch.optim.Optimizer) -> None:
     """Use PyTorch's fused Adam or AdamW, unless the model asked for another implementation."""
     able = type(optimizer) in (torch.optim.Adam, torch.optim.AdamW) and all(
-        p.is_floating_point() and p.device.type in ("cpu", "cuda", "mps")
-        for p in parameters_of(optimizer)
+        p.is_floating_point() and p.device.type in CHECKED_AT_ONCE for p in parameters_of(optimizer)
     )
     for group in optimizer.param_groups if able else ():
         if not (group["foreach"] or group["capturable"] or group["differentiable"]):

@@ -13,6 +13,7 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 from util.errors import UserError
+from util.gpu import memory_of_others
 
 
 def peak_of_process() -> int:
@@ -27,6 +28,7 @@ def out_of_memory(opt: Namespace) -> UserError:
     """Return an error for a training without enough memory; it names the options that save some."""
     on_gpu = opt.device.type == "cuda"
     peak = torch.cuda.max_memory_reserved(opt.device) if on_gpu else peak_of_process()
+    others = memory_of_others(opt.device.index) if on_gpu else ""
     advice = []
     if opt.batch_size > 1:
         advice.append(f"--batch_size 1 --accumulate {opt.batch_size * opt.accumulate}")
@@ -43,6 +45,6 @@ def out_of_memory(opt: Namespace) -> UserError:
     if opt.num_threads > 0 and not on_gpu:
         advice.append("fewer processes that load images (--num_threads)")
     return UserError(
-        f"out of memory on {opt.device} at a peak of {peak / 1e9:.1f} GB; to use less: "
+        f"out of memory on {opt.device} at a peak of {peak / 1e9:.1f} GB{others}; to use less: "
         f"{'; '.join(advice)}. --dry_run estimates the memory of a training"
     )

@@ -13,19 +13,20 @@ from torch import nn
 
 from models import set_batch
 from models.base_model import BaseModel
-from models.networks import ResnetGenerator
+from models.networks import Generator, ResnetGenerator
 from models.training.accumulation import accumulated_step, require_gradient_methods
 from models.training.averaging import start_averages
 from models.training.gradients import NonFiniteGuard, fuse, parameters_of
 from models.training.model_state import get_optimizers
 from util import distributed
 from util.console import say
-from util.errors import UsageError, UserError
+from util.errors import UserError
 from util.modules import can_compile
 from util.rank_gradients import average_gradients
 from util.seeds import derived_seed, seed_everything
 
 BACKEND = "inductor"  # torch.compile's backend
+MAX_GRAPHS = 256  # compiled from one function; PyTorch's limit, 8, is that of one network
 MAX_OVERFLOWS = 40  # in a row, while --amp fp16 searches for its loss scale
 PRECISION = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -57,8 +58,6 @@ class Step:
         """Apply the options that hold for the whole process."""
         allow = not self.opt.no_tf32
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allow
-        if self.opt.cuda_graphs and self.model.device.type != "cuda":
-            raise UsageError(f"--cuda_graphs needs a CUDA GPU, and this is {self.model.device}")
         if self.opt.compile and not can_compile():
             raise UserError(
                 f"--compile needs PyTorch 2.6 or newer, and this is {torch.__version__}"
@@ -103,10 +102,14 @@ class Step:
             match_memory_format(optimizer)
 
     def _compile(self, net: nn.Module) -> None:
-        sizes_vary = self.opt.preprocess in ("none", "scale_width")
+        """Compile ``net`` in place; its second input size makes a graph for all sizes."""
+        torch._dynamo.config.cache_size_limit = MAX_GRAPHS
+        # Padding and cropping, which depend on the size, stay outside of a generator's graph
+        inner = isinstance(net, Generator) and not self.opt.checkpoint_activations
         mode = "reduce-overhead" if self.opt.cuda_graphs else None
-        dynamic = None if sizes_vary else False
-        net.compile(backend=BACKEND, fullgraph=True, mode=mode, dynamic=dynamic)
+        dynamic = False if self.opt.cuda_graphs else None
+        part = net.get_submodule("model" if inner else "")
+        part.compile(backend=BACKEND, fullgraph=True, mode=mode, dynamic=dynamic)
 
     def __call__(self, batch: dict, weight: float = 1.0, images_seen: int = 0) -> None:
         """Train on one batch.
@@ -154,8 +157,8 @@ class Step:
         graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]  # there is no public count
         if graphs > self.graph_count:
             say(
-                f"--compile: {graphs} graphs so far; each network is compiled once per image size "
-                "and kind of pass"
+                f"--compile: {graphs} graphs so far; networks of one kind share theirs, and from "
+                "the second image size on, one graph serves all"
             )
         self.graph_count = graphs
 

@@ -47,6 +47,17 @@ RECOMPUTE = "--checkpoint_activations"
 QUIET = "--display_id 0 --no_html"
 THREE_STEPS = f"{ATLAS} {QUIET} --max_dataset_size 3 --n_epochs 1 --n_epochs_decay 0"
 SAVES = f"{THREE_STEPS} --max_dataset_size 8 --save_latest_freq 4 --load_size 32 --crop_size 32"
+SPEED = (
+    "--no_tf32",
+    "--channels_last",
+    "--amp bf16",
+    "--amp fp16",
+    "--compile",
+    "--compile --amp bf16",
+    "--compile --amp bf16 --channels_last",
+    "--compile --cuda_graphs",
+    "--compile --amp bf16 --channels_last --cuda_graphs",
+)
 TINY = "--netG unet_128 --ngf 1 --ndf 1 --load_size 256 --crop_size 256"
 
 
@@ -67,7 +78,10 @@ CASES = (
     Case("step", "64x64, ngf 16", "step", f"{ATLAS} {SMALL}", "ms", 15, True),
     Case("step", "256x256", "step", ATLAS, "ms", 7),
     Case("step", f"  {RECOMPUTE}", "step", f"{ATLAS} {RECOMPUTE}", "ms", 3),
-    Case("step", "  --amp bf16", "step", f"{ATLAS} --amp bf16 --channels_last", "ms", 7, cuda=True),
+    *(
+        Case("step", f"  {options}", "step", f"{ATLAS} {options}", "ms", 7, cuda=True)
+        for options in SPEED
+    ),
     Case("peak", "64x64, ngf 16", "peak", f"{THREE_STEPS} {SMALL}", "MB", 1, True),
     Case("peak", "256x256", "peak", THREE_STEPS, "MB", 1),
     Case("peak", f"  {RECOMPUTE}", "peak", f"{THREE_STEPS} {RECOMPUTE}", "MB", 1),

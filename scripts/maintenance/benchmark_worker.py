@@ -97,7 +97,9 @@ def load(args: list[str]) -> Measurement:
     """Images per second that the data loader delivers while nothing trains."""
     from data import create_dataset
 
-    batches = create_dataset(options(args))
+    opt = options(args)
+    batches = create_dataset(opt)
+    batches.device = str(opt.device)
 
     def images_per_second() -> float:
         begin = time.perf_counter()

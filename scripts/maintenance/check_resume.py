@@ -6,7 +6,8 @@
 Each run is killed one to four times and then finished. Of two ranks either the launcher is killed,
 or it and both of them. It must equal an uninterrupted run:
 bit-equal weights, the same log apart from times, the same files and the same page. Otherwise the
-exit status is 1 and the temporary folder of all runs is kept. Runs on the CPU.
+exit status is 1 and the temporary folder of all runs is kept. Runs on the CPU, or with --gpu_ids
+and --deterministic on a GPU; two ranks need two GPUs, so "all" leaves them out there.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ FLAGS = (
     ),
     Flag("kills", whole(1, 10**4), 30, "kills of each variant (default: 30)"),
     Flag("seed", SEED, 0, "seed of the instants (default: 0)"),
+    Flag("gpu_ids", whole(-1, 1023), -1, "a GPU to train on (default: -1, the CPU)"),
 )
 # Beginnings of the names of files that exist only during a save.
 SAVING = (".saving.json", ".state.pth.", ".latest_net_", ".1_net_", ".2_net_", ".iter_", ".best")
@@ -88,7 +90,8 @@ def run_ranks(args: list[str], output: Path) -> None:
 def train_here(args: list[str], output: Path) -> None:
     """Run train.py in this process, printing into a file."""
     multiprocessing.set_start_method(None, force=True)  # type: ignore[arg-type]  # the default
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    if "--deterministic" not in args:  # on the CPU, a GPU need not even be started
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(os.dup2(file, 1), 2)
     sys.stdout = sys.stderr = os.fdopen(file, "w", buffering=1)  # tests replace both streams
@@ -251,6 +254,10 @@ def build_parser() -> Arguments:
 def main() -> None:
     opt = build_parser().parse_args()
     chosen = list(VARIANTS) if "all" in opt.variant else opt.variant
+    device = []
+    if opt.gpu_ids >= 0:
+        device = ["--gpu_ids", str(opt.gpu_ids), "--deterministic"]
+        chosen = [name for name in chosen if name not in TWO_RANKS]
     folder = Path(tempfile.mkdtemp(prefix="check_resume_"))
     # Killed loader processes leave semaphores behind; the tracker would warn about them.
     os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore:resource_tracker"}
@@ -258,7 +265,8 @@ def main() -> None:
     say(f"{'variant':13}{'runs':>6}{'kills':>7}{'saving':>8}  {'   '.join(PARTS)}   verdict")
     failed = False
     for variant in chosen:
-        check = Check(variant, folder / variant, random.Random(f"{opt.seed} {variant}"))
+        instants = random.Random(f"{opt.seed} {variant}")
+        check = Check(variant, folder / variant, instants, device)
         check.break_runs(opt.kills, progress)
         check.report()
         failed |= bool(check.wrong)

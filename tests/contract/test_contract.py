@@ -213,6 +213,7 @@ def test_devices(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in devices)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 * ("cuda" in devices))
+    monkeypatch.setattr("options.parser.require_supported", lambda gpu: None)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in devices)
     if isinstance(expected, tuple):
         assert choose_device(gpu_ids) == (expected[0], torch.device(expected[1]))

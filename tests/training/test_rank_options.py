@@ -76,6 +76,7 @@ def as_rank(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 def test_devices_of_ranks(as_rank: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr("options.parser.require_supported", lambda gpu: None)
     with pytest.raises(UsageError, match=r"torchrun --nproc_per_node 2 train.py --gpu_ids 2,3"):
         choose_device("2,3")
     as_rank(1)
@@ -100,6 +101,7 @@ def test_the_gpu_without_a_number(
     """In custom models, "cuda" is the GPU of --gpu_ids, also without torchrun."""
     chosen: list[int] = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr("options.parser.require_supported", lambda gpu: None)
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     opt = TrainOptions().parse(["--dataroot", str(unaligned), "--gpu_ids", "2"], record=False)
     assert (chosen, opt.device) == ([2], torch.device("cuda:2"))
