@@ -47,6 +47,8 @@ class Program:
         elif isinstance(self.options, Options):
             with self._nothing_recorded("record"):
                 opt = self.options.parse()
+            if opt.seed is None:
+                opt.seed = draw_seed(opt.isTrain)
         elif {"-h", "--help"} & set(words):
             opt = self.options.parse()  # prints its help and exits
         else:

@@ -129,7 +129,9 @@ class Options:
             name: with its suffix.
             gpu_ids: list of numbers, empty on a CPU.
             device: a torch.device: cuda:0, mps or cpu.
-            seed: drawn if none was given.
+            seed: if none was given, 0 in tests, and drawn for train.py. Training scripts of others
+                leave it to ``create_dataset`` and ``create_model``, see ``add_missing`` in
+                util/option_defaults.py.
 
         Args:
             args: default: the command line. An error in it ends the program, as officially; one in
@@ -140,7 +142,7 @@ class Options:
             UserError: files of the run are damaged (status 1).
         """
         try:
-            opt = self._parse(args)
+            opt = self._parse(args, draw=not (record and self.isTrain))
         except UsageError as error:
             if args is not None:
                 raise
@@ -150,8 +152,8 @@ class Options:
         self.opt = opt
         return opt
 
-    def _parse(self, args: Sequence[str] | None) -> Namespace:
-        """Parse, check and derive; see :meth:`parse`."""
+    def _parse(self, args: Sequence[str] | None, draw: bool) -> Namespace:
+        """Parse, check and derive, with ``draw`` also a seed; see :meth:`parse`."""
         # A subclass may have the official method, which takes no arguments
         opt = self.gather_options() if args is None else self.gather_options(args)
         opt.isTrain = self.isTrain
@@ -165,7 +167,7 @@ class Options:
 
             torch.cuda.set_device(opt.gpu_ids[0])
         opt.name = full_name(opt)
-        if opt.seed is None:
+        if opt.seed is None and draw:
             opt.seed = draw_seed(self.isTrain)
         opt.changed = changes(opt, self.defaults)
         self.rules.finish(opt)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from projects import ARCHITECTURE, OFTEN, Project, Server, changed, rates
+from projects import ARCHITECTURE, OFTEN, Project, Server, changed, own_process, rates
 
 from models import networks
 
@@ -130,3 +130,18 @@ def test_service(trained: Project, sets: Path) -> None:
         for handler in ("translate", "translate_unlocked"):
             with Image.open(trained.folder / f"{handler}_{n}.png") as image:
                 assert np.abs(np.array(image) - expected).max() <= 1
+
+
+@pytest.mark.slow
+def test_fresh_processes(trained: Project) -> None:
+    """The scripts as a user starts them: the first epoch gives the same bits again."""
+    trained.run, forks = own_process, trained.run
+    try:
+        words = [word if word != "x" else "fresh" for word in trained.words]
+        schedule = ("--n_epochs", 1, "--n_epochs_decay", 0)
+        assert list(rates(trained("train.py", *words, *OFTEN, *schedule))) == [1]
+        assert changed(trained.weights("x", 1), trained.weights("fresh", 1)) == set()
+        trained("test.py", *words, "--model", "cycle_gan", "--num_test", 2)
+    finally:
+        trained.run = forks
+    assert trained.pictures("fresh") == {f"a{n}_{label}.png" for n in (0, 1) for label in LABELS}

@@ -10,6 +10,6 @@ from options.train_options import TrainOptions
 PROGRAMS = {"train": TrainOptions, "test": TestOptions}
 
 
-def parse(program: str, *args: str) -> Namespace:
+def parse(program: str, *args: str, record: bool = True) -> Namespace:
     """``opt`` of train.py or test.py; the working folder should hold a folder ``images``."""
-    return PROGRAMS[program]().parse(["--dataroot", "images", "--gpu_ids", "-1", *args])
+    return PROGRAMS[program]().parse(["--dataroot", "images", "--gpu_ids", "-1", *args], record)

@@ -252,8 +252,9 @@ def test_suffix(unaligned: Path, run: Programs) -> None:
 
 
 def test_derived_values() -> None:
-    first, second = parse("train"), parse("train")
+    first, second = (parse("train", record=False) for _ in range(2))
     assert first.seed != second.seed
+    assert parse("train").seed is None  # chosen by create_dataset and create_model
     assert (first.gpu_ids, first.device, first.isTrain) == ([], torch.device("cpu"), True)
     assert parse("test").seed == 0
 
