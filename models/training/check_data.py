@@ -13,7 +13,7 @@ from statistics import median
 from data.image_to_tensor import crop_fits, resized_size
 from data.scan import ImageFile, image_folders, scan, stray_entries
 from models.training import plan
-from models.training.panel import check_files
+from models.training.panel import Panel
 from models.training.validation import validation_images
 from util.checkpoint import load_state_dict
 from util.console import say
@@ -55,11 +55,9 @@ def report(opt: Namespace) -> int:
 def files_of_options(opt: Namespace) -> list[str]:
     """Return what would stop the training in the files and folders that options name."""
     problems = []
-    try:
-        check_files(opt)
-    except UserError as error:
-        problems.append(f"--panel: {error}")
     checks: list[Callable[[], object]] = []
+    if opt.panel and not opt.no_html:
+        checks.append(Panel(opt, None).load)
     if opt.val_freq:
         checks.append(lambda: validation_images(opt))
     for name, file in vars(opt).items():

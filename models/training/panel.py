@@ -40,12 +40,15 @@ class Panel:
         self.opt, self.page = opt, page
         self.items: list[dict] = []
         self.before_write: Callable[[], None] = lambda: None
-        if not page or not (opt.panel or opt.panel_size):
-            return
+        if page and (opt.panel or opt.panel_size):
+            self.load()
+
+    def load(self) -> None:
+        """Load the items. Raises UserError: a file of ``--panel`` cannot be used."""
         try:
             self.items = self._load_items()
         except Exception as error:  # a custom dataset may raise anything
-            if opt.panel:
+            if self.opt.panel:
                 raise UserError(f"--panel: {error}") from None
             warn(f"no panel of validation images on the page: {error}")
 
@@ -104,7 +107,7 @@ class Panel:
         return " · ".join(names), show_images(visuals)
 
 
-def check_files(opt: Namespace) -> None:
+def _check_files(opt: Namespace) -> None:
     """Raise UserError: a file of ``--panel`` is missing, or its values would be lost."""
     for path in opt.panel or ():
         if not Path(path).is_file():
@@ -118,7 +121,7 @@ def _use_files(dataset: BaseDataset, opt: Namespace) -> int:
     A file in a folder whose name ends with A or B (trainA, testB, ...) belongs to that domain, any
     other file to the input domain. A domain without files keeps a random choice of its images.
     """
-    check_files(opt)
+    _check_files(opt)
     single = next((name for name in ("AB_paths", "image_paths") if hasattr(dataset, name)), None)
     if single or not hasattr(dataset, "B_paths"):
         setattr(dataset, single or "A_paths", list(opt.panel))

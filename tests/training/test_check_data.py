@@ -195,6 +195,7 @@ def test_as_a_program() -> None:
     ("words", "problem"),
     [
         (("--panel", "nothere.png"), "--panel: there is no file nothere.png"),
+        (("--panel", "a_text"), "--panel: cannot read the image a_text"),
         (("--init_G_A", "nothere.pth"), "no file nothere.pth"),
         (("--init_D_B", "a_text"), "cannot load a_text"),
         (("--val_freq", "1"), "--val_freq: "),
