@@ -14,6 +14,7 @@ from scripts.fork.modules import (
 )
 from scripts.fork.names import by_module, official
 from scripts.fork.project import Found, Project
+from scripts.fork.stars import undefined
 
 # What models and datasets from before 2019 use.
 OLD = {
@@ -129,6 +130,7 @@ class Uses:
 
     def problems(self) -> Iterator[tuple[int, str, str]]:
         """Yield line, the module that is meant ("" for other packages), and the problem."""
+        yield from undefined(self.project, self.module)
         for node in self.module.nodes:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 yield from self._import(node)

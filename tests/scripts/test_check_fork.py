@@ -138,6 +138,21 @@ from .own_nets import *
     assert lines(run, fork) == []
 
 
+def test_names_of_star_imports(run: Programs, fork: Path) -> None:
+    """The official module's imports come with the star; an unknown name is found."""
+    text = """
+from models.networks import *
+from util.util import *
+
+class Net(nn.Module):
+    def forward(self, x):
+        return [tensor2im(y) for y in ResnetGenerator(3, 3)(torch.zeros(1)) if wrong(y)]
+"""
+    found = lines(run, write(fork, models__nets=text))
+    assert len(found) == 1, found
+    assert "models/nets.py:7: wrong is not defined: models.networks, util.util lack it" in found[0]
+
+
 def test_options(run: Programs, fork: Path) -> None:
     model = MODEL.replace("opt.pool_size", "opt.poolsize + opt.fineSize + opt.crop_size")
     shell = """# python train.py --wrong
