@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
+import multiprocessing
 import os
 import runpy
 import sys
@@ -36,22 +37,22 @@ def import_packages() -> None:
     gc.freeze()
 
 
-def fork_for_each_job() -> dict:
-    """Wait for jobs; returns each in a process of its own."""
-    for line in sys.stdin:
-        child = os.fork()
-        if not child:
-            return json.loads(line)
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-    os._exit(0)
+def run(folder: str, argv: list[str], out: str, err: str) -> None:
+    """Run a program in this process; its exceptions and exit status are left to multiprocessing."""
+    for number, name in enumerate((os.devnull, out, err)):
+        os.dup2(os.open(name, os.O_RDWR | os.O_CREAT, 0o600), number)
+    os.chdir(folder)
+    sys.path[0], sys.argv = folder, argv
+    runpy.run_path(os.path.join(folder, argv[0]), run_name="__main__")
 
 
 if __name__ == "__main__":
     import_packages()
-    job = fork_for_each_job()
-    for number, name in enumerate((os.devnull, job["out"], job["err"])):
-        os.dup2(os.open(name, os.O_RDWR | os.O_CREAT, 0o600), number)
-    os.chdir(job["folder"])
-    sys.path[0], sys.argv = job["folder"], job["argv"]
-    # Exceptions and exit handlers are left to the interpreter
-    runpy.run_path(os.path.join(job["folder"], job["argv"][0]), run_name="__main__")
+    for line in sys.stdin:
+        # Such a child ends without taking the interpreter down, and so copies hardly any memory.
+        # It calls no functions of atexit; test_fresh_processes does.
+        child = multiprocessing.get_context("fork").Process(target=run, kwargs=json.loads(line))
+        child.start()
+        child.join()
+        print(child.exitcode, flush=True)
+    os._exit(0)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import compileall
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -29,6 +30,7 @@ ARCHITECTURE = (
 )  # fmt: skip
 OFTEN = ("--print_freq", "1", "--display_freq", "1", "--update_html_freq", "1")
 OFTEN += ("--save_epoch_freq", "1", "--display_id", "0")
+CPU_ONLY = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}  # scripts of 2025 take a GPU if there is one
 Runner = Callable[[Path, list[str]], Result]
 
 
@@ -38,7 +40,7 @@ class Server:
     def __init__(self) -> None:
         command = [sys.executable, str(ROOT / "tests" / "fork_server.py")]
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=CPU_ONLY)
 
     def run(self, folder: Path, argv: list[str]) -> Result:
         out, err = folder / ".out", folder / ".err"
@@ -63,7 +65,7 @@ def server() -> Iterator[Server]:
 def own_process(folder: Path, argv: list[str]) -> Result:
     """Run a program of ``folder`` in a fresh process, as a user does."""
     command = [sys.executable, *argv]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=CPU_ONLY)
     return Result(done.returncode, done.stdout, done.stderr)
 
 

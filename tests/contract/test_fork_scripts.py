@@ -144,4 +144,5 @@ def test_fresh_processes(trained: Project) -> None:
         trained("test.py", *words, "--model", "cycle_gan", "--num_test", 2)
     finally:
         trained.run = forks
+    assert trained.shown("fresh") == {n for n in trained.shown("x") if n.startswith("epoch001")}
     assert trained.pictures("fresh") == {f"a{n}_{label}.png" for n in (0, 1) for label in LABELS}
