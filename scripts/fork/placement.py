@@ -90,8 +90,8 @@ def sort_files(checkout: Checkout) -> Placement:
             result.ignored[name] = source
         elif parts == []:
             result.unchanged[name] = source
-        elif name in ("models", "data"):
-            result.replaced[name] = (source, "this project's file finds models and datasets")
+        elif name == "models":
+            result.replaced[name] = (source, "this project's file finds models by name or path")
         elif name in our_files():
             result.changed[name] = source
         elif name.split(".")[0] in PACKAGES or _uses_official(source):
@@ -113,6 +113,8 @@ def _breaking(files: Placement) -> Iterator[tuple[str, str]]:
     entries = [name for name in ENTRY if name not in files.changed]
     driver = "train.py and test.py"
     programs = project.reachable([*files.own, *files.changed, *entries])
+    if "data" in files.changed and entries:
+        yield "data", f"{driver} need this project's loader, which they also close"
     for name, owner in DRIVEN.items():
         ours, theirs = our_module(name), project.placed.get(name)
         if not theirs or not ours or name not in programs:

@@ -204,6 +204,17 @@ def test_changed_files_of_the_official_code(run: Programs, fork: Path) -> None:
     assert "options/base_options.py" in own and "train.py" in own
 
 
+def test_own_loader(run: Programs, fork: Path) -> None:
+    """A fork's data/__init__.py serves the fork's own train.py and test.py, but not ours."""
+    loader = "class CustomDatasetDataLoader:\n    def __init__(self):\n        pass\n"
+    (write(fork, data__more="x = 1") / "data/__init__.py").write_text(loader)
+    found = lines(run, fork)
+    assert len(found) == 1 and "data/__init__.py: changed in the fork (Custom" in found[0]
+    program = "from data import CustomDatasetDataLoader\nCustomDatasetDataLoader()\n"
+    write(fork, train=program, test=program)
+    assert lines(run, fork) == []
+
+
 def test_files_that_cannot_be_read(run: Programs, fork: Path) -> None:
     write(fork, good="x = 1", old="def f():\n    print 'x'\n", bad="def f(:\n")
     (fork / "binary.py").write_bytes(b"a = '\xff'\n")
