@@ -58,12 +58,12 @@ class CycleGANModel(BaseModel):
         visual_names_B = ["real_B", "fake_A", "rec_B"]
         both = {key: getattr(opt, key) for key in ("norm", "init_type", "init_gain")}
         generator = {"ngf": opt.ngf, "netG": opt.netG, "use_dropout": not opt.no_dropout, **both}
-        self.netG_A = networks.define_G(opt.input_nc, opt.output_nc, **generator).to(self.device)
-        self.netG_B = networks.define_G(opt.output_nc, opt.input_nc, **generator).to(self.device)
+        self.netG_A = networks.define_G(opt.input_nc, opt.output_nc, **generator)
+        self.netG_B = networks.define_G(opt.output_nc, opt.input_nc, **generator)
         if self.isTrain:
             discriminator = {"ndf": opt.ndf, "netD": opt.netD, "n_layers_D": opt.n_layers_D, **both}
-            self.netD_A = networks.define_D(opt.output_nc, **discriminator).to(self.device)
-            self.netD_B = networks.define_D(opt.input_nc, **discriminator).to(self.device)
+            self.netD_A = networks.define_D(opt.output_nc, **discriminator)
+            self.netD_B = networks.define_D(opt.input_nc, **discriminator)
             self.fake_A_pool = ImagePool(opt.pool_size)  # the image history of section 4
             self.fake_B_pool = ImagePool(opt.pool_size)
             self.criterionGAN = networks.GANLoss(opt.gan_mode).to(self.device)

@@ -43,11 +43,11 @@ class Pix2PixModel(BaseModel):
         self.model_names = ["G", "D"] if self.isTrain else ["G"]
         init = (opt.init_type, opt.init_gain)
         generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
-        self.netG = networks.define_G(opt.input_nc, opt.output_nc, *generator).to(self.device)
+        self.netG = networks.define_G(opt.input_nc, opt.output_nc, *generator)
         if not self.isTrain:
             return
         discriminator = (opt.ndf, opt.netD, opt.n_layers_D, opt.norm, *init)
-        self.netD = networks.define_D(opt.input_nc + opt.output_nc, *discriminator).to(self.device)
+        self.netD = networks.define_D(opt.input_nc + opt.output_nc, *discriminator)
         self.criterionGAN = networks.GANLoss(opt.gan_mode).to(self.device)
         self.criterionL1 = torch.nn.L1Loss()
         adam = functools.partial(torch.optim.Adam, lr=opt.lr, betas=(opt.beta1, 0.999))

@@ -35,7 +35,7 @@ class TemplateModel(BaseModel):
         self.model_names = ["G"]  # saves self.netG as latest_net_G.pth
         init = (opt.init_type, opt.init_gain)
         generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
-        self.netG = networks.define_G(opt.input_nc, opt.output_nc, *generator).to(self.device)
+        self.netG = networks.define_G(opt.input_nc, opt.output_nc, *generator)
         if self.isTrain:
             self.criterionLoss = torch.nn.L1Loss()
             adam = {"lr": opt.lr, "betas": (opt.beta1, 0.999)}

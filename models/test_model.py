@@ -47,7 +47,7 @@ class TestModel(BaseModel):
         self.model_names = ["G" + opt.model_suffix]
         init = (opt.init_type, opt.init_gain)
         generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
-        self.netG = networks.define_G(opt.input_nc, opt.output_nc, *generator).to(self.device)
+        self.netG = networks.define_G(opt.input_nc, opt.output_nc, *generator)
         setattr(self, "netG" + opt.model_suffix, self.netG)
 
     def load_networks(self, epoch: int | str) -> None:
