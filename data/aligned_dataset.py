@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 
-from data.base_dataset import BaseDataset, channels_of_domains, check_sizes, count_opaque
-from data.image_to_tensor import Resize, apply_as_bytes, get_params, get_transform
+from data.base_dataset import get_params, get_transform
+from data.dataset_of_images import BaseDataset, channels_of_domains, check_sizes, count_opaque
+from data.image_to_tensor import Resize, apply_as_bytes
 from data.listing import find_images
 
 

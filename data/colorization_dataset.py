@@ -8,7 +8,8 @@ from argparse import ArgumentParser, Namespace
 import torch
 from PIL import Image
 
-from data.base_dataset import BaseDataset, check_sizes, get_transform
+from data.base_dataset import get_transform
+from data.dataset_of_images import BaseDataset, check_sizes
 from data.image_to_tensor import to_pixels
 from data.listing import find_images
 from util.errors import UserError

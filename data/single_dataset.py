@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from data.base_dataset import BaseDataset, check_sizes, count_opaque, get_transform
+from data.base_dataset import get_transform
+from data.dataset_of_images import BaseDataset, check_sizes, count_opaque
 from data.listing import list_images
 
 

@@ -6,13 +6,8 @@ import os
 import random
 from argparse import Namespace
 
-from data.base_dataset import (
-    BaseDataset,
-    channels_of_domains,
-    check_sizes,
-    count_opaque,
-    get_transform,
-)
+from data.base_dataset import get_transform
+from data.dataset_of_images import BaseDataset, channels_of_domains, check_sizes, count_opaque
 from data.listing import find_images
 from util.words import amount
 

@@ -88,7 +88,7 @@ class BaseModel(ABC):
         self.visual_paths: dict[str, list[str]] = {}
         self.metric: float | None = None
         self.averaged: dict[str, MovingAverage] = {}
-        self.scaler = LossScaler(self.device.type) if opt.amp == "fp16" else None
+        self.fp16_scaler = LossScaler(self.device.type) if opt.amp == "fp16" else None
         self.schedulers: Sequence = ()  # a list after setup()
         self.rates_epoch: int = getattr(opt, "epoch_count", 1)  # the epoch of the learning rates
         self.next_epoch: int | None = None  # the epoch to update them for, set by train.py
@@ -117,8 +117,8 @@ class BaseModel(ABC):
 
     def backward(self, loss: torch.Tensor) -> None:
         """Add the gradients of ``loss``; ``--amp fp16`` scales the loss so that none underflows."""
-        if self.scaler:
-            self.scaler.backward(loss)
+        if self.fp16_scaler:
+            self.fp16_scaler.backward(loss)
         else:
             loss.backward()
 

@@ -83,7 +83,7 @@ def parse() -> tuple[Namespace, list[str]]:
 def main() -> None:
     args, others = parse()
 
-    from data.base_dataset import count_opaque
+    from data.dataset_of_images import count_opaque
     from data.listing import remarks
     from models.translation.translator import Translator  # imports torch
     from options.test_options import TestOptions

@@ -90,8 +90,8 @@ def trained(
     model = create_model(opt)
     for net in (*model.get_networks().values(), model.criterionGAN) if double else ():
         net.double()
-    if model.scaler:
-        model.scaler = LossScaler("cpu", init_scale=scale)
+    if model.fp16_scaler:
+        model.fp16_scaler = LossScaler("cpu", init_scale=scale)
     step = Step(opt, model)
     dtype = torch.float64 if double else torch.float32
     for data in [batch(n, dtype=dtype) for _ in range(steps)]:

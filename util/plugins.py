@@ -23,6 +23,8 @@ from util.files import real_path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = {"model": "models", "dataset": "data"}
 FLAG = {"model": "model", "dataset": "dataset_mode"}
+# Where the base classes are; a project's own data/base_dataset.py may stand in place of ours.
+BASES = {"model": ["models.base_model"], "dataset": ["data.base_dataset", "data.dataset_of_images"]}
 _imported: dict[str, str] = {}  # module name -> path, of files that were given by their path
 
 
@@ -81,18 +83,19 @@ def find_class(kind: str, name: str) -> type[Any]:
     Raises:
         UsageError: there is no such file, or the file has no such class.
     """
-    base = getattr(importlib.import_module(f"{FOLDER[kind]}.base_{kind}"), f"Base{kind.title()}")
+    base_name = f"Base{kind.title()}"
+    bases = tuple(getattr(importlib.import_module(module), base_name) for module in BASES[kind])
     module, stem = _load(kind, name)
     wanted = stem.replace("_", "") + kind
     for attribute, value in vars(module).items():
         if (
             attribute.lower() == wanted.lower()
             and isinstance(value, type)
-            and issubclass(value, base)
+            and issubclass(value, bases)
         ):
             return value
     raise UsageError(
-        f"{module.__file__} should hold a class {wanted} (any case) derived from {base.__name__}"
+        f"{module.__file__} should hold a class {wanted} (any case) derived from {base_name}"
     )
 
 

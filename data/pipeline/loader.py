@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
 import data
-from data.base_dataset import BaseDataset
+from data.dataset_of_images import BaseDataset
 from data.image_to_tensor import images_to_float
 from data.listing import counted, kinds, left_out, remarks
 from data.pipeline.processes import start

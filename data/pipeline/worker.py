@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch.utils.data import Dataset, default_collate, get_worker_info
 
-from data.base_dataset import BaseDataset
+from data.dataset_of_images import BaseDataset
 from data.image_file import TooLarge, limit_pixels, too_large
 from data.pipeline.processes import ADVICE
 from util.errors import UserError, first_line

@@ -51,7 +51,7 @@ def get_state(model: Any) -> dict[str, Any]:
     schedulers = unlisted(model, LRScheduler, model.schedulers)
     return {
         "networks": model.get_weights(),
-        "scaler": model.scaler.state_dict() if model.scaler else {},
+        "scaler": model.fp16_scaler.state_dict() if model.fp16_scaler else {},
         "optimizers": [optimizer.state_dict() for optimizer in model.optimizers],
         "schedulers": [_plain(scheduler) for scheduler in stateful_schedulers(model)],
         "pools": {name: pool.images for name, pool in pools_of(model).items()},
@@ -92,6 +92,6 @@ def set_state(model: Any, state: dict[str, Any]) -> None:
             parameter.copy_(saved)
     for name, images in state["pools"].items():
         pools_of(model)[name].images = [image.to(model.device) for image in images]
-    if model.scaler and state.get("scaler"):
-        model.scaler.load_state_dict(state["scaler"])
+    if model.fp16_scaler and state.get("scaler"):
+        model.fp16_scaler.load_state_dict(state["scaler"])
     model.rates_epoch, model.metric = state["plateau_epoch"], state["metric"]

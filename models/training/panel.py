@@ -11,7 +11,7 @@ import numpy as np
 from torch.utils.data import default_collate
 
 from data import find_dataset_using_name
-from data.base_dataset import BaseDataset
+from data.dataset_of_images import BaseDataset
 from data.image_file import check_values
 from models.base_model import BaseModel
 from models.training.inspection import options_for_testing, translate_apart

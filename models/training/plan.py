@@ -68,7 +68,7 @@ def rehearse(opt: Namespace, batch: dict, images: int) -> list[str]:
         images: per epoch.
     """
     model, peak = rehearsed(opt, batch)
-    model.scaler = None  # saving it would read its value
+    model.fp16_scaler = None  # saving it would read its value
     state = count_bytes(model.training_state()) + pool_growth(model)
     on_cpu = opt.device.type == "cpu"
     copy = f", and up to {size(state)} while a checkpoint is written" * on_cpu

@@ -197,7 +197,7 @@ def _problem_of_model(saved: dict[str, Any], model: Any) -> str:
         or _problem_of_parts(_problem_of_scheduler, saved, "schedulers", stateful_schedulers(model))
         or _problem_of_unlisted(saved.get("unlisted"), model)
         or _problem_of_pools(saved["pools"], pools_of(model))
-        or _problem_of_scaler(saved.get("scaler"), model.scaler)
+        or _problem_of_scaler(saved.get("scaler"), model.fp16_scaler)
     )
 
 

@@ -42,7 +42,7 @@ class Step:
         """
         self.opt, self.model = opt, model
         self.guard = NonFiniteGuard(
-            opt.on_nonfinite == "skip", MAX_OVERFLOWS if model.scaler else 0
+            opt.on_nonfinite == "skip", MAX_OVERFLOWS if model.fp16_scaler else 0
         )
         self.check_every_step = model.device.type == "cpu"  # on a GPU, a check waits for the device
         self.graph_count, self.weight = 0, 1.0
@@ -79,8 +79,8 @@ class Step:
         for optimizer in get_optimizers(self.model):
             fuse(optimizer)
             optimizer.register_step_pre_hook(self._before_step)
-            if self.model.scaler:
-                self.model.scaler.refuse_unscaled(optimizer)
+            if self.model.fp16_scaler:
+                self.model.fp16_scaler.refuse_unscaled(optimizer)
             distributed.broadcast_(parameters_of(optimizer))
 
     def _prepare_networks(self) -> None:
@@ -136,8 +136,8 @@ class Step:
         else:
             set_batch(self.model, batch)
             self.model.optimize_parameters()
-        if self.model.scaler:
-            self.model.scaler.update()
+        if self.model.fp16_scaler:
+            self.model.fp16_scaler.update()
         for name, average in self.model.averaged.items():
             average.update_parameters(self.model.get_networks()[name])
         if self.opt.compile:
@@ -148,8 +148,8 @@ class Step:
     def _before_step(self, optimizer: torch.optim.Optimizer, *unused: object) -> None:
         """Average, unscale and check the gradients between the backward pass and the optimizer."""
         average_gradients(parameters_of(optimizer), self.weight)
-        if self.model.scaler:
-            self.model.scaler.unscale_(optimizer)
+        if self.model.fp16_scaler:
+            self.model.fp16_scaler.unscale_(optimizer)
         self.guard.watch(optimizer, self.model.get_batch_paths())
 
     def _count_graphs(self) -> None:

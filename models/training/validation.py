@@ -26,7 +26,7 @@ from itertools import islice
 import numpy as np
 
 from data import find_dataset_using_name
-from data.base_dataset import BaseDataset
+from data.dataset_of_images import BaseDataset
 from data.listing import stem
 from data.pipeline.loader import Loader, Unreadable
 from models.base_model import BaseModel

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from data.base_dataset import OPAQUE, get_transform
+from data.base_dataset import get_transform
+from data.dataset_of_images import OPAQUE
 from data.image_file import (
     LOW,
     as_mode,

@@ -16,7 +16,6 @@ ENTRY = ("train", "test")  # the programs that run the fork's models and dataset
 # The classes that train.py and test.py drive: they need all that ours have.
 DRIVEN = {
     "models.base_model": "BaseModel",
-    "data.base_dataset": "BaseDataset",
     "util.visualizer": "Visualizer",
 }
 

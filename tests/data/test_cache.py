@@ -34,7 +34,7 @@ def test_a_cache_changes_no_pixel(jpegs, tmp_path, mode, more, monkeypatch) -> N
     made = {p: p.stat().st_mtime_ns for p in (tmp_path / "c").iterdir()}
     assert len(made) == (6 if mode == "unaligned" else 3)  # one file per image
     monkeypatch.setattr(
-        "data.base_dataset.read_image", lambda *a, **k: pytest.fail("decoded again")
+        "data.dataset_of_images.read_image", lambda *a, **k: pytest.fail("decoded again")
     )
     if not more.get("num_threads"):
         assert equal(plain, batches(**changes, cache_images=str(tmp_path / "c")))

@@ -65,7 +65,7 @@ def test_low_precision(amp: str) -> None:
     assert narrow.model.netG_A(batch(dtype=torch.float32)["A"]).dtype == torch.float32
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}[amp]
     assert ("Conv2d", half) in kinds and ("Conv2d", torch.float32) not in kinds
-    assert (narrow.model.scaler is not None) == (amp == "fp16")
+    assert (narrow.model.fp16_scaler is not None) == (amp == "fp16")
 
 
 def test_loss_scale() -> None:
@@ -79,7 +79,7 @@ def test_loss_scale() -> None:
     other = trained("--amp", "fp16", double=False, steps=0)
     other(batch(dtype=torch.float32))
     other.model.load_training_state(saved)
-    assert other.model.scaler.get_scale() == 2.0**58
+    assert other.model.fp16_scaler.get_scale() == 2.0**58
     step.guard.patience = 3
     with pytest.raises(NonFinite):
         for _ in range(3):
@@ -120,7 +120,15 @@ def test_fp16_in_other_models() -> None:
         step(data)
     model.optimize_parameters = lambda: None
     step(data)
-    assert model.scaler.get_scale() == 2.0**16
+    assert model.fp16_scaler.get_scale() == 2.0**16
+
+
+def test_a_model_may_have_a_scaler_of_its_own() -> None:
+    opt = options("--model", "template", "--ngf", "4", "--netG", "resnet_6blocks")
+    model = Twice(opt)
+    model.scaler = torch.amp.GradScaler("cpu", enabled=False)
+    Step(opt, model)(batch(dtype=torch.float32))
+    assert model.training_state()["scaler"] == {}
 
 
 def test_moments_have_the_strides_of_their_weights() -> None:
