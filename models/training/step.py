@@ -13,7 +13,7 @@ from torch import nn
 
 from models import set_batch
 from models.base_model import BaseModel
-from models.networks import Generator, ResnetGenerator
+from models.networks import ResnetGenerator
 from models.training.accumulation import accumulated_step, require_gradient_methods
 from models.training.averaging import start_averages
 from models.training.gradients import NonFiniteGuard, fuse, parameters_of
@@ -105,7 +105,7 @@ class Step:
         """Compile ``net`` in place; its second input size makes a graph for all sizes."""
         torch._dynamo.config.cache_size_limit = MAX_GRAPHS
         # Padding and cropping, which depend on the size, stay outside of a generator's graph
-        inner = isinstance(net, Generator) and not self.opt.checkpoint_activations
+        inner = hasattr(net, "apply_layers") and not self.opt.checkpoint_activations
         mode = "reduce-overhead" if self.opt.cuda_graphs else None
         dynamic = False if self.opt.cuda_graphs else None
         part = net.get_submodule("model" if inner else "")

@@ -61,6 +61,8 @@ def _judge(checkout: Checkout) -> Verdict:
             findings.append(Finding(module.path, line, text))
         for line, _, words in options.in_strings(module):
             findings += [Finding(module.path, line, t) for t in options.refused(words, known)]
+        if module.name == "models.networks" and not own_tables:
+            findings += [Finding(module.path, line, t) for line, t in options.own_networks(module)]
         packages |= uses.packages
     for path, text in checkout.scripts.items():
         for line, _, words in options.commands(text):

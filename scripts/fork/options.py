@@ -114,6 +114,20 @@ def in_strings(module: Module) -> Iterator[tuple[int, str, list[str]]]:
                 yield from ((part.lineno, name, words) for _, name, words in commands(part.value))
 
 
+def own_networks(module: Module) -> Iterator[tuple[int, str]]:
+    """Line and advice for each value of --netG and --netD that only the fork's networks have."""
+    known = ours()
+    for node in module.nodes:
+        name = dotted(node.left) if isinstance(node, ast.Compare) else ""
+        if name not in ("netG", "netD"):
+            continue
+        for part in node.comparators if isinstance(node, ast.Compare) else ():
+            value = part.value if isinstance(part, ast.Constant) else ""
+            if isinstance(value, str) and value and value not in known[name]:
+                table = f"NET_{name[-1]} in options/flags/model.py"
+                yield part.lineno, f"--{name} {value} is refused: add it to {table}"
+
+
 def refused(words: Iterable[str], known: dict[str, tuple[str, ...]]) -> Iterator[str]:
     """Yield the faults of the options of a command."""
     flag = ""

@@ -204,6 +204,18 @@ def test_changed_files_of_the_official_code(run: Programs, fork: Path) -> None:
     assert "options/base_options.py" in own and "train.py" in own
 
 
+def test_names_of_own_networks(run: Programs, fork: Path) -> None:
+    """Our tables have choices, those of the official code none."""
+    text = "class ResnetGenerator:\n    pass\n\n\ndef define_G(netG):\n"
+    text += (
+        "    if netG == 'unet_256':\n        return 1\n    elif netG == 'mine':\n        return 2\n"
+    )
+    found = lines(run, write(fork, models__networks=text))
+    assert found == [
+        "models/networks.py:8: --netG mine is refused: add it to NET_G in options/flags/model.py"
+    ]
+
+
 def test_own_loader(run: Programs, fork: Path) -> None:
     """A fork's data/__init__.py serves the fork's own train.py and test.py, but not ours."""
     loader = "class CustomDatasetDataLoader:\n    def __init__(self):\n        pass\n"
