@@ -43,9 +43,11 @@ def train(run: Run) -> None:
     once, without a save.
 
     ``run.at`` is the position: at.epoch (from 1), at.seen images of this epoch, at.total images in
-    all; at.crossed(n) is True if at.total passed a multiple of n in the last step. The parts of a
-    run are in models/training: run.report logs and shows, run.validation measures, run.panel
-    translates the same images after every epoch, run.state saves and resumes.
+    all; at.crossed(n) is True if at.total passed a multiple of n in the last step.
+
+    The other parts are also in models/training: run.report (report.py) prints, logs and shows
+    losses and images, run.validation (validation.py) measures, run.panel (panel.py) translates the
+    same images after every epoch, run.state (run_state.py) saves and resumes.
     """
     at = run.at
     while at.epoch <= run.last_epoch and not run.stopping:
@@ -78,7 +80,8 @@ def after_step(run: Run) -> None:
     """Log, show and save what is due; the intervals count images.
 
     To validate every 500 steps, besides every --val_freq epochs, add at the end:
-        if run.at.crossed(500 * run.dataset.global_batch_size):  # images per optimizer step
+        images = 500 * run.dataset.global_batch_size  # of 500 optimizer steps
+        if run.at.crossed(images) and not run.epoch_complete:
             if run.validation.validate(run.at, run.visualizer):  # True: the best so far
                 run.state.save("latest", "best")
     """
@@ -90,11 +93,11 @@ def after_step(run: Run) -> None:
 def end_epoch(run: Run) -> None:
     """Validate if due, and save each network as NAME_net_G_A.pth, ... in checkpoints/--name.
 
-    NAME      when
-    7         after epoch 7, if --save_epoch_freq divides 7
-    best      after a validation that was the best so far
-    latest    every --save_latest_freq images; with 7 and best; after the last epoch; on a signal
-    iter_12   with --save_by_iter, within an epoch: instead of latest; 12 = images seen so far
+    NAME     when
+    EPOCH    after every --save_epoch_freq epochs, e.g. 5_net_G_A.pth
+    best     after a validation that was the best so far
+    latest   every --save_latest_freq images; with EPOCH and best; at the end; on a signal
+    iter_N   with --save_by_iter, every --save_latest_freq images; N = images seen so far
     Each save also replaces state.pth, from which --continue_train restores everything, the weights
     too; --ema adds NAME_net_G_A_ema.pth.
     """

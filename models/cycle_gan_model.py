@@ -26,9 +26,9 @@ class CycleGANModel(BaseModel):
     netG_A: A -> B is the paper's G, and netG_B: B -> A its F. netD_A is D_Y: it judges images of
     domain B. netD_B is D_X. x = real_A, y = real_B.
 
-    To add a loss to the generators: compute ``self.loss_NAME`` in :meth:`objective_A` (of fake_B
-    and rec_A) or :meth:`objective_B` (of fake_A and rec_B; the graph of fake_B is gone then), add
-    it to the sum there, and add ``"NAME"`` to ``loss_names`` to log it.
+    To add a loss to the generators: compute ``self.loss_NAME`` in :meth:`objective_A`, from fake_B
+    and rec_A, or in :meth:`objective_B`, from fake_A and rec_B. Add it to the sum there, and add
+    ``"NAME"`` to ``loss_names`` to log it. Add its weight below, like ``--lambda_A``.
     If it needs a fixed network: make that in ``__init__`` if ``self.isTrain``, on ``self.device``,
     with ``.eval().requires_grad_(False)``, and leave it out of ``model_names``.
     """
@@ -104,10 +104,10 @@ class CycleGANModel(BaseModel):
         self.rec_B = self.netG_A(self.fake_A)  # G(F(y))
 
     def optimize_parameters(self) -> None:
-        """One step of G and F, then one of D_X and D_Y on fakes that were made before it.
+        """One step of G and F, then one of D_X and D_Y on the fakes of the step of G and F.
 
-        models/training/step.py calls this, and hooks each optimizer's step for --amp fp16 and
-        several GPUs. Only with --accumulate does it use the methods below instead.
+        models/training/step.py calls this, except with --accumulate, and hooks the steps of the
+        optimizers for --amp fp16 and several GPUs.
         """
         self.optimizer_G.zero_grad()
         self.gradients_G()
@@ -116,7 +116,8 @@ class CycleGANModel(BaseModel):
         self.gradients_D()
         self.optimizer_D.step()
 
-    # With --accumulate N, a batch has N micro-batches of --batch_size images, and a step is:
+    # With --accumulate N, a batch has N micro-batches of --batch_size images, and step.py makes the
+    # same two steps itself:
     #   gradients_G of each micro-batch; optimizer_G steps with their mean
     #   gradients_D of each micro-batch; optimizer_D steps with their mean
     # Micro-batches share the networks and image pools. Each has its own real_A, fake_B, ... in a
@@ -124,20 +125,22 @@ class CycleGANModel(BaseModel):
     gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
 
     def gradients_G(self) -> None:
-        """Gradients of G and F. Each backward frees activations before the next term needs some."""
+        """Gradients of G and F: forward and backward of one term after the other.
+
+        All at once, as in backward_G(), gives the same gradients but needs twice the memory.
+        """
         self.set_requires_grad([self.netD_A, self.netD_B], False)
-        if self.overrides(CycleGANModel, "forward", "backward_G"):
-            # Only for subclasses that redefine one of these: the official order, twice the memory.
+        if self.overrides(CycleGANModel, "forward", "backward_G"):  # a subclass has its own
             self.forward()
             self.backward_G()
             return
         self.loss_G = torch.zeros(())
-        for loss in self.objective():
-            self.backward(loss)  # loss.backward(), scaled under --amp fp16
-            self.loss_G = self.loss_G + loss.detach()
+        for term in self.objective():
+            self.backward(term)  # term.backward(), scaled under --amp fp16; frees its graph
+            self.loss_G = self.loss_G + term.detach()
 
     def objective(self) -> Iterator[torch.Tensor]:
-        """Yield the terms of the loss of G and F; each is computed when the loop asks for it.
+        """Yield the terms of the loss of G and F, each computed when the loop above asks for it.
 
         lambda_GAN * (GAN(D_Y(G(x))) + GAN(D_X(F(y))))            Eq. 1; GAN: lsgan by default
         + lambda_A * |F(G(x)) - x| + lambda_B * |G(F(y)) - y|     Eq. 2; sum: Eq. 3

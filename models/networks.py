@@ -33,7 +33,10 @@ from util.schedules import get_scheduler  # noqa: F401
 def init_net(
     net: nn.Module, init_type: str = "normal", init_gain: float = 0.02, gpu_ids: Sequence[int] = ()
 ) -> nn.Module:
-    """Initialise on the CPU, where a seed gives the same weights everywhere; move to the GPU."""
+    """Initialise on the CPU, where a seed gives the same weights everywhere.
+
+    Then move to ``gpu_ids[0]``; the networks of models are moved by ``BaseModel.setup``.
+    """
     init_weights(net, init_type, init_gain)
     return net.to(f"cuda:{gpu_ids[0]}") if gpu_ids else net
 
@@ -260,14 +263,14 @@ class NLayerDiscriminator(nn.Module):
             layers += [conv(widths[n - 1], widths[n], stride=stride, bias=bias)]
             layers += [norm_layer(widths[n]), nn.LeakyReLU(0.2, True)]
         self.model = nn.Sequential(*layers, conv(widths[-1], 1))
-        self.minimum = 3 * 2**n_layers  # for 2x2 features before the last convolution
+        self.minimum = 3 * 2**n_layers  # leaves 2x2 features for the last convolution
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         height, width = input.shape[2], input.shape[3]
         if min(height, width) < self.minimum:
             raise UserError(
                 f"images of {width}x{height} are too small for this discriminator, which needs "
-                f"{self.minimum}: larger --crop_size, smaller --n_layers_D, or --netD pixel"
+                f"{self.minimum}: larger --crop_size, --netD n_layers with fewer layers, or pixel"
             )
         return self.model(input)
 
