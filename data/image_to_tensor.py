@@ -6,7 +6,7 @@ import functools
 import random
 import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,10 @@ class Compose:
         for transform in self.transforms:
             image = transform(image)
         return image
+
+    def __iter__(self) -> Iterator[Callable]:
+        """The transforms, so that ``torchvision.transforms.Compose`` takes them as a list."""
+        return iter(self.transforms)
 
 
 @dataclass(frozen=True)

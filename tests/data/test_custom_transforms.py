@@ -105,3 +105,10 @@ def test_channels_of_pairs_are_attributes(tmp_path):
     picture(tmp_path / "train" / "x.png", size=(64, 32))
     data = dataset("aligned", tmp_path, input_nc=1, direction="BtoA")
     assert (data.input_nc, data.output_nc) == (3, 1)
+
+
+def test_torchvision_takes_our_transforms_as_a_list(unaligned):
+    data = dataset("unaligned", unaligned)
+    transform = get_transform(options(no_flip=True, preprocess="resize"))
+    image = data.read(data.A_paths[0])
+    assert torch.equal(v1.Compose(transform)(image), transform(image))
