@@ -60,6 +60,7 @@ class BaseModel(ABC):
     """
 
     gradient_methods: dict[str, str] = {}
+    generator_prefixes: tuple[str, ...] = ("G",)  # --ema averages networks with names like these
 
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool) -> ArgumentParser:
@@ -72,10 +73,8 @@ class BaseModel(ABC):
         return None
 
     def __init__(self, opt: Namespace) -> None:
-        opt = add_missing(opt)  # an opt from elsewhere has only the official options
-        self.opt = opt
-        self.gpu_ids, self.isTrain = opt.gpu_ids, opt.isTrain
-        self.device = opt.device
+        self.opt = opt = add_missing(opt)  # one from elsewhere has only the official options
+        self.gpu_ids, self.isTrain, self.device = opt.gpu_ids, opt.isTrain, opt.device
         self.save_dir = TextPath(opt.checkpoints_dir) / opt.name
         fixed_sizes = opt.preprocess not in ("none", "scale_width")
         if self.device.type == "cuda" and fixed_sizes and not opt.deterministic:
@@ -251,9 +250,10 @@ class BaseModel(ABC):
         if epoch == "latest" and checkpoint.resumes_from_state(self.opt):
             self._load_from_state()
             return
+        ema = not self.isTrain and getattr(self.opt, "ema", False)
         for name, net in self.get_networks().items():
             require_run(self.opt)
-            averaged = not self.isTrain and getattr(self.opt, "ema", False) and name.startswith("G")
+            averaged = name.startswith(self.generator_prefixes if ema else ())
             path = self.save_dir / f"{epoch}_net_{name}{'_ema' if averaged else ''}.pth"
             built_like = None if self.isTrain else self.architecture_source(self.opt)
             checkpoint.fit_state_dict(net, checkpoint.load_state_dict(path), path, built_like)

@@ -17,7 +17,8 @@ from util.runs import require_run
 class TestModel(BaseModel):
     """Reads ``EPOCH_net_G{model_suffix}.pth``.
 
-    Without that file and a suffix, it reads the CycleGAN generator G_A or G_B for ``--direction``.
+    Without a suffix, it reads the generator for ``--direction``: G or E of a BiGAN, or G_A or G_B
+    of a CycleGAN, whose runs have no G.
     """
 
     __test__ = False  # not a pytest class
@@ -34,11 +35,15 @@ class TestModel(BaseModel):
     @staticmethod
     def architecture_source(opt: Namespace) -> Path:
         plain = checkpoint.weights_path(opt, "G" + opt.model_suffix)
-        if plain.is_file() or opt.model_suffix:
+        if opt.model_suffix:
             return plain
-        # G_A translates in the direction of the training.
+        # G and G_A translate in the direction of the training, E and G_B in the other one.
         trained = checkpoint.saved_options(plain.parent).get("direction", "AtoB")
-        of_cycle = checkpoint.weights_path(opt, "G_A" if opt.direction == trained else "G_B")
+        forward = opt.direction == trained
+        if plain.is_file():
+            of_bigan = checkpoint.weights_path(opt, "E")
+            return of_bigan if not forward and is_generator(of_bigan) else plain
+        of_cycle = checkpoint.weights_path(opt, "G_A" if forward else "G_B")
         return of_cycle if of_cycle.is_file() else plain
 
     def __init__(self, opt: Namespace) -> None:
@@ -71,3 +76,8 @@ class TestModel(BaseModel):
 
     def optimize_parameters(self) -> None:
         """Do nothing: this model is not trained."""
+
+
+def is_generator(path: Path) -> bool:
+    """True if ``path`` exists and has the weights of a generator; some models have an encoder E."""
+    return path.is_file() and "netG" in checkpoint.architecture_of(checkpoint.load_state_dict(path))

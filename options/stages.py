@@ -21,7 +21,8 @@ from util.distributed import is_main
 from util.errors import UsageError, UserError, printable
 from util.files import write_atomically
 
-INITS = {f"init_{net}" for net in ("G", "D", "G_A", "G_B", "D_A", "D_B")}  # files that models read
+NETS = ("G", "D", "E", "G_A", "G_B", "D_A", "D_B")
+INITS = {f"init_{net}" for net in NETS}  # files that models read
 USAGE = "%(prog)s --dataroot FOLDER [--OPTION VALUE ...]"
 
 

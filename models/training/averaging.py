@@ -44,19 +44,26 @@ class MovingAverage(AveragedModel):
 def start_averages(model: Any) -> None:
     """With ``--ema``, fill ``averaged`` of a BaseModel with copies of its generators, once."""
     if model.opt.ema and not model.averaged:
-        model.averaged = average_generators(model.get_networks(), model.opt.ema)
+        model.averaged = average_generators(
+            model.get_networks(), model.opt.ema, model.generator_prefixes
+        )
 
 
-def average_generators(networks: dict[str, nn.Module], decay: float) -> dict[str, MovingAverage]:
-    """Return name -> moving average of the networks whose names begin with G.
+def average_generators(
+    networks: dict[str, nn.Module], decay: float, prefixes: tuple[str, ...] = ("G",)
+) -> dict[str, MovingAverage]:
+    """Return name -> moving average of the networks whose names begin with one of ``prefixes``.
 
     Raises:
         UserError: there is no such network, or it cannot be copied.
     """
-    generators = {name: net for name, net in networks.items() if name.startswith("G")}
+    generators = {name: net for name, net in networks.items() if name.startswith(prefixes)}
     if not generators:
         names = ", ".join(networks)
-        raise UserError(f"--ema averages networks whose names begin with G; this model has {names}")
+        raise UserError(
+            f"--ema averages networks whose names begin with {' or '.join(prefixes)}; "
+            f"this model has {names}"
+        )
     try:
         return {name: MovingAverage(net, decay) for name, net in generators.items()}
     except (RuntimeError, TypeError) as error:

@@ -40,8 +40,8 @@ WARNINGS = {
     "dependence": (
         0.1,
         0.2,
-        "{G} has collapsed: its output hardly depends on its input. Try larger --lambda_A and "
-        "--lambda_B, a lower --lr, or another --seed",
+        "{G} has collapsed: its output hardly depends on its input. Try larger weights of the "
+        "other losses (--lambda_A, --lambda_B), a lower --lr, or another --seed",
     ),
     "correlation": (
         -0.6,
@@ -69,25 +69,37 @@ class Direction(NamedTuple):
     """One translation of a model. Images are (1, C, H, W) in [-1, 1].
 
     Attributes:
-        suffix: of the official names: "_A", "_B" or "".
+        generator: the name of G, e.g. "G_A".
+        discriminator: the name of D, also in warnings; "" for a D that another direction names.
         G: translates x into the domain of y.
         F: translates back, or None.
-        D: judges the domain of y, or None. Without F it judges pairs of input and output, as in
-            pix2pix.
+        D: judges the domain of y, or None.
         x: an image of the input domain.
         y: an image of the output domain.
+        conditional: True if D judges pairs of input and output, as in pix2pix.
     """
 
-    suffix: str
+    generator: str
+    discriminator: str
     G: nn.Module
     F: nn.Module | None
     D: nn.Module | None
     x: Tensor
     y: Tensor
+    conditional: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """The end of the keys of G's averages: "_A", "_B", "", or "E" for a BiGAN's E."""
+        return self.generator.removeprefix("G")
 
 
 def directions(model: BaseModel) -> list[Direction]:
-    """Return two directions of a CycleGAN, one of pix2pix, none of a model with other names."""
+    """Return the directions of a model with the official names of networks, else none.
+
+    CycleGAN and BiGAN have two. A BiGAN's D compares pairs of both directions, so that it judges
+    none of them alone.
+    """
     nets = model.get_networks()
     A, B = (getattr(model, name, None) for name in ("real_A", "real_B"))
     if not (isinstance(A, Tensor) and isinstance(B, Tensor)):
@@ -95,10 +107,17 @@ def directions(model: BaseModel) -> list[Direction]:
     A, B = A[:1].detach(), B[:1].detach()
     if {"G_A", "G_B"} <= nets.keys():
         return [
-            Direction("_A", nets["G_A"], nets["G_B"], nets.get("D_A"), A, B),
-            Direction("_B", nets["G_B"], nets["G_A"], nets.get("D_B"), B, A),
+            Direction("G_A", "D_A", nets["G_A"], nets["G_B"], nets.get("D_A"), A, B),
+            Direction("G_B", "D_B", nets["G_B"], nets["G_A"], nets.get("D_B"), B, A),
         ]
-    return [Direction("", nets["G"], None, nets.get("D"), A, B)] if "G" in nets else []
+    if {"G", "E"} <= nets.keys():
+        return [
+            Direction("G", "D", nets["G"], None, None, A, B),
+            Direction("E", "", nets["E"], None, None, B, A),
+        ]
+    if {"G_A", "D_A"} <= nets.keys():
+        return [Direction("G_A", "D_A", nets["G_A"], None, nets["D_A"], A, B)]
+    return [Direction("G", "D", nets["G"], None, nets.get("D"), A, B, True)] if "G" in nets else []
 
 
 class Health:
@@ -136,9 +155,9 @@ class Health:
             for direction in directions(model):
                 with unaffected(model.get_networks().values()), torch.no_grad():
                     measured = measure(direction, self.undecided)
-                signs = self._signs(direction.suffix, measured, losses)
-                warnings += self._new_warnings(direction.suffix, signs)
-                values |= _log_values(direction.suffix, measured, signs)
+                signs = self._signs(direction, measured, losses)
+                warnings += self._new_warnings(direction, signs)
+                values |= _log_values(direction, measured, signs)
         except Exception as error:  # a custom model may use the official names for something else
             self.active = False
             warn(
@@ -148,12 +167,13 @@ class Health:
         return values, warnings
 
     def _signs(
-        self, suffix: str, measured: dict[str, float], losses: dict[str, float]
+        self, direction: Direction, measured: dict[str, float], losses: dict[str, float]
     ) -> dict[str, float]:
         """Update the averages and return those signs of ``WARNINGS`` that have enough checks."""
-        if self.undecided:
+        suffix = direction.suffix
+        if self.undecided and direction.discriminator:
             halves = losses.get("D_real", math.nan) + losses.get("D_fake", math.nan)
-            loss = losses.get(f"D{suffix}", halves / 2)
+            loss = losses.get(direction.discriminator, losses.get("D", halves / 2))
             measured = {**measured, "loss": loss / self.undecided[0]}
         averages: dict[str, list] = self.memory["averages"]
         known: dict[str, float] = {}
@@ -175,13 +195,14 @@ class Health:
             signs["change"] = math.inf  # a small change is enough to deceive the discriminator
         return signs
 
-    def _new_warnings(self, suffix: str, signs: dict[str, float]) -> list[str]:
-        given, new = self.memory["given"], []
+    def _new_warnings(self, direction: Direction, signs: dict[str, float]) -> list[str]:
+        given, new, suffix = self.memory["given"], [], direction.suffix
         for sign, value in signs.items():
             bad, good, text = WARNINGS[sign]
             if value < bad and sign + suffix not in given:
                 given.append(sign + suffix)
-                text = text.format(G=f"G{suffix}", D=f"D{suffix}", X=suffix.strip("_"))
+                names = {"G": direction.generator, "D": direction.discriminator}
+                text = text.format(**names, X=suffix.strip("_"))
                 new.append(f"{text} ({sign} {value:.2f}; docs/reading_a_run.md)")
             elif value > good and sign + suffix in given:
                 given.remove(sign + suffix)
@@ -189,16 +210,17 @@ class Health:
 
 
 def _log_values(
-    suffix: str, measured: dict[str, float], signs: dict[str, float]
+    direction: Direction, measured: dict[str, float], signs: dict[str, float]
 ) -> dict[str, float]:
     """Return what metrics.jsonl and the page get, e.g. ``accuracy_real_D_A`` and ``change_G_A``."""
+    G, D = direction.generator, direction.discriminator
     values = {
-        f"{name}_{'D' if name.startswith('accuracy') else 'G'}{suffix}": value
+        f"{name}_{D if name.startswith('accuracy') else G}": value
         for name, value in measured.items()
         if name not in ("apart", "output_varies", "variety")
     }
     if "dependence" in signs:
-        values[f"dependence_G{suffix}"] = signs["dependence"]
+        values[f"dependence_{G}"] = signs["dependence"]
     return values
 
 
@@ -209,7 +231,7 @@ def measure(direction: Direction, undecided: tuple[float, float] | None) -> dict
         undecided: loss and output of a discriminator that cannot tell real from fake; None leaves
             out accuracies.
     """
-    _, G, F, D, x, y = direction
+    _, _, G, F, D, x, y, conditional = direction
     fake = _run(G, x)
     values = {
         "output_varies": mean_difference(fake, _run(G, x.flip(3))),
@@ -222,7 +244,7 @@ def measure(direction: Direction, undecided: tuple[float, float] | None) -> dict
     if F:
         values["robustness"] = robustness(F, x, fake)
     if D and undecided:
-        condition = [] if F else [x]
+        condition = [x] if conditional else []
         for name, image, is_real in (("accuracy_real", y, True), ("accuracy_fake", fake, False)):
             says_real = _run(D, torch.cat([*condition, image], 1)) > undecided[1]
             values[name] = (says_real == is_real).float().mean().item()

@@ -136,6 +136,7 @@ WARM_STARTS = {
     "cycle_gan": ["init_G_A", "init_G_B", "init_D_A", "init_D_B"],
     "pix2pix": ["init_G", "init_D"],
     "colorization": ["init_G", "init_D"],
+    "bigan": ["init_G", "init_E", "init_D"],
 }  # in training only
 
 # Of each model: changed defaults, defaults changed in training, options added in training,
@@ -163,6 +164,7 @@ MODELS: dict[str, tuple[dict, dict, dict, dict]] = {
         PIX2PIX[0] | {"dataset_mode": "colorization", "input_nc": 1, "output_nc": 2},
         *PIX2PIX[1:],
     ),
+    "bigan": ({"no_dropout": True}, {}, {}, {}),
     "template": ({"dataset_mode": "aligned"}, {}, {"lambda_regression": (float, 1.0)}, {}),
     "test": ({"dataset_mode": "single"}, {}, {}, {"model_suffix": (str, "")}),
 }
