@@ -97,6 +97,8 @@ class Program:
         except TypeError:  # in options files of 2017 and early 2018 it takes no parser
             return rules_of(other.isTrain), []
         rules = rules_of(other.isTrain)
+        if not {"checkpoints_dir", "name"} <= probe.defaults().keys():  # parse() sets the folder
+            return rules, []
         given, added = probe.given(words), []
         before = probe.defaults()
         rules.find_run(probe, given)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from options.flags import SHARED, TEST, TRAIN
+from options.program import Program
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from util.option_defaults import DEFAULTS, add_missing, adopt_old_names, replaced
@@ -120,3 +122,27 @@ def test_old_names_give_todays():
     assert (opt.n_epochs, opt.load_size, opt.gan_mode) == (7, 32, "vanilla")
     adopt_old_names(opt, ["loadSize"])
     assert opt.load_size == 64
+
+
+def test_options_files_that_choose_the_folder_themselves(tmp_path, monkeypatch):
+    """Their classes have no --checkpoints_dir; parse() sets it."""
+
+    class Own:
+        isTrain = False
+
+        def initialize(self, parser):
+            parser.add_argument("--name", default="x")
+            for name in ("dataroot", "results"):
+                parser.add_argument(f"--{name}", default=".")
+            return parser
+
+        def parse(self):
+            self.parser = self.initialize(ArgumentParser())
+            opt = self.parser.parse_args()
+            opt.checkpoints_dir = Path(opt.results, "models")
+            values = {"model": "cycle_gan", "dataset_mode": "unaligned", "gpu_ids": "-1"}
+            return Namespace(**vars(opt), **values, isTrain=False)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["test.py", "--results", "made"])
+    assert Program(Own()).parse().checkpoints_dir == Path("made/models")
