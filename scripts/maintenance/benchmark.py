@@ -162,10 +162,11 @@ class Worker:
         )
         self._answer()
 
-    def measure(self) -> float:
+    def measure(self) -> Any:
+        """Return a number, or a dict of numbers, as the worker's function does."""
         with contextlib.suppress(BrokenPipeError):  # the missing answer is reported below
             self.process.stdin.write("measure\n")  # type: ignore[union-attr]
-        return float(self._answer())
+        return json.loads(self._answer())
 
     def close(self) -> None:
         self.process.communicate()

@@ -1,13 +1,14 @@
 """Measure one case with the checkout in the current directory: ``worker CASE OPTIONS``.
 
 ``scripts/benchmark.py`` starts this file once for each case and checkout. Each line on standard
-input asks for one measurement, answered with a number on standard output. Everything that the
+input asks for one measurement, answered with a JSON value on standard output. Everything that the
 checkout prints goes to standard error. Only names that old checkouts (and, for ``step``, ``input``
 and ``output``, the official code) have too are imported, so any two of them can be compared.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -16,18 +17,24 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-Measurement = Callable[[], float]
+Measurement = Callable[[], float | dict[str, Any]]
 
 
 def options(args: list[str]) -> Any:
     from options.train_options import TrainOptions
 
     sys.argv = ["train.py", *args]
-    return TrainOptions().parse()
+    opt = TrainOptions().parse()
+    if not hasattr(opt, "device"):  # in the official code, scripts or models choose the device
+        import torch
+
+        gpu = torch.cuda.is_available() and getattr(opt, "gpu_ids", [0])
+        opt.device = torch.device(f"cuda:{gpu[0]}" if gpu else "cpu")
+    return opt
 
 
 def training(args: list[str]) -> tuple[Any, Any, Any]:
@@ -36,6 +43,10 @@ def training(args: list[str]) -> tuple[Any, Any, Any]:
     from models import create_model
 
     opt = options(args)
+    if getattr(opt, "deterministic", False):
+        from util.seeds import seed_everything
+
+        seed_everything(0, deterministic=True)
     batches = create_dataset(opt)
     model = create_model(opt)
     model.setup(opt)
@@ -73,6 +84,56 @@ def step(args: list[str]) -> Measurement:
     milliseconds(1)  # Adam allocates its moments
     steps = max(1, min(50, round(1000 / milliseconds(1))))
     return lambda: milliseconds(steps)
+
+
+def details(args: list[str]) -> Measurement:
+    """Times of steps on one batch and on those of the loader, peak memory, and first losses.
+
+    "ms" is the time of a step among many; "host ms" is the time until a single step returns, when
+    a GPU may still be computing.
+    """
+    import torch
+
+    torch.manual_seed(0)
+    opt, batches, model = training(args)
+    train_on, batch = training_step(opt, model), next(iter(batches))
+    on_gpu = model.device.type == "cuda"
+    wait: Callable[[], object] = torch.cuda.synchronize if on_gpu else lambda: None
+    losses = []
+    for _ in range(3):  # Adam allocates its moments, cuDNN chooses algorithms
+        train_on(batch)
+        losses.append({k: round(float(v), 4) for k, v in model.get_current_losses().items()})
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+
+    def seconds(items: Iterable[Any]) -> float:
+        wait()
+        begin = time.perf_counter()
+        for item in items:
+            train_on(item)
+        wait()
+        return time.perf_counter() - begin
+
+    def host_seconds() -> float:
+        wait()
+        begin = time.perf_counter()
+        train_on(batch)
+        return time.perf_counter() - begin
+
+    def measure() -> dict[str, Any]:
+        host = statistics.median(host_seconds() for _ in range(3))
+        steps = max(1, min(50, round(1 / seconds([batch]))))
+        step_seconds = seconds([batch] * steps) / steps
+        return {
+            "ms": step_seconds * 1e3,
+            "host ms": host * 1e3,
+            "images/s": len(batch["A_paths"]) / step_seconds,
+            "images/s with loader": len(batches) / seconds(batches),
+            **({"peak MB": torch.cuda.max_memory_allocated() / 2**20} if on_gpu else {}),
+            "losses": losses,
+        }
+
+    return measure
 
 
 def peak(args: list[str]) -> Measurement:
@@ -162,6 +223,7 @@ def program(args: list[str]) -> Measurement:
 
 CASES: dict[str, Callable[[list[str]], Measurement]] = {
     "step": step,
+    "details": details,
     "peak": peak,
     "load": load,
     "translate": translate,
@@ -181,7 +243,7 @@ def main() -> None:
     measure = CASES[sys.argv[1]](sys.argv[2:])
     print("ready", file=answers, flush=True)
     for _ in sys.stdin:
-        print(measure(), file=answers, flush=True)
+        print(json.dumps(measure()), file=answers, flush=True)
 
 
 if __name__ == "__main__":

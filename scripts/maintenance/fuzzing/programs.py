@@ -206,6 +206,9 @@ PROGRAMS = (
     Program("benchmark", "scripts/benchmark.py", "--quick --only start-up", (), slow=True),
     Program("check_resume", "scripts/check_resume.py", "--kills 1", (), slow=True),
     Program(
+        "check_gpu", "scripts/check_gpu.py", "--gpu_ids -1 --only memory", (), "patience", slow=True
+    ),
+    Program(
         "check_logging",
         "scripts/check_logging.py",
         f"--dataroot in/two {TINY} --steps 10 --max_dataset_size 2",
