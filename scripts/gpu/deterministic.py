@@ -34,7 +34,7 @@ def repeat(setup: Setup) -> Verdict:
         try:
             opt = options(setup, f"{size} {words} --deterministic")
         except UsageError as error:  # e.g. no units for bf16
-            tally.add(words, f"refused: {error}")
+            tally.add(words, f"refused: {error}", "" if words else str(error))
             continue
         runs = []
         for _ in range(2):

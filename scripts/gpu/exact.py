@@ -55,7 +55,7 @@ def compare(setup: Setup, model: str) -> Verdict:
         try:
             loss, gradient = differences(setup, f"--model {model} {SMALL} {words}", words)
         except UsageError as error:  # a model may refuse some settings
-            tally.add(name, f"refused: {error}")
+            tally.add(name, f"refused: {error}", "" if words else str(error))
             continue
         problem = f"losses differ by {loss:.1e}" if not loss <= LOSS else ""
         problem = problem or (f"gradients differ by {gradient:.1e}" if gradient > GRADIENT else "")

@@ -38,7 +38,7 @@ def settings(setup: Setup, model: str) -> Verdict:
         try:
             opt = options(setup, f"--model {model} {SMALL} {words}")
         except UsageError as error:  # a model or a GPU may refuse some settings
-            tally.add(words, f"refused: {error}")
+            tally.add(words, f"refused: {error}", "" if words else str(error))
             continue
         step, data = Step(opt, build(opt)), batch(opt, opt.accumulate)
         step(data)  # allocates the states of the optimizers

@@ -14,6 +14,7 @@ from models.base_model import BaseModel
 from options.train_options import TrainOptions
 from scripts.gpu.checks import Setup
 from util import plugins
+from util.errors import UsageError
 
 SMALL = """--netG resnet_6blocks --netD n_layers --n_layers_D 2 --ngf 4 --ndf 4 --init_gain 0.2
     --pool_size 0 --no_dropout"""
@@ -32,12 +33,17 @@ def options(setup: Setup, words: str, device: str = "") -> Namespace:
         device: "cpu" for the CPU; default: the device of ``setup``.
 
     Raises:
-        UsageError: the options do not go together.
+        UsageError: the options do not go together, or do not fit the device.
     """
     gpu = -1 if device == "cpu" else setup.gpu
     common = ["--dataroot", ".", "--checkpoints_dir", str(setup.folder), "--name", "run"]
     common += ["--gpu_ids", str(gpu), "--seed", "1"]
-    return TrainOptions().parse([*common, *words.split()], record=False)
+    try:
+        return TrainOptions().parse([*common, *words.split()], record=False)
+    except UsageError as error:
+        if str(error).startswith("--"):  # refuses an option
+            raise
+        raise RuntimeError(str(error)) from None  # e.g. a damaged model file
 
 
 def build(opt: Namespace, dtype: torch.dtype = torch.float32) -> BaseModel:
