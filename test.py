@@ -7,6 +7,7 @@ from itertools import islice
 from options.program import Program
 from options.test_options import TestOptions
 from util.console import Progress, run_main, say
+from util.option_defaults import theirs
 from util.words import amount
 
 
@@ -23,7 +24,7 @@ def main() -> None:
     dataset = create_dataset(opt)
     dataset.device = opt.device
     model = create_model(opt)
-    model.setup(opt)
+    model.setup(theirs(opt))
     options.record(opt)
     if opt.eval:
         model.eval()

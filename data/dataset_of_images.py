@@ -34,7 +34,7 @@ from data.image_to_tensor import (
 )
 from data.listing import remarks
 from util.errors import UserError
-from util.option_defaults import add_missing
+from util.option_defaults import add_missing, ours
 from util.words import amount
 
 OPAQUE = "which are taken as opaque (255)"
@@ -50,8 +50,8 @@ class BaseDataset(data.Dataset, ABC):
     """
 
     def __init__(self, opt: Namespace) -> None:
-        opt = add_missing(opt)
-        self.opt = opt
+        self.opt = add_missing(opt)
+        opt = ours(self.opt)
         self.root = opt.dataroot
         limit_pixels(opt.max_pixels)
         self.cache: Cache | None = None
@@ -85,7 +85,7 @@ class BaseDataset(data.Dataset, ABC):
 
     def read(self, path: str, channels: int = 3) -> Image.Image:
         """Decode an image; see :func:`data.image_file.read_image`."""
-        return read_image(path, channels, exif=not self.opt.no_exif)
+        return read_image(path, channels, exif=not ours(self.opt).no_exif)
 
     def image(self, path: str, channels: int, transform: Callable) -> Any:
         """Read an image file and apply ``transform``.
@@ -127,7 +127,7 @@ class BaseDataset(data.Dataset, ABC):
     def _read_side_by_side(
         self, path: str, channels: Sequence[int], resizes: Sequence[Resize]
     ) -> list[Image.Image]:
-        number, exif, draft = len(channels), not self.opt.no_exif, self._draft(resizes)
+        number, exif, draft = len(channels), not ours(self.opt).no_exif, self._draft(resizes)
         with_alpha = 4 if {2, 4} & set(channels) else 3
         image = read_image(path, with_alpha, exif, draft, number)
         if number > 1:
@@ -143,7 +143,7 @@ class BaseDataset(data.Dataset, ABC):
     def _draft(self, resizes: Sequence[Resize]) -> tuple[int, int] | None:
         """Return the (width, height) to which a JPEG may be reduced while it is decoded."""
         first = resizes[0]
-        if not self.opt.jpeg_draft or first.preprocess in ("crop", "none"):
+        if not ours(self.opt).jpeg_draft or first.preprocess in ("crop", "none"):
             return None
         height = first.load_size if "resize" in first.preprocess else 1
         return first.load_size * len(resizes), height
@@ -173,7 +173,7 @@ def check_sizes(
     for path in evenly_spread(paths, at_most):
         # An unreadable image is reported, with its cause, when the training reads it
         with contextlib.suppress(UserError), open_image(path) as image:
-            turned = turned_sideways(image) and not opt.no_exif
+            turned = turned_sideways(image) and not ours(opt).no_exif
             width, height = image.size[::-1] if turned else image.size
             width = max(1, width // n_side_by_side)
             if not crop_fits(opt, (width, height)):

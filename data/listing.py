@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from data.image_file import check_values
 from util.errors import UserError
+from util.option_defaults import ours
 from util.plugins import did_you_mean
 from util.words import amount
 
@@ -155,6 +156,7 @@ def find_images(opt: Namespace, folder: str) -> list[str]:
     Raises:
         UserError: there are no images, or none is left to train on.
     """
+    opt = ours(opt)
     paths = list_images(os.path.join(opt.dataroot, folder), opt.max_dataset_size)
     share = opt.val_share
     if not share:

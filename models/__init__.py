@@ -13,7 +13,7 @@ from models.base_model import BaseModel
 from models.translation.translator import Translator
 from options.stages import Options
 from util.errors import UserError
-from util.option_defaults import add_missing
+from util.option_defaults import add_missing, theirs
 from util.plugins import find_class
 from util.runs import no_run
 
@@ -61,7 +61,7 @@ def get_option_setter(model_name: str):
 def create_model(opt: Namespace) -> BaseModel:
     """Return the model of ``--model``; call ``model.setup(opt)`` before using it."""
     opt = add_missing(opt)
-    return find_model_using_name(opt.model)(opt)
+    return find_model_using_name(opt.model)(theirs(opt))
 
 
 def set_batch(model: BaseModel, batch: dict) -> None:

@@ -22,7 +22,7 @@ from util.console import say
 from util.epoch_scheduler import EpochScheduler, has_stepped, set_rates
 from util.init_weights import init_weights
 from util.modules import unwrapped
-from util.option_defaults import add_missing
+from util.option_defaults import add_missing, ours
 from util.paths import TextPath
 from util.runs import require_run
 from util.schedules import get_scheduler, learning_rates, require_metric
@@ -73,7 +73,8 @@ class BaseModel(ABC):
         return None
 
     def __init__(self, opt: Namespace) -> None:
-        self.opt = opt = add_missing(opt)  # one from elsewhere has only the official options
+        self.opt = add_missing(opt)  # one from elsewhere has only the official options
+        opt = ours(self.opt)
         self.gpu_ids, self.isTrain, self.device = opt.gpu_ids, opt.isTrain, opt.device
         self.save_dir = TextPath(opt.checkpoints_dir) / opt.name
         fixed_sizes = opt.preprocess not in ("none", "scale_width")
@@ -156,7 +157,7 @@ class BaseModel(ABC):
 
     def setup(self, opt: Namespace) -> None:
         """Create the schedulers; initialise or load the networks and move them to the device."""
-        opt = add_missing(opt)
+        opt = ours(add_missing(opt))
         if self.isTrain:
             require_metric(opt, self.metric)
             self.schedulers = [get_scheduler(optimizer, opt) for optimizer in self.optimizers]
@@ -189,7 +190,7 @@ class BaseModel(ABC):
             epoch = self.rates_epoch + begun
         later = epoch > self.rates_epoch  # else a run resumes within this epoch
         set_rates(self.schedulers, epoch, self.metric, later)
-        if later and self.opt.val_freq:
+        if later and ours(self.opt).val_freq:
             self.metric = None  # each validation counts once
         self.rates_epoch, self.rates_updated, self.next_epoch = epoch, True, None
         if by_script and before:
@@ -250,11 +251,10 @@ class BaseModel(ABC):
         if epoch == "latest" and checkpoint.resumes_from_state(self.opt):
             self._load_from_state()
             return
-        ema = not self.isTrain and getattr(self.opt, "ema", False)
+        ema = () if self.isTrain or not ours(self.opt).ema else self.generator_prefixes
         for name, net in self.get_networks().items():
             require_run(self.opt)
-            averaged = name.startswith(self.generator_prefixes if ema else ())
-            path = self.save_dir / f"{epoch}_net_{name}{'_ema' if averaged else ''}.pth"
+            path = self.save_dir / f"{epoch}_net_{name}{'_ema' if name.startswith(ema) else ''}.pth"
             built_like = None if self.isTrain else self.architecture_source(self.opt)
             checkpoint.fit_state_dict(net, checkpoint.load_state_dict(path), path, built_like)
             say(f"Loaded {path}")

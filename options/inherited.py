@@ -6,6 +6,7 @@ import math
 import re
 import shlex
 from argparse import Action, ArgumentTypeError
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ class SavedRun:
 
     Attributes:
         file: its ``train_opt.json``.
-        options: the content of that file; {} without one. :meth:`become_defaults` checks the
+        options: the content of that file; {} without one. :meth:`values` checks the
             values; before, only "model" and "dataset_mode" are certain to be strings.
     """
 
@@ -65,10 +66,10 @@ class SavedRun:
         """True if ``name`` is the run's model or dataset; files may have moved."""
         return plugins.same(self.options.get(flag, ""), name)
 
-    def become_defaults(
-        self, parser: Parser, given: dict[str, Any], tables: dict[str, Any], left_out: set[str]
-    ) -> None:
-        """Make the options of the run the defaults of ``parser``, converted as if typed.
+    def values(
+        self, parser: Parser, given: dict[str, Any], tables: Mapping[str, Any], left_out: set[str]
+    ) -> dict[str, Any]:
+        """The options of the run that ``parser`` has, converted as if typed.
 
         The model and the dataset are left out, see :meth:`default_plugin`. A wrong value is dropped
         if the command line replaces it.
@@ -81,15 +82,21 @@ class SavedRun:
         Raises:
             UserError: a value is wrong; the message names the file and the option.
         """
-        tabled = {flag.name for table in tables.values() for flag in table}
+        tabled = {flag.name: flag.help for table in tables.values() for flag in table}
+        own, found = self.options.get("framework_options", {}), {}
         actions: dict[str, list[Action]] = {}
         for action in parser._actions:
             actions.setdefault(action.dest, []).append(action)
         names = (self.options.keys() & actions.keys()) - left_out - KIND.keys()
         for name in sorted(names):
             value, default = self.options[name], parser.get_default(name)
+            custom = name not in tabled or any(
+                action.help != tabled.get(name) for action in actions[name]
+            )
+            if name in own and not custom:  # the value is of the project that trained
+                value = own[name]
             try:
-                value = _as_typed(value, actions[name], default, name not in tabled)
+                value = _as_typed(value, actions[name], default, custom)
             except ValueError as error:
                 if name in given:
                     del self.options[name]
@@ -98,8 +105,8 @@ class SavedRun:
                     f"cannot use {self.file}: --{name} {shown_value(value)}: {error}; give the "
                     "option again, or repair the file"
                 ) from None
-            self.options[name] = value
-            parser.set_defaults(**{name: value})
+            self.options[name] = found[name] = value
+        return found
 
 
 def _as_typed(value: Any, actions: list[Action], default: Any, custom: bool) -> Any:

@@ -8,7 +8,7 @@ import math
 import re
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from string import Formatter
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,6 +25,13 @@ if TYPE_CHECKING:  # importing PyTorch would slow --help down
     import torch
 
 
+class Anything(argparse.Action):
+    """An option that takes any number of values and ignores them."""
+
+    def __call__(self, *args: Any) -> None:
+        pass
+
+
 class Parser(ArgumentParser):
     """An ArgumentParser that raises UsageError and can separate explicit options from defaults.
 
@@ -36,6 +43,7 @@ class Parser(ArgumentParser):
 
     not_empty: set[str] | None = None
     arguments: Sequence[str] | None = None
+    saved: Callable[[], dict[str, Any]] = dict  # values of the run that a model's call sees
 
     def words(self, args: Sequence[str] | None = None) -> list[str]:
         """Return ``args`` as a list, or what is parsed without it."""
@@ -72,6 +80,8 @@ class Parser(ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> Any:
         """Parse what is known of ``args``. Raises UsageError: a value is not accepted."""
+        if args is None and namespace is None:
+            namespace = Namespace(**self.saved())
         words = self.words(args)
         self.refuse_odd(words)
         self.refuse_empty(words)
@@ -149,8 +159,15 @@ class Parser(ArgumentParser):
         else:
             super().print_help(file)
 
-    def given(self, args: Sequence[str]) -> dict[str, Any]:
-        """The options on the command line, without defaults."""
+    def given(self, args: Sequence[str], open_names: Collection[str] = ()) -> dict[str, Any]:
+        """The options on the command line, without defaults.
+
+        Args:
+            open_names: options to leave out, because a model may declare its own of these names.
+        """
+        strings = self._option_string_actions
+        replaced = {word: action for word, action in strings.items() if action.dest in open_names}
+        strings.update({word: Anything([word], word, nargs="*") for word in replaced})
         before = [(action, action.default, action.required) for action in self._actions]
         defaults, self._defaults = self._defaults, {}
         for action in self._actions:
@@ -160,6 +177,7 @@ class Parser(ArgumentParser):
             return vars(super().parse_known_args(args)[0])  # without the check: defaults are away
         finally:
             self._defaults = defaults
+            strings.update(replaced)
             for action, default, required in before:
                 action.default, action.required = default, required
 
@@ -194,6 +212,8 @@ def option_values(opt: Namespace) -> dict[str, Any]:
 def dump(opt: Namespace) -> str:
     """``opt`` as JSON; paths and other objects become text. ``given`` lists explicit options."""
     values = option_values(opt) | {"given": getattr(opt, "explicit_options", [])}
+    if own := getattr(opt, "framework_options", None):
+        values["framework_options"] = own
     return json.dumps(values, indent=1, sort_keys=True, default=str)
 
 
@@ -227,7 +247,7 @@ def _formatted_suffix(opt: Namespace) -> str:
     raise UsageError(f"--suffix {opt.suffix}: {reason}")
 
 
-def choose_device(gpu_ids: str) -> tuple[list[int], torch.device]:
+def choose_device(gpu_ids: str | list[int]) -> tuple[list[int], torch.device]:
     """``--gpu_ids`` as a list with this process's GPU, and the device.
 
     Returns:
@@ -239,6 +259,8 @@ def choose_device(gpu_ids: str) -> tuple[list[int], torch.device]:
     """
     import torch
 
+    if not isinstance(gpu_ids, str):  # as the official code parses them
+        gpu_ids = ",".join(map(str, gpu_ids)) or "-1"
     processes = distributed.local_world_size()
     if gpu_ids == "auto":
         if torch.cuda.is_available():

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import random
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from options.completion import changes, command_line, complete, derive_device, find_run, rules_of
 from options.flags import RENAMED, TEST, TRAIN
-from options.parser import Parser, choose_device, dump, full_name, option_values
-from options.rules import Rules
-from options.testing import TestingRules
-from options.training import TrainingRules
+from options.parser import Parser, dump, full_name, option_values
+from options.rules import OWN, draw_seed
 from util import checkpoint, plugins
 from util.console import say
 from util.distributed import is_main
 from util.errors import UsageError, UserError, printable
 from util.files import write_atomically
+from util.option_defaults import ours
 
 NETS = ("G", "D", "E", "G_A", "G_B", "D_A", "D_B")
 INITS = {f"init_{net}" for net in NETS}  # files that models read
@@ -43,6 +42,8 @@ class Options:
 
     def __init__(self) -> None:
         self.initialized = False
+        self.automatic = "auto"  # the default of --gpu_ids that stands for a choice
+        self.added: list[str] = []  # words after the command line, for a class with its own parser
 
     def initialize(self, parser: ArgumentParser) -> ArgumentParser:
         """Declare the options of this program, without those of models and datasets."""
@@ -52,12 +53,16 @@ class Options:
         self.initialized = True
         return parser
 
+    def words(self) -> list[str]:
+        """The arguments on the command line."""
+        return sys.argv[1 : len(sys.argv) - len(self.added)]
+
     def gather_options(self, args: Sequence[str] | None = None) -> Namespace:
         """Parse ``args`` (default: the command line). Raises UsageError: it is not accepted."""
-        args = sys.argv[1:] if args is None else list(args)
+        args = self.words() if args is None else args
         # With "resolve" an option that a custom model declares replaces ours.
         parser = self.parser = Parser(usage=USAGE, add_help=False, conflict_handler="resolve")
-        parser.arguments = args
+        parser.arguments = args = list(args)
         help_text = "show this help and exit"
         parser.add_argument(
             "-h", "--help", action="store_true", default=argparse.SUPPRESS, help=help_text
@@ -73,7 +78,7 @@ class Options:
         parser.set_defaults(**self.rules.fixed)
         parser.not_empty = parser.defaults().keys() | INITS
         parser.refuse_empty(args)
-        given = parser.given(args)
+        given = parser.given(args, OWN)
         wants_help = given.pop("help", False)
         if wants_help and not given.keys() & {"model", "dataset_mode"}:
             parser.show_help()  # fast: neither PyTorch nor a model has been imported
@@ -92,16 +97,19 @@ class Options:
     def _add_plugin_options(self, args: Sequence[str]) -> type[Any]:
         """Declare the options of the model and the dataset; returns the class of the model."""
         parser = self.parser
-        given = parser.given(args)
+        given = parser.given(args, OWN)
         default_model = parser.get_default("model")
         self.rules.find_run(parser, given)
+        parser.saved = lambda: self.rules.saved_values(parser, given)
         name = parser.preview(given).model
         model = plugins.find_class("model", name)
         model.modify_commandline_options(parser, self.isTrain)
         default_mode = parser.get_default("dataset_mode")
         if self.rules.run.has("model", name):
             self.rules.run.default_plugin(parser, "dataset_mode", given)
-        dataset = plugins.find_class("dataset", parser.preview(parser.given(args)).dataset_mode)
+        dataset = plugins.find_class(
+            "dataset", parser.preview(parser.given(args, OWN)).dataset_mode
+        )
         dataset.modify_commandline_options(parser, self.isTrain)
         self.defaults = parser.defaults() | {"model": default_model, "dataset_mode": default_mode}
         return model
@@ -143,26 +151,37 @@ class Options:
             UserError: files of the run are damaged (status 1).
         """
         try:
-            opt = self._parse(args, draw=not (record and self.isTrain))
+            opt = self.read(args, draw=not (record and self.isTrain))
         except UsageError as error:
             if args is not None:
                 raise
-            self.parser.exit(error.status, f"{self.parser.prog}: error: {error}\n")
+            parser = ArgumentParser()
+            parser.exit(error.status, f"{parser.prog}: error: {error}\n")
+        self.rules.say_remarks()
         if record:
             self.record(opt)
         self.opt = opt
         return opt
 
-    def _parse(self, args: Sequence[str] | None, draw: bool) -> Namespace:
-        """Parse, check and derive, with ``draw`` also a seed; see :meth:`parse`."""
-        # A subclass may have the official method, which takes no arguments
-        opt = self.gather_options() if args is None else self.gather_options(args)
-        opt.isTrain = self.isTrain
+    def read(self, args: Sequence[str] | None, draw: bool = True) -> Namespace:
+        """Parse, check and derive as :meth:`parse`, without printing or writing anything.
+
+        Args:
+            draw: also draw a seed.
+        """
+        if type(self).gather_options is Options.gather_options:
+            opt = self.gather_options() if args is None else self.gather_options(args)
+        else:
+            opt = self._gather_otherwise(self.words() if args is None else list(args), draw)
         if not opt.dataroot:
             raise UsageError("--dataroot is missing: a folder of images, e.g. ./datasets/atlas")
+        if hasattr(opt, "changed"):
+            return opt
+        opt.isTrain = self.isTrain
         self.parser.check_numbers(opt)
-        self.rules.check(opt)
-        opt.gpu_ids, opt.device = choose_device(opt.gpu_ids)
+        self.rules.note_own_options(opt, self.parser)
+        self.rules.check(ours(opt))
+        derive_device(opt, "gpu_ids" in opt.explicit_options or opt.gpu_ids != self.automatic)
         if opt.gpu_ids:  # "cuda" without a number means this GPU, as in the official code
             import torch
 
@@ -172,6 +191,17 @@ class Options:
             opt.seed = draw_seed(self.isTrain)
         opt.changed = changes(opt, self.defaults)
         self.rules.finish(opt)
+        return opt
+
+    def _gather_otherwise(self, words: list[str], draw: bool) -> Namespace:
+        """Call the ``gather_options`` of a subclass, which may parse with a parser of its own."""
+        self.rules, self.added, _ = find_run(type(self)(), words)
+        with command_line([*words, *self.added]):
+            opt = self.gather_options()
+        if not hasattr(opt, "explicit_options"):
+            opt.isTrain = self.isTrain
+            complete(opt, self.parser, self.rules, words, draw)
+            opt.name = full_name(opt)
         return opt
 
     def record(self, opt: Namespace) -> None:
@@ -204,25 +234,6 @@ class Options:
             if self.isTrain:
                 raise
             say(f"{error}. The test runs without this list of its options")
-
-
-def rules_of(is_train: bool) -> Rules:
-    """The rules of training, or those of testing."""
-    return TrainingRules() if is_train else TestingRules()
-
-
-def draw_seed(is_train: bool) -> int:
-    """The seed if none is given: random in training, 0 in tests."""
-    return random.SystemRandom().randrange(2**31) if is_train else 0
-
-
-def changes(opt: Namespace, defaults: dict[str, Any]) -> dict[str, Any]:
-    """Return name -> default of the options whose value is another one."""
-    return {
-        name: default
-        for name, default in defaults.items()
-        if str(getattr(opt, name, default)) != str(default)
-    }
 
 
 def write_json(opt: Namespace) -> None:

@@ -52,11 +52,11 @@ class TestingRules(Rules):
             self.run.default_plugin(parser, "model", given)
 
     def apply_run_defaults(self, parser: Parser, given: dict[str, Any], model: type[Any]) -> None:
-        self.run.become_defaults(parser, given, self.tables, self.once)
+        parser.set_defaults(**self.saved_values(parser, given))
         self._check_model(parser.preview(given).model, given)
         actions = [a for a in parser._actions if a.dest not in NOT_INHERITED]
         choices: dict[str, Any] = {action.dest: action.choices for action in actions}
-        weights = model.architecture_source(parser.preview(given))
+        weights = model.architecture_source(self.as_read(parser, given))
         if weights and weights.is_file():
             # A U-Net's weights do not show whether it has dropout; CycleGANs have none.
             if not self.run.options and weights.stem.endswith(("_G_A", "_G_B")):
@@ -77,11 +77,12 @@ class TestingRules(Rules):
         trained = self.run.options.get("direction")
         # Model test follows --direction to the other generator.
         if model != "test" and trained and given.get("direction", trained) != trained:
-            warn(
+            text = (
                 f"--direction {given['direction']}: the run was trained {trained}, so each "
                 "generator gets images of the domain that it should produce; without the "
                 "option, the test runs as trained"
             )
+            self.remarks.append((warn, text))
 
     def check(self, opt: Namespace) -> None:
         super().check(opt)
@@ -113,10 +114,11 @@ class TestingRules(Rules):
             flags = f"--preprocess {whole}"
             if whole != "none":
                 flags += f" --load_size {load_size}"
-            say(
+            text = (
                 f"Images are {scale}; in training they were {trained_scale}{cropped} "
                 f"({flags} tests at that scale)"
             )
+            self.remarks.append((say, text))
 
 
 def _holds_only_images(opt: Namespace) -> bool:

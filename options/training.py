@@ -49,7 +49,7 @@ class TrainingRules(Rules):
         self.run.default_plugin(parser, "model", given)
 
     def apply_run_defaults(self, parser: Parser, given: dict[str, Any], model: type[Any]) -> None:
-        self.run.become_defaults(parser, given, self.tables, self.once)
+        parser.set_defaults(**self.saved_values(parser, given))
 
     def check(self, opt: Namespace) -> None:
         super().check(opt)
@@ -73,10 +73,10 @@ class TrainingRules(Rules):
                 raise UsageError(message)
 
     def _check_resume(self, opt: Namespace) -> None:
-        """Print the changes of a resumed run. Raises UsageError: they do not fit its state."""
+        """Remark on the changes of a resumed run. Raises UsageError: they do not fit its state."""
         other = ("init_type", "init_gain", "init_bare")
         inits = [name for name in opt.explicit_options if name.startswith("init_")]
-        warm_starts = [name for name in inits if name not in other]
+        warm_starts = [n for n in inits if n not in other and isinstance(getattr(opt, n), str)]
         if opt.continue_train and warm_starts:
             raise UsageError(
                 f"--{warm_starts[0]} starts a new run from other weights, --continue_train resumes "
@@ -86,7 +86,10 @@ class TrainingRules(Rules):
         changed = {
             name: run[name]
             for name in opt.explicit_options
-            if name in run and name not in NOT_RESUMED and run[name] != getattr(opt, name)
+            if name in run
+            and name not in NOT_RESUMED
+            and run[name] != getattr(opt, name)
+            and name not in getattr(opt, "own_options", ())
         }
         misfits = [
             f"--{name} {getattr(opt, name)} (the run has {value})"
@@ -104,7 +107,7 @@ class TrainingRules(Rules):
             changes = [
                 f"--{name} {value} -> {getattr(opt, name)}" for name, value in changed.items()
             ]
-            say(f"Changed for the rest of the run: {', '.join(changes)}")
+            self.remarks.append((say, f"Changed for the rest of the run: {', '.join(changes)}"))
 
 
 def speed_rules(opt: Namespace, gpus: list[int]) -> list[tuple[object, str]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from util.errors import UserError, first_line
 from util.files import mismatch, read_json, write_atomically
+from util.option_defaults import ours
 from util.weight_shapes import architecture_of, renamed
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def _mismatch_of_options(options: Any, name: str) -> str:
     """Describe what is wrong with the options of a run; their parser checks the other values."""
     if problem := mismatch(options, dict, name):
         return problem
-    return mismatch(options, {k: str for k in ("model", "dataset_mode") if k in options}, name)
+    kinds = {"model": str, "dataset_mode": str, "framework_options": dict}
+    return mismatch(options, {k: kind for k, kind in kinds.items() if k in options}, name)
 
 
 def resumes_from_state(opt: Namespace) -> bool:
@@ -131,7 +133,7 @@ def resumes_from_state(opt: Namespace) -> bool:
 def weights_path(opt: Namespace, net: str) -> Path:
     """Return the weight file of a network for --name, --epoch, --load_iter and test.py's --ema."""
     prefix = f"iter_{opt.load_iter}" if opt.load_iter > 0 else opt.epoch
-    averaged = "_ema" if getattr(opt, "ema", None) is True else ""
+    averaged = "_ema" if getattr(ours(opt), "ema", None) is True else ""
     return Path(opt.checkpoints_dir) / opt.name / f"{prefix}_net_{net}{averaged}.pth"
 
 

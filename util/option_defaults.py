@@ -7,11 +7,13 @@ it has no ``gpu_ids`` and no visdom, and before 2025 no ``device``.
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 from collections.abc import Collection
 from typing import Any
 
 from util import distributed
+from util.console import say
 
 # The options that at least one generation of the official code lacks. A test holds these values
 # equal to the tables in options/flags, which this floor may not import.
@@ -53,8 +55,16 @@ DEFAULTS: dict[str, Any] = {
     "val_share": 0.0,
     "wandb_project_name": "CycleGAN-and-pix2pix",
 }
-# Notes in ``opt`` that are no options: what the command line had, and what create_dataset found
-NOTES = ("explicit_options", "changed", "images_per_epoch")
+# The official ones among them
+OFFICIAL = {
+    "display_env", "display_id", "display_ncols", "display_port", "display_server", "use_wandb",
+    "wandb_project_name",
+}  # fmt: skip
+# Notes in ``opt`` that are no options: what the command line had, what create_dataset found, and
+# what ours() and theirs() read
+NOTES = (
+    "explicit_options", "changed", "images_per_epoch", "framework_options", "own_options", "twin",
+)  # fmt: skip
 
 
 # Names before 2019, and niter until 2020
@@ -84,6 +94,37 @@ def replaced(opt: Any, **changes: Any) -> Namespace:
     return Namespace(**{k: v for k, v in values.items() if not callable(v)} | changes)
 
 
+def ours(opt: Any) -> Any:
+    """Return ``opt`` as this project reads it.
+
+    A project built on the official code may declare options that this one has, too, with another
+    meaning, such as a switch ``--amp``. Its own code then reads its own value in ``opt.amp``, and
+    the parser notes in ``opt.framework_options`` what this project reads: its default. An ``opt``
+    without that note is returned as it is.
+    """
+    values = getattr(opt, "framework_options", None)
+    if not values or getattr(opt, "own_options", None):
+        return opt
+    return replaced(opt, own_options={name: getattr(opt, name) for name in values}, **values)
+
+
+def theirs(opt: Any) -> Any:
+    """Return what plug-ins get for an ``opt`` of :func:`ours`: always the same object."""
+    if not getattr(opt, "own_options", None):
+        return opt
+    owner, twin = getattr(opt, "twin", None) or (0, None)
+    if owner != id(opt):  # none yet, or ``opt`` is a changed copy
+        twin = replaced(opt, **opt.own_options, own_options=None, twin=None)
+        opt.twin = id(opt), twin
+    return twin
+
+
+def usable_seed(value: Any) -> int | None:
+    """Return ``value``, a number or its digits, if it can be a seed; else None."""
+    is_whole = isinstance(value, int | str) and re.fullmatch(r"\d{1,10}", str(value), re.ASCII)
+    return int(value) if is_whole and int(value) < 2**32 else None
+
+
 def adopt_old_names(opt: Any, given: Collection[str] = ()) -> None:
     """Set today's options from those with names of before 2019.
 
@@ -95,6 +136,8 @@ def adopt_old_names(opt: Any, given: Collection[str] = ()) -> None:
             setattr(opt, new, getattr(opt, old))
     if hasattr(opt, "no_lsgan") and ("no_lsgan" in given or not hasattr(opt, "gan_mode")):
         opt.gan_mode = "vanilla" if opt.no_lsgan else "lsgan"
+    if getattr(opt, "lr_policy", "") == "lambda":  # until 2018
+        opt.lr_policy = "linear"
 
 
 def add_missing(opt: Any) -> Any:
@@ -113,10 +156,12 @@ def add_missing(opt: Any) -> Any:
     if isinstance(opt, dict):  # one with access by attribute, where getattr may raise KeyError
         opt = replaced(opt)
     if not hasattr(opt, "explicit_options"):
+        notes = {"explicit_options": [], "framework_options": _of_other_kinds(opt)}
         try:
-            opt.explicit_options = []
+            for name, value in notes.items():
+                setattr(opt, name, value)
         except (AttributeError, TypeError):
-            opt = replaced(opt, explicit_options=[])
+            opt = replaced(opt, **notes)
     adopt_old_names(opt)
     if getattr(opt, "gpu_ids", None) == "auto":  # parsed by a class without this option
         del opt.gpu_ids
@@ -135,6 +180,35 @@ def add_missing(opt: Any) -> Any:
     if opt.gpu_ids == [] and str(opt.device).startswith("cuda"):
         opt.device = _device([])  # scripts for da39a52 choose the CPU by an empty list
     return opt
+
+
+def _of_other_kinds(opt: Any) -> dict[str, Any]:
+    """Return our defaults of the options of ``opt`` that must be of other code, and say so.
+
+    Their values have a type that ours never have.
+    """
+    found = {}
+    for name in DEFAULTS.keys() - OFFICIAL:
+        default, value = DEFAULTS[name], getattr(opt, name, DEFAULTS[name])
+        kinds: tuple[type, ...] = (str, list) if default is None else (type(default),)
+        if name == "ema":
+            kinds = (float, int) if _is_training(opt) else (bool,)
+        elif kinds == (float,):
+            kinds = (float, int)
+        right = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+        if value != default and not right:
+            found[name] = default
+    seed = getattr(opt, "seed", None)
+    if seed is not None and usable_seed(seed) != seed:
+        found["seed"] = usable_seed(seed)
+        if found["seed"] is None:
+            found["seed"] = _seed_of_pytorch() if _is_training(opt) else 0
+    if names := sorted(found):
+        say(
+            f"Options of other code, by their values: {', '.join(names)}. What has the same names "
+            "here stays at its default"
+        )
+    return found
 
 
 def _is_training(opt: Any) -> bool:

@@ -21,7 +21,7 @@ from util.html import HTML
 from util.image.writing import save_image
 from util.images import show_images
 from util.lock import refuse_links
-from util.option_defaults import add_missing
+from util.option_defaults import add_missing, ours
 from util.paths import PathText
 from util.sinks.base import START, Log, finite, floats
 from util.sinks.factory import WANDB, make_sinks
@@ -86,7 +86,7 @@ class Visualizer:
             UserError: a package is missing, or the folder has links in place of its files.
             OSError: the logs or the page cannot be written.
         """
-        opt = add_missing(opt)
+        opt = ours(add_missing(opt))
         self.opt, self.folder = opt, Path(opt.checkpoints_dir) / opt.name
         self.name, self.win_size = opt.name, opt.display_winsize
         self.display_id, self.port, self.ncols = opt.display_id, opt.display_port, opt.display_ncols

@@ -27,7 +27,7 @@ from data.pipeline.worker import SeededDataset, collate, digest_of, gives_pixels
 from util import distributed
 from util.console import say, warn
 from util.errors import UserError
-from util.option_defaults import add_missing
+from util.option_defaults import add_missing, ours, theirs
 
 PREFETCHED = 2  # batches that each worker prepares ahead of the one in use
 _live: weakref.WeakSet[Loader] = weakref.WeakSet()
@@ -233,12 +233,13 @@ class CustomDatasetDataLoader(Loader):
 
     def __init__(self, opt: Namespace, say_left_out: bool = True) -> None:
         """Args: say_left_out: print how many files were left out by their extension."""
-        opt = add_missing(opt)
+        given = add_missing(opt)
+        opt = ours(given)
         if distributed.shared_seed is not None and "seed" not in opt.explicit_options:
             opt.seed = distributed.shared_seed  # all ranks need the same order of images
         left_out.clear()
         remarks.clear()
-        dataset = data.find_dataset_using_name(opt.dataset_mode)(opt)
+        dataset = data.find_dataset_using_name(opt.dataset_mode)(theirs(opt))
         if left_out and say_left_out:
             remarks.append(
                 f"Files left out by their extension: {counted(left_out)} (images are {kinds()})"
@@ -247,7 +248,7 @@ class CustomDatasetDataLoader(Loader):
             say(*remarks)
         super().__init__(dataset, opt)
         if opt.phase == "train":
-            opt.images_per_epoch = len(self)  # for the Visualizer of a script
+            given.images_per_epoch = len(self)  # for the Visualizer of a script
 
 
 @atexit.register

@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from util.errors import UserError, first_line
+from util.option_defaults import ours
 
 
 class MovingAverage(AveragedModel):
@@ -43,10 +44,9 @@ class MovingAverage(AveragedModel):
 
 def start_averages(model: Any) -> None:
     """With ``--ema``, fill ``averaged`` of a BaseModel with copies of its generators, once."""
-    if model.opt.ema and not model.averaged:
-        model.averaged = average_generators(
-            model.get_networks(), model.opt.ema, model.generator_prefixes
-        )
+    decay = ours(model.opt).ema
+    if decay and not model.averaged:
+        model.averaged = average_generators(model.get_networks(), decay, model.generator_prefixes)
 
 
 def average_generators(

@@ -65,6 +65,7 @@ def files_of_options(opt: Namespace) -> list[str]:
             name.startswith("init_")
             and name not in ("init_type", "init_gain", "init_bare")
             and file
+            and isinstance(file, str)
         ):
             checks.append(partial(load_state_dict, Path(file)))
     for check in checks:

@@ -20,6 +20,7 @@ from util.console import warn
 from util.errors import UserError
 from util.files import real_path
 from util.images import show_images
+from util.option_defaults import theirs
 from util.seeds import seed_everything
 from util.sinks.base import Sink
 from util.sinks.training_page import TrainingPage
@@ -72,10 +73,10 @@ class Panel:
         dataset_class = find_dataset_using_name(self.opt.dataset_mode)
         for phase in ("val", "test"):
             try:
-                return dataset_class(options_for_testing(self.opt, phase))
+                return dataset_class(theirs(options_for_testing(self.opt, phase)))
             except Exception:  # there is no such folder, or a custom dataset has no such phase
                 continue
-        return dataset_class(options_for_testing(self.opt, self.opt.phase))
+        return dataset_class(theirs(options_for_testing(self.opt, self.opt.phase)))
 
     def _load_item(self, dataset: BaseDataset, index: int) -> dict:
         seed_everything(self.opt.seed, gpu=False)

@@ -27,6 +27,7 @@ from util import checkpoint, distributed, plugins
 from util.console import Progress, duration, say, warn
 from util.errors import UserError, is_out_of_memory
 from util.lock import Lock
+from util.option_defaults import theirs
 from util.schedules import describe, last_epoch
 from util.seeds import seed_everything
 from util.training_process import SignalHandler, Watchdog
@@ -104,7 +105,7 @@ class Run:
         at_the_end(self.dataset.close)
         self.dataset.device, self.dataset.raise_on_all_ranks = opt.device, True
         self.model = create_model(opt)
-        self.model.setup(opt)
+        self.model.setup(theirs(opt))
         with distributed.single_rank():
             self.validation = Validation(opt, self.model, self.dataset)
         self.lock.check()  # the visualizer writes; creating the model has taken seconds

@@ -38,6 +38,7 @@ from util.errors import UserError
 from util.image import metrics
 from util.image.patch_distance import patch_distance, sample_patches
 from util.images import tensor2im
+from util.option_defaults import theirs
 from util.schedules import last_epoch, learning_rates
 from util.visualizer import Visualizer
 
@@ -51,7 +52,7 @@ def validation_images(opt: Namespace) -> Loader:
     val_opt.batch_size, val_opt.num_threads = 1, 0
     val_opt.max_dataset_size = opt.max_dataset_size
     try:
-        return Loader(find_dataset_using_name(opt.dataset_mode)(val_opt), val_opt)
+        return Loader(find_dataset_using_name(opt.dataset_mode)(theirs(val_opt)), val_opt)
     except UserError as error:
         hint = ". Or hold out some of the training images: --val_share 0.1"
         raise UserError(f"--val_freq: {error}{hint * (not opt.val_share)}") from None

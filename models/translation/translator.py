@@ -26,6 +26,7 @@ from util.console import say
 from util.errors import UserError, first_line
 from util.images import show_images, tensor2im
 from util.modules import batch_dependence
+from util.option_defaults import theirs
 from util.seeds import LocalGenerators
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray, torch.Tensor)
@@ -47,7 +48,7 @@ class Translator:
             )
         self.opt = opt
         self.model = TestModel(opt)
-        self.model.setup(opt)
+        self.model.setup(theirs(opt))
         if opt.eval:
             self.model.eval()
         for layer in self.model.netG.modules():

@@ -39,9 +39,10 @@ RENAMED["no_lsgan"] = "--gan_mode vanilla"
 
 def declare(parser: ArgumentParser, tables: Mapping[str, Sequence[Flag]]) -> None:
     """Declare the options of ``tables`` that ``parser`` does not have yet, one group per table."""
-    known = {action.dest for action in parser._actions}
+    actions = parser._actions
+    known = {name for a in actions for name in (a.dest, *a.option_strings)}
     for title, table in tables.items():
         group = parser.add_argument_group(title)
         for flag in table:
-            if flag.name not in known:
+            if not known & {flag.name, f"--{flag.name}"}:
                 flag.add_to(group)

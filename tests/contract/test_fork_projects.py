@@ -117,3 +117,35 @@ def test_exact_resume(name: str, start: Start) -> None:
     project(*train, "--n_epochs", 2, "--continue_train")
     assert changed(project.weights("whole", 1), project.weights("x", 1)) == set()
     assert changed(project.weights("whole"), project.weights("x")) == set()
+
+
+STOPPING = """
+import os, signal
+from models.ttur_cycle_gan_model import TturCycleGANModel
+
+class StoppingModel(TturCycleGANModel):
+    def optimize_parameters(self):
+        super().optimize_parameters()
+        if os.path.exists("stop"):
+            os.remove("stop")
+            os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@pytest.mark.slow
+def test_exact_resume_after_a_signal(start: Start) -> None:
+    """With the options of a fork, SIGTERM and a resume change no bit of the weights."""
+    project, words = start("ttur")
+    model = (project.folder / "models" / "ttur_cycle_gan_model.py").read_text()
+    [name] = re.findall(r"^class (\w+)", model, re.MULTILINE)
+    text = STOPPING.replace("TturCycleGANModel", name)
+    (project.folder / "models" / "stopping_model.py").write_text(text)
+    words = ["stopping" if word == "ttur_cycle_gan" else word for word in words]
+    train = ["train.py", *words, *OFTEN, "--pool_size", 1, "--n_epochs", 2, "--n_epochs_decay", 0]
+    project(*train)
+    (project.runs / "x").rename(project.runs / "whole")
+    (project.folder / "stop").touch()
+    stopped = own_process(project.folder, [str(word) for word in train])
+    assert "Saved in epoch 1 after 1 image." in stopped.out
+    project(*train, "--continue_train")
+    assert changed(project.weights("whole"), project.weights("x")) == set()
