@@ -63,7 +63,7 @@ class Participant:
         while state != "end":
             state = str(self.js(STATE))
             if state == "watching":
-                self.until(f"document.querySelector('.frame img') || {STATE} === 'asking'")
+                self.until(f"document.querySelector('.frame img') !== null || {STATE} === 'asking'")
                 self.shot("image")
                 self.wait("asking")
                 state = "asking"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from argparse import Namespace
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Row:
 
     Attributes:
         percent: of the scored trials in which the generated image was taken for the real one.
-        error: standard error of ``percent``.
+        error: standard error of ``percent``; NaN if there is one participant only.
     """
 
     name: str
@@ -51,7 +52,8 @@ class Row:
     trials: int
 
     def cells(self, plus_minus: str = " ± ") -> tuple[str, str, str, str]:
-        score = f"{self.percent:.1f}{plus_minus}{self.error:.1f}"
+        error = "" if math.isnan(self.error) else f"{plus_minus}{self.error:.1f}"
+        score = f"{self.percent:.1f}{error}"
         return self.name, score, str(self.participants), str(self.trials)
 
 
@@ -81,13 +83,15 @@ def score(args: Namespace) -> None:
 
 
 def standard_error(fooled: np.ndarray, nested: bool = False, seed: int = 0) -> float:
-    """Return the bootstrap's standard error of the mean of ``fooled``.
+    """Return the bootstrap's standard error of the mean of ``fooled``; NaN for one participant.
 
     Args:
         fooled: booleans (participants, trials).
         nested: also draw trials of each drawn participant with replacement. That counts the chance
             in a participant's answers twice: it is in the differences between participants, too.
     """
+    if len(fooled) < 2:
+        return math.nan
     random, (people, trials) = np.random.default_rng(seed), fooled.shape
     rates = fooled.mean(1)
     means = []
@@ -101,6 +105,8 @@ def standard_error(fooled: np.ndarray, nested: bool = False, seed: int = 0) -> f
 def remark(rows: list[Row], sessions: list[Session], key: dict, files: int) -> None:
     """Print what a reader of the table should know."""
     say(f"{amount(len(sessions), 'session')} of {amount(files, 'file')}; chance is 50 %")
+    if single := [row.name for row in rows if row.participants == 1]:
+        say(f"one participant, so no standard error: {', '.join(single)}")
     if few := [row.name for row in rows if row.participants < FEW]:
         say(f"fewer than the paper's {FEW} participants: {', '.join(few)}")
     small = sum(session.image < key["size"] - 1 for session in sessions)
@@ -131,8 +137,8 @@ def csv_table(rows: list[Row]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("method", "percent", "standard_error", "participants", "trials"))
     for row in rows:
-        numbers = f"{row.percent:.4f}", f"{row.error:.4f}", row.participants, row.trials
-        writer.writerow((row.name, *numbers))
+        error = "" if math.isnan(row.error) else f"{row.error:.4f}"
+        writer.writerow((row.name, f"{row.percent:.4f}", error, row.participants, row.trials))
     return text.getvalue()
 
 

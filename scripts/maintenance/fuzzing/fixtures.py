@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from scripts.study_tools.key import with_checksum
 
 FOLDERS = {  # folder -> names of its images
     "in/photos": ("a.png", "b.png"),
@@ -44,9 +47,25 @@ def make_images(root: Path) -> None:
                 seed += 1
                 picture(root / folder / name, seed, size)
     (root / "in/results").mkdir(parents=True)
+    make_study(root / "in/study")
     for name, text in FORK.items():
         (root / "in/fork" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "in/fork" / name).write_text(text)
+
+
+def make_study(folder: Path) -> None:
+    """Write the key of a perceptual study with one trial a session, and two result files."""
+    pair = {"real": "a1", "fake": "b2", "real_file": "real.png", "fake_file": "fake.png"}
+    settings = {"version": 1, "study": "c3", "practice": 0, "trials": 1, "seconds": 1, "size": 16}
+    groups = {"d4": {"name": "method", "practice": [], "scored": [pair]}}
+    trial = {"first": "a1", "second": "b2", "shown": [1000, 1000], "late": 0, "response": 500}
+    (folder / "answers").mkdir(parents=True)
+    (folder / "key.json").write_text(json.dumps(with_checksum({**settings, "groups": groups})))
+    for answer in ("first", "second"):
+        result = {"version": 1, "study": "c3", "group": "d4", "participant": "", "session": answer}
+        result |= {"started": 0, "finished": 5000, "reloads": 0, "screen": {"image": 16}}
+        result |= {"practice": [], "trials": [trial | {"answer": answer}]}
+        (folder / "answers" / f"{answer}.json").write_text(json.dumps(result))
 
 
 def make_networks(root: Path) -> None:

@@ -203,6 +203,24 @@ PROGRAMS = (
         "seeds",
         only="dataroot seeds variants name palette work features network network_range out",
     ),
+    Program(
+        "study-make",
+        "scripts/study.py",
+        "make --results in/page --real in/targets --contact me --output study --practice 0 "
+        "--trials 2 --size 16",
+        ("in/page", "in/targets"),
+        only="results label add real output key title what contact consent post practice trials "
+        "pairs size seconds seed max_pixels",
+        files={"in/page/0_fake_B.png": "image", "in/targets/a.png": "image"},
+    ),
+    Program(
+        "study-score",
+        "scripts/study.py",
+        "score --key in/study/key.json --answers in/study/answers --output table.csv",
+        ("in/study",),
+        only="key answers output seed",
+        files={"in/study/key.json": "json", "in/study/answers/first.json": "json"},
+    ),
     Program("benchmark", "scripts/benchmark.py", "--quick --only start-up", (), slow=True),
     Program("check_resume", "scripts/check_resume.py", "--kills 1", (), slow=True),
     Program(
