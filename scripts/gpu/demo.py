@@ -24,7 +24,8 @@ RUNS = {
 REDUCED = ("seed 1", "bf16")
 TINY = """--max_dataset_size 1 --n_epochs 1 --ngf 4 --ndf 4
     --panel_size 0 --no_html"""
-# Signal-to-noise ratio of an image that changed in nothing but its seed, in dB, beyond the spread
+# Decibels by which a run may be worse than the worst of three seeds, whose spread is 0.7 dB
+# (docs/demo.md) with nine epochs
 MARGIN = 1.5
 
 

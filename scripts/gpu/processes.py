@@ -73,7 +73,11 @@ def _perform(check: Check, setup: Setup, result: Path, log: Path) -> None:
 def place_of(error: BaseException) -> str:
     """Return the file and line of this project that raised the error."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if frame.filename.startswith(str(ROOT))]
+    ours = [
+        frame
+        for frame in frames
+        if frame.filename.startswith(str(ROOT)) and "site-packages" not in frame.filename
+    ]
     frame = (ours or frames)[-1]
     return f"{frame.filename.removeprefix(f'{ROOT}{os.sep}')}:{frame.lineno}"
 

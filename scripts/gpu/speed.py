@@ -41,7 +41,7 @@ def checks() -> list[Check]:
             name,
             measure,
             (name,),
-            110 if name in SLOW_TO_START else 50,
+            120 if name in SLOW_TO_START else 60,
             needs_gpu=name not in REDUCED,
         )
         for name in WAVES
@@ -67,7 +67,7 @@ def measure(setup: Setup, wave: str) -> Verdict:
     with ThreadPoolExecutor(len(variants)) as pool:
         workers = dict(zip(variants, pool.map(start, variants), strict=True))
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in variants}
-    for number in range(5 if setup.full else 1):
+    for number in range(3 if setup.full else 1):
         for name in variants[:: -1 if number % 2 else 1]:
             if running := workers[name]:
                 try:
@@ -101,7 +101,7 @@ def worker(setup: Setup, name: str, data: Path, function: str = "details") -> Wo
 
 def images(setup: Setup) -> Path:
     """Make a dataset of JPEG images."""
-    return make_images(setup.folder / "images", *((256, 64) if setup.full else (32, 2)))
+    return make_images(setup.folder / "images", *((256, 32) if setup.full else (32, 2)))
 
 
 def medians(rounds: list[dict[str, Any]]) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from data import create_dataset
 from models.training.step import Step
 from scripts.gpu.checks import ROOT, Check, Setup, Tally, Verdict
+from scripts.gpu.processes import place_of
 from scripts.gpu.training import SMALL, batch, build, models, options
 from util.errors import UsageError
 
@@ -68,8 +71,8 @@ def loader(setup: Setup) -> Verdict:
     return tally.verdict("an epoch of 6 images")
 
 
-def waits(setup: Setup, function) -> str:
-    """Call ``function``; return PyTorch's message if it waits for the GPU, else ""."""
+def waits(setup: Setup, function: Callable[[], object]) -> str:
+    """Call ``function``; return the place where it waits for the GPU, "" if it does not."""
     if not setup.full:
         function()
         return ""
@@ -80,13 +83,7 @@ def waits(setup: Setup, function) -> str:
     except RuntimeError as error:
         if "synchroniz" not in str(error):
             raise
-        frames = []
-        trace = error.__traceback__
-        while trace:
-            frames.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
-            trace = trace.tb_next
-        ours = [frame for frame in frames if frame.startswith(str(ROOT))]
-        return f"waits at {ours[-1].removeprefix(f'{ROOT}/')}"
+        return f"waits at {place_of(error)}"
     finally:
         torch.cuda.set_sync_debug_mode("default")
     return ""

@@ -18,10 +18,9 @@ from conftest import ROOT, Programs
 
 from models.training.step import Step
 from scripts import check_gpu
-from scripts.gpu import compiled, deterministic, exact, guard, memory, processes, report
+from scripts.gpu import deterministic, exact, guard, memory, processes, report, sync
 from scripts.gpu.checks import ERROR, FAILED, OK, SKIPPED, Check, Setup, Verdict
 from scripts.gpu.registry import all_checks
-from scripts.gpu.training import SMALL
 from util.errors import UsageError, UserError
 
 
@@ -107,6 +106,27 @@ def test_a_guard_that_lets_gradients_through_is_found(
     assert guard.try_path(setup, "fused", "stop", "gradient") == ""
     monkeypatch.setattr("models.training.gradients.NonFiniteGuard.watch", lambda *args: None)
     assert "changed" in guard.try_path(setup, "fused", "stop", "gradient")
+
+
+@pytest.mark.parametrize("message", ["called a synchronizing CUDA operation", "something else"])
+def test_a_step_that_waits_is_found(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch, message: str
+) -> None:
+    """PyTorch raises an error where a step waits; its place becomes the result."""
+    modes: list[str] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", modes.append)
+
+    def step() -> None:
+        raise RuntimeError(message)
+
+    on_gpu = Setup(0, setup.folder)
+    if "synchronizing" in message:
+        assert sync.waits(on_gpu, step).startswith("waits at tests/scripts/test_check_gpu.py:")
+    else:
+        with pytest.raises(RuntimeError, match=message):
+            sync.waits(on_gpu, step)
+    assert modes == ["error", "default"] and sync.waits(on_gpu, lambda: None) == ""
 
 
 def test_names_are_unique_and_groups_are_short() -> None:
@@ -196,7 +216,7 @@ def test_settings_of_a_gpu_are_accepted(setup: Setup, monkeypatch: pytest.Monkey
         verdict = exact.compare(setup, "cycle_gan")
         assert verdict.status == OK and len(verdict.figures) == len(exact.SETTINGS)
         assert guard.plant(setup, "skip").status == OK
-        assert SMALL and compiled.VARIANTS
+        assert deterministic.repeat(setup).status == OK
     finally:
         torch.set_num_threads(threads)
 
