@@ -7,6 +7,7 @@ from pathlib import Path
 
 from models import networks
 from models.base_model import BaseModel
+from models.translation.latent_search import add_search_options, coupled_translator
 from util import checkpoint
 from util.console import say
 from util.errors import UsageError, UserError
@@ -30,6 +31,7 @@ class TestModel(BaseModel):
         parser.set_defaults(dataset_mode="single")
         text = "read EPOCH_net_G + this, e.g. _A for G_A"
         parser.add_argument("--model_suffix", default="", help=text)
+        add_search_options(parser, is_train)
         return parser
 
     @staticmethod
@@ -52,7 +54,8 @@ class TestModel(BaseModel):
         self.model_names = ["G" + opt.model_suffix]
         init = (opt.init_type, opt.init_gain)
         generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
-        self.netG = networks.define_G(opt.input_nc, opt.output_nc, *generator)
+        coupled = coupled_translator(opt, self.architecture_source(opt))
+        self.netG = coupled or networks.define_G(opt.input_nc, opt.output_nc, *generator)
         setattr(self, "netG" + opt.model_suffix, self.netG)
 
     def load_networks(self, epoch: int | str) -> None:

@@ -96,6 +96,13 @@ def _end_without_output(error: OSError) -> None:
 on_lost_output = _end_without_output  # a training replaces it, to save first
 
 
+def note_progress(note: str) -> None:
+    """Show ``note`` behind the open progress bar, if there is one, within an item."""
+    bar = getattr(_on_screen, "bar", None)
+    if bar is not None:
+        _draw(lambda: bar.set_postfix_str(printable(note)))
+
+
 def _rank() -> str:
     return f" (rank {distributed.rank()})" if distributed.world_size() > 1 else ""
 

@@ -39,6 +39,7 @@ DEFAULTS: dict[str, Any] = {
     "jpeg_draft": False,
     "keep": 0,
     "max_pixels": 10**8,
+    "min_batch": 1,
     "no_exif": False,
     "no_health": False,
     "no_tf32": False,

@@ -55,7 +55,25 @@ FIRST_LAYERS = {
 }
 
 
+def _coupled_architecture(shape: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+    """Return the options that built a generator of CoGAN; {} for a discriminator."""
+    layers = dict.fromkeys(("shared", "A", "B"), 0)
+    for key in shape:
+        part, _, rest = key.partition(".")
+        layers[part] = max(layers[part], int(rest.split(".")[0]) + 1)
+    first = shape.get("shared.0.0.weight", shape.get("A.0.0.weight", ()))
+    last = [shape[f"{part}.{layers[part] - 1}.0.weight"] for part in ("A", "B")]
+    if first[2:] != (4, 4):  # z becomes 4x4 features; every later layer but the last doubles
+        return {}
+    stages = layers["shared"] + layers["A"] - 2
+    options = {"netG": "coupled", "norm": "batch", "shared_G": layers["shared"]}
+    channels = {"input_nc": last[0][0], "output_nc": last[1][0]}
+    return options | channels | {"ngf": first[1] // 16, "crop_size": 4 * 2**stages}
+
+
 def _architecture(shape: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+    if "shared.0.0.weight" in shape or "A.0.0.weight" in shape:
+        return _coupled_architecture(shape)
     first = next((key for key in FIRST_LAYERS if key in shape), "")
     if not first or len(shape[first]) != 4:
         return {}

@@ -49,7 +49,7 @@ class Loader:
         device: the CPU, as in the official code, unless a program sets the model's device.
         global_batch_size: images in a full step, on all ranks together.
         last_batch_images: images that the last batch counts as; as in the official code, a short
-            batch counts as a full one.
+            batch counts as a full one. A longer one, by ``--min_batch``, counts as what it is.
         batch_weight: this rank's share of the last step's images; 1 without other ranks.
         skipped: number of unreadable images left out so far (``--on_bad_image skip``).
         raise_on_all_ranks: an error of one rank is raised on all, which then have to iterate in
@@ -69,7 +69,13 @@ class Loader:
         batch = opt.batch_size * opt.accumulate
         self.global_batch_size = batch * distributed.world_size()
         shuffle = not opt.serial_batches
-        self.order = EpochSampler(len(dataset), opt.seed, shuffle, batch, self.size)
+        minimum = opt.min_batch if getattr(opt, "isTrain", True) else 1
+        self.order = EpochSampler(len(dataset), opt.seed, shuffle, batch, self.size, minimum)
+        if self.order.size < self.order.minimum:
+            raise UserError(
+                f"--min_batch {minimum}: {self.order.size} images of an epoch are too few for a "
+                "batch of each process"
+            )
         # --num_threads is the user's choice
         warnings.filterwarnings("ignore", "This DataLoader will create")
         skip = opt.on_bad_image == "skip"
@@ -155,17 +161,19 @@ class Loader:
             return
         self.order.epoch, self.epoch = self.epoch, self.epoch + 1
         self.order.start, self.start = self.start, 0
-        weights, to_float = self.order.weights(), gives_pixels(self.items.dataset)
+        weights, counts = self.order.weights(), self.order.counts()
+        to_float = gives_pixels(self.items.dataset)
         nested = self._in_use
         batches = self._batches() if nested else self._fresh_batches()
         self._in_use = True
         try:
-            for weight, batch in zip(weights, start(batches), strict=True):
+            for weight, count, batch in zip(weights, counts, start(batches), strict=True):
                 for message in batch.left_out if weight else ():
                     self.skipped += 1
                     warn(f"left out: {message}")
                 self._check(batch.error)
-                self.last_batch_images, self.batch_weight = self.global_batch_size, weight
+                self.last_batch_images = max(self.global_batch_size, count)
+                self.batch_weight = weight
                 yield images_to_float(batch.data, self.device) if to_float else batch.data
         finally:
             self._in_use = nested

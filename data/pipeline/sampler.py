@@ -24,12 +24,19 @@ class EpochSampler(Sampler):
     """
 
     def __init__(
-        self, total: int, seed: int, shuffle: bool, batch: int, limit: int | None = None
+        self,
+        total: int,
+        seed: int,
+        shuffle: bool,
+        batch: int,
+        limit: int | None = None,
+        minimum: int = 1,
     ) -> None:
         """Args:
         total: number of items of the dataset.
         batch: images per rank in a full step.
         limit: begin no further step after this many items.
+        minimum: images per rank that the last step has at least; fewer join the step before.
         """
         self.total, self.seed, self.shuffle, self.batch = total, seed, shuffle, batch
         self.epoch, self.start = 1, 0
@@ -37,16 +44,24 @@ class EpochSampler(Sampler):
         self.rank = distributed.rank() if self.ranks > 1 else 0
         step = batch * self.ranks
         self.size = total if limit is None else min(total, -(-limit // step) * step)
+        self.minimum = minimum * self.ranks if minimum > 1 else 1
 
     def _parts(self) -> list[tuple[range, int]]:
         """Return for each step the positions that this rank takes, and how many all ranks take."""
         step, parts = self.batch * self.ranks, []
-        for begin in range(self.start, self.size, step):
-            count = min(step, self.size - begin)
+        begins = list(range(self.start, self.size, step))
+        if len(begins) > 1 and self.size - begins[-1] < self.minimum:
+            begins.pop()  # the last step takes what is left
+        for begin, next_begin in zip(begins, [*begins[1:], self.size], strict=True):
+            count = next_begin - begin
             first = begin + count * self.rank // self.ranks
             end = begin + count * (self.rank + 1) // self.ranks
             parts.append((range(first, end), count))
         return parts
+
+    def counts(self) -> list[int]:
+        """Return for each step how many images all ranks take."""
+        return [count for _, count in self._parts()]
 
     def weights(self) -> list[float]:
         """Return for each step this rank's share of the images, in [0, 1]."""

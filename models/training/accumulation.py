@@ -34,7 +34,7 @@ def accumulated_step(model: BaseModel, batch: dict, size: int) -> None:
     Each optimizer steps with the mean gradients of all images. Afterwards ``model`` has the images
     of the first micro-batch, the mean losses of all, and the paths of all.
     """
-    weights, micro_batches = split(batch, size)
+    weights, micro_batches = split(batch, size, model.opt.min_batch)
     copies = [copy.copy(model) for _ in micro_batches]
     for part, micro_batch in zip(copies, micro_batches, strict=True):
         set_batch(part, micro_batch)
@@ -74,8 +74,10 @@ def clear_gradients(model: BaseModel) -> None:
         optimizer.zero_grad()
 
 
-def split(batch: dict, size: int) -> tuple[list[float], list[dict]]:
+def split(batch: dict, size: int, minimum: int = 1) -> tuple[list[float], list[dict]]:
     """Cut what ``default_collate`` makes into micro-batches of ``size`` images.
+
+    Fewer than ``minimum`` images at the end join the micro-batch before.
 
     Returns:
         For each micro-batch its share of the images, and itself.
@@ -84,12 +86,15 @@ def split(batch: dict, size: int) -> tuple[list[float], list[dict]]:
     def strings(value: Any) -> bool:
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
-    def cut(value: Any, begin: int) -> Any:
-        return value[begin : begin + size] if isinstance(value, (list, torch.Tensor)) else value
+    def cut(value: Any, begin: int, end: int) -> Any:
+        return value[begin:end] if isinstance(value, (list, torch.Tensor)) else value
 
     count = next(len(value) for value in tree_leaves(batch) if isinstance(value, torch.Tensor))
-    begins = range(0, count, size)
-    return [min(size, count - begin) / count for begin in begins], [
-        tree_map(lambda value, begin=begin: cut(value, begin), batch, is_leaf=strings)
-        for begin in begins
+    begins = list(range(0, count, size))
+    if len(begins) > 1 and count - begins[-1] < minimum:
+        begins.pop()
+    parts = list(zip(begins, [*begins[1:], count], strict=True))
+    return [(end - begin) / count for begin, end in parts], [
+        tree_map(lambda value, part=part: cut(value, *part), batch, is_leaf=strings)
+        for part in parts
     ]

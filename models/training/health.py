@@ -120,6 +120,21 @@ def directions(model: BaseModel) -> list[Direction]:
     return [Direction("G", "D", nets["G"], None, nets.get("D"), A, B, True)] if "G" in nets else []
 
 
+def measurements(
+    model: BaseModel, undecided: tuple[float, float] | None
+) -> list[tuple[Direction, dict[str, float]]]:
+    """Return each direction of a model with what :func:`measure` says of it.
+
+    A model whose generators take no images has a method ``measure_health`` instead, which returns
+    (generator, discriminator, measurements) for each pair of them, as names in its losses.
+    """
+    if own := getattr(model, "measure_health", None):
+        net, x = next(iter(model.get_networks().values())), torch.zeros(0)
+        return [(Direction(G, D, net, None, None, x, x), values) for G, D, values in own()]
+    with unaffected(model.get_networks().values()), torch.no_grad():
+        return [(part, measure(part, undecided)) for part in directions(model)]
+
+
 class Health:
     """Measures and averages, and warns of each bad state once until the state has passed.
 
@@ -152,11 +167,10 @@ class Health:
         values: dict[str, float] = {}
         warnings: list[str] = []
         try:
-            for direction in directions(model):
-                with unaffected(model.get_networks().values()), torch.no_grad():
-                    measured = measure(direction, self.undecided)
+            texts = getattr(model, "health_texts", {})
+            for direction, measured in measurements(model, self.undecided):
                 signs = self._signs(direction, measured, losses)
-                warnings += self._new_warnings(direction, signs)
+                warnings += self._new_warnings(direction, signs, texts)
                 values |= _log_values(direction, measured, signs)
         except Exception as error:  # a custom model may use the official names for something else
             self.active = False
@@ -195,14 +209,17 @@ class Health:
             signs["change"] = math.inf  # a small change is enough to deceive the discriminator
         return signs
 
-    def _new_warnings(self, direction: Direction, signs: dict[str, float]) -> list[str]:
+    def _new_warnings(
+        self, direction: Direction, signs: dict[str, float], texts: dict[str, str]
+    ) -> list[str]:
+        """Return warnings that were not given yet. Args: texts: of the model, instead of ours."""
         given, new, suffix = self.memory["given"], [], direction.suffix
         for sign, value in signs.items():
             bad, good, text = WARNINGS[sign]
             if value < bad and sign + suffix not in given:
                 given.append(sign + suffix)
                 names = {"G": direction.generator, "D": direction.discriminator}
-                text = text.format(**names, X=suffix.strip("_"))
+                text = texts.get(sign, text).format(**names, X=suffix.strip("_"))
                 new.append(f"{text} ({sign} {value:.2f}; docs/reading_a_run.md)")
             elif value > good and sign + suffix in given:
                 given.remove(sign + suffix)

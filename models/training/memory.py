@@ -31,7 +31,9 @@ def out_of_memory(opt: Namespace) -> UserError:
     others = memory_of_others(opt.device.index) if on_gpu else ""
     advice = []
     if opt.batch_size > 1:
-        advice.append(f"--batch_size 1 --accumulate {opt.batch_size * opt.accumulate}")
+        least = min(opt.min_batch, opt.batch_size)
+        parts = opt.batch_size * opt.accumulate // least
+        advice.append(f"--batch_size {least} --accumulate {parts}")
     if "crop" not in opt.preprocess:
         advice.append("smaller images, e.g. --preprocess resize_and_crop")
     elif opt.crop_size > 16:

@@ -36,7 +36,7 @@ def lines(opt: Namespace, rehearse_it: bool = True) -> tuple[list[str], list[str
         alone = Namespace(**vars(opt) | {"num_threads": 0, "device": torch.device("cpu")})
         dataset = create_dataset(alone, say_left_out=False)  # check_data.py lists these files
         epochs = last_epoch(opt) - opt.epoch_count + 1
-        steps = -(-len(dataset) // (opt.batch_size * opt.accumulate))
+        steps = len(dataset.order.weights())
         images = amount(len(dataset), "image")
         plan.append(f"Steps: {steps} per epoch of {images}, {steps * epochs} in all")
         if rehearse_it:

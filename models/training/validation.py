@@ -146,6 +146,7 @@ class Validation:
 
     def compute_metrics(self, limit: int | None = None) -> dict[str, float]:
         """Return the mean of each metric over the first ``limit`` images (None: all)."""
+        limit = limit or getattr(self.model, "validation_limit", None)  # of slow models
         values: dict[str, list[float]] = defaultdict(list)
         patches: dict[str, list] = defaultdict(list)
         rng = np.random.default_rng(self.opt.seed)

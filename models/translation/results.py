@@ -11,7 +11,7 @@ from util.console import say
 from util.errors import UserError
 from util.image.writing import ImageWriter, stretched
 from util.images import show_images
-from util.pages.page import row, write_metrics, write_page
+from util.pages.page import link, row, write_metrics, write_page
 
 
 class Results:
@@ -44,6 +44,8 @@ class Results:
         self.writer = ImageWriter()
         self.stems: dict[tuple[str, str], str] = {}  # (folder, stem) -> the first path with it
         self.rows: list[str] = []
+        self.numbers: dict[tuple[str, str], list[float]] = {}  # (label, name) -> values
+        self.metrics: dict[str, dict[str, float]] = {}  # URL of an image -> name -> value
 
     def note(self, text: str) -> None:
         """Print a line that the head of the page shows, too. The same line is printed once."""
@@ -77,6 +79,15 @@ class Results:
                 self.writer.save(image, file, self.opt.aspect_ratio)
                 size = stretched((image.shape[1], image.shape[0]), self.opt.aspect_ratio)
             self.rows.append(row(self.stem(path), files, size))
+            self._note_metrics(getattr(model, "image_metrics", {}), files, i)
+
+    def _note_metrics(self, metrics: dict, files: dict[str, str], i: int) -> None:
+        """Keep the model's own metrics of image ``i`` of a batch, for the page."""
+        for label in files.keys() & metrics.keys():
+            url = link(files[label])
+            self.metrics[url] = {name: values[i] for name, values in metrics[label].items()}
+            for name, value in self.metrics[url].items():
+                self.numbers.setdefault((label, name), []).append(value)
 
     def stem(self, path: str) -> str:
         """Return the path below testA, test, ... or dataroot itself, without its extension.
@@ -99,7 +110,9 @@ class Results:
     def close(self) -> None:
         """Wait for the images and write the page. Raises UserError: an image was not written."""
         self.writer.close()
-        write_metrics(self.folder, {})
+        for (label, name), numbers in self.numbers.items():
+            self.note(f"{label}: {name} {sum(numbers) / len(numbers):.2f} in the mean")
+        write_metrics(self.folder, self.metrics)
         title, scripts = f"Results of {self.opt.name}", ("page.js", "results.js")
         width = self.opt.display_winsize
         write_page(self.folder, title, self.notes, self.rows, width, scripts, data="metrics.js")

@@ -1,7 +1,7 @@
 """Options of the training loop: averaging, safety, reproducibility."""
 
 from options.flags.flag import Flag
-from util.limits import real
+from util.limits import real, whole
 
 ON_ERROR = ("stop", "skip")
 
@@ -10,6 +10,9 @@ FLAGS = (
     Flag("ema", real(0, below=1), 0.0, "decay of averaged generators, e.g. 0.999; 0: none"),
     Flag("init_bare", bool, False, "initialize the networks that a custom model built itself, too"),
     Flag("deterministic", bool, False, "bitwise reproducible on GPUs too, but slower"),
+    Flag(
+        "min_batch", whole(1, 4096), 1, "fewer images at the end of an epoch join the batch before"
+    ),
     Flag("on_bad_image", ON_ERROR, "stop", "what to do if an image cannot be read"),
     Flag("on_nonfinite", ON_ERROR, "stop", "what to do if a gradient is infinite or NaN"),
     Flag(

@@ -108,6 +108,7 @@ OURS = {
         "jpeg_draft": (bool, False),
         "init_bare": (bool, False),
         "deterministic": (bool, False),
+        "min_batch": (int, 1),
         "on_bad_image": (str, "stop", "stop skip"),
         "dry_run": (bool, False),
         "accept_new_data": (bool, False),
@@ -137,6 +138,7 @@ WARM_STARTS = {
     "pix2pix": ["init_G", "init_D"],
     "colorization": ["init_G", "init_D"],
     "bigan": ["init_G", "init_E", "init_D"],
+    "cogan": ["init_G", "init_D"],
 }  # in training only
 
 # Of each model: changed defaults, defaults changed in training, options added in training,
@@ -147,6 +149,7 @@ PIX2PIX = (
     {"lambda_L1": (float, 100.0)},
     {},
 )
+SEARCH = {"latent_steps": (int, 100), "latent_starts": (int, 8)}  # of CoGAN's z
 MODELS: dict[str, tuple[dict, dict, dict, dict]] = {
     "cycle_gan": (
         {"no_dropout": True},
@@ -166,7 +169,27 @@ MODELS: dict[str, tuple[dict, dict, dict, dict]] = {
     ),
     "bigan": ({"no_dropout": True}, {}, {}, {}),
     "template": ({"dataset_mode": "aligned"}, {}, {"lambda_regression": (float, 1.0)}, {}),
-    "test": ({"dataset_mode": "single"}, {}, {}, {"model_suffix": (str, "")}),
+    "cogan": (
+        {"norm": "batch", "crop_size": 64, "load_size": 64, "eval": True},
+        {
+            "batch_size": 64,
+            "min_batch": 2,
+            "load_size": 66,
+            "gan_mode": "vanilla",
+            "n_epochs": 200,
+            "n_epochs_decay": 0,
+            "pool_size": 0,
+            "panel_size": 1,
+        },
+        {
+            "shared_G": (int, None),
+            "shared_D": (int, None),
+            "latent_steps": (int, 100),
+            "weight_decay": (float, 1e-4),
+        },
+        {"shared_G": (int, None), **SEARCH},
+    ),
+    "test": ({"dataset_mode": "single"}, {}, {}, {"model_suffix": (str, ""), **SEARCH}),
 }
 # Of each dataset: changed defaults, options added.
 DATASETS: dict[str, tuple[dict, dict]] = {
