@@ -205,7 +205,7 @@ class CoGANModel(BaseModel):
     }
 
     def measure_health(self) -> list[tuple[str, str, dict[str, float]]]:
-        """Return, for each domain, how far two images of the last batch are apart."""
+        """Return, for each domain, the names of its losses, and how far two images are apart."""
 
         def spread(images: torch.Tensor) -> float:
             return (images - images.roll(1, 0)).detach().abs().mean().item()

@@ -120,14 +120,8 @@ def directions(model: BaseModel) -> list[Direction]:
     return [Direction("G", "D", nets["G"], None, nets.get("D"), A, B, True)] if "G" in nets else []
 
 
-def measurements(
-    model: BaseModel, undecided: tuple[float, float] | None
-) -> list[tuple[Direction, dict[str, float]]]:
-    """Return each direction of a model with what :func:`measure` says of it.
-
-    A model whose generators take no images has a method ``measure_health`` instead, which returns
-    (generator, discriminator, measurements) for each pair of them, as names in its losses.
-    """
+def measurements(model: BaseModel, undecided: tuple[float, float] | None) -> list:
+    """Return each direction with its measurements; those of a model with its own, see CoGAN."""
     if own := getattr(model, "measure_health", None):
         net, x = next(iter(model.get_networks().values())), torch.zeros(0)
         return [(Direction(G, D, net, None, None, x, x), values) for G, D, values in own()]
@@ -212,7 +206,6 @@ class Health:
     def _new_warnings(
         self, direction: Direction, signs: dict[str, float], texts: dict[str, str]
     ) -> list[str]:
-        """Return warnings that were not given yet. Args: texts: of the model, instead of ours."""
         given, new, suffix = self.memory["given"], [], direction.suffix
         for sign, value in signs.items():
             bad, good, text = WARNINGS[sign]
