@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
+import sys
+from argparse import Namespace
+from pathlib import Path
 
 import pytest
 import torch
 from steps import Ops, batch, build, options, repeatable, trained  # noqa: F401
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+import data
 from models import create_model
 from models.networks import GENERATORS, ResnetGenerator, get_norm_layer
 from models.training import gradients
@@ -16,9 +20,11 @@ from models.training.gradients import NonFinite, NonFiniteGuard, fuse
 from models.training.memory import out_of_memory
 from models.training.step import Step
 from options.parser import choose_device
-from util import gpu
+from scripts.maintenance import benchmark, benchmark_worker, check_resume
+from util import distributed, gpu
 from util.errors import UsageError, is_out_of_memory
 from util.modules import can_compile
+from util.rank_gradients import average_gradients
 from util.seeds import seed_everything
 
 needs_compile = pytest.mark.skipif(not can_compile(), reason="--compile needs PyTorch 2.6")
@@ -212,3 +218,62 @@ def test_inputs_do_not_wait_for_the_gpu() -> None:
         model = create_model(options("--model", name, "--netG", "resnet_6blocks", "--ngf", "1"))
         model.set_input(data)
     assert waits and not any(waits)
+
+
+@pytest.mark.parametrize("words", ["", "compile", "channels_last", "cuda_graphs", "amp bf16"])
+def test_the_benchmark_measures_each_option(words: str) -> None:
+    """On a GPU, benchmark.py has a row for each option of speed."""
+    rows = [case for case in benchmark.CASES if case.section == "step" and case.cuda]
+    assert any(all(word in case.args for word in words.split()) for case in rows)
+
+
+def test_the_benchmark_loads_to_the_device(
+    tmp_path: Path, unaligned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loader alone is measured as in a training, with images copied to the device."""
+    batches = Namespace(device=None)
+    monkeypatch.setattr(data, "create_dataset", lambda opt: batches)
+    monkeypatch.setattr(sys, "argv", ["benchmark_worker.py"])
+    where = ("--checkpoints_dir", str(tmp_path), "--gpu_ids", "-1")
+    benchmark_worker.load(["--dataroot", str(unaligned), *where])
+    assert str(batches.device) == "cpu"
+
+
+def test_check_resume_trains_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --gpu_ids it trains there, reproducibly; two ranks would need two GPUs."""
+    made = []
+
+    class Check:
+        wrong: dict = {}
+
+        def __init__(self, variant, folder, rng, more) -> None:
+            made.append((variant, more))
+
+        def break_runs(self, kills, progress) -> None: ...
+        def report(self) -> None: ...
+
+    monkeypatch.setattr(check_resume, "Check", Check)
+    for words, more in (("", []), ("--gpu_ids 0", ["--gpu_ids", "0", "--deterministic"])):
+        argv = f"check_resume.py --variant all --kills 1 {words}".split()
+        monkeypatch.setattr(sys, "argv", argv)
+        made.clear()
+        check_resume.main()
+        assert all(given == more for _, given in made)
+        assert ("two_ranks" in dict(made)) == (not words)
+
+
+def test_gradients_of_ranks_are_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The averaged gradients are parts of one buffer, except those in channels-last order."""
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(distributed, "all_reduce_", lambda flat: flat.mul_(2))
+    weights = [torch.nn.Parameter(torch.rand(2, 3, 4, 4)) for _ in range(3)]
+    weights[2].data = weights[2].data.to(memory_format=torch.channels_last)
+    before = [torch.rand_like(weight) for weight in weights]
+    for weight, gradient in zip(weights, before, strict=True):
+        weight.grad = gradient.clone()
+    average_gradients(weights, 0.5)
+    first, second, last = (weight.grad for weight in weights)
+    assert first.untyped_storage().data_ptr() == second.untyped_storage().data_ptr()
+    assert last.stride() == weights[2].stride()
+    for weight, gradient in zip(weights, before, strict=True):
+        assert torch.equal(weight.grad, gradient)
