@@ -143,9 +143,11 @@ class BaseDataset(data.Dataset, ABC):
     def _draft(self, resizes: Sequence[Resize]) -> tuple[int, int] | None:
         """Return the (width, height) to which a JPEG may be reduced while it is decoded."""
         first = resizes[0]
-        if not ours(self.opt).jpeg_draft or first.preprocess in ("crop", "none"):
+        to_square = "resize" in first.preprocess
+        resizes_some = to_square or "scale_width" in first.preprocess
+        if not ours(self.opt).jpeg_draft or not resizes_some:
             return None
-        height = first.load_size if "resize" in first.preprocess else 1
+        height = first.load_size if to_square else 1
         return first.load_size * len(resizes), height
 
 

@@ -16,6 +16,7 @@ from models.training import model_state
 from models.training.averaging import MovingAverage
 from models.training.gradients import LossScaler
 from models.training.initial_weights import start_networks
+from models.training.schedulers import create_schedulers
 from models.training.state_check import check_state
 from util import checkpoint, distributed
 from util.console import say
@@ -25,7 +26,7 @@ from util.modules import unwrapped
 from util.option_defaults import add_missing, ours
 from util.paths import TextPath
 from util.runs import require_run
-from util.schedules import get_scheduler, learning_rates, require_metric
+from util.schedules import learning_rates, require_metric
 
 
 class BaseModel(ABC):
@@ -160,7 +161,7 @@ class BaseModel(ABC):
         opt = ours(add_missing(opt))
         if self.isTrain:
             require_metric(opt, self.metric)
-            self.schedulers = [get_scheduler(optimizer, opt) for optimizer in self.optimizers]
+            self.schedulers = create_schedulers(self, opt, self.overrides(BaseModel, "setup"))
         if self.isTrain and not opt.continue_train:
             start_networks(self, opt)
         for net in self.get_networks().values():
@@ -178,13 +179,12 @@ class BaseModel(ABC):
         """Set the learning rates for ``epoch``, counted from 1; by default the next one.
 
         The first call of a script sets those of the first epoch if no optimizer has stepped yet,
-        else those of the second. So a script may call this method at the start of each epoch, as
-        the official train.py of 2022 does, or at the end of each epoch, as in 2025.
+        else those of the second: scripts call it before (2022) or after (2025) each epoch.
         """
         epoch = epoch or self.next_epoch
         by_script, before = epoch is None, learning_rates(self.optimizers)
         if self.schedulers == ():
-            self.schedulers = [get_scheduler(o, self.opt) for o in self.optimizers]
+            self.schedulers = create_schedulers(self, self.opt, False)
         if epoch is None:
             begun = self.rates_updated or any(map(has_stepped, self.schedulers))
             epoch = self.rates_epoch + begun

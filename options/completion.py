@@ -15,6 +15,7 @@ from options.rules import OWN, Rules, draw_seed
 from options.testing import TestingRules
 from options.training import TrainingRules
 from util import plugins
+from util.named_values import extend_choices
 from util.option_defaults import OLD_NAMES, adopt_old_names, ours
 
 
@@ -111,6 +112,7 @@ def complete(
     mine.set_defaults(**parsed | {"name": defaults["name"]})  # opt.name has its suffix already
     before = mine.defaults()
     mine.set_defaults(**rules.fixed)
+    extend_choices(mine._actions, opt.model, opt.dataset_mode)
     rules.apply_run_defaults(mine, given, model)
     for name, value in mine.defaults().items():
         changed = value != before[name] and name not in given

@@ -17,6 +17,7 @@ from util.console import say
 from util.errors import UsageError
 from util.gpu import require_supported
 from util.limits import Number
+from util.named_values import OpenChoices
 from util.option_defaults import NOTES
 from util.plugins import did_you_mean
 from util.runs import check_inside
@@ -57,6 +58,8 @@ class Parser(ArgumentParser):
         if message.startswith("argument "):
             name = name.split("/")[-1]
             message = f"{name}{' ' if ': should be ' in problem else ': '}{problem}"
+        if match := re.search(r": invalid choice: '(.*?)' \(choose from (.*)\)$", message):
+            message += did_you_mean(match[1], re.findall(r"[\w.-]+", match[2]))
         if match := re.fullmatch(r"\[Errno \d+\] (.*): '(.*)'", message):  # of @FILE
             message = f"@{match[2]}: {match[1]}"
         raise UsageError(message.replace("\n", " "))
@@ -162,24 +165,28 @@ class Parser(ArgumentParser):
     def given(self, args: Sequence[str], open_names: Collection[str] = ()) -> dict[str, Any]:
         """The options on the command line, without defaults.
 
+        Values that code may name are checked after ``extend_choices``, which names the code.
+
         Args:
             open_names: options to leave out, because a model may declare its own of these names.
         """
         strings = self._option_string_actions
         replaced = {word: action for word, action in strings.items() if action.dest in open_names}
         strings.update({word: Anything([word], word, nargs="*") for word in replaced})
-        before = [(action, action.default, action.required) for action in self._actions]
+        before = [(a, a.default, a.required, a.choices) for a in self._actions]
         defaults, self._defaults = self._defaults, {}
         for action in self._actions:
             action.default, action.required = argparse.SUPPRESS, False
+            if isinstance(action.choices, OpenChoices) and not action.choices.sources:
+                action.choices = None
         try:
             self.refuse_odd(args)
             return vars(super().parse_known_args(args)[0])  # without the check: defaults are away
         finally:
             self._defaults = defaults
             strings.update(replaced)
-            for action, default, required in before:
-                action.default, action.required = default, required
+            for action, default, required, choices in before:
+                action.default, action.required, action.choices = default, required, choices
 
     def defaults(self) -> dict[str, Any]:
         """The present default of every option."""

@@ -18,6 +18,7 @@ from util.console import say
 from util.distributed import is_main
 from util.errors import UsageError, UserError, printable
 from util.files import write_atomically
+from util.named_values import extend_choices
 from util.option_defaults import ours
 
 NETS = ("G", "D", "E", "G_A", "G_B", "D_A", "D_B")
@@ -102,14 +103,16 @@ class Options:
         self.rules.find_run(parser, given)
         parser.saved = lambda: self.rules.saved_values(parser, given)
         name = parser.preview(given).model
+        extend_choices(parser._actions, name)
+        parser.given(args, OWN)  # refuses wrong names of networks before PyTorch is imported
         model = plugins.find_class("model", name)
         model.modify_commandline_options(parser, self.isTrain)
         default_mode = parser.get_default("dataset_mode")
         if self.rules.run.has("model", name):
             self.rules.run.default_plugin(parser, "dataset_mode", given)
-        dataset = plugins.find_class(
-            "dataset", parser.preview(parser.given(args, OWN)).dataset_mode
-        )
+        mode = parser.preview(parser.given(args, OWN)).dataset_mode
+        extend_choices(parser._actions, name, mode)
+        dataset = plugins.find_class("dataset", mode)
         dataset.modify_commandline_options(parser, self.isTrain)
         self.defaults = parser.defaults() | {"model": default_model, "dataset_mode": default_mode}
         return model

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from options.flags import SHARED, TEST
+from options.flags.model import NET_G, NORM
 from options.inherited import SavedRun
 from options.parser import Parser
 from options.rules import Rules
@@ -57,11 +58,15 @@ class TestingRules(Rules):
         actions = [a for a in parser._actions if a.dest not in NOT_INHERITED]
         choices: dict[str, Any] = {action.dest: action.choices for action in actions}
         weights = model.architecture_source(self.as_read(parser, given))
-        if weights and weights.is_file():
+        # The weights of a generator that is not ours may look like those of another one
+        ours = parser.preview(given).netG in NET_G
+        if weights and weights.is_file() and ours:
             # A U-Net's weights do not show whether it has dropout; CycleGANs have none.
             if not self.run.options and weights.stem.endswith(("_G_A", "_G_B")):
                 parser.set_defaults(no_dropout=True)
             architecture = checkpoint.architecture_of(checkpoint.load_state_dict(weights))
+            if parser.preview(given).norm not in NORM:
+                architecture.pop("norm", None)
             for name, value in architecture.items():
                 if name in choices and (not choices[name] or value in choices[name]):
                     parser.set_defaults(**{name: value})

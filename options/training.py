@@ -129,7 +129,7 @@ def speed_rules(opt: Namespace, gpus: list[int]) -> list[tuple[object, str]]:
             "gradients inside the penalty, which vanish; use --amp bf16",
         ),
         (
-            opt.checkpoint_activations and not opt.netG.startswith("resnet"),
+            opt.checkpoint_activations and opt.netG.startswith("unet"),
             f"--checkpoint_activations needs a --netG resnet, not {opt.netG}: "
             "it recomputes residual blocks",
         ),

@@ -23,6 +23,7 @@ from util.errors import (  # noqa: F401  custom models import UsageError from he
     printable,
 )
 from util.gpu import memory_of_others
+from util.named_values import refused_value
 
 PIPE_CLOSED = 141  # exit status in shells of a program that SIGPIPE has ended
 _on_screen: Progress | None = None  # its bar must not be mixed with messages
@@ -134,10 +135,10 @@ def run_main(main: Callable[[], None], less_memory: str = "smaller images") -> N
             reason = f"out of memory{memory_of_others()}; to use less: {less_memory}"
         elif isinstance(error, OSError) and error.strerror:  # a full disk, a vanished folder, ...
             reason = f"{error.filename or place_of(error)}: {error.strerror}"
-        elif not (reason := norm_problem(error)):
+        elif not (reason := norm_problem(error) or refused_value(error, sys.argv[1:])):
             raise
         _print([f"error{_rank()}: {_brief(reason)}"], sys.stderr)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, NotImplementedError) else 1)
     finally:
         if _on_screen:
             _on_screen.close()

@@ -15,6 +15,7 @@ from data.scan import ImageFile, image_folders, scan, stray_entries
 from models.training import plan
 from models.training.panel import Panel
 from models.training.validation import validation_images
+from options.flags.data import PREPROCESS
 from util.checkpoint import load_state_dict
 from util.console import say
 from util.errors import UserError
@@ -87,6 +88,7 @@ def findings(opt: Namespace, images: dict[str, list[ImageFile]]) -> tuple[list[s
     """(Problems that would stop the training, notes), as lines of text."""
     problems: list[str] = []
     notes: list[str] = []
+    known = opt.preprocess in PREPROCESS  # else the project's own code makes the sizes
     training_folders = [
         f for f in images if f in (opt.phase, opt.phase + "A", opt.phase + "B", ".")
     ]
@@ -99,14 +101,16 @@ def findings(opt: Namespace, images: dict[str, list[ImageFile]]) -> tuple[list[s
         small = [
             f"{image.name} ({image.size[0]}x{image.size[1]})"
             for image in group
-            if not image.error and not crop_fits(opt, part_size(opt, image))
+            if known and not image.error and not crop_fits(opt, part_size(opt, image))
         ]
         if small and folder in training_folders:
             reason = f" of {len(group)} too small for --crop_size {opt.crop_size}"
             advice = "give a smaller --crop_size, or --preprocess resize_and_crop"
             problems.append(f"{folder}: {listed(opt, small, reason)}; {advice}")
     readable = [image for group in images.values() for image in group if not image.error]
-    problems += mixed_sizes(opt, [image for image in readable if image.folder in training_folders])
+    if known:
+        training = [image for image in readable if image.folder in training_folders]
+        problems += mixed_sizes(opt, training)
     notes += oddities(opt, readable) + duplicates(opt, readable)
     return problems, notes + balance({folder: len(images[folder]) for folder in training_folders})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 import weakref
 from argparse import Namespace
@@ -18,10 +19,13 @@ from data import create_dataset
 from models import create_model
 from models.base_model import BaseModel
 from models.training.disk import budget, count_bytes, size
+from models.training.schedulers import describe
 from models.training.step import Step
+from options.flags.schedule import POLICY
 from util.errors import UserError, norm_problem
 from util.image_pool import pools_of
-from util.schedules import describe, last_epoch, lr_factor
+from util.named_values import refused_value
+from util.schedules import last_epoch, lr_factor
 from util.words import amount
 
 
@@ -44,7 +48,7 @@ def lines(opt: Namespace, rehearse_it: bool = True) -> tuple[list[str], list[str
     except UserError as error:
         return plan, [str(error)]
     except Exception as error:  # a custom model may read values, and a rehearsal has none
-        if problem := norm_problem(error):
+        if problem := norm_problem(error) or refused_value(error, sys.argv[1:]):
             return plan, [problem]
         reason = f"{type(error).__name__}: {error}"
         plan.append(f"Disk and memory: unknown, this model cannot be rehearsed ({reason})")
@@ -52,8 +56,8 @@ def lines(opt: Namespace, rehearse_it: bool = True) -> tuple[list[str], list[str
 
 
 def rates(opt: Namespace) -> list[str]:
-    """Return a line with the learning rate at five epochs; none with ``--lr_policy plateau``."""
-    if opt.lr_policy == "plateau":
+    """Return a line with the learning rate at five epochs; none if it depends on more."""
+    if opt.lr_policy not in POLICY or opt.lr_policy == "plateau":
         return []
     first, last = opt.epoch_count, last_epoch(opt)
     epochs = sorted({first + (last - first) * i // 4 for i in range(5)})

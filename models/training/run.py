@@ -20,6 +20,7 @@ from models.training.memory import out_of_memory
 from models.training.panel import Panel
 from models.training.report import Report
 from models.training.run_state import RunState
+from models.training.schedulers import describe
 from models.training.state_files import recover
 from models.training.step import Step
 from models.training.validation import Validation
@@ -28,7 +29,7 @@ from util.console import Progress, duration, say, warn
 from util.errors import UserError, is_out_of_memory
 from util.lock import Lock
 from util.option_defaults import theirs
-from util.schedules import describe, last_epoch
+from util.schedules import last_epoch
 from util.seeds import seed_everything
 from util.training_process import SignalHandler, Watchdog
 from util.visualizer import Visualizer

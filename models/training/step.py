@@ -67,7 +67,7 @@ class Step:
         networks = self.model.get_networks().values()
         modules = [module for net in networks for module in net.modules()]
         generators = [module for module in modules if isinstance(module, ResnetGenerator)]
-        if not generators:
+        if not generators or not hasattr(ResnetGenerator, "checkpoint_activations"):
             raise UserError(
                 "--checkpoint_activations: this model has no ResNet generator of "
                 "models/networks.py to recompute"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from util.limits import Number
+from util.named_values import OPEN, OpenChoices
 
 
 class Container(Protocol):
@@ -55,9 +56,12 @@ class Flag(NamedTuple):
         if isinstance(self.kind, Number):
             metavar = metavar or ("N" if self.kind.kind is int else "X")
         is_choice = isinstance(self.kind, tuple)
+        choices: tuple[str, ...] | None = self.kind if isinstance(self.kind, tuple) else None
+        if choices and self.name in OPEN:
+            choices = OpenChoices(choices)
         return {
             "type": str if is_choice else self.kind,
-            "choices": self.kind if is_choice else None,
+            "choices": choices,
             "default": self.default,
             "nargs": self.nargs,
             "const": self.const if self.nargs == "?" else None,

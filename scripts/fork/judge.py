@@ -50,7 +50,7 @@ def _judge(checkout: Checkout) -> Verdict:
     if own_tables:  # without the choices of our tables
         known = dict.fromkeys(known, ())
     known |= dict.fromkeys(declared, ())
-    replaced = files.indexed()
+    replaced, own = files.indexed(), options.quoted(project.placed.values())
     findings: list[Finding] = []
     packages: set[str] = set()
     for module in project.placed.values():
@@ -60,13 +60,11 @@ def _judge(checkout: Checkout) -> Verdict:
         for line, text in options.attributes(module, set(known)):
             findings.append(Finding(module.path, line, text))
         for line, _, words in options.in_strings(module):
-            findings += [Finding(module.path, line, t) for t in options.refused(words, known)]
-        if module.name == "models.networks" and not own_tables:
-            findings += [Finding(module.path, line, t) for line, t in options.own_networks(module)]
+            findings += [Finding(module.path, line, t) for t in options.refused(words, known, own)]
         packages |= uses.packages
     for path, text in checkout.scripts.items():
         for line, _, words in options.commands(text):
-            findings += [Finding(path, line, t) for t in options.refused(words, known)]
+            findings += [Finding(path, line, t) for t in options.refused(words, known, own)]
     findings += _remarks(files)
     unique = {(f.path, f.line, f.text): f for f in findings}
     return Verdict(checkout, files, sorted(unique.values()), _to_install(packages))

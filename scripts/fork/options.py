@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from options.flags import RENAMED, SHARED, TEST, TRAIN
 from scripts.fork.modules import Module, dotted, last_name, targets
 from scripts.fork.project import our_files, our_module
+from util.named_values import OPEN, names
 from util.plugins import did_you_mean
 
 DERIVED = {"isTrain", "explicit_options", "changed", "device", "gpu_ids"}
@@ -114,22 +115,24 @@ def in_strings(module: Module) -> Iterator[tuple[int, str, list[str]]]:
                 yield from ((part.lineno, name, words) for _, name, words in commands(part.value))
 
 
-def own_networks(module: Module) -> Iterator[tuple[int, str]]:
-    """Line and advice for each value of --netG and --netD that only the fork's networks have."""
-    known = ours()
-    for node in module.nodes:
-        name = dotted(node.left) if isinstance(node, ast.Compare) else ""
-        if name not in ("netG", "netD"):
-            continue
-        for part in node.comparators if isinstance(node, ast.Compare) else ():
-            value = part.value if isinstance(part, ast.Constant) else ""
-            if isinstance(value, str) and value and value not in known[name]:
-                table = f"NET_{name[-1]} in options/flags/model.py"
-                yield part.lineno, f"--{name} {value} is refused: add it to {table}"
+def quoted(modules: Iterable[Module]) -> list[str]:
+    """The texts in the code of modules, in quotes: values of options that it may name."""
+    nodes = (node for module in modules for node in module.nodes)
+    return [
+        f"'{node.value}'"
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
 
 
-def refused(words: Iterable[str], known: dict[str, tuple[str, ...]]) -> Iterator[str]:
-    """Yield the faults of the options of a command."""
+def refused(
+    words: Iterable[str], known: dict[str, tuple[str, ...]], own: Iterable[str] = ()
+) -> Iterator[str]:
+    """Yield the faults of the options of a command.
+
+    Args:
+        own: what the code of the fork quotes, see :func:`quoted`.
+    """
     flag = ""
     for word in words:
         name, equals, value = word.partition("=")
@@ -144,6 +147,6 @@ def refused(words: Iterable[str], known: dict[str, tuple[str, ...]]) -> Iterator
                 yield f"{name}: unknown option{meant}"
             word = value if equals else ""
         if word and known.get(flag) and not re.search(r"[$`{]", word):
-            if word not in known[flag]:
+            if word not in known[flag] and not (flag in OPEN and names(own, flag, word)):
                 yield f"--{flag} {word}: should be one of {', '.join(known[flag])}"
             flag = ""

@@ -204,16 +204,13 @@ def test_changed_files_of_the_official_code(run: Programs, fork: Path) -> None:
     assert "options/base_options.py" in own and "train.py" in own
 
 
-def test_names_of_own_networks(run: Programs, fork: Path) -> None:
-    """Our tables have choices, those of the official code none."""
+def test_values_that_own_code_names(run: Programs, fork: Path) -> None:
+    """Official options take values that the fork's networks name, as train.py does."""
     text = "class ResnetGenerator:\n    pass\n\n\ndef define_G(netG):\n"
-    text += (
-        "    if netG == 'unet_256':\n        return 1\n    elif netG == 'mine':\n        return 2\n"
-    )
-    found = lines(run, write(fork, models__networks=text))
-    assert found == [
-        "models/networks.py:8: --netG mine is refused: add it to NET_G in options/flags/model.py"
-    ]
+    text += "    return {'mine': 1, 'other': 2}[netG]\n"
+    shell = "python train.py --netG mine\npython train.py --netG nine --save_by_iter\n"
+    found = lines(run, write(fork, models__networks=text, train_sh=shell))
+    assert len(found) == 1 and found[0].startswith("train.sh:2: --netG nine: should be one of")
 
 
 def test_own_loader(run: Programs, fork: Path) -> None:
