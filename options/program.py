@@ -14,6 +14,7 @@ from options.rules import Rules, check_dataroot, draw_seed
 from options.stages import Options, write_json
 from util.distributed import is_main
 from util.option_defaults import ours, theirs
+from util.replaced_files import require_own_files
 
 
 class Program:
@@ -42,6 +43,7 @@ class Program:
             UsageError: the command line makes no sense (status 2).
             UserError: files of the run are damaged (status 1).
         """
+        require_own_files(self.options.isTrain)
         words = sys.argv[1:]
         if isinstance(self.options, Options) and type(self.options).parse is Options.parse:
             opt, rules = self.options.read(words), self.options.rules
