@@ -30,6 +30,8 @@ VARIANTS = {
     "colorization": "--model colorization --dataset_mode colorization --phase trainA",
     "plateau": """--lr_policy plateau --val_freq 1 --val_share 0.2 --lr 1e-7 --max_dataset_size 5
         --n_epochs 7 --n_epochs_decay 2""",
+    "pairs": f"""{PIX2PIX} --netG resnet_6blocks --norm instance --gan_mode lsgan --pool_size 3
+        --lambda_L1 10 --no_dropout""",
     "bigan": "--model bigan --pool_size 3 --ema 0.9",
     "cogan": "--model cogan --load_size 66 --crop_size 64 --batch_size 3 --max_dataset_size 10",
     "two_ranks": "--pool_size 3",
