@@ -89,8 +89,8 @@ def read_sessions(files: list[Path], key: dict[str, Any]) -> list[Session]:
             problems.append(error)
     if not results and all(isinstance(problem, OtherStudy) for problem in problems):
         raise UserError(
-            f"the key is of study {key['study']}, but all {amount(len(files), 'result file')} "
-            "belong to another study"
+            f"--key is of study {key['study']}, but of the {amount(len(files), 'result file')} "
+            f"none is; {problems[0]}"
         )
     sessions: list[Session] = []
     seen: set[str] = set()
@@ -101,10 +101,12 @@ def read_sessions(files: list[Path], key: dict[str, Any]) -> list[Session]:
             continue
         seen |= {f"session {result['session']}", person} - {""}
         sessions.append(session_of(result, key))
+    if not sessions and len(problems) == 1:
+        raise problems[0]
     for problem in problems:
         warn(f"left out: {problem}")
     if not sessions:
-        raise UserError(f"none of the {amount(len(files), 'result file')} can be used")
+        raise UserError(f"--answers: none of the {len(files)} result files can be used")
     return sessions
 
 

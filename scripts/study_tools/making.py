@@ -71,7 +71,8 @@ def make(args: Namespace) -> None:
         UserError: there are too few images, or the folder or the key exists already.
     """
     limit_pixels(args.max_pixels)
-    key = args.key or args.output.with_name(f"{args.output.name}_key.json")
+    place = real_path(args.output)  # "." has no name
+    key = args.key or place.parent / f"{place.name}_key.json"
     check_places(args.output, key)
     consent = consent_text(args)
     pools = {name: pool_of(name, fakes, args) for name, fakes in methods(args).items()}

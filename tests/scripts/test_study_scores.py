@@ -143,10 +143,12 @@ def test_score_refuses(folder: Path, key: dict, scored, run: Programs) -> None:
     good = answers(key, 1, lambda random: False)
     result = scored(["{", "{}"])
     assert result.status == 1 and "Traceback" not in result.err
-    assert "error: none of the 2 result files can be used" in result.err
+    assert "error: --answers: none of the 2 result files can be used" in result.err
     assert result.err.count("left out: cannot read ") == 2
     other = good | {"study": "other"}
-    scored([other, other]).refused(1, f"the key is of study {key['study']}", "another study")
+    scored([other, other]).refused(
+        1, f"--key is of study {key['study']}", "0.json: belongs to study other"
+    )
     (run.folder / "empty").mkdir()
     scored([good], "--answers", run.folder / "empty").refused(1, "--answers", "no result files")
     scored([good], "--answers", run.folder / "nothing.json").refused(

@@ -210,7 +210,8 @@ def differences(before: Files, after: Files, ignored: set[str]) -> list[str]:
         path
         for path in sorted(before.keys() | after.keys())
         if path not in ignored
-        and not path.startswith("home/")  # caches of libraries
+        # Caches of libraries; the images of a study, which have other random names in each run
+        and not path.startswith(("home/", "place/study/images/"))
         and not any(path.startswith(f"{name}/") for name in ignored)
         and "?" not in (before.get(path), after.get(path))
         and before.get(path) != after.get(path)
