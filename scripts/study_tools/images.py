@@ -37,7 +37,8 @@ def draw_pairs(fakes: Images, reals: Images, count: int, paired: bool, seed: int
     Methods that translated the same inputs get the same inputs drawn.
 
     Args:
-        paired: both images of a pair have the same stem; else their stems differ, as in the paper.
+        paired: both images of a pair have the same stem; else their stems differ, as for
+            the maps of Isola et al.
     """
     stems = sorted(fakes.keys() & reals.keys()) if paired else sorted(fakes)
     Random(seed).shuffle(stems)

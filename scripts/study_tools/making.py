@@ -45,7 +45,9 @@ FLAGS = (
     Flag("label", ("fake_A", "fake_B"), "fake_B", "which of their images (default: fake_B)"),
     Flag("add", str, [], "another method (repeatable)", None, f"NAME={IMAGES}", repeatable=True),
     Flag("real", str, None, "real images (default: those of the first page)", None, IMAGES),
-    Flag("paired", bool, False, "pair each image with its own target; the paper did not for maps"),
+    Flag(
+        "paired", bool, False, "pair each image with its own target; Isola et al. did not for maps"
+    ),
     Flag("output", Output(folder=True), None, "folder of the study, new or empty", required=True),
     Flag("key", Output(".json"), None, "file of the key (default: OUTPUT_key.json)"),
     Flag("title", str, "Which image is real?", "of the page"),
