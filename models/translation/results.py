@@ -111,7 +111,7 @@ class Results:
         """Wait for the images and write the page. Raises UserError: an image was not written."""
         self.writer.close()
         for (label, name), numbers in self.numbers.items():
-            self.note(f"{label}: {name} {sum(numbers) / len(numbers):.2f} in the mean")
+            self.note(f"{label}: {name} {sum(numbers) / len(numbers):.2f} on average")
         write_metrics(self.folder, self.metrics)
         title, scripts = f"Results of {self.opt.name}", ("page.js", "results.js")
         width = self.opt.display_winsize
