@@ -22,7 +22,7 @@ from util.named_values import extend_choices
 from util.option_defaults import ours
 
 NETS = ("G", "D", "E", "G_A", "G_B", "D_A", "D_B")
-INITS = {f"init_{net}" for net in NETS}  # files that models read
+FILES = {"content_features", "content_weights", *(f"init_{net}" for net in NETS)}  # of models
 USAGE = "%(prog)s --dataroot FOLDER [--OPTION VALUE ...]"
 
 
@@ -77,7 +77,7 @@ class Options:
         self.rules = rules_of(self.isTrain)  # a subclass may set isTrain in initialize
         self.rules.declare(parser)  # options of ours that such a subclass does not have
         parser.set_defaults(**self.rules.fixed)
-        parser.not_empty = parser.defaults().keys() | INITS
+        parser.not_empty = parser.defaults().keys() | FILES
         parser.refuse_empty(args)
         given = parser.given(args, OWN)
         wants_help = given.pop("help", False)

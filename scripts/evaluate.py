@@ -37,12 +37,12 @@ from scripts.arguments import IMAGES, SEED, Output, colour
 from scripts.evaluation.distances import fid, kid, warn_small
 from scripts.evaluation.page_metrics import add_metrics, page_of
 from scripts.evaluation.pairs import HINT, Pairs, find_images, match, random_others, warn_missing
-from scripts.evaluation.ranges import RANGES
 from scripts.image_arguments import ImageArguments
 from util.console import Progress, run_main, say, warn
 from util.errors import UserError
 from util.files import write_atomically
 from util.image.metrics import METRICS, PSNR_CAP
+from util.image.ranges import RANGES
 from util.limits import whole
 from util.words import amount
 

@@ -34,12 +34,12 @@ from options.flags.flag import Flag
 from scripts.arguments import IMAGES, Output, colour
 from scripts.evaluation.classes import CITYSCAPES, LABEL_IDS, Classes
 from scripts.evaluation.pairs import HINT, Images, find_images, match
-from scripts.evaluation.ranges import RANGES
 from scripts.image_arguments import ImageArguments
 from util.console import Progress, run_main, say, warn
 from util.errors import UserError
 from util.files import write_atomically
 from util.image.metrics import Array, palette_labels
+from util.image.ranges import RANGES
 
 FLAGS = (
     Flag(

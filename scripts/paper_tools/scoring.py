@@ -14,12 +14,12 @@ from pathlib import Path
 from data.listing import is_image_file, stem
 from options.flags.flag import Flag
 from scripts.evaluate import HEADINGS
-from scripts.evaluation.ranges import RANGES
 from scripts.segment_scores import SCORES
 from util.checkpoint import STATE, load
 from util.console import say
 from util.errors import UserError
 from util.files import mismatch, read_json
+from util.image.ranges import RANGES
 from util.words import amount
 
 ROOT = Path(__file__).resolve().parents[2]

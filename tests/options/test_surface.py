@@ -139,6 +139,7 @@ WARM_STARTS = {
     "colorization": ["init_G", "init_D"],
     "bigan": ["init_G", "init_E", "init_D"],
     "cogan": ["init_G", "init_D"],
+    "content_gan": ["init_G_A", "init_D_A"],
 }  # in training only
 
 # Of each model: changed defaults, defaults changed in training, options added in training,
@@ -168,6 +169,21 @@ MODELS: dict[str, tuple[dict, dict, dict, dict]] = {
         *PIX2PIX[1:],
     ),
     "bigan": ({"no_dropout": True}, {}, {}, {}),
+    "content_gan": (
+        {"no_dropout": True},
+        {},
+        {
+            "content_loss": (str, "pixel", "pixel features vgg none"),
+            "lambda_A": (float, 10.0),
+            "content_features": (str, "vgg16"),
+            "content_layer": (str, None),
+            "content_weights": (str, None),
+            "content_size": (int, 224),
+            "content_range": (str, "imagenet", "0..1 -1..1 0..255 imagenet efficientnet fcn8s hed"),
+            "released_gradient": (bool, False),
+        },
+        {},
+    ),
     "template": ({"dataset_mode": "aligned"}, {}, {"lambda_regression": (float, 1.0)}, {}),
     "cogan": (
         {"norm": "batch", "crop_size": 64, "load_size": 64, "eval": True},
