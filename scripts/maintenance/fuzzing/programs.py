@@ -36,6 +36,18 @@ PROGRAMS = (
         files={"in/AB/train/a.png": "image"},
     ),
     Program(
+        "train-content",
+        "train.py",
+        f"--model content_gan {TRAIN} --content_loss features --content_features in/features.pt "
+        "--content_size 16",
+        ("in/two", "in/features.pt"),
+        "content_size",
+        only="content_loss content_features content_layer content_weights content_size "
+        "content_range released_gradient",
+        effective="content_size",
+        files={"in/features.pt": "script"},
+    ),
+    Program(
         "train-val",
         "train.py",
         f"{TRAIN} --val_freq 1 --val_share 0.4 --max_dataset_size 5 --panel in/photos/a.png "
