@@ -7,6 +7,7 @@ import torch
 from models.training.step import Step
 from scripts.gpu.checks import Check, Setup, Tally, Verdict
 from scripts.gpu.training import (
+    FIXED_SIZE,
     SMALL,
     CpuNoise,
     batch,
@@ -15,6 +16,7 @@ from scripts.gpu.training import (
     models,
     options,
     restore,
+    size_for,
     start_weights,
 )
 from util.errors import UsageError
@@ -72,11 +74,14 @@ def differences(setup: Setup, words: str, setting: str) -> tuple[float, float]:
     results = []
     start: dict[str, dict[str, torch.Tensor]] = {}
     for device in ("cpu", setup.device):
-        opt = options(setup, f"{words} --preprocess none", device)
+        opt = options(setup, words, device)
+        if opt.model not in FIXED_SIZE:
+            opt.preprocess = "none"
         model = build(opt, torch.float64)
         start = start or start_weights(model)
         restore(model, start)  # a custom model may draw its weights on the device
-        data = batch(opt, 2, SIZE.get(setting, (36, 45)), torch.float64)
+        size = size_for(opt.model, SIZE.get(setting, (36, 45)))
+        data = batch(opt, 2, size, torch.float64)
         with CpuNoise():
             Step(opt, model)(data)
         results.append((model.get_current_losses(), gradients(model)))

@@ -10,7 +10,7 @@ from data import create_dataset
 from models.training.step import Step
 from scripts.gpu.checks import ROOT, Check, Setup, Tally, Verdict
 from scripts.gpu.processes import place_of
-from scripts.gpu.training import SMALL, batch, build, models, options
+from scripts.gpu.training import SMALL, batch, build, models, options, size_for
 from util.errors import UsageError
 
 SETTINGS = (
@@ -43,7 +43,9 @@ def settings(setup: Setup, model: str) -> Verdict:
         except UsageError as error:  # a model or a GPU may refuse some settings
             tally.add(words, f"refused: {error}", "" if words else str(error))
             continue
-        step, data = Step(opt, build(opt)), batch(opt, opt.accumulate)
+        # Two images, because CoGAN's batch norm has no statistics of one
+        data = batch(opt, 2 * opt.accumulate, size_for(model, (32, 32)))
+        step = Step(opt, build(opt))
         step(data)  # allocates the states of the optimizers
         tally.add(words or "defaults", "ran", waits(setup, lambda: step(data)))  # noqa: B023
         step.check()

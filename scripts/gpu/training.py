@@ -20,9 +20,19 @@ SMALL = """--netG resnet_6blocks --netD n_layers --n_layers_D 2 --ngf 4 --ndf 4 
     --pool_size 0 --no_dropout"""
 
 
+# Side of the images in models whose networks take one size only
+FIXED_SIZE = {"cogan": 64}
+
+
 def models() -> list[str]:
     """The names of all models that train."""
     return [name for name in plugins.available("model") if name != "test"]
+
+
+def size_for(model: str, other: tuple[int, int]) -> tuple[int, int]:
+    """Return the (height, width) of images for ``model``: its own, or ``other``."""
+    side = FIXED_SIZE.get(model)
+    return (side, side) if side else other
 
 
 def options(setup: Setup, words: str, device: str = "") -> Namespace:
