@@ -185,6 +185,7 @@ def translate_both_ways(run: Programs, unaligned: Path) -> None:
         assert all(torch.equal(loaded[key], value) for key, value in weights.items())
 
 
+@pytest.mark.slow
 def test_an_encoder_is_no_generator(run: Programs, unaligned: Path, data: Path) -> None:
     """Other models have an E that makes no images; --direction BtoA keeps their G."""
     train(run, data, "--model", "template", "--dataset_mode", "unaligned", "--n_epochs", "1").ok()
