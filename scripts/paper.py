@@ -7,8 +7,10 @@
     python scripts/paper.py run maps -- --batch_size 4   # change options of train.py
     python scripts/paper.py table                    # our numbers so far beside the paper's
 
-The comparison of Tables 4 and 5 on any data set (see scripts/paper_tools/ablation.py):
+The comparison with prior methods of Tables 1 to 3, and the ablation of Tables 4 and 5, on any data
+set (see baselines.py and ablation.py in scripts/paper_tools):
 
+    python scripts/paper.py baselines --dataroot datasets/maps --seeds 1 2 3 --jobs 4
     python scripts/paper.py ablate --dataroot datasets/atlas --seeds 1 2 3 -- --ngf 16 ...
     python scripts/paper.py results    # write docs/results.md again from the files in docs/results
 
@@ -26,7 +28,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from options.flags.flag import Flag
 from scripts.arguments import Arguments, Output
-from scripts.paper_tools import ablation, scoring, tasks
+from scripts.paper_tools import ablation, baselines, jobs, runs, scoring, tasks
 from util.checkpoint import saved_options
 from util.console import run_main, say
 from util.errors import UsageError
@@ -58,19 +60,19 @@ def run(task: tasks.Task, args: Namespace) -> None:
     """Run what is left of a task, write its record, and print its numbers."""
     commands = tasks.plan(task, args)
     if args.dry_run:
-        return say(*(scoring.shown(argv) for argv in commands))
+        return say(*(jobs.shown(argv) for argv in commands))
     folder = args.checkpoints_dir / tasks.run_name(task)
     for name in (RECORD, "evaluate.json", *(f"{side}.json" for side in scoring.SIDES)):
         (folder / name).unlink(missing_ok=True)
     done = []
     while commands:
-        scoring.execute(commands[0])
+        jobs.execute(commands[0])
         done.append(commands[0])
         commands = tasks.plan(task, args) if commands[0][0] == tasks.DOWNLOAD else commands[1:]
     opt, position = saved_options(folder), scoring.position_of(folder)
     record = {
         "task": task.name,
-        "commands": [scoring.shown(argv) for argv in done],
+        "commands": [jobs.shown(argv) for argv in done],
         "commit": scoring.commit(),
         "machine": scoring.machine(opt["device"]),
         "hours": position["elapsed"] / 3600,
@@ -122,7 +124,7 @@ def show(task: tasks.Task, args: Namespace) -> None:
         say(f"  {tasks.direction(task, side)}: {metric} {number}")
     say("Commands:")
     for argv in tasks.plan(task, args):
-        say("  " + scoring.shown(argv))
+        say("  " + jobs.shown(argv))
 
 
 def list_tasks() -> None:
@@ -139,7 +141,8 @@ def build_parser() -> Arguments:
         "run": (*FLAGS, *RUNS),
         "table": RUNS,
         "ablate": ablation.FLAGS,
-        "results": ablation.RESULTS,
+        "baselines": baselines.FLAGS,
+        "results": runs.RESULTS,
     }
     for name, flags in tables.items():
         program = programs.add_parser(name, flags=flags, allow_abbrev=False)
@@ -153,7 +156,7 @@ def parse(words: list[str]) -> Namespace:
     at = words.index("--") if "--" in words else len(words)
     args = build_parser().parse_args(words[:at])
     args.train = words[at + 1 :]
-    if args.train and args.program not in ("show", "run", "ablate"):
+    if args.train and args.program not in ("show", "run", "ablate", "baselines"):
         raise UsageError(f"{args.program} takes no options of train.py")
     # The programs run in the project's folder, so paths are made absolute.
     for name, value in vars(args).items():
@@ -172,6 +175,8 @@ def main() -> None:
         print_table(list(tasks.all_tasks().values()), args)
     elif args.program == "ablate":
         ablation.ablate(args)
+    elif args.program == "baselines":
+        baselines.baselines(args)
     elif args.program == "results":
         ablation.write_results(args)
     else:

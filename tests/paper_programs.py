@@ -13,7 +13,7 @@ from conftest import ONE_EPOCH, ROOT, TINY, Programs, pictures
 from PIL import Image
 
 from scripts import paper
-from scripts.paper_tools import scoring
+from scripts.paper_tools import jobs
 
 # Options for train.py that replace the paper's settings by tiny networks and one epoch.
 OVERRIDE = ("--", *TINY, *ONE_EPOCH, "--no_html")
@@ -24,12 +24,12 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The command lines of the programs that paper.py ran, in this process."""
     calls: list[list[str]] = []
 
-    def execute(argv: list[str]) -> None:
+    def execute(argv: list[str], place: jobs.Place = jobs.HERE) -> None:
         calls.append(list(map(str, argv)))
         monkeypatch.setattr(sys, "argv", calls[-1])
         runpy.run_path(str(ROOT / argv[0]), run_name="called")["main"]()
 
-    monkeypatch.setattr(scoring, "execute", execute)
+    monkeypatch.setattr(jobs, "execute", execute)
     return calls
 
 

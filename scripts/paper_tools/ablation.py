@@ -14,9 +14,7 @@ B holds labels or maps, as in the official sets, forward is B -> A -> B.
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
+import threading
 from argparse import Namespace
 from pathlib import Path
 
@@ -24,16 +22,14 @@ import numpy as np
 from PIL import Image
 
 from data.image_file import read_image
-from data.listing import image_paths, stem
+from data.listing import image_paths
 from options.flags.flag import Flag
-from scripts.arguments import SEED, Arguments, Output, colour_text
-from scripts.paper_tools import results, scoring
-from scripts.paper_tools.scoring import ROOT
-from util import plugins
-from util.checkpoint import STATE, saved_options
+from scripts.arguments import SEED, Output, colour_text
+from scripts.paper_tools import jobs, page, runs, scoring
+from scripts.paper_tools.jobs import ROOT
 from util.console import say
-from util.errors import UsageError, UserError, naming
-from util.files import read_json, write_atomically
+from util.errors import naming
+from util.files import read_json
 
 VARIANTS = {
     "cycle": ("Cycle alone", ["--lambda_GAN", "0"]),
@@ -42,7 +38,6 @@ VARIANTS = {
     "backward": ("GAN + backward cycle", ["--lambda_B", "0"]),
     "full": ("CycleGAN", []),
 }
-RESULTS = (Flag("out", Output(folder=True), ROOT / "docs" / "results", "default: docs/results"),)
 FLAGS = (
     Flag("dataroot", Path, None, "folder with trainA, trainB, testA, testB", required=True),
     Flag("seeds", SEED, [1, 2, 3], "default: 1 2 3", nargs="+"),
@@ -63,47 +58,23 @@ FLAGS = (
         "folder of runs (default: checkpoints/ablation)",
     ),
     Flag("dry_run", bool, False, "only print the commands that are left"),
+    jobs.JOBS,
     *scoring.FLAGS,
-    *RESULTS,
+    *runs.RESULTS,
 )
 TILES = 6  # images in a picture
-POINTS = 40  # lines of the loss log that are kept
+WRITING = threading.Lock()  # of the page of results
 
 
 def ablate(args: Namespace) -> None:
-    """Train, test and measure all variants with all seeds, one after the other.
+    """Train, test and measure all variants with all seeds.
 
     Raises:
         UserError: ``OUT/NAME`` holds results of other settings, or a program failed.
     """
-    args.name = args.name or args.dataroot.name
-    if args.name in ("", "..") or Path(args.name).name != args.name:
-        raise UsageError(f"--name {args.name}: should be the name of one folder, without /")
+    runs.check_name(args)
     folder = args.out / args.name
     args.scoring = scoring_of(args)
-    check_setup(args, folder / "setup.json")
-    for seed in args.seeds:
-        for variant in args.variants:
-            run = Run(args, variant, seed)
-            if (folder / f"{variant}-{seed}.json").is_file():
-                say(f"{variant}, seed {seed}: finished")
-            elif args.dry_run:
-                say(*(scoring.shown(argv) for argv in (run.training(), run.test("latest"))))
-            else:
-                run.execute(folder)
-                write_results(args)
-
-
-def scoring_of(args: Namespace) -> scoring.Scoring:
-    """Return what to measure."""
-    palette = ["--palette", *args.palette] if args.palette else []
-    stems = [{stem(path) for path in image_paths(str(args.dataroot / f"test{x}"))} for x in "AB"]
-    paired = stems[0] == stems[1]
-    return scoring.Scoring(paired, palette, args.features, args.network, args.network_range)
-
-
-def check_setup(args: Namespace, path: Path) -> None:
-    """Write the settings to ``path``, or raise UserError if it holds other settings."""
     setup = {
         "dataset": args.dataroot.name,
         "train": args.train,
@@ -111,67 +82,46 @@ def check_setup(args: Namespace, path: Path) -> None:
         "features": Path(args.features).name if args.features else None,
         "network": Path(args.network).name if args.network else None,
     }
-    if (old := read_json(path, dict, missing=setup)) != setup:
-        differ = ", ".join(key for key in setup if old.get(key) != setup[key])
-        raise UserError(f"{path} is of other settings ({differ}); give another --name")
-    if not args.dry_run:
-        write_atomically(path, json.dumps(setup, indent=1).encode())
+    runs.check_setup(folder / "setup.json", setup, args.dry_run)
+    left = []
+    for seed in args.seeds:
+        for variant in args.variants:
+            run = Variant(args, variant, seed)
+            if run.record.is_file():
+                say(f"{variant}, seed {seed}: finished")
+            elif args.dry_run:
+                say(*(jobs.shown(argv) for argv in (run.training(), run.test("latest"))))
+            else:
+                left.append(run)
+    if left:
+        jobs.run_all([run.finish for run in left], jobs.places(args.jobs))
+
+
+def scoring_of(args: Namespace) -> scoring.Scoring:
+    """Return what to measure."""
+    palette = ["--palette", *args.palette] if args.palette else []
+    paired = runs.is_paired(args.dataroot)
+    return scoring.Scoring(paired, palette, args.features, args.network, args.network_range)
 
 
 def write_results(args: Namespace) -> None:
-    results.write(args.out, {key: title for key, (title, _) in VARIANTS.items()})
+    page.write(args.out, {key: title for key, (title, _) in VARIANTS.items()})
 
 
-def own_files(words: list[str], *flags: str) -> list[str]:
-    """Return the options of ``words`` that name a model or dataset file; a resume needs them."""
-    parser = Arguments(add_help=False, allow_abbrev=False)
-    for flag in ("model", "dataset_mode"):
-        parser.add_argument(f"--{flag}", default="")
-    return plugins.file_flags(vars(parser.parse_known_args(words)[0]), *flags)
-
-
-class Run:
+class Variant(runs.Run):
     """One variant with one seed."""
 
     def __init__(self, args: Namespace, variant: str, seed: int) -> None:
-        self.args, self.variant, self.seed = args, variant, seed
-        self.folder = args.work / f"{args.name}_{variant}_{seed}"
-        self.results = args.work / "results"
-        self.where = ["--name", self.folder.name, "--checkpoints_dir", str(args.work)]
-        self.data = ["--dataroot", str(args.dataroot)]
+        super().__init__(args, variant, seed, [*args.train, *VARIANTS[variant][1]])
 
-    def training(self, resume: bool = True) -> list[str]:
-        """Return the command that trains, or that resumes the training if it was interrupted."""
-        if resume and (self.folder / STATE).is_file():
-            return ["train.py", "--continue_train", *self.where, *own_files(self.args.train)]
-        settings = [*self.args.train, *VARIANTS[self.variant][1]]
-        return ["train.py", *self.data, *settings, *self.where, "--seed", str(self.seed)]
-
-    def test(self, epoch: str) -> list[str]:
-        options = ["--results_dir", str(self.results), "--model", "cycle_gan", "--epoch", epoch]
-        dataset = own_files(self.args.train, "dataset_mode")
-        return ["test.py", *self.data, *self.where, *options, *dataset]
-
-    def images(self, epoch: str) -> Path:
-        return self.results / self.folder.name / f"test_{epoch}" / "images"
-
-    def measure(self, epoch: str) -> scoring.Scores:
-        """Test an epoch and return the scores of its images."""
-        scoring.execute(self.test(epoch))
-        out = self.folder / f"scores_{epoch}"
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir()
-        how: scoring.Scoring = self.args.scoring
-        for argv in how.commands(self.images(epoch), self.args.dataroot, "test", out):
-            scoring.execute(argv)
-        return scoring.collect(out)
-
-    def execute(self, folder: Path) -> None:
+    def finish(self, place: jobs.Place) -> None:
         """Train, test and measure; write the run's file, and for the first seed a picture."""
-        scoring.execute(self.training())
+        log = self.args.work / "logs" / f"{self.folder.name}.txt"
+        self.place = place if place.shown else place._replace(log=log)
+        self.execute(self.training())
         scores = {"latest": self.measure("latest")}
         if self.seed == self.args.seeds[0]:
-            draw(self.images("latest"), self.args.dataroot, folder, self.variant)
+            draw(self.images("latest"), self.args.dataroot, self.record.parent, self.key)
         position = scoring.position_of(self.folder)
         best = None
         if position["validated"]:
@@ -179,34 +129,10 @@ class Run:
             # If the last epoch is the best one, both have the same networks.
             same = best["epoch"] == position["validated"][0][0]
             scores["best"] = scores["latest"] if same else self.measure("best")
-        record = {
-            "variant": self.variant,
-            "seed": self.seed,
-            "command": self.readable(self.training(resume=False)),
-            "commit": scoring.commit(),
-            "machine": scoring.machine(saved_options(self.folder)["device"]),
-            "hours": round(position["elapsed"] / 3600, 4),
-            "images": position["total"],
-            "best": best,
-            "scores": scores,
-            "log": log(self.folder),
-        }
-        path = folder / f"{self.variant}-{self.seed}.json"
-        write_atomically(path, json.dumps(record, indent=1).encode())
-
-    def readable(self, argv: list[str]) -> str:
-        """Return a command line with the folders of a fresh checkout."""
-        text = scoring.shown(argv).replace(str(self.args.work), "checkpoints/ablation")
-        return text.replace(str(self.args.dataroot), f"datasets/{self.args.dataroot.name}")
-
-
-def log(run: Path) -> list[str]:
-    """Return lines of the loss log: all validations, and about ``POINTS`` of the others."""
-    lines = [line.strip() for line in (run / "loss_log.txt").read_text().splitlines()]
-    lines = [line for line in lines if line.startswith("(epoch")]
-    losses = [line for line in lines if "val_" not in line]
-    kept = set(losses[:: 1 + len(losses) // POINTS] + losses[-1:])
-    return [re.sub(r", time: .*?\)", ")", line) for line in lines if "val_" in line or line in kept]
+        record = {"variant": self.key, "best": best, "scores": scores}
+        self.write(record | self.facts() | {"log": runs.log(self.folder)})
+        with WRITING:
+            write_results(self.args)
 
 
 def draw(images: Path, dataroot: Path, folder: Path, variant: str) -> None:

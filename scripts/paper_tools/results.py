@@ -7,19 +7,11 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from scripts.paper_tools.scoring import SCORES_KIND, SIDES, shown
-from util.console import say
-from util.errors import UserError
-from util.files import Maybe, read_json, read_text, write_atomically
+from scripts.paper_tools import jobs
+from scripts.paper_tools.scoring import SCORES_KIND, SIDES
+from util.files import Maybe, read_json, read_text
 
 # Texts of the page.
-INTRO = """# Results
-
-`python scripts/paper.py results` writes this page from the files that the runs leave in
-`docs/results`; do not edit it. Numbers are the mean ± the standard deviation over seeds, which is
-how much a result changes with the seed alone. A difference that is not clearly larger than both
-deviations shows nothing, and with three seeds the deviations themselves are rough.
-"""
 TITLE = "## Parts of the objective (Tables 4 and 5) on {dataset}"
 ABOUT = ("Runs", "Seeds", "Commit", "Machine", "Hours in total", "Hours per run", "Images per run")
 EPOCHS = {"latest": "final epoch", "best": "best epoch by validation ({metrics})"}
@@ -69,19 +61,6 @@ Runs = dict[str, list[Record]]  # variant -> its runs by seed
 Titles = dict[str, str]  # variant -> its name in tables
 
 
-def write(out: Path, titles: Titles) -> None:
-    """Write ``out.md``, a chapter for each folder in ``out``.
-
-    Raises:
-        UserError: there are no results, or a file cannot be read.
-    """
-    chapters = [chapter(path.parent, titles) for path in sorted(out.glob("*/setup.json"))]
-    if not chapters:
-        raise UserError(f"{out} holds no results; scripts/paper.py ablate makes them")
-    write_atomically(out.with_suffix(".md"), ("\n".join([INTRO, *chapters])).encode())
-    say(f"Written: {out.with_suffix('.md')}")
-
-
 def chapter(folder: Path, titles: Titles) -> str:
     setup = read_json(folder / "setup.json", SETUP)
     records = [read_json(path, RECORD) for path in sorted(folder.glob("*-*.json"))]
@@ -113,7 +92,7 @@ def about(setup: dict, records: list[Record], variants: int) -> list[str]:
         w for key in ("network", "features") if setup[key] for w in (f"--{key}", setup[key])
     ]
     command = ["scripts/paper.py", "ablate", *data, *colours, *networks, "--", *setup["train"]]
-    lines = ["```bash", shown(command), "```", ""]
+    lines = ["```bash", jobs.shown(command), "```", ""]
     if not records:
         return [*lines, "No run has finished yet.", ""]
     hours = [record["hours"] for record in records]

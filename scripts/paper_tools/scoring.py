@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import platform
 import re
-import shlex
 import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from data.listing import is_image_file, stem
 from options.flags.flag import Flag
 from scripts.evaluate import HEADINGS
+from scripts.paper_tools.jobs import ROOT
+from scripts.segment_scores import SCORES
 from scripts.segment_scores import SCORES
 from util.checkpoint import STATE, load
-from util.console import say
 from util.errors import UserError
 from util.files import mismatch, read_json
 from util.image.ranges import RANGES
 from util.words import amount
 
-ROOT = Path(__file__).resolve().parents[2]
 # Options of programs that measure.
 FLAGS = (
     Flag("features", str, None, "add FID and KID (see scripts/evaluate.py)", metavar="NETWORK"),
@@ -37,6 +36,8 @@ FLAGS = (
 )
 Scores = dict[str, dict[str, float]]  # direction -> metric -> number
 SIDES = {"AtoB": ("A", "B"), "BtoA": ("B", "A")}
+# Labels of the input, the result and the target of a model with both directions.
+LABELS = {"AtoB": ("real_A", "fake_B", "real_B"), "BtoA": ("real_B", "fake_A", "real_A")}
 
 # The kinds (see util/files.py) of what the programs write.
 SCORES_KIND = dict.fromkeys(SIDES, {str: float})
@@ -45,20 +46,12 @@ EVALUATION = {"name": str, "rows": {str: {str: (float, None)}}, "sets": (SETS, N
 SEGMENTS = {"rows": {"result": dict.fromkeys(SCORES, float)}}
 
 
-def execute(argv: Sequence[str | Path]) -> None:
-    """Run one of our programs. Raises UserError if it fails; it has printed the reason."""
-    say("", "$ " + shown(argv))
-    status = subprocess.run([sys.executable, *map(str, argv)], cwd=ROOT, check=False).returncode
-    if status:
-        raise UserError(
-            f"{argv[0]} ended with status {status}; fix the reason above and run the same command "
-            "again to resume here"
-        )
+class Sources(NamedTuple):
+    """Where evaluate.py finds the images of one direction, each DIR or DIR:LABEL."""
 
-
-def shown(argv: Sequence[str | Path]) -> str:
-    """Return a command line to be typed in the project's folder."""
-    return shlex.join(["python", *map(str, argv)]).replace(f"{ROOT}/", "")
+    input: str
+    result: str
+    target: str
 
 
 @dataclass
@@ -79,17 +72,37 @@ class Scoring:
     network: str | None
     network_range: str
 
-    def commands(self, images: Path, dataroot: Path, phase: str, out: Path) -> list[list[str]]:
-        """Return the commands that measure ``images`` in both directions.
+    def sources(
+        self,
+        images: Path,
+        dataroot: Path,
+        phase: str,
+        labels: Mapping[str, tuple[str, str, str]] = LABELS,
+    ) -> dict[str, Sources]:
+        """Return where the images of a test run are, for each direction in ``labels``."""
+        end = {x: self.ending(dataroot / f"{phase}{x}", x) for x in "AB"}
+        return {
+            side: Sources(
+                f"{images}:{end[x]}{labels[side][0]}",
+                f"{images}:{end[x]}{labels[side][1]}",
+                f"{images}:{end[y]}{labels[side][2]}",
+            )
+            for side, (x, y) in SIDES.items()
+            if side in labels
+        }
+
+    def commands(
+        self, sources: Mapping[str, Sources], dataroot: Path, phase: str, out: Path
+    ) -> list[list[str]]:
+        """Return the commands that measure the images in the directions of ``sources``.
 
         They write ``evaluate.json``, ``AtoB.json`` and ``BtoA.json`` in ``out``.
         """
         end = {x: self.ending(dataroot / f"{phase}{x}", x) for x in "AB"}
         parts: list[str] = []
-        for name, (x, y) in SIDES.items() if self.paired or self.features else ():
-            result, target = f"{images}:{end[x]}fake_{y}", f"{images}:{end[y]}real_{y}"
-            parts += ["--fake", result, "--real", target]
-            parts += ["--name", name, "--baseline_input", f"{images}:{end[x]}real_{x}"]
+        for name, source in sources.items() if self.paired or self.features else ():
+            parts += ["--fake", source.result, "--real", source.target]
+            parts += ["--name", name, "--baseline_input", source.input]
             parts += ["--features", self.features] if self.features else []
             parts += [] if self.paired else ["--unpaired"]
             if name == "AtoB" and "--palette" in self.segments:
@@ -100,15 +113,16 @@ class Scoring:
             return commands
         truth = {x: f"{dataroot / (phase + x)}:{end[x][:-1]}".rstrip(":") for x in "AB"}
         program = ["scripts/segment_scores.py", *self.segments]
-        fake = ["--fake", f"{images}:{end['A']}fake_B", "--real", truth["B"]]
-        commands.append([*program, *fake, "--json", str(out / "AtoB.json")])
-        if self.network:
+        if "AtoB" in sources:
+            fake = ["--fake", sources["AtoB"].result, "--real", truth["B"]]
+            commands.append([*program, *fake, "--json", str(out / "AtoB.json")])
+        if self.network and "BtoA" in sources:
             # "=" because the value of the range may begin with a minus.
             network = ["--network", self.network, f"--network_range={self.network_range}"]
             # The true ids of Cityscapes at full size, as in the official score.
             ids = dataroot / f"{phase}B_ids"
             real = f"{ids}:gtFine_labelIds" if ids.is_dir() else truth["B"]
-            fake = ["--fake", f"{images}:{end['B']}fake_A", "--real", real, "--photos", truth["A"]]
+            fake = ["--fake", sources["BtoA"].result, "--real", real, "--photos", truth["A"]]
             commands.append([*program, *network, *fake, "--json", str(out / "BtoA.json")])
         return commands
 

@@ -86,11 +86,12 @@ def plan(task: Task, args: Namespace) -> list[list[str]]:
         commands.append(["train.py", *source, *model, *settings, *args.train, *run])
     results = ["--results_dir", str(args.results_dir), "--phase", task["phase"]]
     commands.append(["test.py", *source, *run, *results, *model, *shlex.split(task["test"])])
-    labels = ["--classes", "cityscapes", "--official_quirks"] * bool(task.getboolean("labels"))
+    segments = shlex.split(task["segments"])
     paired, network = bool(task.getboolean("paired")), (args.network, args.network_range)
-    how = scoring.Scoring(paired, labels, args.features, *network)
+    how = scoring.Scoring(paired, segments, args.features, *network)
     images = args.results_dir / run_name(task) / f"{task['phase']}_latest" / "images"
-    return commands + how.commands(images, data, task["phase"], folder)
+    sources = how.sources(images, data, task["phase"])
+    return commands + how.commands(sources, data, task["phase"], folder)
 
 
 def changed(task: Task, opt: dict) -> list[str]:
@@ -105,7 +106,7 @@ def changed(task: Task, opt: dict) -> list[str]:
 def missing(task: Task, scores: scoring.Scores) -> list[str]:
     """Return remarks on numbers that were not measured, and how to measure them."""
     remarks = []
-    if task.getboolean("labels") and "class IOU" not in scores["BtoA"]:
+    if task["segments"] and "class IOU" not in scores["BtoA"]:
         what = direction(task, "BtoA")
         remarks.append(f"{task.name}: {what} needs a segmentation network: --network FILE")
     if not any("FID" in metric for metric in scores["AtoB"]):

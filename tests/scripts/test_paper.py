@@ -22,7 +22,7 @@ from PIL import Image
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from scripts import evaluate, segment_scores
-from scripts.paper_tools import scoring, tasks
+from scripts.paper_tools import jobs, tasks
 from util.errors import UserError
 
 pytest_plugins = ["paper_programs"]
@@ -142,7 +142,7 @@ def test_the_planned_commands_are_valid(
         out = do("run", name, "--dataroot", unaligned, "--dry_run", *networks).ok().out
         plan = [shlex.split(line)[1:] for line in out.splitlines()]
         expected = ["train.py", "test.py", "scripts/evaluate.py"]
-        expected += ["scripts/segment_scores.py"] * 2 if name == "cityscapes" else []
+        expected += ["scripts/segment_scores.py"] * 2 if name in ("cityscapes", "atlas") else []
         assert [words[0] for words in plan] == expected
         for words in plan:
             monkeypatch.setattr(sys, "argv", words)
@@ -197,7 +197,7 @@ def test_tasks_can_be_trained(unaligned: Path) -> None:
             assert (opt.netG, opt.load_size, opt.crop_size) == ("resnet_6blocks", 143, 128)
     assert {name for name, weight in identity.items() if weight} == {"monet2photo", "iphone2dslr"}
     assert {name: count for name, count in epochs.items() if count != 200} == {"edges2shoes": 5}
-    assert len(identity) == 14
+    assert len(identity) == 15
 
 
 def test_show_and_refusals(do: Callable, tmp_path: Path) -> None:
@@ -210,4 +210,4 @@ def test_show_and_refusals(do: Callable, tmp_path: Path) -> None:
     do("table", "--", "--lr", "1").refused(2, "table")
     do("results", "--out", tmp_path / "none").refused(1, "ablate")
     with pytest.raises(UserError, match="download.py ended with status 2"):
-        scoring.execute(["datasets/download.py", "nonsense"])
+        jobs.execute(["datasets/download.py", "nonsense"])

@@ -1,0 +1,41 @@
+"""Write docs/results.md: a chapter for each comparison that has left files in docs/results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scripts.paper_tools import comparison, results
+from util.console import say
+from util.errors import UserError
+from util.files import read_json, write_atomically
+
+INTRO = """# Results
+
+`python scripts/paper.py results` writes this page from the files that the runs leave in
+`docs/results`; do not edit it. Numbers are the mean ± the standard deviation over seeds, which is
+how much a result changes with the seed alone. A difference that is not clearly larger than both
+deviations shows nothing, and with three seeds the deviations themselves are rough.
+"""
+
+
+def write(out: Path, titles: results.Titles) -> None:
+    """Write ``out.md``, a chapter for each folder in ``out``.
+
+    Args:
+        titles: those of the ablation's variants.
+
+    Raises:
+        UserError: there are no results, or a file cannot be read.
+    """
+    chapters = []
+    for path in sorted(out.glob("*/setup.json")):
+        of_baselines = read_json(path, dict).get("program") == "baselines"
+        chapters.append(
+            comparison.chapter(path.parent)
+            if of_baselines
+            else results.chapter(path.parent, titles)
+        )
+    if not chapters:
+        raise UserError(f"{out} holds no results; scripts/paper.py ablate and baselines make them")
+    write_atomically(out.with_suffix(".md"), ("\n".join([INTRO, *chapters])).encode())
+    say(f"Written: {out.with_suffix('.md')}")
