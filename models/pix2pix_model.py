@@ -61,6 +61,7 @@ class Pix2PixModel(BaseModel):
         self.real_A = input[first].to(self.device, non_blocking=True)
         self.real_B = input[second].to(self.device, non_blocking=True)
         self.image_paths = input[first + "_paths"]
+        self.visual_paths = {"real_B": input.get(second + "_paths", self.image_paths)}
 
     def forward(self) -> None:
         self.fake_B = self.netG(self.real_A)

@@ -227,7 +227,7 @@ class BaselineRun(Run):
         """
         log = self.args.work / "logs" / f"{self.folder.name}.txt"
         self.place = place._replace(log=log)
-        say(f"{self.key}, seed {self.seed}: started; output in {log}")
+        jobs.announce(f"{self.key}, seed {self.seed}: started; output in {log}")
         failed: str | None = None
         scores: scoring.Scores = {side: {} for side in scoring.SIDES}
         try:
@@ -245,7 +245,8 @@ class BaselineRun(Run):
                 failed = failed or str(error)
         record = {"row": self.row, "side": self.side, "failed": failed, "scores": scores}
         self.write(record | self.outcome(failed) | self.look())
-        say(f"{self.key}, seed {self.seed}: {'failed: ' + failed if failed else 'finished'}")
+        outcome = f"failed: {failed}" if failed else "finished"
+        jobs.announce(f"{self.key}, seed {self.seed}: {outcome}")
 
     def outcome(self, failed: str | None) -> dict:
         """Return what the training took; of a failed one, as far as its state shows it."""

@@ -30,6 +30,7 @@ JOBS = Flag(
     f"trainings at a time (default: one for each GPU, or for {CORES} cores)",
 )
 running: set[subprocess.Popen] = set()
+_printing = threading.Lock()
 
 
 class Interrupted(UserError):
@@ -51,6 +52,12 @@ class Place(NamedTuple):
 
 
 HERE = Place()
+
+
+def announce(text: str) -> None:
+    """Print a line; several jobs may do so at a time."""
+    with _printing:
+        say(text)
 
 
 def places(jobs: int | None) -> list[Place]:

@@ -15,7 +15,6 @@ from options.flags.flag import Flag
 from scripts.evaluate import HEADINGS
 from scripts.paper_tools.jobs import ROOT
 from scripts.segment_scores import SCORES
-from scripts.segment_scores import SCORES
 from util.checkpoint import STATE, load
 from util.errors import UserError
 from util.files import mismatch, read_json

@@ -216,6 +216,15 @@ PROGRAMS = (
         only="dataroot seeds variants name palette work features network network_range out",
     ),
     Program(
+        "paper-baselines",
+        "scripts/paper.py",
+        "baselines --dataroot in/two --dry_run --seeds 1 --rows cycle_gan --work work --out docs",
+        ("in/two",),
+        "seeds",
+        only="dataroot recipe seeds rows pairs jobs row_options add name palette work features "
+        "network network_range out",
+    ),
+    Program(
         "study-make",
         "scripts/study.py",
         "make --results in/page --real in/targets --contact me --output study --practice 0 "
