@@ -88,7 +88,11 @@ class Table:
     """
 
     def __init__(self, records: Sequence[Record], side: str, dataset: str) -> None:
-        self.records, self.side, self.rows = records, side, titles_of(records)
+        self.records, self.side = records, side
+        # Another method may have translated in one direction only.
+        scored = {r["row"] for r in records if r["scores"][side] or r["failed"]}
+        titles = titles_of(records)
+        self.rows = {row: title for row, title in titles.items() if row in scored or row in ROWS}
         found = dict.fromkeys(m for r in records for m in r["scores"][side])
         first = (*results.SEGMENTS, "PSNR (dB)", "SSIM")
         self.metrics = [m for m in first if m in found]

@@ -125,7 +125,10 @@ def check_setup(path: Path, setup: dict, dry_run: bool) -> None:
 
 
 def is_paired(dataroot: Path) -> bool:
-    """True if testA and testB hold the same names."""
+    """True if testA and testB hold the same names. Raises UserError: a folder is missing."""
+    for folder in ("trainA", "trainB", "testA", "testB"):
+        if not (dataroot / folder).is_dir():
+            raise UserError(f"--dataroot {dataroot}: has no folder {folder}")
     names = [{stem(path) for path in image_paths(str(dataroot / f"test{x}"))} for x in "AB"]
     return names[0] == names[1]
 

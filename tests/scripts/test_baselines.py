@@ -20,6 +20,7 @@ from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from scripts.paper_tools import jobs, samples
 from scripts.paper_tools.baselines import BaselineRun
+from scripts.segment_scores import SCORES
 from util.errors import UserError
 
 pytest_plugins = ["paper_programs"]
@@ -47,6 +48,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     trained: list[str] = []
 
     def execute(argv: list[str], place: jobs.Place = jobs.HERE) -> None:
+        if argv[0] == "scripts/segment_scores.py":
+            report = {"rows": {"result": dict.fromkeys(SCORES, 0.25)}}
+            Path(argv[argv.index("--json") + 1]).write_text(json.dumps(report))
         if argv[0] != "train.py":
             return
         name = argv[argv.index("--name") + 1]
@@ -154,7 +158,8 @@ def test_table(do: Callable, fake: list[str], words: list, tmp_path: Path) -> No
     result = do(*words, "--add", f"Mine={own.parent}", "--", "--lr", "0.1").refused(1, "2 of")
     assert set(fake[count:]) == {"cogan_1", "cogan_2"}  # only these are tried again
     assert "cycle_gan, seed 1: finished" in result.out and "Mine: scored" in result.out
-    assert "| Mine |" in (folder / "table.md").read_text()
+    table = (folder / "table.md").read_text()  # its row is in the table of its direction only
+    assert table.count("| Mine |") == 1 and "| Mine | 0.250 | 0.250 | 0.250 | - |" in table
     assert Image.open(folder / "AtoB.png").width == 7 * samples.SIZE + 6 * 4
     do(*words, "--", "--lr", "0.2").refused(1, "setup.json", "train", "--name")
 
@@ -184,6 +189,7 @@ def test_refusals(do: Callable, words: list, data: Path, tmp_path: Path) -> None
     do(*words, "--add", "Mine").refused(2, "--add Mine: should be NAME=VALUE")
     do(*words, "--add", "simgan=x").refused(2, "another name")
     do(*words, "--pairs", tmp_path / "none").refused(2, "has no folder train")
+    do("baselines", "--dataroot", tmp_path).refused(1, "--dataroot", "has no folder trainA")
     (data / "train").rename(data / "other")
     out = do(*words, "--dry_run").ok()
     assert "pix2pix is left out: it needs pairs" in out.err and "--model pix2pix" not in out.out
