@@ -37,7 +37,7 @@ class ContentGANModel(BaseModel):
     feature network, or nothing. One training gives one direction.
 
     Attributes:
-        notes: what the content loss is, for the log and the page.
+        facts_of_run: what the content loss is, for the log and the page.
     """
 
     @staticmethod
@@ -102,7 +102,7 @@ class ContentGANModel(BaseModel):
             self.features.to(self.device)
             kind = self.features.name + ", the released gradient" * opt.released_gradient
         weight = "" if kind == "none" else f", weight {opt.lambda_A:g}"
-        self.notes = [f"Content loss: {kind}{weight}"]
+        self.facts_of_run = [f"Content loss: {kind}{weight}"]
 
     def set_input(self, input: dict) -> None:
         first, second = ("A", "B") if self.opt.direction == "AtoB" else ("B", "A")

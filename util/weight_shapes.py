@@ -25,7 +25,7 @@ def renamed(state: Mapping[str, torch.Tensor], own: Iterable[str]) -> dict[str, 
     """
     own = list(own)
     names = {plain_name(key): key for key in own}
-    found = [names.get(plain_name(key), key) for key in state]
+    found = [names.get(plain_name(key), plain_name(key)) for key in state]
     if len(names) < len(own) or len(set(found)) < len(found):
         return dict(state)  # parts of the network itself are named like a wrapper
     return dict(zip(found, state.values(), strict=True))

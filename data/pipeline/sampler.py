@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import pairwise
 
 from torch.utils.data import Sampler
 
@@ -52,7 +53,7 @@ class EpochSampler(Sampler):
         begins = list(range(self.start, self.size, step))
         if len(begins) > 1 and self.size - begins[-1] < self.minimum:
             begins.pop()  # the last step takes what is left
-        for begin, next_begin in zip(begins, [*begins[1:], self.size], strict=True):
+        for begin, next_begin in pairwise([*begins, self.size]):
             count = next_begin - begin
             first = begin + count * self.rank // self.ranks
             end = begin + count * (self.rank + 1) // self.ranks

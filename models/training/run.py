@@ -155,7 +155,7 @@ class Run:
         else:
             self._warn_of_a_full_disk()
             if not checkpoint.resumes_from_state(opt):
-                for note in getattr(self.model, "notes", ()):  # facts of some models
+                for note in getattr(self.model, "facts_of_run", ()):  # facts of some models
                     self.visualizer.text(self.at.epoch, note, is_fact=True)
                 self.state.begin()
         self.lock.begun = True

@@ -58,7 +58,7 @@ def ours() -> dict[str, tuple[str, ...]]:
     for name in our_files():
         if name.startswith(("models.", "data.")) and name.endswith(("_model", "_dataset")):
             module = our_module(name)
-            found |= dict.fromkeys(declared(module) if module else (), ())
+            found = dict.fromkeys(declared(module) if module else (), ()) | found
     return found
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 import test
 import train
+from data.image_file import open_image, read_image
 from models import load_generator
 from scripts.gpu.checks import FAILED, OK, ROOT, Check, Setup, Tally, Verdict
 from scripts.gpu.processes import failure, run_program
@@ -70,7 +70,7 @@ def generator(setup: Setup) -> Verdict:
     if failed := trained(setup):
         return failed
     torch.backends.cudnn.allow_tf32 = False
-    image = Image.open(next(iter(sorted((ATLAS / "testA").iterdir())))).convert("RGB")
+    image = read_image(str(min((ATLAS / "testA").iterdir())))
     results = [
         np.asarray(load_generator(setup.folder / "run", gpu_ids=gpu)(image))
         for gpu in (-1, setup.gpu)
@@ -81,7 +81,7 @@ def generator(setup: Setup) -> Verdict:
 
 
 def pixels(file: Path) -> np.ndarray:
-    with Image.open(file) as image:
+    with open_image(str(file)) as image:
         return np.asarray(image.convert("RGB"))
 
 

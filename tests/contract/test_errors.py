@@ -14,7 +14,7 @@ import pytest
 import torch
 from conftest import CPU, ONE_EPOCH, ROOT, TINY, Programs, Result, picture
 
-MODELS = "colorization, cycle_gan, pix2pix, template, test"
+MODELS = "bigan, cogan, colorization, content_gan, cycle_gan, pix2pix, template, test"
 MODES = "aligned, colorization, single, template, unaligned"
 
 
@@ -32,7 +32,7 @@ USAGE = [  # arguments, and words of the message
     ("--netD patch", "--netD basic n_layers pixel"),
     ("--gan_mode hinge", "--gan_mode lsgan vanilla wgangp"),
     ("--init_type zero", "--init_type kaiming"),
-    ("--preprocess resize", "--preprocess resize_and_crop scale_width none"),
+    ("--preprocess squash", "--preprocess resize_and_crop scale_width none"),
     ("--direction BtoC", "--direction AtoB BtoA"),
     ("--n_epochs ten", "--n_epochs ten whole number"),
     ("--lambda_A x", "--lambda_A x finite number"),

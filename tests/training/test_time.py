@@ -85,8 +85,10 @@ def report(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> Rep
     frequencies = {"print_freq": 8, "display_freq": 6, "update_html_freq": 6}
     logs = {"no_html": True, "display_id": 0, "use_wandb": False, "use_tensorboard": False}
     place = {"checkpoints_dir": str(tmp_path), "name": "x", "continue_train": False}
-    official = {"epoch_count": 1, "isTrain": True, "display_winsize": 256, "gpu_ids": []}
-    opt = Namespace(**frequencies, **logs, **place, **official, device="cuda:0", no_health=True)
+    official = {"epoch_count": 1, "isTrain": True, "display_winsize": 256, "gpu_ids": [0]}
+    opt = Namespace(
+        **frequencies, **logs, **place, **official, device=torch.device("cuda:0"), no_health=True
+    )
     report = Report(opt, Visualizer(opt))
     plot = report.visualizer.plot_current_losses
     monkeypatch.setattr(
