@@ -16,7 +16,7 @@ from survival import subclass
 
 from models import load_generator
 from scripts import translate
-from scripts.paper_tools.ablation import own_files
+from scripts.paper_tools.runs import own_files
 from util.errors import UserError
 
 Change = Callable[..., Path]

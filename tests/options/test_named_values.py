@@ -15,6 +15,8 @@ from util.named_values import refused_value
 
 pytest_plugins = ["projects"]
 
+pytestmark = pytest.mark.slow
+
 MODEL = """
 from models.cycle_gan_model import CycleGANModel
 

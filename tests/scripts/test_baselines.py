@@ -24,6 +24,9 @@ from scripts.segment_scores import SCORES
 from util.errors import UserError
 
 pytest_plugins = ["paper_programs"]
+
+pytestmark = pytest.mark.slow
+
 COSTS = {"command": "", "commit": "abc", "machine": "CPU", "hours": 1.5, "images": 6, "updates": 6}
 COSTS |= {"parameters": 12345, "log": []}
 

@@ -18,6 +18,9 @@ from models.translation.latent_search import find_latent
 from util.errors import UsageError, UserError
 
 pytest_plugins = ["survival"]
+
+pytestmark = pytest.mark.slow
+
 COGAN = ("--model", "cogan", "--ngf", "2", "--ndf", "2")
 RUN = (*QUIET, *COGAN, "--latent_steps", "3", "--batch_size", "2", "--seed", "1")
 
