@@ -13,7 +13,6 @@ MIRROR/pix2pix/datasets/NAME.tar.gz.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -24,8 +23,7 @@ from data.listing import is_image_file
 from scripts.arguments import Arguments, Output
 from util.console import run_main, say
 from util.download.catalogue import ALL_DATASETS, Item, find, table
-from util.download.command import add_options, obtain
-from util.download.unpack import check_python, unpack
+from util.download.command import add_options, obtain_folder
 from util.errors import UserError
 from util.words import amount
 
@@ -137,26 +135,19 @@ def download(item: Item, out: Path, mirrors: list[str], checked: bool = True) ->
     ``out`` is complete, or does not exist.
 
     Raises:
-        UserError: see ``check_python``, ``obtain``, ``unpack``, ``root_of`` and ``check_counts``.
+        UserError: see ``obtain_folder``, ``root_of`` and ``check_counts``.
     """
     if is_downloaded(item, out, checked):
         return
-    check_python(item.file)
-    temporary = out.parent / f".{out.name}.unpacking"
     counts = ""
 
-    def install(archive: Path) -> None:
+    def check_and_move(unpacked: Path) -> None:
         nonlocal counts
-        shutil.rmtree(temporary, ignore_errors=True)  # left behind by a killed process
-        try:
-            unpack(archive, temporary)
-            root = root_of(item, temporary)
-            counts = check_counts(item, root, checked)
-            move(root, temporary, out)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        root = root_of(item, unpacked)
+        counts = check_counts(item, root, checked)
+        move(root, unpacked, out)
 
-    obtain(item, out.parent, mirrors, checked, install)
+    obtain_folder(item, out, mirrors, checked, check_and_move)
     say(f"{out}: {counts}")
 
 

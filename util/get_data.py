@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import warnings
 from pathlib import Path
 
 from util.download.catalogue import ALL_DATASETS, OFFICIAL, Item
-from util.download.command import obtain
-from util.download.unpack import check_python, unpack
+from util.download.command import obtain_folder
 from util.errors import UserError
 from util.paths import PathText
 
@@ -75,16 +73,9 @@ class GetData:
 
 def _download(item: Item, folder: Path) -> None:
     """Download ``item`` to ``folder``, which is complete or does not exist."""
-    check_python(item.file)
-    temporary = folder.parent / f".{folder.name}.unpacking"
 
-    def install(archive: Path) -> None:
-        shutil.rmtree(temporary, ignore_errors=True)  # left behind by a killed process
-        try:
-            unpack(archive, temporary)
-            inner = temporary / item.name
-            os.replace(inner if inner.is_dir() else temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    def move(unpacked: Path) -> None:
+        inner = unpacked / item.name
+        os.replace(inner if inner.is_dir() else unpacked, folder)
 
-    obtain(item, folder.parent, [], True, install)
+    obtain_folder(item, folder, [], True, move)

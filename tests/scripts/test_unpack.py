@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from datasets import download
-from util.download import catalogue, unpack
+from util.download import catalogue, command, unpack
 from util.errors import UserError
 
 
@@ -244,7 +244,7 @@ def test_an_old_python_is_refused_before_a_tar_is_downloaded(
     def obtain(item: catalogue.Item, *_: object) -> None:
         pytest.fail(f"{item.file} is downloaded")
 
-    monkeypatch.setattr(download, "obtain", obtain)
+    monkeypatch.setattr(command, "obtain", obtain)
     monkeypatch.delattr(tarfile, "data_filter")
     with pytest.raises(UserError, match="needs Python 3.10.12"):
         maps = catalogue.find(catalogue.ALL_DATASETS, "maps", "pix2pix")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from util.console import say
 from util.download.catalogue import Item
 from util.download.transfer import WriteError, fetch
-from util.download.unpack import SLACK
+from util.download.unpack import SLACK, check_python, unpack
 from util.errors import UserError
 from util.files import read_json, write_atomically
 
@@ -76,6 +77,35 @@ def obtain(
         noted = noted_checksums(folder) | {item.key: digest}
         text = json.dumps(noted, indent=2, sort_keys=True) + "\n"
         write_atomically(folder / NOTES, text.encode())
+
+
+def obtain_folder(
+    item: Item,
+    out: Path,
+    mirrors: list[str],
+    checked: bool,
+    move: Callable[[Path], None],
+) -> None:
+    """Download ``item``, unpack it beside ``out`` and call ``move`` with the unpacked folder.
+
+    ``move`` renames a part of that folder to ``out``; the rest is removed. See :func:`obtain` for
+    the other arguments.
+
+    Raises:
+        UserError: see ``check_python``, ``obtain`` and ``unpack``.
+    """
+    check_python(item.file)
+    unpacked = out.parent / f".{out.name}.unpacking"
+
+    def install(archive: Path) -> None:
+        shutil.rmtree(unpacked, ignore_errors=True)  # left behind by a killed process
+        try:
+            unpack(archive, unpacked)
+            move(unpacked)
+        finally:
+            shutil.rmtree(unpacked, ignore_errors=True)
+
+    obtain(item, out.parent, mirrors, checked, install)
 
 
 def _obtain_from(
