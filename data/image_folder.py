@@ -10,7 +10,7 @@ from PIL import Image
 from torch.utils import data
 
 from data.image_file import read_image
-from data.listing import IMG_EXTENSIONS, NoImages, is_image_file, kinds, make_dataset
+from data.listing import IMG_EXTENSIONS, image_paths, is_image_file, make_dataset
 
 # "from data.image_folder import *" also gives the modules that the official file imports.
 __all__ = [
@@ -56,9 +56,7 @@ class ImageFolder(data.Dataset):
         """
         self.root, self.transform = root, transform
         self.return_paths, self.loader = return_paths, loader
-        self.imgs = make_dataset(root)
-        if not self.imgs:
-            raise NoImages(f"{root} holds no images ({kinds()})")
+        self.imgs = image_paths(root)
 
     def __getitem__(self, index: int) -> Any:
         path = self.imgs[index]

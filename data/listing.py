@@ -115,8 +115,11 @@ def image_paths(folder: str, limit: float = float("inf")) -> list[str]:
     paths = []
     others: Counter[str] = Counter()
     for parent, _, names in walk(folder):
-        paths += [os.path.join(parent, name) for name in names if is_image_file(name)]
-        others.update(extension(name) for name in names if not is_image_file(name))
+        for name in names:
+            if is_image_file(name):
+                paths.append(os.path.join(parent, name))
+            else:
+                others[extension(name)] += 1
     if not paths:
         found = f", but other files: {counted(others)}" if others else ""
         raise NoImages(f"{folder} holds no images ({kinds()}){found}")
