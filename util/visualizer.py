@@ -16,7 +16,7 @@ from typing import Any
 from util import checkpoint
 from util.console import say, warn
 from util.distributed import is_main, world_size
-from util.errors import needs
+from util.errors import first_line, needs
 from util.html import HTML
 from util.image.writing import save_image
 from util.images import show_images
@@ -104,7 +104,7 @@ class Visualizer:
         self.metrics = Log(self.folder / "metrics.jsonl" if is_main() else Path(os.devnull))
         self.failed: set[str] = set()
         self.before_write: Callable[[], None] = lambda: None
-        self.timer = StepTimer(str(opt.device))
+        self.timer = StepTimer(opt.device)
         self.iters, self.times = 0, {"time": 0.0, "data": 0.0}  # of the last line
         self.printed: dict[str, float] = {}  # losses of the last line that are not plotted yet
         self.logging_seconds = 0.0  # time spent in this class since the last line
@@ -133,8 +133,8 @@ class Visualizer:
             if not self.folder.is_dir():  # the run's folder is gone: later saves would be lost too
                 raise
             self.failed.add(name)
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            warn(f"{name} failed and is not used again in this run: {reason[:200]}")
+            reason = first_line(error)[:200]
+            warn(f"{name} failed and is not used again in this run: {reason}")
         self.logging_seconds += time.monotonic() - start
 
     def reset(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from util.errors import UserError
+from util.errors import UserError, reason_of
 from util.files import no_link
 
 # This zlib strategy is six times as fast as Pillow's default; files are 2 % larger.
@@ -59,9 +59,7 @@ def save_image(image: np.ndarray | Image.Image, path: Path, aspect_ratio: float 
         with open(path, "wb", opener=no_link) as file:
             file.write(content)
     except OSError as error:
-        raise UserError(
-            f"cannot write {error.filename or path}: {error.strerror or error}"
-        ) from None
+        raise UserError(f"cannot write {error.filename or path}: {reason_of(error)}") from None
 
 
 def encoded(image: Image.Image, path: Path, **options: Any) -> bytes:
