@@ -1,10 +1,15 @@
-"""Averages gradients over the ranks of a training."""
+"""The parameters of an optimizer, and the mean of their gradients over the ranks."""
 
 from __future__ import annotations
 
 import torch
 
 from util import distributed
+
+
+def parameters_of(optimizer: torch.optim.Optimizer) -> list:
+    """Return the parameters of all groups."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from torch.utils.hooks import RemovableHandle
 from util import distributed
 from util.console import say
 from util.image import writing
-from util.rank_gradients import average_gradients
+from util.rank_gradients import average_gradients, parameters_of
 
 _averaging: RemovableHandle | None = None  # between init_ddp and cleanup_ddp, with several ranks
 
@@ -119,7 +119,7 @@ def init_ddp() -> torch.device:
         device = torch.device("cuda", torch.cuda.current_device() or distributed.local_rank())
         torch.cuda.set_device(device)
     if distributed.world_size() > 1 and not torch.distributed.is_initialized():
-        distributed.start(str(device))
+        distributed.start(device)
         seed = distributed.broadcast_object(torch.initial_seed() % 2**31)
         distributed.shared_seed = seed
         torch.manual_seed(seed)
@@ -143,5 +143,4 @@ def cleanup_ddp() -> None:
 
 def _average_over_ranks(optimizer: torch.optim.Optimizer, *_: Any) -> None:
     """Average the gradients of all parameters before a step of the optimizer."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    average_gradients(parameters, 1 / distributed.world_size())
+    average_gradients(parameters_of(optimizer), 1 / distributed.world_size())

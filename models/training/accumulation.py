@@ -10,8 +10,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from models import set_batch
 from models.base_model import BaseModel
-from models.training.gradients import parameters_of
 from util.errors import UserError
+from util.rank_gradients import parameters_of
 
 
 def require_gradient_methods(model: BaseModel) -> None:

@@ -6,6 +6,7 @@ import torch
 
 from util.console import warn
 from util.errors import UserError
+from util.rank_gradients import parameters_of
 
 # Devices where one operation checks many tensors, and where a fused optimizer obeys ``found_inf``.
 # On MPS, PyTorch up to 2.7 has neither.
@@ -131,11 +132,6 @@ class LossScaler(torch.amp.GradScaler):
         if self.unscaled:
             super().update(new_scale)
             self.unscaled.clear()
-
-
-def parameters_of(optimizer: torch.optim.Optimizer) -> list:
-    """Return the parameters of all groups."""
-    return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def fuse(optimizer: torch.optim.Optimizer) -> None:

@@ -15,10 +15,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from models.training.averaging import start_averages
-from models.training.gradients import parameters_of
 from util.epoch_scheduler import EpochScheduler
 from util.image_pool import pools_of
 from util.modules import unwrapped
+from util.rank_gradients import parameters_of
 
 
 def get_optimizers(model: Any) -> list[Optimizer]:

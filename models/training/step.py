@@ -16,13 +16,13 @@ from models.base_model import BaseModel
 from models.networks import ResnetGenerator
 from models.training.accumulation import accumulated_step, require_gradient_methods
 from models.training.averaging import start_averages
-from models.training.gradients import NonFiniteGuard, fuse, parameters_of
+from models.training.gradients import NonFiniteGuard, fuse
 from models.training.model_state import get_optimizers
 from util import distributed
 from util.console import say
 from util.errors import UserError
 from util.modules import can_compile
-from util.rank_gradients import average_gradients
+from util.rank_gradients import average_gradients, parameters_of
 from util.seeds import derived_seed, seed_everything
 
 BACKEND = "inductor"  # torch.compile's backend
