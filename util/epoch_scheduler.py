@@ -48,10 +48,8 @@ class EpochScheduler(WatchedOptimizer, LambdaLR):
         self, optimizer: Optimizer, factor: Callable[[int], float], first_epoch: int
     ) -> None:
         self.first_epoch = first_epoch
-        self.stepped = False
-        self.optimizer = optimizer
-        self.watch()
         super().__init__(optimizer, lambda passed: factor(first_epoch + passed))
+        self.watch()
 
     def set_epoch(self, epoch: int) -> None:
         """Set the rates of ``epoch``, counted from 1."""
