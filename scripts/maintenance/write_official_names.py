@@ -20,18 +20,18 @@ HEADER = """# Every name of the official code
 
 <!-- Made from scripts/fork/official_names.json by scripts/maintenance/write_official_names.py -->
 
-The official code, junyanz/pytorch-CycleGAN-and-pix2pix, exists in two generations: 2022 ({first})
+The official code, junyanz/pytorch-CycleGAN-and-pix2pix, exists in two versions: 2022 ({first})
 and 2025 ({second}). This page lists every module, class, function, signature,
-attribute, option, program and file of both, and how each works here. The tests call every name that
-is not absent.
+attribute, option, program and file of both, and says how each works here. Each one that is not
+absent is used in a test.
 
-- **same**: it does what the official one does.
-- **better**: the same, without a known fault or limit; the remark says which.
-- **absent**: it is not there; the remark says why, or what to use.
+- **same**: does what the official one does.
+- **better**: does the same, but without a fault or limit of the official one; see the remark.
+- **absent**: does not exist here; the remark says why, or what to use instead.
 
-A signature holds for both generations unless a year stands before it.
-`python scripts/check_fork.py FOLDER` looks for these names in the files of a fork:
-[migrating.md](migrating.md).
+A signature is that of both versions unless it is preceded by a year.
+`python scripts/check_fork.py FOLDER` reports which of these names the files of a fork use in a way
+that does not work here; see [migrating.md](migrating.md).
 """
 
 
