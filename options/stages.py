@@ -146,7 +146,7 @@ class Options:
                 util/option_defaults.py.
 
         Args:
-            args: default: the command line. An error in it ends the program, as officially; one in
+            args: default: the command line. An error in it ends the program, as in argparse; one in
                 ``args`` is raised.
 
         Raises:

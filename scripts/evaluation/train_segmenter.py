@@ -4,7 +4,7 @@
     python scripts/train_segmenter.py --photos DIR --labels DIR --palette @colours.txt --out net.pt
 
 It takes the place of the FCN that the paper uses for Cityscapes. Photos and labels are paired by
-stem. ``--labels atlas`` needs no label maps: it applies the rule that drew the maps of the embedded
+stem. ``--labels atlas`` needs no label maps: it applies the rule that drew the maps of the bundled
 set to the training photos. The network is saved as TorchScript and takes values in -1..1.
 """
 

@@ -206,7 +206,7 @@ def measure(case: Case, checkouts: list[Path], args: list[list[str]], quick: boo
 
 
 def make_images(folder: Path, size: int, count: int) -> Path:
-    """Write trainA and trainB with ``count`` JPEG images each, made from the embedded set."""
+    """Write trainA and trainB with ``count`` JPEG images each, made from the bundled dataset."""
     for domain in "AB":
         sources = sorted((ROOT / "datasets" / "atlas" / f"train{domain}").iterdir())
         (folder / f"train{domain}").mkdir(parents=True)

@@ -191,7 +191,7 @@ def test_any_dataroot_in_scripts(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(UsageError, match="--dataroot dummy: no such folder"):
         program(monkeypatch, PROGRAMS[name](), *words)
     monkeypatch.setattr(sys, "argv", ["x.py", "--gpu_ids", "-1"])
-    with pytest.raises(SystemExit, match="2"):  # required, as officially
+    with pytest.raises(SystemExit, match="2"):  # required, as in the official code
         PROGRAMS[name]().parse()
 
 

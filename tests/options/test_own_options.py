@@ -126,7 +126,7 @@ def test_a_parser_of_its_own(kind: type, monkeypatch: pytest.MonkeyPatch) -> Non
     run.record(opt)
     again = program(monkeypatch, kind(), "--continue_train")[1]
     assert (again.model, again.ngf, again.ttur, again.seed) == ("pix2pix", 8, 2, opt.seed)
-    assert kind().parse().ngf == (8 if kind is Plain else 64)  # in a script, as officially
+    assert kind().parse().ngf == (8 if kind is Plain else 64)  # in a script, as the official one
 
 
 class Of2017:

@@ -1,4 +1,4 @@
-"""Training pairs of the embedded set, from a small made-up world."""
+"""Training pairs of the bundled dataset, from a small made-up world."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_hed_is_suppressed_to_thin_lines(run: Programs) -> None:
 
 
 class Flat(torch.nn.Module):
-    """Returns (H, W); the border could not be told from the photo."""
+    """Returns (H, W); the border could not be distinguished from the photo."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x[0, 0]

@@ -168,7 +168,7 @@ def test_cityscapes_colours_and_ids(run: Programs) -> None:
 
 
 def test_the_rule_of_the_atlas() -> None:
-    """The rule that drew the maps of the embedded set draws them again."""
+    """The rule that drew the maps of the bundled dataset draws them again."""
     right = []
     for path in sorted((ATLAS / "testA").iterdir())[::6]:
         colours = Image.open(ATLAS / f"testB/{path.stem}.png").convert("RGB")

@@ -33,7 +33,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_moved_run(
     run: Programs, data: Path, whole: Path, after_step: Callable, taken: str
 ) -> None:
-    """One line names both places, nothing appears at the old one, and the run can go on.
+    """One line names both places, nothing appears at the old one, and the run can continue.
 
     Args:
         taken: what lies at the old place then: nothing, a new folder, or another run.
