@@ -10,7 +10,7 @@ import torch
 
 from models.adversarial_loss import GANLoss
 from models.base_model import BaseModel
-from models.coupled_networks import LATENT, SIZES, CoupledDiscriminator, CoupledGenerator, define
+from models.coupled_networks import LATENT, SIZES, CoupledDiscriminator, CoupledGenerator
 from models.translation.latent_search import (
     OTHER,
     Latent,
@@ -24,6 +24,7 @@ from models.translation.latent_search import (
 from util import checkpoint
 from util.console import say
 from util.errors import UsageError
+from util.init_weights import init_weights
 from util.limits import WEIGHT, whole
 from util.modules import restored_buffers
 
@@ -73,7 +74,7 @@ class CoGANModel(BaseModel):
         self.visual_names = ["real_A", "pair_A", "pair_B", "real_B"]  # of a training step
         channels, init = (opt.input_nc, opt.output_nc), (opt.init_type, opt.init_gain)
         self.netG = CoupledGenerator(*channels, opt.crop_size, opt.ngf, opt.shared_G)
-        define(self.netG, *init)
+        init_weights(self.netG, *init)
         self.starts = 1
         self.cache: LatentCache | None = None
         if not self.isTrain:
@@ -83,7 +84,7 @@ class CoGANModel(BaseModel):
             say(describe(self.starts, opt.latent_steps))
             return
         self.netD = CoupledDiscriminator(*channels, opt.crop_size, opt.ndf, opt.shared_D)
-        define(self.netD, *init)
+        init_weights(self.netD, *init)
         self.criterionGAN = GANLoss(opt.gan_mode).to(self.device)
         adam = functools.partial(torch.optim.Adam, lr=opt.lr, betas=(opt.beta1, 0.999))
         self.optimizer_G = adam(decayed(self.netG, opt.weight_decay))
@@ -142,8 +143,7 @@ class CoGANModel(BaseModel):
     def backward_D(self) -> None:
         """Gradients of f1 and f2; each domain's loss is the mean of its two halves."""
         self.set_requires_grad(self.netD, True)
-        logits = self.scores(self.pair_A.detach(), self.pair_B.detach())
-        real_A, fake_A, real_B, fake_B = logits
+        real_A, fake_A, real_B, fake_B = self.scores(self.pair_A.detach(), self.pair_B.detach())
         gan = self.criterionGAN
         self.loss_D_A = (gan(real_A, True) + gan(fake_A, False)) / 2
         self.loss_D_B = (gan(real_B, True) + gan(fake_B, False)) / 2

@@ -7,13 +7,9 @@ have one stage less and one more. Images are (N, C, size, size) in [-1, 1].
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import nn
-
-from util.init_weights import init_weights
 
 SIZES = (64, 128, 256)
 LATENT = 100  # length of z, which is uniform in (-1, 1)
@@ -111,19 +107,3 @@ class CoupledDiscriminator(nn.Module):
         The batch norm of the shared layers sees the images of both domains.
         """
         return self.shared(torch.cat([self.A(A), self.B(B)])).flatten(1)
-
-
-def define(net: nn.Module, init_type: str, init_gain: float) -> nn.Module:
-    """Return ``net`` with initial weights; see ``--init_type``."""
-    init_weights(net, init_type, init_gain)
-    return net
-
-
-def generator_of(architecture: Mapping[str, Any], kind: type[Any] = CoupledGenerator) -> Any:
-    """Return a generator of class ``kind``, without its weights.
-
-    Args:
-        architecture: what ``util.weight_shapes.architecture_of`` says of the weights.
-    """
-    keys = ("input_nc", "output_nc", "crop_size", "ngf", "shared_G")
-    return kind(*(architecture[key] for key in keys))

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from models.coupled_networks import LATENT, CoupledGenerator, generator_of
+from models.coupled_networks import LATENT, CoupledGenerator
 from util import checkpoint
 from util.console import note_progress, say, warn
 from util.errors import UserError
@@ -108,7 +108,6 @@ class LatentCache:
         """Args: settings: what a z depends on besides the weights and the image."""
         self.folder = folder
         self.key = digest(net.state_dict().values(), *settings)
-        self.found = 0
         self.writable = True
 
     def path(self, x: torch.Tensor, domain: str) -> Path:
@@ -127,7 +126,6 @@ class LatentCache:
         except (UserError, KeyError, TypeError, ValueError) as error:
             warn(f"{path} is not used: {error}")
             return None
-        self.found += 1
         return Latent(z.float().to(x.device), psnr)
 
     def save(self, x: torch.Tensor, domain: str, latent: Latent) -> None:
@@ -189,7 +187,8 @@ def coupled_translator(opt: Namespace, weights: Path) -> CoupledTranslator | Non
     found = architecture_of(checkpoint.load_state_dict(weights)) if weights.is_file() else {}
     if found.get("netG") != "coupled":
         return None
-    net: CoupledTranslator = generator_of(found, CoupledTranslator).eval()
+    keys = ("input_nc", "output_nc", "crop_size", "ngf", "shared_G")
+    net = CoupledTranslator(*(found[key] for key in keys)).eval()
     trained = checkpoint.saved_options(weights.parent).get("direction", "AtoB")
     net.domain = "A" if opt.direction == trained else "B"
     net.starts, net.steps, net.seed = opt.latent_starts, opt.latent_steps, opt.seed
