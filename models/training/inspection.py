@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from models.base_model import BaseModel
 from models.translation.batch import translate_batch
 from util.modules import unaffected
+from util.option_defaults import replaced
 
 
 def options_for_testing(opt: Namespace, phase: str) -> Namespace:
@@ -25,7 +26,7 @@ def options_for_testing(opt: Namespace, phase: str) -> Namespace:
     changed["jpeg_draft"] = False
     if phase != opt.phase:
         changed |= {"max_dataset_size": math.inf, "val_share": 0}
-    return Namespace(**vars(opt) | changed)
+    return replaced(opt, **changed)
 
 
 def translate_apart(

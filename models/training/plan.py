@@ -25,6 +25,7 @@ from options.flags.schedule import POLICY
 from util.errors import UserError, norm_problem
 from util.image_pool import pools_of
 from util.named_values import refused_value
+from util.option_defaults import replaced
 from util.schedules import last_epoch, lr_factor
 from util.words import amount
 
@@ -37,7 +38,7 @@ def lines(opt: Namespace, rehearse_it: bool = True) -> tuple[list[str], list[str
     """
     plan = [f"Learning rate: {describe(opt)}", *rates(opt)]
     try:
-        alone = Namespace(**vars(opt) | {"num_threads": 0, "device": torch.device("cpu")})
+        alone = replaced(opt, num_threads=0, device=torch.device("cpu"))
         dataset = create_dataset(alone, say_left_out=False)  # check_data.py lists these files
         epochs = last_epoch(opt) - opt.epoch_count + 1
         steps = len(dataset.order.weights())
@@ -93,7 +94,7 @@ def rehearsed(opt: Namespace, batch: dict) -> tuple[BaseModel, int]:
     cpu = {"device": torch.device("cpu"), "gpu_ids": [], "compile": False, "cuda_graphs": False}
     with OneFakeMode(allow_non_fake_inputs=True) as fake, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Accessing the data pointer of FakeTensor")  # by deepcopy
-        opt = Namespace(**vars(opt) | cpu | {"channels_last": False})
+        opt = replaced(opt, **cpu, channels_last=False)
         model = create_model(opt)
         step = Step(opt, model)
         step.check_every_step = False  # the guard would read values
