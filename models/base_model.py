@@ -44,7 +44,7 @@ class BaseModel(ABC):
         image_paths: the files of the images in the last batch; outputs are named after them.
         visual_paths: name -> files, for images in ``visual_names`` that are named otherwise.
         metric: a validation metric to minimise, for ``--lr_policy plateau``; None if not measured.
-        scaler: the loss scale of ``--amp fp16``; None with other precisions.
+        fp16_scaler: the loss scale of ``--amp fp16``; None with other precisions.
         averaged: with ``--ema``, name of a generator -> its average, a network in ``module``.
         gradient_methods: for ``--accumulate``, the attribute of each optimizer -> the method that
             computes its gradients, in the order in which the optimizers step, e.g.

@@ -62,12 +62,7 @@ def files_of_options(opt: Namespace) -> list[str]:
     if opt.val_freq:
         checks.append(lambda: validation_images(opt))
     for name, file in vars(opt).items():
-        if (
-            name.startswith("init_")
-            and name not in ("init_type", "init_gain", "init_bare")
-            and file
-            and isinstance(file, str)
-        ):
+        if name.startswith("init_") and name != "init_type" and file and isinstance(file, str):
             checks.append(partial(load_state_dict, Path(file)))
     for check in checks:
         try:

@@ -24,13 +24,8 @@ from util.errors import UserError, first_line
 from util.files import parse_json
 from util.words import amount
 
-SAME_ON_ALL_RANKS = {
-    "networks",
-    "optimizers",
-    "schedulers",
-    "scaler",
-    "unlisted",
-}  # keys of training_state()
+# Keys of training_state()
+SAME_ON_ALL_RANKS = {"networks", "optimizers", "schedulers", "scaler", "unlisted"}
 
 
 class RunState:
