@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from options.flags.flag import Flag
 from scripts.arguments import Arguments, Output
 from scripts.paper_tools import ablation, baselines, jobs, runs, scoring, tasks
+from util import tables
 from util.checkpoint import saved_options
 from util.console import run_main, say
 from util.errors import UsageError
@@ -107,11 +108,7 @@ def print_table(chosen: list[tasks.Task], args: Namespace) -> None:
             line = "{task}: {hours:.2f} hours on {machine}, images: {images}, commit {commit}"
             other = f"; changed: {' '.join(record['changed'])}" if record["changed"] else ""
             remarks += [line.format(**record) + other, *tasks.missing(task, ours)]
-    widths = [max(len(line[i]) for line in lines) for i in range(5)]
-    for row in lines:
-        say("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
-    for remark in remarks:
-        say(remark)
+    say(*tables.columns(lines), *remarks)
 
 
 def show(task: tasks.Task, args: Namespace) -> None:

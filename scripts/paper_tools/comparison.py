@@ -13,6 +13,7 @@ from scripts import sheet
 from scripts.paper_tools import jobs, results, samples
 from scripts.paper_tools.rows import CITYSCAPES, MAPS, ROWS
 from scripts.paper_tools.scoring import SCORES_KIND, SIDES
+from util import tables
 from util.files import read_json, read_text, write_atomically
 from util.image.writing import save_image
 
@@ -217,18 +218,18 @@ def remarks(records: Sequence[Record]) -> list[str]:
 def write(folder: Path) -> None:
     """Write the tables as table.md, table.csv and table.tex, and a picture for each direction."""
     setup, records = read_json(folder / "setup.json", SETUP), records_of(folder)
-    tables = {side: Table(records, side, setup["dataset"]) for side in TABLES}
+    of_sides = {side: Table(records, side, setup["dataset"]) for side in TABLES}
     markdown, text = [], io.StringIO()
     writer = csv.writer(text)
     writer.writerow(CSV)
-    for side, table in tables.items():
+    for side, table in of_sides.items():
         head, *rows = table.cells()
         markdown += [f"{results.arrow(side)}, {TABLES[side]}:", "", *results.table(head, rows)]
         writer.writerows(table.numbers())
     markdown += remarks(records)
     write_atomically(folder / "table.md", ("\n".join(markdown) + "\n").encode())
     write_atomically(folder / "table.csv", text.getvalue().encode())
-    latex = [line for side, table in tables.items() for line in latex_lines(table, side)]
+    latex = [line for side, table in of_sides.items() for line in latex_lines(table, side)]
     write_atomically(folder / "table.tex", ("\n".join(latex) + "\n").encode())
     for side in SIDES:
         draw(folder, side, titles_of(records))
@@ -236,25 +237,10 @@ def write(folder: Path) -> None:
 
 def latex_lines(table: Table, side: str) -> list[str]:
     """Return a table for LaTeX; it needs the package booktabs."""
-    head, *rows = ([latex(cell) for cell in line] for line in table.cells())
-    return [
-        f"% {results.arrow(side)}, {TABLES[side]}".replace("→", "to"),
-        rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
-        r"\toprule",
-        " & ".join(head) + r" \\",
-        r"\midrule",
-        *(" & ".join(line) + r" \\" for line in rows),
-        r"\bottomrule",
-        r"\end{tabular}",
-        "",
-    ]
-
-
-def latex(text: str) -> str:
-    """Return a cell with the special characters of LaTeX escaped."""
-    for character in "&%_#$":
-        text = text.replace(character, "\\" + character)
-    return text.replace("±", r"$\pm$").replace("→", r"$\rightarrow$")
+    head, *rows = ([tables.latex(cell) for cell in line] for line in table.cells())
+    title = f"% {results.arrow(side)}, {TABLES[side]}".replace("→", "to")
+    layout = "l" + "r" * (len(head) - 1)
+    return [title, *tables.tabular(layout, head, rows, tables.BOOKTABS), ""]
 
 
 def draw(folder: Path, side: str, titles: dict[str, str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from scripts.paper_tools import jobs
 from scripts.paper_tools.scoring import SCORES_KIND, SIDES
 from util.files import Maybe, read_json, read_text
+from util.tables import markdown
 
 # Texts of the page.
 TITLE = "## Parts of the objective (Tables 4 and 5) on {dataset}"
@@ -79,8 +80,7 @@ def chapter(folder: Path, titles: Titles) -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return the lines of a Markdown table, and an empty line."""
-    lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
-    return [lines[0], "|---" * len(head) + "|", *lines[1:], ""]
+    return [*markdown(head, rows), ""]
 
 
 def about(setup: dict, records: list[Record], variants: int) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import re
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from options.flags.flag import Flag
 from scripts.arguments import SEED, Output
 from scripts.study_tools.answers import Session, read_sessions, result_files
 from scripts.study_tools.key import read_key
+from util import tables
 from util.console import say, warn
 from util.files import write_atomically
 from util.words import amount
@@ -24,8 +24,7 @@ ENDINGS = (".txt", ".md", ".csv", ".tex")
 SAMPLES, CHUNK = 10_000, 500  # of the bootstrap, and how many are drawn at once
 FEW = 25  # participants for each method in the paper
 HEAD = ("Method", "% labeled real", "Participants", "Trials")
-LATEX = {char: f"\\{char}" for char in "&%$#_{}"}
-LATEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+NUMBERS = (1, 2, 3)  # the columns of HEAD that are aligned to the right
 NESTED_HELP = "bootstrap over the trials of each drawn participant, too, as in the authors' script"
 FLAGS = (
     Flag("key", Path, None, "key of the study", metavar="FILE", required=True),
@@ -116,20 +115,11 @@ def remark(rows: list[Row], sessions: list[Session], key: dict, files: int) -> N
 
 
 def text_table(rows: list[Row]) -> str:
-    lines = [HEAD, *(row.cells() for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(4)]
-    return "".join(
-        f"{line[0]:{widths[0]}}"
-        + "".join(f"  {cell:>{width}}" for cell, width in zip(line[1:], widths[1:], strict=True))
-        + "\n"
-        for line in lines
-    )
+    return lines_of(tables.columns([HEAD, *(row.cells() for row in rows)], NUMBERS))
 
 
 def markdown(rows: list[Row]) -> str:
-    lines = [[cell.replace("|", "\\|") for cell in row.cells()] for row in rows]
-    head = [f"| {' | '.join(HEAD)} |", "|---|---:|---:|---:|"]
-    return "\n".join([*head, *(f"| {' | '.join(line)} |" for line in lines)]) + "\n"
+    return lines_of(tables.markdown(HEAD, [row.cells() for row in rows], NUMBERS))
 
 
 def csv_table(rows: list[Row]) -> str:
@@ -144,9 +134,12 @@ def csv_table(rows: list[Row]) -> str:
 
 def latex(rows: list[Row]) -> str:
     """Return a tabular with the columns of Table 1, and the number of participants."""
-    lines = ["\\begin{tabular}{lcr}", "\\hline", r"Method & \% labeled real & $n$ \\", "\\hline"]
+    lines = []
     for row in rows:
         name, number, people, _ = row.cells(r" \pm ")
-        name = re.sub(r"[&%$#_{}~^\\]", lambda match: LATEX[match[0]], name)
-        lines.append(rf"{name} & ${number}$ & {people} \\")
-    return "\n".join([*lines, "\\hline", "\\end{tabular}"]) + "\n"
+        lines.append((tables.latex(name), f"${number}$", people))
+    return lines_of(tables.tabular("lcr", ("Method", r"\% labeled real", "$n$"), lines))
+
+
+def lines_of(lines: list[str]) -> str:
+    return "\n".join(lines) + "\n"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from util.errors import UsageError
+from util.tables import columns
 
 OFFICIAL = "efrosgans.eecs.berkeley.edu"
 OLD = "https://people.eecs.berkeley.edu/~taesung_park/CycleGAN"
@@ -119,9 +120,7 @@ def find(items: list[Item], name: str | None, kind: str | None) -> Item:
 def table(items: list[Item]) -> str:
     """All items as text, one line each."""
     rows = [("name", "kind", "size", "images", "source and terms"), *map(_row, items)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(columns(rows))
 
 
 def _row(item: Item) -> tuple[str, ...]:
