@@ -1,11 +1,13 @@
-"""A small perceptual study and result files of it."""
+"""A small perceptual study and result files of it, with fixtures for its tests."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+import pytest
 from conftest import Programs, Result, pictures
 
 from scripts import study
@@ -28,6 +30,20 @@ def make(run: Programs, *args: object, results: bool = True) -> Result:
     given = ("--results", *pages) if results else ()
     more = () if "--output" in args else ("--output", run.folder / "study")
     return run.call(study.main, "study.py", "make", *given, *NEEDED, *more, *args)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two results pages, and a study of them with its key. Not to be written to."""
+    folder = tmp_path_factory.mktemp("study")
+    results_pages(folder)
+    make(Programs(folder)).ok()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def key(folder: Path) -> dict:
+    return json.loads((folder / "study_key.json").read_text())
 
 
 def answers(key: dict, seed: int, guess: Callable[[Random], bool], **changes: object) -> dict:

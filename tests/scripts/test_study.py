@@ -10,25 +10,13 @@ import numpy as np
 import pytest
 from conftest import Programs, picture, pictures
 from PIL import Image
-from study_files import make, results_pages
+from study_files import make
 
 from scripts import study
 from scripts.study_tools.images import Pair, draw_pairs
 from scripts.study_tools.making import shown_pairs
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two results pages, and a study of them with its key. Not to be written to."""
-    folder = tmp_path_factory.mktemp("study")
-    results_pages(folder)
-    make(Programs(folder)).ok()
-    return folder
-
-
-@pytest.fixture(scope="module")
-def key(folder: Path) -> dict:
-    return json.loads((folder / "study_key.json").read_text())
+pytest_plugins = ["study_files"]
 
 
 def page_data(folder: Path) -> dict:

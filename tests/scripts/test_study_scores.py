@@ -11,25 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Programs
-from study_files import answers, make, results_pages
+from study_files import answers
 
 from scripts import study
 from scripts.study_tools import scoring
 from scripts.study_tools.answers import read_sessions
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two results pages, and a study of them with its key. Not to be written to."""
-    folder = tmp_path_factory.mktemp("study")
-    results_pages(folder)
-    make(Programs(folder)).ok()
-    return folder
-
-
-@pytest.fixture(scope="module")
-def key(folder: Path) -> dict:
-    return json.loads((folder / "study_key.json").read_text())
+pytest_plugins = ["study_files"]
 
 
 @pytest.fixture
