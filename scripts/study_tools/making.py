@@ -75,9 +75,11 @@ def make(args: Namespace) -> None:
     limit_pixels(args.max_pixels)
     place = real_path(args.output)  # "." has no name
     key = args.key or place.parent / f"{place.name}_key.json"
+    if args.pairs < args.trials:
+        raise UsageError(f"--pairs {args.pairs}: should be at least --trials {args.trials}")
     check_places(args.output, key)
-    consent = consent_text(args)
-    pools = {name: pool_of(name, fakes, args) for name, fakes in methods(args).items()}
+    consent, found, reals = consent_text(args), methods(args), real_images(args)
+    pools = {name: pool_of(name, fakes, reals, args) for name, fakes in found.items()}
     everything = [pair for pool in pools.values() for pairs in pool.values() for pair in pairs]
     write_images(everything, args.output / "images", args.size)
     study, made = secrets.token_hex(8), time.time()
@@ -161,26 +163,32 @@ def images_of(folder: Path) -> Path:
     return folder / "images" if (folder / "images").is_dir() else folder
 
 
-def pool_of(name: str, fakes: Images, args: Namespace) -> Pool:
+def real_images(args: Namespace) -> Images:
+    """Set the default of ``--real``, those of the first results page, and return the images.
+
+    Raises:
+        UsageError: neither is given.
+        UserError: the folder has no such images.
+    """
+    if args.real is None:
+        if not args.results:
+            raise UsageError("give --real: only pages of test.py (--results) hold real images")
+        args.real = f"{images_of(args.results[0])}:{args.label.replace('fake', 'real')}"
+    with culprit("--real"):
+        return find_images(args.real)
+
+
+def pool_of(name: str, fakes: Images, reals: Images, args: Namespace) -> Pool:
     """Return the pairs of a method for practice, the same for all participants, and for scoring.
 
     Raises UserError: there are fewer than one session needs.
     """
-    source = args.real
-    if source is None:
-        if not args.results:
-            raise UsageError("give --real: only pages of test.py (--results) hold real images")
-        source = f"{images_of(args.results[0])}:{args.label.replace('fake', 'real')}"
-    with culprit("--real"):
-        reals = find_images(source)
     pairs = draw_pairs(fakes, reals, args.practice + args.pairs, args.paired, args.seed)
     needed = args.practice + args.trials
-    if args.pairs < args.trials:
-        raise UsageError(f"--pairs {args.pairs}: should be at least --trials {args.trials}")
     if len(pairs) < needed:
         kind = "pairs with the same stem" if args.paired else "pairs"
         raise UserError(
-            f"{name} has {amount(len(fakes), 'image')} and {source} {len(reals)}, which makes "
+            f"{name} has {amount(len(fakes), 'image')} and {args.real} {len(reals)}, which makes "
             f"{len(pairs)} {kind}; a session needs {needed} (--practice {args.practice} and "
             f"--trials {args.trials})"
         )
