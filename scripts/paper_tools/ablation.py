@@ -21,13 +21,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.image_file import read_image
-from data.listing import image_paths
 from options.flags.flag import Flag
-from scripts.arguments import SEED, Output, colour_text
-from scripts.paper_tools import jobs, page, runs, scoring
-from scripts.paper_tools.jobs import ROOT
-from util.console import say
+from scripts.paper_tools import jobs, page, runs, samples, scoring
 from util.errors import naming
 from util.files import read_json
 
@@ -39,30 +34,10 @@ VARIANTS = {
     "full": ("CycleGAN", []),
 }
 FLAGS = (
-    Flag("dataroot", Path, None, "folder with trainA, trainB, testA, testB", required=True),
-    Flag("seeds", SEED, [1, 2, 3], "default: 1 2 3", nargs="+"),
+    *runs.DATA,
     Flag("variants", tuple(VARIANTS), list(VARIANTS), "default: all", nargs="+"),
-    Flag("name", str, None, "name of the results (default: the name of the dataroot)"),
-    Flag(
-        "palette",
-        colour_text,
-        [],
-        "colours of the classes, if B holds label maps",
-        nargs="+",
-        metavar="R,G,B",
-    ),
-    Flag(
-        "work",
-        Output(folder=True),
-        ROOT / "checkpoints" / "ablation",
-        "folder of runs (default: checkpoints/ablation)",
-    ),
-    Flag("dry_run", bool, False, "only print the commands that are left"),
-    jobs.JOBS,
-    *scoring.FLAGS,
-    *runs.RESULTS,
+    *runs.flags("ablation"),
 )
-TILES = 6  # images in a picture
 WRITING = threading.Lock()  # of the page of results
 
 
@@ -73,35 +48,12 @@ def ablate(args: Namespace) -> None:
         UserError: ``OUT/NAME`` holds results of other settings, or a program failed.
     """
     runs.check_name(args)
-    folder = args.out / args.name
-    args.scoring = scoring_of(args)
-    setup = {
-        "dataset": args.dataroot.name,
-        "train": args.train,
-        "palette": args.palette,
-        "features": Path(args.features).name if args.features else None,
-        "network": Path(args.network).name if args.network else None,
-    }
-    runs.check_setup(folder / "setup.json", setup, args.dry_run)
-    left = []
-    for seed in args.seeds:
-        for variant in args.variants:
-            run = Variant(args, variant, seed)
-            if run.record.is_file():
-                say(f"{variant}, seed {seed}: finished")
-            elif args.dry_run:
-                say(*(jobs.shown(argv) for argv in (run.training(), run.test("latest"))))
-            else:
-                left.append(run)
-    if left:
+    args.scoring = runs.scoring_of(args)
+    setup = {"dataset": args.dataroot.name, "train": args.train, "palette": args.palette}
+    runs.check_setup(args, setup)
+    every = [Variant(args, variant, seed) for seed in args.seeds for variant in args.variants]
+    if left := runs.left_of(every, args.dry_run):
         jobs.run_all([run.finish for run in left], jobs.places(args.jobs))
-
-
-def scoring_of(args: Namespace) -> scoring.Scoring:
-    """Return what to measure."""
-    palette = ["--palette", *args.palette] if args.palette else []
-    paired = runs.is_paired(args.dataroot)
-    return scoring.Scoring(paired, palette, args.features, args.network, args.network_range)
 
 
 def write_results(args: Namespace) -> None:
@@ -142,12 +94,10 @@ def draw(images: Path, dataroot: Path, folder: Path, variant: str) -> None:
     """
     rows: dict[str, list[np.ndarray]] = {f"{variant}.png": [], "input.png": []}
     for domain, other in (("A", "B"), ("B", "A")):
-        names = [Path(path).stem for path in image_paths(str(dataroot / f"test{domain}"))]
-        chosen = [names[i * len(names) // TILES] for i in range(TILES)]
+        names = [Path(path).stem for path in samples.chosen(dataroot, domain)]
         for row, label in zip(rows.values(), (f"fake_{other}", f"real_{domain}"), strict=True):
-            tiles = [read_image(str(images / f"{name}_{label}.png")) for name in chosen]
-            small = [tile.resize((96, 96), Image.Resampling.BICUBIC) for tile in tiles]
-            row.append(np.concatenate([np.asarray(tile) for tile in small], 1))
+            tiles = [samples.tile(str(images / f"{name}_{label}.png")) for name in names]
+            row.append(np.concatenate([np.asarray(tile) for tile in tiles], 1))
     for file, row in rows.items():
         with naming(folder / file):
             Image.fromarray(np.concatenate(row)).save(folder / file, optimize=True)

@@ -20,9 +20,7 @@ from pathlib import Path
 
 from data.listing import image_paths
 from options.flags.flag import Flag
-from scripts.arguments import SEED, Output, colour_text
 from scripts.paper_tools import ablation, added, comparison, jobs, runs, samples, scoring, tasks
-from scripts.paper_tools.jobs import ROOT
 from scripts.paper_tools.rows import ROWS, Row
 from scripts.paper_tools.runs import Run
 from util.checkpoint import saved_options
@@ -37,12 +35,10 @@ NO_PAIRS = (
 
 
 FLAGS = (
-    Flag("dataroot", Path, None, "folder with trainA, trainB, testA, testB", required=True),
+    *runs.DATA,
     Flag("recipe", str, None, "task of scripts/paper.ini (default: the name of the dataroot)"),
-    Flag("seeds", SEED, [1, 2, 3], "default: 1 2 3", nargs="+"),
     Flag("rows", tuple(ROWS), list(ROWS), "default: all", nargs="+"),
     Flag("pairs", Path, None, "folder whose train holds pairs (default: DATAROOT, DATAROOT_pairs)"),
-    jobs.JOBS,
     Flag(
         "row_options",
         str,
@@ -54,24 +50,7 @@ FLAGS = (
     Flag(
         "add", str, [], "images of another method (repeatable)", metavar="NAME=DIR", repeatable=True
     ),
-    Flag("name", str, None, "name of the results (default: the name of the dataroot, _baselines)"),
-    Flag(
-        "palette",
-        colour_text,
-        [],
-        "colours of the classes, if B holds label maps (default: the recipe's)",
-        nargs="+",
-        metavar="R,G,B",
-    ),
-    Flag(
-        "work",
-        Output(folder=True),
-        ROOT / "checkpoints" / "baselines",
-        "folder of runs (default: checkpoints/baselines)",
-    ),
-    Flag("dry_run", bool, False, "only print the commands that are left"),
-    *scoring.FLAGS,
-    *runs.RESULTS,
+    *runs.flags("baselines", ", _baselines", " (default: the recipe's)"),
 )
 
 
@@ -82,16 +61,11 @@ def baselines(args: Namespace) -> None:
         UserError: ``OUT/NAME`` holds results of other settings, or runs failed.
     """
     prepare(args)
-    left = []
-    for run in all_runs(args):
-        if comparison.is_finished(run.record):
-            say(f"{run.key}, seed {run.seed}: finished")
-        elif args.dry_run:
-            say(*(jobs.shown(argv) for argv in (run.training(), run.test("latest"))))
-        else:
-            left.append(run)
+    left = runs.left_of(all_runs(args), args.dry_run)
     if args.dry_run:
         return
+    if left:
+        samples.draw_real(args.dataroot, args.scoring.paired, args.record_folder)
     try:
         jobs.run_all([run.finish for run in left], jobs.places(args.jobs))
         for name, folder in args.add:
@@ -120,12 +94,7 @@ def prepare(args: Namespace) -> None:
     if task is None:
         say(f"No recipe is named {recipe}: 256 pixels and the paper's epochs (see --recipe)")
     args.words = words_of(task or known["horse2zebra"])
-    palette = ["--palette", *args.palette] if args.palette else []
-    segments = palette or shlex.split(task["segments"] if task else "")
-    paired = runs.is_paired(args.dataroot)
-    args.scoring = scoring.Scoring(
-        paired, segments, args.features, args.network, args.network_range
-    )
+    args.scoring = runs.scoring_of(args, task["segments"] if task else "")
     args.of_row = rows_of(args.row_options)
     args.add = [assignment("--add", text) for text in args.add]
     args.pair_folder = find_pairs(args)
@@ -138,11 +107,9 @@ def prepare(args: Namespace) -> None:
         "recipe": recipe if task else "",
         "train": args.train,
         "row_options": sorted(args.row_options),
-        "segments": segments,
-        "features": Path(args.features).name if args.features else None,
-        "network": Path(args.network).name if args.network else None,
+        "segments": args.scoring.segments,
     }
-    runs.check_setup(args.record_folder / "setup.json", setup, args.dry_run)
+    runs.check_setup(args, setup)
 
 
 def words_of(task: tasks.Task) -> list[str]:
@@ -220,6 +187,10 @@ class BaselineRun(Run):
         unaligned = ["--dataset_mode", "unaligned"] if ROWS[self.row].pairs else []
         return super().test(epoch) + unaligned
 
+    def is_finished(self) -> bool:
+        """True if the run ended without a failure."""
+        return comparison.is_finished(self.record)
+
     def finish(self, place: jobs.Place) -> None:
         """Train, test and measure; record the outcome, also that of a run that failed.
 
@@ -277,8 +248,6 @@ class BaselineRun(Run):
                 samples.draw_strip(self.args.dataroot, side, images, labels[1], file)
             if images.is_dir() and (variety := samples.variety(images, *labels[1:])) is not None:
                 found["variety"][side] = variety
-        if first:
-            samples.draw_real(self.args.dataroot, self.args.record_folder)
         if self.row == "cogan" and images.is_dir():
             for domain in "AB":
                 if psnr := samples.reconstruction(images, domain, self.args.dataroot):

@@ -14,7 +14,7 @@ from scripts.paper_tools import jobs, results, samples
 from scripts.paper_tools.rows import CITYSCAPES, MAPS, ROWS
 from scripts.paper_tools.scoring import SCORES_KIND, SIDES
 from util import tables
-from util.files import read_json, read_text, write_atomically
+from util.files import read_json, write_atomically
 from util.image.writing import save_image
 
 TITLE = "## The paper's comparison (Tables 1 to 3) on {dataset}"
@@ -167,8 +167,7 @@ def chapter(folder: Path) -> str:
         if (folder / f"{side}.png").is_file():
             file = f"{folder.parent.name}/{folder.name}/{side}.png"
             lines += [f"{results.arrow(side)}:", "", f"![{results.arrow(side)}]({file})", ""]
-    notes = folder / "notes.md"
-    return "\n".join(lines + ([read_text(notes)] if notes.exists() else []))
+    return "\n".join(lines)
 
 
 def about(setup: dict, records: Sequence[Record]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from scripts.paper_tools import comparison, results
 from util.console import say
 from util.errors import UserError
-from util.files import read_json, write_atomically
+from util.files import read_json, read_text, write_atomically
 
 INTRO = """# Results
 
@@ -19,7 +19,7 @@ deviations shows nothing, and with three seeds the deviations themselves are rou
 
 
 def write(out: Path, titles: results.Titles) -> None:
-    """Write ``out.md``, a chapter for each folder in ``out``.
+    """Write ``out.md``, a chapter for each folder in ``out``, with its ``notes.md`` at the end.
 
     Args:
         titles: those of the ablation's variants.
@@ -29,12 +29,13 @@ def write(out: Path, titles: results.Titles) -> None:
     """
     chapters = []
     for path in sorted(out.glob("*/setup.json")):
-        of_baselines = read_json(path, dict).get("program") == "baselines"
-        chapters.append(
-            comparison.chapter(path.parent)
-            if of_baselines
-            else results.chapter(path.parent, titles)
-        )
+        folder, notes = path.parent, path.with_name("notes.md")
+        if read_json(path, dict).get("program") == "baselines":
+            chapters.append(comparison.chapter(folder))
+        else:
+            chapters.append(results.chapter(folder, titles))
+        if notes.exists():
+            chapters.append(read_text(notes))
     if not chapters:
         raise UserError(f"{out} holds no results; scripts/paper.py ablate and baselines make them")
     write_atomically(out.with_suffix(".md"), ("\n".join([INTRO, *chapters])).encode())

@@ -9,7 +9,7 @@ from typing import Any
 
 from scripts.paper_tools import jobs
 from scripts.paper_tools.scoring import SCORES_KIND, SIDES
-from util.files import Maybe, read_json, read_text
+from util.files import Maybe, read_json
 from util.tables import markdown
 
 # Texts of the page.
@@ -74,8 +74,7 @@ def chapter(folder: Path, titles: Titles) -> str:
             lines += tables(side, runs, titles)
         lines += ["### What it shows", "", *findings(runs, titles), ""]
         lines += pictures(folder, titles)
-    notes = folder / "notes.md"
-    return "\n".join(lines + ([read_text(notes)] if notes.exists() else []))
+    return "\n".join(lines)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -7,23 +7,51 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from data.listing import image_paths, stem
 from options.flags.flag import Flag
-from scripts.arguments import Arguments, Output
+from scripts.arguments import SEED, Arguments, Output, colour_text
 from scripts.paper_tools import jobs, scoring
 from scripts.paper_tools.jobs import ROOT
 from util import plugins
 from util.checkpoint import STATE, load_state_dict, saved_options
+from util.console import say
 from util.errors import UsageError, UserError
 from util.files import read_json, write_atomically
 
 RESULTS = (Flag("out", Output(folder=True), ROOT / "docs" / "results", "default: docs/results"),)
 POINTS = 40  # lines of the loss log that are kept
+DATA = (
+    Flag("dataroot", Path, None, "folder with trainA, trainB, testA, testB", required=True),
+    Flag("seeds", SEED, [1, 2, 3], "default: 1 2 3", nargs="+"),
+)
+
+
+def flags(program: str, ending: str = "", palette: str = "") -> tuple[Flag, ...]:
+    """Return the options that all comparisons have behind their own.
+
+    Args:
+        program: name of the folder of runs in checkpoints.
+        ending: what the default of ``--name`` adds to the dataroot.
+        palette: what is said of the default of ``--palette``.
+    """
+    of_name = f"name of the results (default: the name of the dataroot{ending})"
+    colours, folder = "colours of the classes, if B holds label maps", f"checkpoints/{program}"
+    return (
+        Flag("name", str, None, of_name),
+        Flag("palette", colour_text, [], colours + palette, nargs="+", metavar="R,G,B"),
+        Flag("work", Output(folder=True), ROOT / folder, f"folder of runs (default: {folder})"),
+        Flag("dry_run", bool, False, "only print the commands that are left"),
+        jobs.JOBS,
+        *scoring.FLAGS,
+        *RESULTS,
+    )
 
 
 class Run:
@@ -50,6 +78,13 @@ class Run:
     @property
     def record(self) -> Path:
         return Path(self.args.out / self.args.name / f"{self.key}-{self.seed}.json")
+
+    def is_finished(self) -> bool:
+        return self.record.is_file()
+
+    def finish(self, place: jobs.Place) -> None:
+        """Train, test and measure, and write the record."""
+        raise NotImplementedError
 
     def training(self, resume: bool = True) -> list[str]:
         """Return the command that trains, or that resumes the training if it was interrupted."""
@@ -115,13 +150,41 @@ def check_name(args: Namespace) -> None:
         raise UsageError(f"--name {args.name}: should be the name of one folder, without /")
 
 
-def check_setup(path: Path, setup: dict, dry_run: bool) -> None:
-    """Write the settings to ``path``, or raise UserError if it holds other settings."""
+def scoring_of(args: Namespace, segments: str = "") -> scoring.Scoring:
+    """Return what to measure; ``segments`` are the classes without ``--palette``."""
+    classes = ["--palette", *args.palette] if args.palette else shlex.split(segments)
+    networks = (args.features, args.network, args.network_range)
+    return scoring.Scoring(is_paired(args.dataroot), classes, *networks)
+
+
+def check_setup(args: Namespace, setup: dict) -> None:
+    """Write ``OUT/NAME/setup.json``, or raise UserError if it holds other settings."""
+    path = args.out / args.name / "setup.json"
+    for key in ("features", "network"):
+        network = getattr(args, key)
+        setup[key] = Path(network).name if network else None
     if (old := read_json(path, dict, missing=setup)) != setup:
         differ = ", ".join(key for key in setup if old.get(key) != setup[key])
         raise UserError(f"{path} is of other settings ({differ}); give another --name")
-    if not dry_run:
+    if not args.dry_run:
         write_atomically(path, json.dumps(setup, indent=1).encode())
+
+
+def left_of(runs: Sequence[Run], dry_run: bool) -> list[Run]:
+    """Return the runs that are left, and print which are finished.
+
+    Args:
+        dry_run: print the commands of those that are left, and return none.
+    """
+    left = []
+    for run in runs:
+        if run.is_finished():
+            say(f"{run.key}, seed {run.seed}: finished")
+        elif dry_run:
+            say(*(jobs.shown(argv) for argv in (run.training(), run.test("latest"))))
+        else:
+            left.append(run)
+    return left
 
 
 def is_paired(dataroot: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from PIL import Image
 from data.image_file import read_image
 from data.listing import image_paths
 from scripts.evaluation.pairs import find_images
-from scripts.paper_tools import runs
 from scripts.paper_tools.scoring import SIDES
 from util.errors import UserError, naming
 from util.image.metrics import psnr
@@ -21,10 +21,10 @@ MISSING = (200, 200, 200)  # colour of an image that a row did not make
 FEW = 50  # test images that are compared with each other
 
 
-def chosen(dataroot: Path, side: str) -> list[str]:
-    """Return the names of the test images of the pictures, evenly spaced, without extension."""
-    paths = image_paths(str(dataroot / f"test{SIDES[side][0]}"))
-    return [Path(paths[i * len(paths) // TILES]).stem for i in range(TILES)]
+def chosen(dataroot: Path, domain: str) -> list[str]:
+    """Return the ``TILES`` test images of the pictures, evenly spaced; none if there are none."""
+    paths = image_paths(str(dataroot / f"test{domain}"))
+    return [paths[i * len(paths) // TILES] for i in range(TILES)] if paths else []
 
 
 def draw_strip(dataroot: Path, side: str, images: Path, label: str, file: Path) -> None:
@@ -34,25 +34,27 @@ def draw_strip(dataroot: Path, side: str, images: Path, label: str, file: Path) 
     except (UserError, OSError):
         made = {}
     found = {Path(name).name: path for name, path in made.items()}
-    write_strip([found.get(name) for name in chosen(dataroot, side)], file)
+    inputs = chosen(dataroot, SIDES[side][0])
+    write_strip([found.get(Path(path).stem) for path in inputs], file)
 
 
-def draw_real(dataroot: Path, folder: Path) -> None:
+def draw_real(dataroot: Path, paired: bool, folder: Path) -> None:
     """Draw the chosen test images, and their targets if they are pairs."""
     for side, (x, y) in SIDES.items():
-        inputs, targets = (image_paths(str(dataroot / f"test{domain}")) for domain in (x, y))
-        at = [i * len(inputs) // TILES for i in range(TILES)]
-        write_strip([inputs[i] for i in at], folder / f"strip_input_{side}.png")
-        if runs.is_paired(dataroot):
-            write_strip([targets[i] for i in at], folder / f"strip_target_{side}.png")
+        write_strip(chosen(dataroot, x), folder / f"strip_input_{side}.png")
+        if paired:
+            write_strip(chosen(dataroot, y), folder / f"strip_target_{side}.png")
 
 
-def write_strip(paths: list[str | None], file: Path) -> None:
+def tile(path: str) -> Image.Image:
+    return read_image(path).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+
+
+def write_strip(paths: Sequence[str | None], file: Path) -> None:
     strip = Image.new("RGB", (SIZE, TILES * SIZE), MISSING)
     for i, path in enumerate(paths):
         if path:
-            tile = read_image(path).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
-            strip.paste(tile, (0, i * SIZE))
+            strip.paste(tile(path), (0, i * SIZE))
     with naming(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         strip.save(file, optimize=True)
