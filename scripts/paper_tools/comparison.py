@@ -178,14 +178,10 @@ def about(setup: dict, records: Sequence[Record]) -> list[str]:
     words += ["--recipe", setup["recipe"]] if setup["recipe"] else []
     words += ["--seeds", *seeds]
     words += [w for text in setup["row_options"] for w in ("--row_options", text)]
-    for key in ("network", "features"):
-        words += [f"--{key}", setup[key]] if setup[key] else []
+    words += results.networks(setup)
     train = ["--", *setup["train"]] if setup["train"] else []
     command = jobs.shown(["scripts/paper.py", "baselines", *words, *train])
-    commits, machines = (
-        ", ".join(dict.fromkeys(record[key] for record in trained if record[key])) or "-"
-        for key in ("commit", "machine")
-    )
+    commits, machines = (results.several(trained, key) for key in ("commit", "machine"))
     hours = sum(record["hours"] for record in trained)
     line = (str(len(trained)), ", ".join(seeds), commits, machines, f"{hours:.2f}")
     head = ("Runs", "Seeds", "Commit", "Machine", "Hours in total")

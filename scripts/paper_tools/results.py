@@ -87,22 +87,29 @@ def about(setup: dict, records: list[Record], variants: int) -> list[str]:
     seeds = list(dict.fromkeys(str(record["seed"]) for record in records))
     data = ["--dataroot", f"datasets/{setup['dataset']}", "--seeds", *seeds]
     colours = ["--palette", *setup["palette"]] if setup["palette"] else []
-    networks = [
-        w for key in ("network", "features") if setup[key] for w in (f"--{key}", setup[key])
-    ]
-    command = ["scripts/paper.py", "ablate", *data, *colours, *networks, "--", *setup["train"]]
+    words = [*data, *colours, *networks(setup)]
+    command = ["scripts/paper.py", "ablate", *words, "--", *setup["train"]]
     lines = ["```bash", jobs.shown(command), "```", ""]
     if not records:
         return [*lines, "No run has finished yet.", ""]
     hours = [record["hours"] for record in records]
     missing = len(seeds) * variants - len(records)
     count = f"{len(records)} ({missing} not finished)" if missing > 0 else str(len(records))
-    commit, machine, images = (
-        ", ".join(dict.fromkeys(str(record[key]) for record in records))
-        for key in ("commit", "machine", "images")
-    )
+    commit, machine, images = (several(records, key) for key in ("commit", "machine", "images"))
     spent = (f"{sum(hours):.2f}", f"{min(hours):.2f} to {max(hours):.2f}")
     return lines + table(ABOUT, [(count, ", ".join(seeds), commit, machine, *spent, images)])
+
+
+def networks(setup: dict) -> list[str]:
+    """Return the options of the networks that measured."""
+    given = {f"--{key}": setup[key] for key in ("network", "features") if setup[key]}
+    return [word for option in given.items() for word in option]
+
+
+def several(records: Sequence[Record], key: str) -> str:
+    """Return the different values of a key in ``records``, or "-"."""
+    found = dict.fromkeys(str(record[key]) for record in records)
+    return ", ".join(filter(None, found)) or "-"
 
 
 def values(records: Sequence[Record], epoch: str, side: str, metric: str) -> list[float]:
