@@ -17,11 +17,12 @@ from typing import IO, Any, NamedTuple
 
 from options.flags.flag import Flag
 from util.console import say
-from util.errors import UserError
+from util.errors import UserError, naming
 from util.limits import whole
 
 ROOT = Path(__file__).resolve().parents[2]
 CORES = 4  # of a training on the CPU, by default
+HINT = "; fix the reason above and run the same command again to resume here"
 INTERRUPTED = {128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM}
 JOBS = Flag(
     "jobs",
@@ -30,6 +31,7 @@ JOBS = Flag(
     f"trainings at a time (default: one for each GPU, or for {CORES} cores)",
 )
 running: set[subprocess.Popen] = set()
+stopping = threading.Event()  # set by Ctrl-C and SIGTERM: no further program begins
 _printing = threading.Lock()
 
 
@@ -89,6 +91,7 @@ def run_all(work: Sequence[Callable[[Place], None]], places: Sequence[Place]) ->
     After the first exception nothing new begins, and it is raised once the others have ended.
     SIGTERM ends the programs that run, which save first.
     """
+    stopping.clear()
     with ending_programs():
         if len(places) == 1:
             for task in work:
@@ -105,14 +108,29 @@ def run_all(work: Sequence[Callable[[Place], None]], places: Sequence[Place]) ->
             finally:
                 free.put(place)
 
-        with ThreadPoolExecutor(len(places)) as pool:
-            futures = [pool.submit(begin, task) for task in work]
-            try:
-                for future in as_completed(futures):
-                    future.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        pool = ThreadPoolExecutor(len(places))
+        try:
+            for future in as_completed([pool.submit(begin, task) for task in work]):
+                future.result()
+        except KeyboardInterrupt:
+            stopping.set()
+            announce("Ctrl-C: the programs that run save first; press Ctrl-C again to quit now")
+            raise
+        finally:
+            with killing_programs():
+                pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def killing_programs() -> Iterator[None]:
+    """Kill the programs that run if Ctrl-C is pressed inside the context."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # no third one: nothing is left to wait for
+        for process in list(running):
+            process.kill()
+        raise
 
 
 @contextmanager
@@ -123,6 +141,7 @@ def ending_programs() -> Iterator[None]:
         return
 
     def end(*_: Any) -> None:
+        stopping.set()
         for process in list(running):
             process.terminate()
         sys.exit(128 + signal.SIGTERM)
@@ -142,6 +161,9 @@ def execute(argv: Sequence[str | Path], place: Place = HERE) -> None:
         UserError: it failed; it has printed the reason, which is also in the message if it has a
             log.
     """
+    interrupted = Interrupted(f"{argv[0]} was interrupted; the same command continues")
+    if stopping.is_set():
+        raise interrupted
     if place.shown:
         say("", "$ " + shown(argv))
     begin = place.log.stat().st_size if place.log and place.log.exists() else 0
@@ -153,11 +175,18 @@ def execute(argv: Sequence[str | Path], place: Place = HERE) -> None:
     try:
         if place.log:
             copy_output(process.stdout, place.log, place.shown)
+        process.wait()
+    except (KeyboardInterrupt, SystemExit):  # the program was told to stop as well, and saves
+        if place.log:
+            copy_output(process.stdout, place.log, place.shown)
+        raise
     finally:
-        status = process.wait()  # Ctrl-C reaches it as well, and it saves
+        if process.stdout:  # if the log cannot be written, nobody reads the program's output
+            process.stdout.close()
+        status = process.wait()
         running.discard(process)
-    if status in INTERRUPTED:
-        raise Interrupted(f"{argv[0]} was interrupted; the same command continues")
+    if status in INTERRUPTED or (status and stopping.is_set()):
+        raise interrupted
     if status:
         reason = last_line(place.log, begin) if place.log else ""
         raise UserError(
@@ -167,13 +196,10 @@ def execute(argv: Sequence[str | Path], place: Place = HERE) -> None:
         )
 
 
-HINT = "; fix the reason above and run the same command again to resume here"
-
-
 def copy_output(output: IO[bytes], log: Path, show: bool) -> None:
     """Append what a program prints to ``log``, and print it if ``show``."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "ab") as file:
+    with naming(log), open(log, "ab") as file:
         while part := output.read1(65536):  # type: ignore[attr-defined]
             file.write(part)
             file.flush()
