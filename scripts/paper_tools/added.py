@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from scripts.paper_tools import jobs, samples, scoring
 from scripts.paper_tools.runs import Run
@@ -29,7 +29,7 @@ def add(args: Namespace, name: str, folder: Path, runs: Sequence[Run]) -> None:
         UserError: there are no such images, or no run has finished.
     """
     sources, parts = find(args, name, folder, runs)
-    key = "added_" + re.sub(r"[^\w.]+", "_", name)
+    key = f"added_{quote(name, safe='')}"
     out = args.work / "scores" / key
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)

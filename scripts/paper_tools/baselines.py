@@ -25,7 +25,7 @@ from scripts.paper_tools.rows import ROWS, Row
 from scripts.paper_tools.runs import Run
 from util.checkpoint import saved_options
 from util.console import say, warn
-from util.errors import UsageError, UserError
+from util.errors import UsageError, UserError, printable
 
 ONE_WAY = ("real_A", "fake_B", "real_B")  # labels of a model with one direction, in both
 NO_PAIRS = (
@@ -97,6 +97,8 @@ def prepare(args: Namespace) -> None:
     args.scoring = runs.scoring_of(args, task["segments"] if task else "")
     args.of_row = rows_of(args.row_options)
     args.add = [assignment("--add", text) for text in args.add]
+    if len(dict(args.add)) < len(args.add):
+        raise UsageError("--add: two methods have the same name")
     args.pair_folder = find_pairs(args)
     if "pix2pix" in args.rows and not args.pair_folder:
         warn(NO_PAIRS.format(folder=args.dataroot))
@@ -122,6 +124,7 @@ def words_of(task: tasks.Task) -> list[str]:
 def assignment(flag: str, text: str) -> tuple[str, str]:
     """Return the two parts of ``NAME=VALUE``. Raises UsageError that names ``flag``."""
     name, _, value = (part.strip() for part in text.partition("="))
+    name = printable(name)  # it is in tables
     if not (name and value):
         raise UsageError(f"{flag} {text}: should be NAME=VALUE")
     if "/" in name or name in ROWS and flag == "--add":

@@ -21,7 +21,7 @@ from scripts.study_tools.images import Pair, draw_pairs, write_images
 from scripts.study_tools.key import KEY_VERSION, with_checksum
 from scripts.study_tools.page import asset, write_page
 from util.console import say
-from util.errors import UsageError, UserError, culprit
+from util.errors import UsageError, UserError, culprit, printable
 from util.files import read_text, real_path, write_atomically
 from util.limits import real, whole
 from util.words import amount
@@ -151,6 +151,7 @@ def methods(args: Namespace) -> dict[str, Images]:
         raise UsageError("give --results or --add: the study needs images of at least one method")
     found: dict[str, Images] = {}
     for name, source, option in sources:
+        name = printable(name)  # the name of a folder may hold line ends
         if name in found:
             raise UsageError(f"two methods are called {name!r}; give one as --add NAME=DIR:LABEL")
         with culprit(option):
