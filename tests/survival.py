@@ -18,8 +18,9 @@ from conftest import FSYNC, TINY, Programs, Result, pictures
 
 from models.training.step import Step
 from scripts.maintenance import check_resume
-from scripts.maintenance.check_resume import kill, start
+from scripts.maintenance.check_resume import start
 from scripts.maintenance.compare_runs import differences
+from scripts.maintenance.sessions import kill
 from util.checkpoint import saved_options
 from util.plugins import file_flags
 

@@ -134,7 +134,8 @@ def run_main(main: Callable[[], None], less_memory: str = "smaller images") -> N
         if is_out_of_memory(error):
             reason = f"out of memory{memory_of_others()}; to use less: {less_memory}"
         elif isinstance(error, OSError) and error.strerror:  # a full disk, a vanished folder, ...
-            reason = f"{error.filename or place_of(error)}: {error.strerror}"
+            where = error.filename or "a file used by {}, line {}".format(*place_of(error))
+            reason = f"{where}: {error.strerror}"
         elif not (reason := norm_problem(error) or refused_value(error, sys.argv[1:])):
             raise
         _print([f"error{_rank()}: {_brief(reason)}"], sys.stderr)
@@ -184,14 +185,18 @@ def _flush() -> None:
             _lost(stream, error)
 
 
-def place_of(error: BaseException) -> str:
-    """Return the line of this project that raised the error, such as "data/cache.py, line 9"."""
+def place_of(error: BaseException) -> tuple[str, int]:
+    """Return the file and the line of this project that raised the error."""
     root = Path(__file__).resolve().parent.parent
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if root in Path(frame.filename).resolve().parents]
+    ours = [
+        frame
+        for frame in frames
+        if root in Path(frame.filename).resolve().parents and "site-packages" not in frame.filename
+    ]
     frame = (ours or frames)[-1]
     name = Path(os.path.relpath(frame.filename, root)).as_posix()
-    return f"a file used by {name}, line {frame.lineno}"
+    return name, frame.lineno or 0
 
 
 def duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
+ATLAS = ROOT / "datasets" / "atlas"
 OK, FAILED, SKIPPED, ERROR = "ok", "FAILED", "skipped", "ERROR"  # statuses of a verdict
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import test
 import train
 from scripts import evaluate
-from scripts.gpu.checks import ROOT, Check, Setup, Tally, Verdict
+from scripts.gpu.checks import ATLAS, ROOT, Check, Setup, Tally, Verdict
 from scripts.gpu.processes import last, run_program, start_program
 
 RUNS = {
@@ -78,9 +78,8 @@ def brief(score: dict[str, float]) -> str:
 def command(program: str) -> list[str]:
     """The words with which scripts/demo.sh starts a program, without its name and its seed."""
     text = (ROOT / "scripts" / "demo.sh").read_text().replace("\\\n", " ")
-    data = str(ROOT / "datasets" / "atlas")
     line = next(line for line in text.splitlines() if line.startswith(f"$PYTHON {program}"))
-    return shlex.split(re.sub(r'--seed "[^"]*"', "", line).replace("$DATA", data))[1:]
+    return shlex.split(re.sub(r'--seed "[^"]*"', "", line).replace("$DATA", str(ATLAS)))[1:]
 
 
 def place(folder: Path, setup: Setup) -> list[str]:
@@ -99,7 +98,7 @@ def measure(folder: Path, setup: Setup) -> dict[str, float] | str:
     for label, target in (("fake_B", "testB"), ("fake_A", "testA")):
         file, log = folder / f"{label}.json", folder / f"{label}.txt"
         words = ["evaluate.py", "--fake", f"{images}:{label}", "--json", str(file)]
-        words += ["--real", str(ROOT / "datasets" / "atlas" / target)]
+        words += ["--real", str(ATLAS / target)]
         if status := run_program(evaluate.main, words, log):
             return f"evaluate.py: status {status}: {last(log)}"
         report = json.loads(file.read_text())["evaluations"][0]

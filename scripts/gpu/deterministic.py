@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import torch
 
 from models.training.step import Step
-from scripts.gpu.checks import FAILED, OK, ROOT, Check, Setup, Tally, Verdict
+from scripts.gpu.checks import Check, Setup, Tally, Verdict
+from scripts.gpu.processes import run_python
 from scripts.gpu.training import batch, build, options, weights
 from util.errors import UsageError
 from util.seeds import seed_everything
@@ -52,8 +50,5 @@ def repeat(setup: Setup) -> Verdict:
 def resume(setup: Setup) -> Verdict:
     """Kill and resume trainings with scripts/check_resume.py."""
     words = ["--gpu_ids", str(setup.gpu), "--kills", "4" if setup.full else "1"]
-    command = [sys.executable, "scripts/check_resume.py", *words]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    lines = done.stdout.decode(errors="replace").strip().splitlines() or ["no output"]
-    print(*lines, sep="\n")
-    return Verdict(FAILED if done.returncode else OK, " ".join(lines[-1].split()))
+    status, line = run_python(["scripts/check_resume.py", *words])
+    return Verdict(status, " ".join(line.split()))

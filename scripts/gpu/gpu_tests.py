@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
-from scripts.gpu.checks import FAILED, OK, ROOT, SKIPPED, Check, Setup, Verdict
+from scripts.gpu.checks import ROOT, SKIPPED, Check, Setup, Verdict
+from scripts.gpu.processes import run_python
 
 MARK = "mark.gpu"
 
@@ -24,15 +23,7 @@ def run(setup: Setup) -> Verdict:
         return Verdict(SKIPPED, f"{error.name} is not installed (requirements-dev.txt)")
     files = sorted((ROOT / "tests").rglob("test_*.py"))
     marked = [str(file) for file in files if MARK in file.read_text()]
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    words = ["-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-m", "gpu", *marked]
     environment = os.environ | ({"CUDA_VISIBLE_DEVICES": str(setup.gpu)} if setup.gpu > 0 else {})
-    done = subprocess.run(
-        [*command, "-m", "gpu", *marked],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    lines = done.stdout.decode(errors="replace").strip().splitlines() or ["no output"]
-    print(*lines, sep="\n")
-    return Verdict(FAILED if done.returncode else OK, lines[-1].strip("= "))
+    status, line = run_python(words, environment)
+    return Verdict(status, line.strip("= "))

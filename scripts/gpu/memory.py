@@ -9,10 +9,9 @@ import torch
 
 import test
 import train
-from scripts.gpu.checks import FAILED, OK, ROOT, Check, Setup, Verdict
+from scripts.gpu.checks import ATLAS, FAILED, OK, Check, Setup, Verdict
 from scripts.gpu.processes import failure, last, run_program
 
-ATLAS = ROOT / "datasets" / "atlas"
 COMMON = f"--dataroot {ATLAS} --checkpoints_dir runs --name run --num_threads 0"
 TINY = """--netG resnet_6blocks --ngf 4 --ndf 4 --load_size 32 --crop_size 32 --max_dataset_size 2
     --n_epochs 1 --n_epochs_decay 0 --display_id 0 --no_html --panel_size 0"""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import signal
+import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.gpu.checks import ERROR, FAILED, ROOT, SKIPPED, Check, Setup, Verdict
-from util.console import run_main
+from scripts.gpu.checks import ERROR, FAILED, OK, ROOT, SKIPPED, Check, Setup, Verdict
+from scripts.maintenance.sessions import kill, redirect, run_here
+from util.console import place_of
 from util.errors import first_line
 
 # Processes start as copies of one that has imported PyTorch but has not used a GPU
@@ -39,7 +40,7 @@ def run(check: Check, setup: Setup, patience: float = 1) -> dict[str, Any]:
         process.join(limit)
         ended = process.exitcode is not None
     finally:
-        _kill(process)
+        kill(process)  # also the programs that the check started
     seconds = time.monotonic() - begin
     if result.is_file():
         return row(check, Verdict(**json.loads(result.read_text())), seconds)
@@ -60,43 +61,15 @@ def last(log: Path) -> str:
 def _perform(check: Check, setup: Setup, result: Path, log: Path) -> None:
     """Run a check as the leader of a session, and write its verdict."""
     os.setsid()
-    _redirect(log)
+    redirect(log)
     try:
         verdict = check.function(setup, *check.args)
     except (Exception, SystemExit) as error:  # any kind: it is the result of this check
         traceback.print_exc()
-        verdict = Verdict(ERROR, f"{place_of(error)}: {type(error).__name__}: {first_line(error)}")
+        place = ":".join(map(str, place_of(error)))
+        verdict = Verdict(ERROR, f"{place}: {type(error).__name__}: {first_line(error)}")
     result.with_suffix(".part").write_text(json.dumps(verdict._asdict()))
     result.with_suffix(".part").rename(result)
-
-
-def place_of(error: BaseException) -> str:
-    """Return the file and line of this project that raised the error."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [
-        frame
-        for frame in frames
-        if frame.filename.startswith(str(ROOT)) and "site-packages" not in frame.filename
-    ]
-    frame = (ours or frames)[-1]
-    return f"{frame.filename.removeprefix(f'{ROOT}{os.sep}')}:{frame.lineno}"
-
-
-def _redirect(log: Path) -> None:
-    """Send everything that this process prints into a file."""
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(os.dup2(file, 1), 2)
-    sys.stdout = sys.stderr = os.fdopen(file, "w", buffering=1)
-    multiprocessing.set_start_method(None, force=True)  # type: ignore[arg-type]  # the default
-
-
-def _kill(process: Any) -> None:
-    """Kill what is left of the session of ``process``, also the programs that a check started."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:  # the process has no session yet, or everything in it has ended
-        process.kill()
-    process.join()
 
 
 def start_program(main: Callable[[], None], words: list[str], log: Path) -> Any:
@@ -121,9 +94,23 @@ def run_program(main: Callable[[], None], words: list[str], log: Path) -> int:
 
 
 def _program(main: Callable[[], None], words: list[str], log: Path) -> None:
-    _redirect(log)
-    sys.argv = words
-    run_main(main)
+    redirect(log)
+    run_here(main, words)
+
+
+def run_python(words: list[str], environment: Mapping[str, str] | None = None) -> tuple[str, str]:
+    """Run Python with ``words`` in the project's root and print its output.
+
+    Returns:
+        OK or FAILED, and the last line of the output.
+    """
+    command = [sys.executable, *words]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    lines = done.stdout.decode(errors="replace").strip().splitlines() or ["no output"]
+    print(*lines, sep="\n")
+    return FAILED if done.returncode else OK, lines[-1]
 
 
 def failure(status: int, log: Path) -> Verdict:

@@ -12,10 +12,9 @@ import test
 import train
 from data.image_file import open_image, read_image
 from models import load_generator
-from scripts.gpu.checks import FAILED, OK, ROOT, Check, Setup, Tally, Verdict
+from scripts.gpu.checks import ATLAS, FAILED, OK, Check, Setup, Tally, Verdict
 from scripts.gpu.processes import failure, run_program
 
-ATLAS = ROOT / "datasets" / "atlas"
 TRAIN = f"""--dataroot {ATLAS} --num_threads 0 --seed 1 --name run --netG resnet_6blocks --ngf 8
     --ndf 8 --load_size 64 --crop_size 64 --init_gain 0.1 --n_epochs 1 --n_epochs_decay 0
     --display_id 0 --no_html --panel_size 0 --gpu_ids -1"""

@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import train
-from scripts.gpu.checks import FAILED, OK, ROOT, Check, Setup, Verdict
+from scripts.gpu.checks import ATLAS, FAILED, OK, ROOT, Check, Setup, Verdict
 from scripts.gpu.processes import failure, last, run_program
 from scripts.maintenance.compare_runs import differences
 
-WORDS = f"""--dataroot {ROOT / "datasets" / "atlas"} --num_threads 0 --seed 1 --deterministic
+WORDS = f"""--dataroot {ATLAS} --num_threads 0 --seed 1 --deterministic
     --netG resnet_6blocks --ngf 4 --ndf 4 --load_size 36 --crop_size 32 --max_dataset_size 3
     --n_epochs 1 --n_epochs_decay 0 --display_id 0 --no_html --panel_size 0 --print_freq 1"""
 

@@ -8,9 +8,9 @@ import torch
 
 from data import create_dataset
 from models.training.step import Step
-from scripts.gpu.checks import ROOT, Check, Setup, Tally, Verdict
-from scripts.gpu.processes import place_of
+from scripts.gpu.checks import ATLAS, Check, Setup, Tally, Verdict
 from scripts.gpu.training import SMALL, batch, build, models, options, size_for
+from util.console import place_of
 from util.errors import UsageError
 
 SETTINGS = (
@@ -26,7 +26,6 @@ SETTINGS = (
     "--norm batch",
 )
 REDUCED = ("", "--pool_size 50")
-ATLAS = ROOT / "datasets" / "atlas"
 
 
 def checks() -> list[Check]:
@@ -85,7 +84,8 @@ def waits(setup: Setup, function: Callable[[], object]) -> str:
     except RuntimeError as error:
         if "synchroniz" not in str(error):
             raise
-        return f"waits at {place_of(error)}"
+        file, line = place_of(error)
+        return f"waits at {file}:{line}"
     finally:
         torch.cuda.set_sync_debug_mode("default")
     return ""

@@ -30,6 +30,7 @@ from options.flags.flag import Flag
 from scripts.arguments import SEED, Arguments
 from scripts.maintenance.compare_runs import PARTS, differences
 from scripts.maintenance.resume_variants import TWO_RANKS, VARIANTS, arguments
+from scripts.maintenance.sessions import kill, redirect, run_here
 from util.checkpoint import saved_options
 from util.console import Progress, run_main, say
 from util.errors import UserError
@@ -89,19 +90,15 @@ def run_ranks(args: list[str], output: Path) -> None:
 
 def train_here(args: list[str], output: Path) -> None:
     """Run train.py in this process, printing into a file."""
-    multiprocessing.set_start_method(None, force=True)  # type: ignore[arg-type]  # the default
     if "--deterministic" not in args:  # on the CPU, a GPU need not even be started
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(os.dup2(file, 1), 2)
-    sys.stdout = sys.stderr = os.fdopen(file, "w", buffering=1)  # tests replace both streams
+    redirect(output)
     import torch
 
     import train
 
     torch.set_num_threads(1)
-    sys.argv = ["train.py", *args]
-    run_main(train.main)
+    run_here(train.main, ["train.py", *args])
 
 
 def start(args: list[str], output: Path, run: Callable = run_train):
@@ -111,15 +108,6 @@ def start(args: list[str], output: Path, run: Callable = run_train):
     process = launcher.Process(target=run, args=(args, output))
     process.start()
     return process
-
-
-def kill(process) -> None:
-    """Send SIGKILL to the session of ``process`` and wait for its end."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:  # the process has no session yet, or has ended
-        process.kill()
-    process.join()
 
 
 @dataclass
