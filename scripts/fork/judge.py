@@ -59,11 +59,11 @@ def _judge(checkout: Checkout) -> Verdict:
             findings.append(Finding(module.path, line, text))
         for line, text in options.attributes(module, set(known)):
             findings.append(Finding(module.path, line, text))
-        for line, _, words in options.in_strings(module):
+        for line, words in options.in_strings(module):
             findings += [Finding(module.path, line, t) for t in options.refused(words, known, own)]
         packages |= uses.packages
     for path, text in checkout.scripts.items():
-        for line, _, words in options.commands(text):
+        for line, words in options.commands(text):
             findings += [Finding(path, line, t) for t in options.refused(words, known, own)]
     findings += _remarks(files)
     unique = {(f.path, f.line, f.text): f for f in findings}

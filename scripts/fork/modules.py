@@ -164,21 +164,26 @@ def index(
     return module
 
 
+def bindings(
+    module: Module, node: ast.Import | ast.ImportFrom
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Each name that the statement binds, or "*", and its meaning as in ``Module.imports``."""
+    for alias in node.names:
+        if isinstance(node, ast.Import):
+            name = alias.asname or alias.name.split(".")[0]
+            yield name, (module.real(alias.name if alias.asname else name), "")
+        else:
+            yield alias.asname or alias.name, (module.absolute(node), alias.name)
+
+
 def add_import(module: Module, node: ast.Import | ast.ImportFrom) -> None:
     """Note what the statement binds in ``module``."""
-    if isinstance(node, ast.Import):
-        for alias in node.names:
-            name = alias.asname or alias.name.split(".")[0]
-            module.imports[name] = (module.real(alias.name if alias.asname else name), "")
-            module.names.setdefault(name, node.lineno)
-        return
-    origin = module.absolute(node)
-    for alias in node.names:
-        if alias.name == "*":
-            module.stars.append(origin)
+    for name, meaning in bindings(module, node):
+        if name == "*":
+            module.stars.append(meaning[0])
         else:
-            module.imports[alias.asname or alias.name] = (origin, alias.name)
-            module.names.setdefault(alias.asname or alias.name, node.lineno)
+            module.imports[name] = meaning
+            module.names.setdefault(name, node.lineno)
 
 
 def read_class(module: Module, node: ast.ClassDef) -> Class:

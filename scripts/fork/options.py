@@ -15,7 +15,7 @@ from util.plugins import did_you_mean
 
 DERIVED = {"isTrain", "explicit_options", "changed", "device", "gpu_ids"}
 RUNS = {"system", "run", "Popen", "call", "check_call", "check_output"}
-PROGRAM = re.compile(r"(?:^|[\s/\"'])(train|test)\.py(?=\s|$)")
+PROGRAM = re.compile(r"(?:^|[\s/\"'])(?:train|test)\.py(?=\s|$)")
 
 
 def declared(module: Module) -> set[str]:
@@ -64,10 +64,10 @@ def ours() -> dict[str, tuple[str, ...]]:
 
 def attributes(module: Module, known: set[str]) -> Iterator[tuple[int, str]]:
     """Line and advice for each ``opt.NAME`` that no option gives."""
-    guarded = set()
+    given: set[object] = {*known, *DERIVED}
     for node in module.nodes:
         if isinstance(node, ast.Call) and last_name(node) in ("hasattr", "getattr"):
-            guarded |= {a.value for a in node.args if isinstance(a, ast.Constant)}
+            given |= {a.value for a in node.args if isinstance(a, ast.Constant)}
     for node in module.nodes:
         if (
             isinstance(node, ast.Attribute)
@@ -75,7 +75,7 @@ def attributes(module: Module, known: set[str]) -> Iterator[tuple[int, str]]:
             and is_opt(node.value)
         ):
             name = node.attr
-            if name in known | DERIVED | guarded or name.startswith("_"):
+            if name in given or name.startswith("_"):
                 continue
             if name in RENAMED:
                 today = RENAMED[name].split()[0].lstrip("-")
@@ -85,8 +85,8 @@ def attributes(module: Module, known: set[str]) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"opt.{name}: no option of that name is declared{hint}"
 
 
-def commands(text: str) -> Iterator[tuple[int, str, list[str]]]:
-    """Line, program and words of each call of train.py and test.py in a shell script."""
+def commands(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Line and words of each call of train.py and test.py in a shell script."""
     lines = text.splitlines()
     number = 0
     while number < len(lines):
@@ -102,17 +102,17 @@ def commands(text: str) -> Iterator[tuple[int, str, list[str]]]:
                 words = shlex.split(rest, comments=True)
             except ValueError:
                 words = rest.split()
-            yield start + 1, match[1], words
+            yield start + 1, words
 
 
-def in_strings(module: Module) -> Iterator[tuple[int, str, list[str]]]:
+def in_strings(module: Module) -> Iterator[tuple[int, list[str]]]:
     """The same for commands in a program's texts, e.g. of ``os.system``."""
     for node in module.nodes:
         if not isinstance(node, ast.Call) or last_name(node) not in RUNS:
             continue
         for part in node.args:
             if isinstance(part, ast.Constant) and isinstance(part.value, str):
-                yield from ((part.lineno, name, words) for _, name, words in commands(part.value))
+                yield from ((part.lineno, words) for _, words in commands(part.value))
 
 
 def quoted(modules: Iterable[Module]) -> list[str]:

@@ -108,6 +108,8 @@ def sort_files(checkout: Checkout) -> Placement:
 
 def _breaking(files: Placement) -> Iterator[tuple[str, str]]:
     """Changed files that lack what this project's files need of them, with the reason."""
+    if not files.changed:
+        return
     project = Project(files.placed)
     entries = [name for name in ENTRY if name not in files.changed]
     driver = "train.py and test.py"

@@ -9,6 +9,7 @@ from scripts.fork.modules import (
     Class,
     Function,
     Module,
+    bindings,
     dotted,
     targets,
 )
@@ -48,11 +49,13 @@ class Uses:
 
     def __init__(self, project: Project, module: Module, replaced: dict[str, Module]) -> None:
         self.project, self.module, self.replaced = project, module, replaced
-        self.imports = dict(module.imports)
         self.packages: set[str] = set()  # of others, that are imported
-        for node in module.nodes:
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                self._bind(node)
+        self.imports = {
+            name: meaning
+            for node in module.nodes
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name, meaning in bindings(module, node)
+        }
         self.rebound = {
             target.id
             for node in module.nodes
@@ -68,15 +71,6 @@ class Uses:
             for statement in node.body
             for part in ast.walk(statement)
         }
-
-    def _bind(self, node: ast.Import | ast.ImportFrom) -> None:
-        for alias in node.names:
-            if isinstance(node, ast.Import):
-                name = alias.asname or alias.name.split(".")[0]
-                origin = alias.name if alias.asname else name
-                self.imports[name] = (self.module.real(origin), "")
-            elif alias.name != "*":
-                self.imports[alias.asname or alias.name] = (self.module.absolute(node), alias.name)
 
     def _objects(self) -> Iterator[tuple[str, Class]]:
         """Names that always hold an object of one known class, such as ``webpage``."""
