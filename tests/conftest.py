@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -181,18 +182,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU"))
 
 
+@cache
+def in_project(file: str) -> bool:
+    return ROOT in Path(file).resolve().parents
+
+
 @pytest.fixture(autouse=True)
 def no_plugins_left() -> Iterator[None]:
     """Forget the plug-in modules of models/ and data/ that a test has imported."""
     yield
     for name, module in list(sys.modules.items()):
         package, _, attribute = name.partition(".")
-        file = Path(getattr(module, "__file__", None) or ROOT)
-        if (
-            package in ("models", "data")
-            and attribute
-            and (not file.exists() or ROOT not in file.resolve().parents)
-        ):
+        if package not in ("models", "data") or not attribute:
+            continue
+        file = getattr(module, "__file__", None) or str(ROOT)
+        if not os.path.exists(file) or not in_project(file):
             del sys.modules[name]
             if getattr(sys.modules.get(package), attribute, None) is module:
                 delattr(sys.modules[package], attribute)
