@@ -177,7 +177,7 @@ class Parser(ArgumentParser):
         defaults, self._defaults = self._defaults, {}
         for action in self._actions:
             action.default, action.required = argparse.SUPPRESS, False
-            if isinstance(action.choices, OpenChoices) and not action.choices.sources:
+            if isinstance(action.choices, OpenChoices) and not action.choices.named_for:
                 action.choices = None
         try:
             self.refuse_odd(args)

@@ -80,17 +80,16 @@ class OpenChoices(tuple[str, ...]):
     """The choices of one of the options in ``OPEN``, for argparse.
 
     Attributes:
-        option: the name of the option.
-        sources: the files that may name more values; () if the model or dataset is not known yet.
+        named_for: the option, the model and the dataset, as in :func:`sources_of`, whose files may
+            name more values; () if the model or dataset is not known yet.
     """
 
-    option: str = ""
-    sources: Sequence[Path] = ()
+    named_for: tuple[str, str, str] | tuple[()] = ()
 
     def __contains__(self, value: object) -> bool:
-        if super().__contains__(value) or not isinstance(value, str) or not self.sources:
+        if super().__contains__(value) or not isinstance(value, str) or not self.named_for:
             return super().__contains__(value)
-        return names(map(_text, self.sources), self.option, value)
+        return names(map(_text, sources_of(*self.named_for)), self.named_for[0], value)
 
 
 def extend_choices(actions: Iterable[Action], model: str, dataset: str = "") -> None:
@@ -103,8 +102,7 @@ def extend_choices(actions: Iterable[Action], model: str, dataset: str = "") -> 
     for action in actions:
         known = dataset or action.dest in NETWORKS
         if isinstance(action.choices, OpenChoices) and known:
-            action.choices.option = action.dest
-            action.choices.sources = sources_of(action.dest, model, dataset)
+            action.choices.named_for = action.dest, model, dataset
 
 
 def refused_value(error: BaseException, arguments: Sequence[str]) -> str:
