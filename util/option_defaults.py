@@ -170,7 +170,7 @@ def add_missing(opt: Any) -> Any:
         if not hasattr(opt, name):
             setattr(opt, name, value)
     if getattr(opt, "seed", None) is None:
-        opt.seed = _seed_of_pytorch() if _is_training(opt) and distributed.world_size() == 1 else 0
+        opt.seed = _default_seed(opt)
     if not hasattr(opt, "device"):
         opt.device = _device(getattr(opt, "gpu_ids", None))
     if not hasattr(opt, "gpu_ids"):
@@ -201,9 +201,8 @@ def _of_other_kinds(opt: Any) -> dict[str, Any]:
             found[name] = default
     seed = getattr(opt, "seed", None)
     if seed is not None and usable_seed(seed) != seed:
-        found["seed"] = usable_seed(seed)
-        if found["seed"] is None:
-            found["seed"] = _seed_of_pytorch() if _is_training(opt) else 0
+        usable = usable_seed(seed)
+        found["seed"] = _default_seed(opt) if usable is None else usable
     if names := sorted(found):
         say(
             f"Options of other code, by their values: {', '.join(names)}. What has the same names "
@@ -216,7 +215,10 @@ def _is_training(opt: Any) -> bool:
     return getattr(opt, "isTrain", True)
 
 
-def _seed_of_pytorch() -> int:
+def _default_seed(opt: Any) -> int:
+    """Return the seed of PyTorch's generator in a training of one rank, else 0."""
+    if not _is_training(opt) or distributed.world_size() > 1:
+        return 0
     import torch
 
     return torch.initial_seed() % 2**31  # a draw would shift the numbers that follow

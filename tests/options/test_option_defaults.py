@@ -15,7 +15,7 @@ from options.flags import SHARED, TEST, TRAIN
 from options.program import Program
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
-from util.option_defaults import DEFAULTS, add_missing, adopt_old_names, replaced
+from util.option_defaults import DEFAULTS, add_missing, adopt_old_names, ours, replaced
 
 # Official options that one of the two generations lacks, or that came late
 NOT_IN_EVERY_GENERATION = {
@@ -74,6 +74,13 @@ def test_the_seed_follows_the_generator_of_pytorch():
     test = Namespace(isTrain=False, seed=None)
     add_missing(test)
     assert test.seed == 0
+
+
+@pytest.mark.parametrize("seed", [None, -1])
+def test_ranks_have_the_same_seed(seed, monkeypatch):
+    """Also if the seed is of other code and cannot be used."""
+    monkeypatch.setattr("util.distributed.world_size", lambda: 2)
+    assert ours(add_missing(Namespace(isTrain=True, gpu_ids=[], seed=seed))).seed == 0
 
 
 @pytest.mark.parametrize("options", [TrainOptions, TestOptions])
