@@ -24,7 +24,7 @@ def rules_of(is_train: bool) -> Rules:
     return TrainingRules() if is_train else TestingRules()
 
 
-def changes(opt: Namespace, defaults: dict[str, Any]) -> dict[str, Any]:
+def _changes(opt: Namespace, defaults: dict[str, Any]) -> dict[str, Any]:
     """Return name -> default of the options whose value is another one."""
     return {
         name: default
@@ -65,9 +65,7 @@ def find_run(other: Any, words: list[str]) -> tuple[Rules, list[str], Namespace]
     if not {"checkpoints_dir", "name"} <= before.keys():  # parse() sets the folder
         return rules, [], Namespace(**{"dataroot": None} | before | probe.given(words, OWN))
     given, added = probe.given(words, OWN), []
-    for action in probe._actions:  # names of before 2019 in place of today's
-        if (new := OLD_NAMES.get(action.dest)) and action.dest in given:
-            given[new] = given[action.dest]
+    given |= {new: given[old] for old, new in OLD_NAMES.items() if old in given}
     rules.find_run(probe, given)
     if rules.run.has("model", probe.preview(given).model):
         rules.run.default_plugin(probe, "dataset_mode", given)
@@ -123,12 +121,7 @@ def complete(
     opt.explicit_options = sorted(given.keys() - {"help"})
     rules.note_own_options(opt, mine, taken)
     _add_plugin_options(opt, model)
-    rules.check(ours(opt))
-    derive_device(opt, "gpu_ids" in given)
-    if opt.seed is None and draw:
-        opt.seed = draw_seed(opt.isTrain)
-    opt.changed = changes(opt, defaults)
-    rules.finish(opt)
+    check_and_derive(opt, rules, defaults, "gpu_ids" in given, draw)
 
 
 def _add_plugin_options(opt: Namespace, model: type[Any]) -> None:
@@ -145,7 +138,29 @@ def _add_plugin_options(opt: Namespace, model: type[Any]) -> None:
             setattr(opt, name, value)
 
 
-def derive_device(opt: Namespace, explicit: bool) -> None:
+def check_and_derive(
+    opt: Namespace, rules: Rules, defaults: dict[str, Any], gpu_given: bool, draw: bool
+) -> None:
+    """Check the options, then set the values of :meth:`Options.parse` that follow from others.
+
+    Args:
+        defaults: value of every option without any flag.
+        gpu_given: True if ``--gpu_ids`` is not a default that is replaced by a choice.
+        draw: also draw a seed.
+    """
+    rules.check(ours(opt))
+    _derive_device(opt, gpu_given)
+    if opt.gpu_ids:  # "cuda" without a number means this GPU, as in the official code
+        import torch
+
+        torch.cuda.set_device(opt.gpu_ids[0])
+    if opt.seed is None and draw:
+        opt.seed = draw_seed(opt.isTrain)
+    opt.changed = _changes(opt, defaults)
+    rules.finish(opt)
+
+
+def _derive_device(opt: Namespace, explicit: bool) -> None:
     """Set ``opt.gpu_ids`` and ``opt.device``, or our own device if ``--device`` is text.
 
     Args:

@@ -9,17 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from options.completion import changes, command_line, complete, derive_device, find_run, rules_of
+from options.completion import check_and_derive, command_line, complete, find_run, rules_of
 from options.flags import RENAMED, TEST, TRAIN
 from options.parser import Parser, dump, full_name, option_values
-from options.rules import OWN, draw_seed
+from options.rules import OWN
 from util import checkpoint, plugins
 from util.console import say
 from util.distributed import is_main
 from util.errors import UsageError, UserError, printable
 from util.files import write_atomically
 from util.named_values import extend_choices
-from util.option_defaults import ours
 
 NETS = ("G", "D", "E", "G_A", "G_B", "D_A", "D_B")
 FILES = {"content_features", "content_weights", *(f"init_{net}" for net in NETS)}  # of models
@@ -83,7 +82,7 @@ class Options:
         wants_help = given.pop("help", False)
         if wants_help and not given.keys() & {"model", "dataset_mode"}:
             parser.show_help()  # fast: neither PyTorch nor a model has been imported
-        model = self._add_plugin_options(args)
+        model = self._add_plugin_options(args, given)
         if wants_help:
             parser.show_help()
         given = parser.given(args)
@@ -95,10 +94,9 @@ class Options:
         opt.explicit_options = sorted(given)
         return opt
 
-    def _add_plugin_options(self, args: Sequence[str]) -> type[Any]:
+    def _add_plugin_options(self, args: Sequence[str], given: dict[str, Any]) -> type[Any]:
         """Declare the options of the model and the dataset; returns the class of the model."""
         parser = self.parser
-        given = parser.given(args, OWN)
         default_model = parser.get_default("model")
         self.rules.find_run(parser, given)
         parser.saved = lambda: self.rules.saved_values(parser, given)
@@ -181,19 +179,11 @@ class Options:
         if hasattr(opt, "changed"):
             return opt
         opt.isTrain = self.isTrain
+        opt.name = full_name(opt)
         self.parser.check_numbers(opt)
         self.rules.note_own_options(opt, self.parser)
-        self.rules.check(ours(opt))
-        derive_device(opt, "gpu_ids" in opt.explicit_options or opt.gpu_ids != self.automatic)
-        if opt.gpu_ids:  # "cuda" without a number means this GPU, as in the official code
-            import torch
-
-            torch.cuda.set_device(opt.gpu_ids[0])
-        opt.name = full_name(opt)
-        if opt.seed is None and draw:
-            opt.seed = draw_seed(self.isTrain)
-        opt.changed = changes(opt, self.defaults)
-        self.rules.finish(opt)
+        gpu_given = "gpu_ids" in opt.explicit_options or opt.gpu_ids != self.automatic
+        check_and_derive(opt, self.rules, self.defaults, gpu_given, draw)
         return opt
 
     def _gather_otherwise(self, words: list[str], draw: bool) -> Namespace:
@@ -203,8 +193,8 @@ class Options:
             opt = self.gather_options()
         if not hasattr(opt, "explicit_options"):
             opt.isTrain = self.isTrain
-            complete(opt, self.parser, self.rules, words, draw)
             opt.name = full_name(opt)
+            complete(opt, self.parser, self.rules, words, draw)
         return opt
 
     def record(self, opt: Namespace) -> None:

@@ -10,6 +10,8 @@ import pytest
 from conftest import ONE_EPOCH, ROOT, TINY, Programs
 from parsing import parse
 
+from util.errors import UsageError
+
 INF = float("inf")
 TRAINED = (
     "--name x --model pix2pix --netG unet_128 --norm none --direction BtoA --input_nc 1 --ngf 8 "
@@ -137,6 +139,13 @@ def test_suffix_given_again(unaligned: Path, run: Programs) -> None:
     run.train("--dataroot", unaligned, "--name", "x", "--suffix", "big", *TINY, *ONE_EPOCH).ok()
     run.test("--dataroot", unaligned, "--name", "x", "--suffix", "big").ok()
     assert (run.results / "x_big" / "test_latest" / "images" / "a0_fake_B.png").is_file()
+
+
+def test_a_resumed_run_with_a_suffix_keeps_its_networks() -> None:
+    parse("train", "--name", "x", "--suffix", "big")
+    Path("checkpoints/x_big/state.pth").touch()
+    with pytest.raises(UsageError, match="--continue_train cannot change --netG unet_128"):
+        parse("train", "--name", "x", "--suffix", "big", "--continue_train", "--netG", "unet_128")
 
 
 @pytest.mark.parametrize(
