@@ -7,6 +7,7 @@ from argparse import ArgumentParser
 from options.flags import SHARED, declare
 from options.parser import choose_device
 from options.stages import Options
+from util.gpu import ids_as_typed
 
 
 class BaseOptions(Options):
@@ -18,7 +19,7 @@ class BaseOptions(Options):
             group.conflict_handler = "resolve"  # the official class has fewer options
         declare(parser, SHARED)
         if type(self).parse is not Options.parse:  # it may expect numbers, as the official one does
-            self.automatic = ",".join(map(str, choose_device("auto")[0])) or "-1"
+            self.automatic = ids_as_typed(choose_device("auto")[0])
             parser.set_defaults(gpu_ids=self.automatic)
         self.initialized = True
         return parser

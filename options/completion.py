@@ -15,6 +15,7 @@ from options.rules import OWN, Rules, draw_seed
 from options.testing import TestingRules
 from options.training import TrainingRules
 from util import plugins
+from util.gpu import ids_as_typed
 from util.named_values import extend_choices
 from util.option_defaults import OLD_NAMES, adopt_old_names, ours
 
@@ -76,7 +77,7 @@ def find_run(other: Any, words: list[str]) -> tuple[Rules, list[str], Namespace]
         import torch
 
         if before["gpu_ids"] == "auto":
-            added += ["--gpu_ids", ",".join(map(str, choose_device("auto")[0])) or "-1"]
+            added += ["--gpu_ids", ids_as_typed(choose_device("auto")[0])]
         elif not torch.cuda.is_available():
             added += ["--gpu_ids", "-1"]
     return rules, added, probe.preview(given)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from util import distributed
 from util.console import say
 from util.errors import UsageError
-from util.gpu import require_supported
+from util.gpu import ids_as_typed, require_supported
 from util.limits import Number
 from util.named_values import OpenChoices
 from util.option_defaults import NOTES
@@ -267,7 +267,7 @@ def choose_device(gpu_ids: str | list[int]) -> tuple[list[int], torch.device]:
     import torch
 
     if not isinstance(gpu_ids, str):  # as the official code parses them
-        gpu_ids = ",".join(map(str, gpu_ids)) or "-1"
+        gpu_ids = ids_as_typed(gpu_ids)
     processes = distributed.local_world_size()
     if gpu_ids == "auto":
         if torch.cuda.is_available():

@@ -18,6 +18,7 @@ from util.console import say
 from util.distributed import is_main
 from util.errors import UsageError, UserError, printable
 from util.files import write_atomically
+from util.gpu import ids_as_typed
 from util.named_values import extend_choices
 
 NETS = ("G", "D", "E", "G_A", "G_B", "D_A", "D_B")
@@ -207,7 +208,7 @@ class Options:
         if not is_main():
             return
         values = {name: printable(value) for name, value in sorted(option_values(opt).items())}
-        values["gpu_ids"] = ",".join(map(str, opt.gpu_ids)) or "-1"
+        values["gpu_ids"] = ids_as_typed(opt.gpu_ids)
         changed = getattr(opt, "changed", {})
         lines = ["----------------- Options ---------------"]
         for name, value in values.items():

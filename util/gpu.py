@@ -29,6 +29,11 @@ def require_supported(gpu: int) -> None:
     )
 
 
+def ids_as_typed(gpu_ids: Sequence[int]) -> str:
+    """Return GPUs as ``--gpu_ids`` takes them: "0,1", or "-1" for the CPU."""
+    return ",".join(map(str, gpu_ids)) or "-1"
+
+
 def runs_on(capability: tuple[int, int], built: Sequence[str]) -> bool:
     """True if code for one of the architectures ``built`` runs at ``capability``.
 
