@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from parsing import PROGRAMS
+from parsing import PROGRAMS, program
 
 import data
 import models
 from options.base_options import BaseOptions
-from options.program import Program
 from options.stages import write_json
 from options.train_options import TrainOptions
 from util.errors import UsageError
@@ -98,12 +97,6 @@ class OldFork(Fork):
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("images").mkdir()
-
-
-def program(monkeypatch: pytest.MonkeyPatch, options: object, *words: str):
-    monkeypatch.setattr(sys, "argv", ["x.py", "--dataroot", "images", *words])
-    done = Program(options)
-    return done, done.parse()
 
 
 def test_training_with_the_options_of_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:

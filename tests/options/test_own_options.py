@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from argparse import Namespace
 from pathlib import Path
 
 import pytest
+from parsing import program
 
 import data
 import models
 from options.base_options import BaseOptions
-from options.program import Program
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from util.errors import UsageError
@@ -42,12 +41,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("images").mkdir()
     Path("switch_model.py").write_text(MODEL)
-
-
-def program(monkeypatch: pytest.MonkeyPatch, options: object, *words: str):
-    monkeypatch.setattr(sys, "argv", ["x.py", "--dataroot", "images", *words])
-    done = Program(options)
-    return done, done.parse()
 
 
 def test_options_of_a_model_with_our_names(
