@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
@@ -55,6 +54,8 @@ def find_run(other: Any, words: list[str]) -> tuple[Rules, list[str], Namespace]
         The rules, with the run; words that choose its model and dataset, and the CPU if there is no
         GPU; and the options as far as they have been declared.
     """
+    import inspect  # not at the top: it would slow --help down
+
     probe = Parser(add_help=False, conflict_handler="resolve")
     if not inspect.signature(other.initialize).parameters:  # in options files of 2017
         other.initialize()

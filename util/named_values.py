@@ -7,7 +7,6 @@ choices is accepted if it stands in quotes in one of the files that may handle i
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import re
 from argparse import Action
@@ -45,6 +44,8 @@ def _file(kind: str, name: str) -> Path:
 
 def _imported(file: Path) -> Iterator[Path]:
     """The files that ``file`` imports from its own folder and from ours."""
+    import ast  # not at the top: it would slow --help down
+
     tree = None
     with contextlib.suppress(SyntaxError, ValueError):
         tree = ast.parse(_text(file))
