@@ -33,6 +33,19 @@ class Participant:
         self.browser.open(url, width, height)
         self.wait("welcome", "end", "problem")
 
+    def reopen(self, url: str, width: int, height: int, shows: str, seconds: float = 20) -> None:
+        """Open the page again and again, until ``shows`` is true.
+
+        Chromium keeps a page's storage in another process: on a busy machine, a page that is opened
+        right after a change can still find the old content.
+        """
+        end = time.monotonic() + seconds
+        self.open(url, width, height)
+        while not self.js(shows):
+            assert time.monotonic() < end, (shows, self.js(STATE))
+            time.sleep(0.5)
+            self.open(url, width, height)
+
     def start(self) -> None:
         """Give consent and start, once all images are loaded."""
         assert self.js("document.querySelector('#start').disabled")

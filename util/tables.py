@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-LATEX = {character: f"\\{character}" for character in "&%$#_{}"}
-LATEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
-LATEX |= {"±": r"$\pm$", "→": r"$\rightarrow$"}
+LATEX = str.maketrans({character: f"\\{character}" for character in "&%$#_{}"})
+LATEX |= str.maketrans(
+    {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+)
+LATEX |= str.maketrans({"±": r"$\pm$", "→": r"$\rightarrow$"})
 HLINES = ("\\hline",) * 3
 BOOKTABS = ("\\toprule", "\\midrule", "\\bottomrule")
 
@@ -40,7 +42,7 @@ def markdown(
 
 def latex(text: str) -> str:
     """Return a text with the special characters of LaTeX escaped."""
-    return text.translate(str.maketrans(LATEX))
+    return text.translate(LATEX)
 
 
 def tabular(

@@ -213,8 +213,8 @@ class TestInChromium:
         assert participant.js("nextPair(session)") == pair and page in participant.js(
             "location.href"
         )
-        participant.open(page, 1000, 800)
-        assert participant.js("document.querySelector('#start').textContent") == "Continue"
+        continues = "document.querySelector('#start').textContent === 'Continue'"
+        participant.reopen(page, 1000, 800, continues)
         participant.start()
         participant.wait("asking")
         assert participant.js("nextPair(session)") == pair
@@ -224,8 +224,8 @@ class TestInChromium:
         result = downloaded(participant, tmp_path / "answers")
         assert result["reloads"] == 1 and result["practice"][0]["shown"] is None
         assert all(trial["shown"] for trial in result["trials"])
-        participant.open(page, 1000, 800)  # who has finished sees the end, not another session
-        assert not participant.js("document.querySelector('#end').hidden")
+        finished = "!document.querySelector('#end').hidden"  # and does not start another session
+        participant.reopen(page, 1000, 800, finished)
 
     def test_results_are_sent(self, browser: Browser, folder: Path, server: str) -> None:
         """From a file as from the server itself; without a confirmation the file is downloaded."""
