@@ -48,6 +48,21 @@ def names_of_runs(root: Path, depth: int = DEPTH) -> list[str]:
     return sorted(names)
 
 
+def run_folder(name: str, root: Path, flag: str) -> Path:
+    """Return the folder of a run: ``root / name`` or, if there is none, the folder ``name``.
+
+    Args:
+        root: the value of ``--checkpoints_dir``.
+        flag: the option that asks for the run.
+
+    Raises UserError: there is neither.
+    """
+    for folder in (root / name, Path(name)):
+        if name and folder.is_dir():
+            return folder
+    raise no_run(root, name, flag)
+
+
 def did_you_mean_folder(path: Path) -> str:
     """A hint such as "; did you mean atlas?" for a missing folder, or ""."""
     if path.exists():

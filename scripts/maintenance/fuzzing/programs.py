@@ -159,6 +159,18 @@ PROGRAMS = (
         files={"in/page/0_real_A.png": "image"},
     ),
     Program(
+        "timelapse",
+        "scripts/timelapse.py",
+        "run --output film.gif --size 16",
+        (RUN,),
+        "size frames",
+        positional="run",
+        files={
+            f"{RUN}/web/data.js": "text",
+            f"{RUN}/web/images/epoch001_panel0_fake_B.png": "image",
+        },
+    ),
+    Program(
         "edges",
         "scripts/edges.py",
         "--input in/photos --output out --size 16",
