@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     options = Program(TrainOptions())
-    opt = options.parse()  # train_opt.txt is written below, once the run has started
+    opt = options.parse()
     if opt.dry_run:
         from models.training.check_data import report
 
@@ -29,33 +29,28 @@ def main() -> None:
     from models.training.run import Run  # not at the top: PyTorch would slow --help down
 
     run = Run(opt)
-    with run.running():  # creates dataset, model, ...; cleans up; errors end in one line
-        options.record(opt)
-        run.begin()
+    with run.create_parts():  # dataset, model, displays, ...; closes them, errors end in one line
+        options.record(opt)  # prints the options and writes train_opt.txt
+        run.prepare_first_step()  # prints the plan, and saves the initial state of a new run
         train(run)
-    run.finish()
+    run.finish()  # prints where the results are; after a signal, exits with its status
 
 
 def train(run: Run) -> None:
-    """Train ``run.model`` until the last epoch.
+    """Train ``run.model`` on ``run.dataset`` until the last epoch.
 
     The first Ctrl-C or SIGTERM finishes the step, saves "latest" and ends; a second one quits at
     once, without a save.
 
-    ``run.at`` is the position: at.epoch (from 1), at.seen images of this epoch, at.total images in
-    all; at.crossed(n) is True if at.total passed a multiple of n in the last step.
-
-    The other parts are also in models/training: run.report (report.py) prints, logs and shows
-    losses and images, run.validation (validation.py) measures, run.panel (panel.py) translates the
-    same images after every epoch, run.state (run_state.py) saves and resumes.
+    position.epoch counts from 1, position.seen the images of this epoch, position.total all images.
     """
-    at = run.at
-    while at.epoch <= run.last_epoch and not run.stopping:
+    position = run.position
+    while position.epoch <= run.last_epoch and not run.stopping:
         begin_epoch(run)
-        for batch in run.report.timed(run.dataset):  # after a resume: the rest of the epoch
-            run.train_step(batch)  # set_input() and optimize_parameters() of the model
+        for batch in run.report.timed_batches(run.dataset):  # after a resume: the epoch's rest
+            run.train_step(batch)  # model.set_input(batch); model.optimize_parameters()
             after_step(run)
-            run.check_signals()  # sets run.stopping if a signal has come, on any GPU
+            run.stopping = run.signal_received()  # by any process, if several GPUs train
             if run.stopping:
                 break
         if run.epoch_complete:
@@ -71,9 +66,9 @@ def begin_epoch(run: Run) -> None:
     101 has 100/101, and epoch 200 has 1/101. Other --lr_policy: util/schedules.py.
     """
     run.epoch_started = time.monotonic()
-    run.dataset.epoch = run.at.epoch
-    run.visualizer.reset()
-    run.set_learning_rates(run.at.epoch)  # by the model's update_learning_rate()
+    run.dataset.epoch = run.position.epoch  # with --seed, decides the order, crops and flips
+    run.visualizer.reset()  # the page gets images of each epoch
+    run.set_learning_rates(run.position.epoch)  # by model.update_learning_rate()
 
 
 def after_step(run: Run) -> None:
@@ -81,13 +76,15 @@ def after_step(run: Run) -> None:
 
     To validate every 500 steps, besides every --val_freq epochs, add at the end:
         images = 500 * run.dataset.global_batch_size  # of 500 optimizer steps
-        if run.at.crossed(images) and not run.epoch_complete:
-            if run.validation.validate(run.at, run.visualizer):  # True: the best so far
+        if run.position.reached_multiple_of(images) and not run.epoch_complete:
+            if run.validation.validate(run.position, run.visualizer):  # True: the best so far
                 run.state.save("latest", "best")
     """
-    run.report.after_step(run.at, run.model, run.dataset)  # --print_freq, --display_freq
-    if not run.epoch_complete:  # else end_epoch saves
-        run.state.save_if_due()
+    # Losses every --print_freq images, to loss_log.txt and all displays; pictures by --display_freq
+    run.report.log_and_show(run.position, run.model, run.dataset)
+    names = run.state.names_due()  # by --save_latest_freq: "latest" or "iter_N", else none
+    if names and not run.epoch_complete:  # else end_epoch saves
+        run.state.save(*names)
 
 
 def end_epoch(run: Run) -> None:
@@ -101,19 +98,19 @@ def end_epoch(run: Run) -> None:
     Each save also replaces state.pth, from which --continue_train restores everything, the weights
     too; --ema adds NAME_net_G_A_ema.pth.
     """
-    at, epoch = run.at, run.at.epoch
-    names = run.state.due_names()  # by --save_latest_freq: latest or iter_N
-    if run.validation.is_due(epoch):
-        improved = run.validation.validate(at, run.visualizer)
-        names += ["best"] if improved else []
+    position, epoch = run.position, run.position.epoch
+    names = run.state.names_due()
+    if run.validation.is_due(epoch):  # every --val_freq epochs
+        is_best = run.validation.validate(position, run.visualizer)  # logs the metrics
+        names += ["best"] if is_best else []
     if epoch % run.opt.save_epoch_freq == 0:
         names.append(epoch)
     seconds = time.monotonic() - run.epoch_started
     rates = ", ".join(f"{rate:.3g}" for rate in learning_rates(run.model.optimizers))
     say(f"End of epoch {epoch} / {run.last_epoch}, {duration(seconds)}; learning rate {rates}")
-    run.panel.show(run.model, epoch)
-    at.begin_next_epoch()  # where a resume starts
-    run.check_signals()
+    run.panel.show(run.model, epoch)  # translates the same few validation images for the page
+    position.begin_next_epoch()  # the state saved below resumes there
+    run.stopping = run.signal_received()
     if names or epoch == run.last_epoch or run.stopping:
         run.state.save("latest", *names)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -56,42 +55,43 @@ class CycleGANModel(BaseModel):
         self.model_names = ["G_A", "G_B", "D_A", "D_B"] if self.isTrain else ["G_A", "G_B"]
         visual_names_A = ["real_A", "fake_B", "rec_A"]
         visual_names_B = ["real_B", "fake_A", "rec_B"]
-        both = {key: getattr(opt, key) for key in ("norm", "init_type", "init_gain")}
-        generator = {"ngf": opt.ngf, "netG": opt.netG, "use_dropout": not opt.no_dropout, **both}
-        self.netG_A = networks.define_G(opt.input_nc, opt.output_nc, **generator)
-        self.netG_B = networks.define_G(opt.output_nc, opt.input_nc, **generator)
+        common = {key: getattr(opt, key) for key in ("norm", "init_type", "init_gain")}
+        options_G = {"ngf": opt.ngf, "netG": opt.netG, "use_dropout": not opt.no_dropout, **common}
+        self.netG_A = networks.define_G(opt.input_nc, opt.output_nc, **options_G)
+        self.netG_B = networks.define_G(opt.output_nc, opt.input_nc, **options_G)
         if self.isTrain:
-            discriminator = {"ndf": opt.ndf, "netD": opt.netD, "n_layers_D": opt.n_layers_D, **both}
-            self.netD_A = networks.define_D(opt.output_nc, **discriminator)
-            self.netD_B = networks.define_D(opt.input_nc, **discriminator)
+            options_D = {"ndf": opt.ndf, "netD": opt.netD, "n_layers_D": opt.n_layers_D, **common}
+            self.netD_A = networks.define_D(opt.output_nc, **options_D)
+            self.netD_B = networks.define_D(opt.input_nc, **options_D)
             self.fake_A_pool = ImagePool(opt.pool_size)  # the image history of section 4
             self.fake_B_pool = ImagePool(opt.pool_size)
             self.criterionGAN = networks.GANLoss(opt.gan_mode).to(self.device)
             self.criterionCycle = torch.nn.L1Loss()
             self.criterionIdt = torch.nn.L1Loss()
-            generators = itertools.chain(self.netG_A.parameters(), self.netG_B.parameters())
-            discriminators = itertools.chain(self.netD_A.parameters(), self.netD_B.parameters())
+            weights_G = itertools.chain(self.netG_A.parameters(), self.netG_B.parameters())
+            weights_D = itertools.chain(self.netD_A.parameters(), self.netD_B.parameters())
             adam = functools.partial(torch.optim.Adam, lr=opt.lr, betas=(opt.beta1, 0.999))
-            self.optimizer_G, self.optimizer_D = adam(generators), adam(discriminators)
+            self.optimizer_G, self.optimizer_D = adam(weights_G), adam(weights_D)
             self.optimizers = [self.optimizer_G, self.optimizer_D]
-            self.lambda_GAN = getattr(opt, "lambda_GAN", 1.0)  # missing in some derived models
+            self.lambda_GAN = getattr(opt, "lambda_GAN", 1.0)  # a subclass may lack this option
             self.lambda_identity = identity_weight(opt)
-            self.loss_idt_A = self.loss_idt_B = torch.zeros(())
+            self.loss_idt_A = self.loss_idt_B = torch.zeros(())  # logged if lambda_identity is 0
             if self.lambda_identity > 0:
                 visual_names_A.append("idt_B")
                 visual_names_B.append("idt_A")
         self.visual_names = visual_names_A + visual_names_B
 
     def set_input(self, input: dict) -> None:
-        first, second = ("A", "B") if self.opt.direction == "AtoB" else ("B", "A")
-        self.real_A = input[first].to(self.device, non_blocking=True)
-        self.real_B = input[second].to(self.device, non_blocking=True)
-        self.image_paths = input[first + "_paths"]
-        made_of_y = ("real_B", "fake_A", "rec_B", "idt_A")  # named after y's file
-        self.visual_paths = dict.fromkeys(made_of_y, input[second + "_paths"])
+        x, y = ("A", "B") if self.opt.direction == "AtoB" else ("B", "A")
+        self.real_A = input[x].to(self.device, non_blocking=True)
+        self.real_B = input[y].to(self.device, non_blocking=True)
+        # Output files are named after the file of x, those of images that come from y after y's.
+        self.image_paths = input[x + "_paths"]
+        from_y = ("real_B", "fake_A", "rec_B", "idt_A")
+        self.visual_paths = dict.fromkeys(from_y, input[y + "_paths"])
 
     def forward(self) -> None:
-        """Translate both images and back, to test and validate; training calls the two in turn."""
+        """Translate both images and back, for tests and validation; training calls the halves."""
         self.forward_A()
         self.forward_B()
 
@@ -104,7 +104,7 @@ class CycleGANModel(BaseModel):
         self.rec_B = self.netG_A(self.fake_A)  # G(F(y))
 
     def optimize_parameters(self) -> None:
-        """One step of G and F, then one of D_X and D_Y on the fakes of the step of G and F.
+        """One step of G and F, then one of D_X and D_Y on the fakes that the first step made.
 
         models/training/step.py calls this, except with --accumulate, and hooks the steps of the
         optimizers for --amp fp16 and several GPUs.
@@ -117,42 +117,39 @@ class CycleGANModel(BaseModel):
         self.optimizer_D.step()
 
     # With --accumulate N, a batch has N micro-batches of --batch_size images, and step.py makes the
-    # same two steps itself:
-    #   gradients_G of each micro-batch; optimizer_G steps with their mean
-    #   gradients_D of each micro-batch; optimizer_D steps with their mean
-    # Micro-batches share the networks and image pools. Each has its own real_A, fake_B, ... in a
-    # shallow copy of this model. The logged losses are means.
+    # same two steps: optimizer_G with the mean of gradients_G over the micro-batches, then
+    # optimizer_D with that of gradients_D. Micro-batches share the networks and image pools; each
+    # has its own real_A, fake_B, ... in a shallow copy of this model. The logged losses are means.
     gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
 
     def gradients_G(self) -> None:
-        """Gradients of G and F: forward and backward of one term after the other.
+        """Gradients of G and F, with D_X and D_Y fixed. Their loss is the sum of these terms:
 
-        All at once, as in backward_G(), gives the same gradients but needs twice the memory.
+        lambda_GAN * GAN(D_Y(G(x))) + lambda_A * |F(G(x)) - x|    objective_A: Eq. 1 and 2
+        lambda_GAN * GAN(D_X(F(y))) + lambda_B * |G(F(y)) - y|    objective_B: Eq. 1 and 2
+        lambda_identity * lambda_B * |G(y) - y|                   identity_A: section 5.2
+        lambda_identity * lambda_A * |F(x) - x|                   identity_B: section 5.2
+
+        GAN is the least-squares loss of section 4, or that of --gan_mode.
         """
         self.set_requires_grad([self.netD_A, self.netD_B], False)
-        if self.overrides(CycleGANModel, "forward", "backward_G"):  # a subclass has its own
-            self.forward()
-            self.backward_G()
-            return
         self.loss_G = torch.zeros(())
-        for term in self.objective():
-            self.backward(term)  # term.backward(), scaled under --amp fp16; frees its graph
-            self.loss_G = self.loss_G + term.detach()
-
-    def objective(self) -> Iterator[torch.Tensor]:
-        """Yield the terms of the loss of G and F, each computed when the loop above asks for it.
-
-        lambda_GAN * (GAN(D_Y(G(x))) + GAN(D_X(F(y))))            Eq. 1; GAN: lsgan by default
-        + lambda_A * |F(G(x)) - x| + lambda_B * |G(F(y)) - y|     Eq. 2; sum: Eq. 3
-        + lambda_identity * (lambda_B * |G(y) - y| + lambda_A * |F(x) - x|)       section 5.2
-        """
         self.forward_A()
-        yield self.objective_A()
+        self.backward_term(self.objective_A())
         self.forward_B()
-        yield self.objective_B()
+        self.backward_term(self.objective_B())
         if self.lambda_identity > 0:
-            yield self.identity_A()
-            yield self.identity_B()
+            self.backward_term(self.identity_A())
+            self.backward_term(self.identity_B())
+
+    def backward_term(self, term: torch.Tensor) -> None:
+        """Add the gradients of one term, and its value to ``loss_G``.
+
+        This frees the term's activations before the next forward pass. One backward pass of the sum
+        would give the same gradients but need twice the memory.
+        """
+        self.backward(term)  # term.backward(); --amp fp16 scales the term
+        self.loss_G = self.loss_G + term.detach()
 
     def objective_A(self) -> torch.Tensor:
         """G(x) should fool D_Y, and F(G(x)) should be x."""
@@ -208,8 +205,22 @@ class CycleGANModel(BaseModel):
         self.backward(loss)
         return loss
 
+    # The rest of the class serves subclasses written for the official code.
+
+    def __init_subclass__(cls, **options: object) -> None:
+        """Replace gradients_G in a subclass that has its own forward() or backward_G()."""
+        super().__init_subclass__(**options)
+        own = (cls.forward, cls.backward_G) != (CycleGANModel.forward, CycleGANModel.backward_G)
+        if own and cls.gradients_G is CycleGANModel.gradients_G:
+            cls.gradients_G = CycleGANModel.official_gradients_G  # type: ignore[method-assign]
+
+    def official_gradients_G(self) -> None:
+        self.set_requires_grad([self.netD_A, self.netD_B], False)
+        self.forward()
+        self.backward_G()
+
     def backward_G(self) -> None:
-        """All gradients at once, after forward(); for subclasses written for the official code."""
+        """All gradients of G and F at once, after forward()."""
         self.loss_G = self.objective_A() + self.objective_B()
         if self.lambda_identity > 0:
             self.loss_G = self.loss_G + self.identity_A() + self.identity_B()

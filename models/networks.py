@@ -19,7 +19,7 @@ from models.adversarial_loss import GANLoss, cal_gradient_penalty  # noqa: F401
 from models.network_parts import (  # noqa: F401
     Identity,
     Norm,
-    fast_norm_layer,
+    cpu_optimized_norm_layer,
     get_norm_layer,
     needs_bias,
 )
@@ -55,7 +55,7 @@ def define_G(
     """A generator (N, input_nc, H, W) -> (N, output_nc, H, W), for any H and W."""
     if netG not in GENERATORS:
         raise NotImplementedError(f"netG {netG}: should be one of {', '.join(GENERATORS)}")
-    options = {"norm_layer": fast_norm_layer(norm), "use_dropout": use_dropout}
+    options = {"norm_layer": cpu_optimized_norm_layer(norm), "use_dropout": use_dropout}
     net = GENERATORS[netG](input_nc, output_nc, ngf=ngf, **options)
     return init_net(net, init_type, init_gain, gpu_ids)
 
@@ -73,12 +73,12 @@ def define_D(
     """A discriminator (N, input_nc, H, W) -> (N, 1, h, w): a logit per overlapping patch."""
     if netD not in DISCRIMINATORS:
         raise NotImplementedError(f"netD {netD}: should be one of {', '.join(DISCRIMINATORS)}")
-    layers = {"n_layers": n_layers_D} if netD == "n_layers" else {}
-    net = DISCRIMINATORS[netD](input_nc, ndf, norm_layer=fast_norm_layer(norm), **layers)
-    # With batch norm (the default of --norm is instance), images of a batch influence each other:
-    # forward_pair, which reads this flag, makes two passes of D, and micro-batches or several GPUs
-    # do not equal one large batch.
-    net.samples_independent = "batch" not in norm  # type: ignore[assignment]
+    depth = {"n_layers": n_layers_D} if netD == "n_layers" else {}
+    net = DISCRIMINATORS[netD](input_nc, ndf, norm_layer=cpu_optimized_norm_layer(norm), **depth)
+    # If True, forward_pair() passes real and fake images through D as one batch. With batch norm
+    # (the default of --norm is instance) images of a batch influence each other, so it makes two
+    # passes, and micro-batches or several GPUs do not equal one large batch.
+    net.can_join_batches = "batch" not in norm  # type: ignore[assignment]
     return init_net(net, init_type, init_gain, gpu_ids)
 
 

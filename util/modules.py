@@ -76,7 +76,7 @@ def forward_pair(
     net: nn.Module, x: torch.Tensor, y: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """net(x) and net(y), in one pass if no image of a batch influences another."""
-    if getattr(net, "samples_independent", False) and x.shape == y.shape:
+    if getattr(net, "can_join_batches", False) and x.shape == y.shape:
         a, b = net(torch.cat([x, y])).chunk(2)
         return a, b
     return net(x), net(y)

@@ -31,7 +31,7 @@ class Position:
     best: dict = field(default_factory=dict)
     last_images = 0  # of the last step; without an annotation, so not a field to save
 
-    def crossed(self, frequency: int) -> bool:
+    def reached_multiple_of(self, frequency: int) -> bool:
         """True if the last step made ``total`` reach a multiple of ``frequency``."""
         return self.total // frequency > (self.total - self.last_images) // frequency
 

@@ -27,7 +27,7 @@ class Report:
         self.opt, self.visualizer, self.health = opt, visualizer, Health(opt)
         self.timer, self.waited = visualizer.timer, 0.0  # waited: seconds, for this step's batch
 
-    def timed(self, dataset: Loader) -> Iterator[dict]:
+    def timed_batches(self, dataset: Loader) -> Iterator[dict]:
         """Yield the batches of an epoch, and measure how long the training waits for each one."""
         waiting_since = time.monotonic()
         for batch in dataset:
@@ -40,35 +40,40 @@ class Report:
         self.timer.start()
         self.timer.finish_steps()
 
-    def after_step(self, at: Position, model: BaseModel, dataset: Loader) -> None:
+    def log_and_show(self, position: Position, model: BaseModel, dataset: Loader) -> None:
         """Log and show on rank 0 what is due after a step, and everything once per epoch.
 
         Args:
-            at: the run's position after the step; its ``printed`` and ``shown`` are updated.
+            position: the run's position after the step; its ``printed`` and ``shown`` are updated.
         """
         if not distributed.is_main():
             return
-        epoch_ends = at.seen >= len(dataset)
+        epoch_ends, due = position.seen >= len(dataset), position.reached_multiple_of
         with distributed.single_rank():
-            if at.crossed(self.opt.print_freq) or (epoch_ends and not at.printed):
-                at.printed = True
+            if due(self.opt.print_freq) or (epoch_ends and not position.printed):
+                position.printed = True
                 losses = model.get_current_losses()  # waits for the GPU, so the time comes after it
                 seconds = self.timer.per_image()
                 with self.timer.paused():
-                    self._log(at, model, len(dataset), losses, seconds)
-            if at.crossed(self.opt.display_freq) or (epoch_ends and not at.shown):
-                at.shown = True
+                    self._log(position, model, len(dataset), losses, seconds)
+            if due(self.opt.display_freq) or (epoch_ends and not position.shown):
+                position.shown = True
                 with self.timer.paused():
-                    self._show(at, model)
+                    self._show(position, model)
 
-    def _show(self, at: Position, model: BaseModel) -> None:
+    def _show(self, position: Position, model: BaseModel) -> None:
         """Show the images of the last step."""
         model.compute_visuals()
-        save = at.crossed(self.opt.update_html_freq)
-        self.visualizer.display_current_results(model.get_current_visuals(), at.epoch, save)
+        save = position.reached_multiple_of(self.opt.update_html_freq)
+        self.visualizer.display_current_results(model.get_current_visuals(), position.epoch, save)
 
     def _log(
-        self, at: Position, model: BaseModel, images: int, losses: dict[str, float], seconds: float
+        self,
+        position: Position,
+        model: BaseModel,
+        images: int,
+        losses: dict[str, float],
+        seconds: float,
     ) -> None:
         """Print and plot losses, with health measurements and warnings.
 
@@ -78,14 +83,14 @@ class Report:
             seconds: per image since the last line.
         """
         rate = next(iter(learning_rates(model.optimizers)), 0.0)
-        measurements, warnings = self.health.check(model, losses, at.total)
+        measurements, warnings = self.health.check(model, losses, position.total)
         more = {"lr": rate, "time": seconds, "data": self.waited, **measurements}
-        share = min(1.0, at.seen / images)
+        share = min(1.0, position.seen / images)
         show = self.visualizer
-        show.print_current_losses(at.epoch, at.seen, losses, seconds, self.waited)
-        show.plot_current_losses(at.epoch, share, losses, at.total, more)
+        show.print_current_losses(position.epoch, position.seen, losses, seconds, self.waited)
+        show.plot_current_losses(position.epoch, share, losses, position.total, more)
         for warning in warnings:
-            show.text(at.epoch, warning)
+            show.text(position.epoch, warning)
 
     def memory(self) -> dict:
         """Returns what a resumed run needs to continue its logs, displays and health averages."""

@@ -39,23 +39,22 @@ from util.words import amount
 class Run:
     """One training in ``checkpoints/NAME``.
 
-    Attributes (most exist only inside :meth:`running`):
-        at: the position: the epoch, and the images seen in this epoch and in total. Restored by
+    Attributes (most exist only inside :meth:`create_parts`):
+        position: the epoch, and the images seen in this epoch and in total. Restored by
             ``--continue_train``.
         last_epoch: ``n_epochs + n_epochs_decay``.
         dataset: iterating gives the batches of one epoch, or the rest of an epoch after a resume.
         model: the networks, losses and optimizers.
         step: ``step(batch, weight, images_seen)`` trains the model on one batch. Created by
-            :meth:`begin`.
-        stopping: True once Ctrl-C or another signal has asked any rank to stop; see
-            :meth:`check_signals`.
+            :meth:`prepare_first_step`.
+        stopping: True once Ctrl-C or another signal has asked any rank to stop.
         report: logs the losses and shows images when they are due.
         validation: measures the model every ``--val_freq`` epochs.
         panel: translates the same images after every epoch.
         visualizer: passes losses and images to all sinks (page, visdom, ...).
         state: ``state.save(*names)`` saves state.pth and ``{name}_net_*.pth``.
         watchdog: writes the stall log.
-        progress: the progress bar. Created by :meth:`begin`.
+        progress: the progress bar. Created by :meth:`prepare_first_step`.
         epoch_started: ``time.monotonic()`` at the start of the epoch.
     """
 
@@ -66,15 +65,15 @@ class Run:
         self.last_epoch = last_epoch(opt)
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        """A context manager: creates all parts, turns errors into one line, cleans up.
+    def create_parts(self) -> Iterator[None]:
+        """A context manager: creates all parts, turns errors into one line, closes the parts.
 
         Raises UserError: another training runs in the folder, a part cannot be created, an image
             cannot be read (the steps before it are saved), a worker process died, a gradient is not
             finite, or the memory does not suffice.
         """
         with contextlib.ExitStack() as parts, self._errors_in_one_line():
-            self._create(parts.callback)
+            self._create(call_at_end=parts.callback)
             try:
                 yield
             except Unreadable:
@@ -85,17 +84,17 @@ class Run:
             self.progress.close()
         distributed.stop()
 
-    def _create(self, at_the_end: Callable) -> None:
+    def _create(self, call_at_end: Callable) -> None:
         """Create all parts, and restore the saved state with ``--continue_train``.
 
         Args:
-            at_the_end: ``at_the_end(f)`` registers f to be called at the end, in reverse order.
+            call_at_end: ``call_at_end(f)`` registers f to be called at the end, in reverse order.
         """
         opt = self.opt
         self.lock = Lock(self.folder)
-        at_the_end(self.lock.close)
+        call_at_end(self.lock.close)
         self.watchdog = Watchdog(self.folder, opt.stall_timeout)  # a start may hang, too
-        at_the_end(self.watchdog.close)
+        call_at_end(self.watchdog.close)
         if distributed.is_main():
             recover(self.folder)
         distributed.start(opt.device)
@@ -103,7 +102,7 @@ class Run:
         self.signals, self.stopping = SignalHandler(), False
         seed_everything(opt.seed, deterministic=opt.deterministic)  # equal weights on all ranks
         self.dataset = create_dataset(opt)
-        at_the_end(self.dataset.close)
+        call_at_end(self.dataset.close)
         self.dataset.device, self.dataset.raise_on_all_ranks = opt.device, True
         self.model = create_model(opt)
         self.model.setup(theirs(opt))
@@ -111,16 +110,16 @@ class Run:
             self.validation = Validation(opt, self.model, self.dataset)
         self.lock.check()  # the visualizer writes; creating the model has taken seconds
         self.visualizer = Visualizer(opt)
-        at_the_end(self.visualizer.close)
+        call_at_end(self.visualizer.close)
         self.panel = Panel(opt, self.visualizer.sinks.get("the page"))
         self.report = Report(opt, self.visualizer)
         self.state = RunState(opt, self.model, self.dataset, self.report)
-        at_the_end(self.state.background.join)
+        call_at_end(self.state.background.join)
         for writer in (self.visualizer, self.panel, self.state):
             writer.before_write = self.lock.check
         if opt.continue_train:
             self.state.resume()
-        self.at = self.state.at
+        self.position = self.state.position
 
     @contextlib.contextmanager
     def _errors_in_one_line(self) -> Iterator[None]:
@@ -133,12 +132,12 @@ class Run:
             raise worker_error(error, self.opt.num_threads) or error from None
         except NonFinite as error:
             raise UserError(
-                f"a gradient is not finite in epoch {self.at.epoch} at {error}; nothing of this "
-                "step or after it is saved. Try a lower --lr, or --on_nonfinite skip. "
+                f"a gradient is not finite in epoch {self.position.epoch} at {error}; nothing of "
+                "this step or after it is saved. Try a lower --lr, or --on_nonfinite skip. "
                 f"Resume with: {resume_command(self.opt)}"
             ) from None
 
-    def begin(self) -> None:
+    def prepare_first_step(self) -> None:
         """Print the plan, save the initial state of a new run, and prepare the step."""
         opt, ranks = self.opt, distributed.world_size()
         say(
@@ -147,7 +146,7 @@ class Run:
             f"on {opt.device}{f' in each of {ranks} processes' * (ranks > 1)}, seed {opt.seed}"
         )
         say(f"Learning rate: {describe(opt)}")
-        if self.at.epoch > self.last_epoch:
+        if self.position.epoch > self.last_epoch:
             say(
                 f"This run has finished its {amount(self.last_epoch, 'epoch')}; "
                 "to extend it: --n_epochs or --n_epochs_decay"
@@ -156,22 +155,22 @@ class Run:
             self._warn_of_a_full_disk()
             if not checkpoint.resumes_from_state(opt):
                 for note in getattr(self.model, "facts_of_run", ()):  # facts of some models
-                    self.visualizer.text(self.at.epoch, note, is_fact=True)
+                    self.visualizer.text(self.position.epoch, note, is_fact=True)
                 self.state.begin()
         self.lock.begun = True
         self.step = Step(opt, self.model)
         self.state.before_save = self.step.check  # non-finite weights are never saved
         batch = self.dataset.global_batch_size
         per_epoch = math.ceil(len(self.dataset) / batch) * batch  # a short batch counts as full
-        done = (self.at.epoch - 1) * per_epoch + self.at.seen
+        done = (self.position.epoch - 1) * per_epoch + self.position.seen
         self.progress = Progress(self.last_epoch * per_epoch, done=done)
-        self.check_signals()
+        self.stopping = self.signal_received()
 
     def _warn_of_a_full_disk(self) -> None:
         """Print a warning if the disk has too little free space for all planned saves."""
         if distributed.is_main():
             state_size = expected_state(self.model)
-            saves = budget(self.opt, self.model, state_size, len(self.dataset), self.at.epoch)
+            saves = budget(self.opt, self.model, state_size, len(self.dataset), self.position.epoch)
             if problem := saves.problem():
                 warn(f"--checkpoints_dir {self.opt.checkpoints_dir}: {problem}")
 
@@ -180,7 +179,7 @@ class Run:
         self.model.set_next_epoch(epoch)
         self.model.metric = distributed.broadcast_object(self.model.metric)  # --lr_policy plateau
         own = self.model.overrides(BaseModel, "update_learning_rate")
-        if not (own and self.at.seen):  # a method of a custom model may count its calls
+        if not (own and self.position.seen):  # a method of a custom model may count its calls
             self.model.update_learning_rate()
 
     def train_step(self, batch: dict) -> None:
@@ -191,42 +190,39 @@ class Run:
             NonFinite: a gradient was not finite. On a GPU, this is checked only when losses are
                 printed, because the check waits for the GPU.
         """
-        self.step(batch, self.dataset.batch_weight, images_seen=self.at.total)
-        self.at.advance(self.dataset.last_batch_images)
+        position = self.position
+        self.step(batch, self.dataset.batch_weight, images_seen=position.total)
+        position.advance(self.dataset.last_batch_images)
         self.watchdog.step()
         self.state.background.check()
-        if self.at.crossed(self.opt.print_freq):
+        if position.reached_multiple_of(self.opt.print_freq):
             self.step.check()  # printing losses waits for the GPU, too
-        self.progress.update(self.at.last_images, f"epoch {self.at.epoch}/{self.last_epoch}")
+        self.progress.update(position.last_images, f"epoch {position.epoch}/{self.last_epoch}")
 
     @property
     def epoch_complete(self) -> bool:
         """True if all images of this epoch have been seen (on all ranks together)."""
-        return self.at.seen >= len(self.dataset)
+        return self.position.seen >= len(self.dataset)
 
-    def check_signals(self) -> bool:
-        """Set ``stopping``, to the same value on all ranks, and return it.
-
-        All ranks must call this.
-        """
-        self.stopping = bool(self.signals.poll())
-        return self.stopping
+    def signal_received(self) -> bool:
+        """True on all ranks, which must all call this, if any has received a signal to stop."""
+        return self.signals.poll() > 0
 
     def finish(self) -> None:
         """Print where the results are; after a signal, end with its exit status."""
-        opt, at = self.opt, self.at
+        opt, position = self.opt, self.position
         if self.stopping:
             say(
-                f"Saved in epoch {at.epoch} after {amount(at.seen, 'image')}. "
+                f"Saved in epoch {position.epoch} after {amount(position.seen, 'image')}. "
                 f"Resume with: {resume_command(opt)}"
             )
             self.signals.leave()
         if self.dataset.skipped:
             times = amount(self.dataset.skipped, "time")
             say(f"Images that could not be read were left out {times}")
-        self.validation.conclude(at)
+        self.validation.conclude(position)
         page = "" if opt.no_html else f" Page: {self.folder / 'web' / 'index.html'}"
-        say(f"Done in {duration(at.elapsed)}. Networks: {self.folder}.{page}")
+        say(f"Done in {duration(position.elapsed)}. Networks: {self.folder}.{page}")
 
 
 def resume_command(opt: Namespace) -> str:

@@ -32,7 +32,7 @@ class RunState:
     """Saves and restores a training. All ranks call the methods; rank 0 writes.
 
     Attributes:
-        at: the position of the training.
+        position: of the training in its epochs and images.
         before_save: called before each save; an exception prevents it.
         before_write: called before each file is written; an exception prevents it.
         background: writes the last save. Its ``check`` and ``wait`` raise what that raised.
@@ -47,7 +47,7 @@ class RunState:
             raise UserError(
                 f"--dataroot {opt.dataroot} holds other files here than on rank 0 ({change})"
             )
-        self.at = Position(opt.epoch_count)
+        self.position = Position(opt.epoch_count)
         self.before_save: Callable[[], None] = lambda: None
         self.before_write: Callable[[], None] = lambda: None
         self.last_save = time.monotonic()
@@ -64,15 +64,10 @@ class RunState:
         self.save()
         self.background.wait()
 
-    def due_names(self) -> list[int | str]:
+    def names_due(self) -> list[int | str]:
         """Names to save the last step under by ``--save_latest_freq``; [] if it is not due."""
-        name = f"iter_{self.at.total}" if self.opt.save_by_iter else "latest"
-        return [name] if self.at.crossed(self.opt.save_latest_freq) else []
-
-    def save_if_due(self) -> None:
-        """Save the last step if ``--save_latest_freq`` asks for it."""
-        if names := self.due_names():
-            self.save(*names)
+        name = f"iter_{self.position.total}" if self.opt.save_by_iter else "latest"
+        return [name] if self.position.reached_multiple_of(self.opt.save_latest_freq) else []
 
     def save(self, *names: int | str) -> None:
         """Copy the state; a thread writes ``state.pth``, then ``{name}_net_*.pth`` for each name.
@@ -91,10 +86,10 @@ class RunState:
         if not distributed.is_main():
             return
         now = time.monotonic()
-        self.at.elapsed, self.last_save = self.at.elapsed + now - self.last_save, now
+        self.position.elapsed, self.last_save = self.position.elapsed + now - self.last_save, now
         state = {
-            "number": f"{self.at.epoch}.{self.at.seen}.{time.time_ns()}",
-            "position": asdict(self.at),
+            "number": f"{self.position.epoch}.{self.position.seen}.{time.time_ns()}",
+            "position": asdict(self.position),
             "options": dump(self.opt),
             "model": model,
             "visualizer": self.report.memory(),
@@ -164,13 +159,13 @@ class RunState:
             say("The state was saved by an earlier version: random numbers differ from now on")
         if change:
             say(f"The training images are new from here on: {change}")
-        at = self.at
-        say(f"Continuing in epoch {at.epoch} after {amount(at.seen, 'image')} ({at.total} in all)")
+        seen = f"{amount(self.position.seen, 'image')} ({self.position.total} in all)"
+        say(f"Continuing in epoch {self.position.epoch} after {seen}")
 
     def _restore(self, state: dict) -> str:
         """Restore model, position, log and page; returns how the training images have changed."""
         change = _describe_change(state.get("data", self.contents), self.contents)
-        self.at = Position(**state["position"])
+        self.position = Position(**state["position"])
         rank, others = distributed.rank(), state.get("ranks", [])
         own = (
             {} if rank == 0 else others[rank - 1]["model"] if rank <= len(others) else {"pools": {}}
@@ -178,7 +173,7 @@ class RunState:
         self.model.load_training_state(state["model"] | own)
         options = parse_json(state["options"], {"lr": float}, f"the options in {STATE}")
         self._change_learning_rate(options["lr"])
-        self.dataset.start = self.at.seen
+        self.dataset.start = self.position.seen
         self.dataset.skipped = state["skipped"] if distributed.is_main() else 0
         if distributed.is_main() and (not change or self.opt.accept_new_data):
             self.report.restore(state["visualizer"])  # comes last because it truncates the log

@@ -82,7 +82,7 @@ class Sinks:
             self.at.advance(self.opt.batch_size)
             self.report.timer.images += self.opt.batch_size
             start = time.perf_counter()
-            self.report.after_step(self.at, model, self.loader)
+            self.report.log_and_show(self.at, model, self.loader)
             self.reporting += time.perf_counter() - start
         self.wall.append(time.perf_counter() - wall)
         self.cpu.append(time.process_time() - cpu)

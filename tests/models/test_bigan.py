@@ -69,7 +69,7 @@ def test_step(mode: str, direction: str) -> None:
 class Scores(nn.Module):
     """A discriminator that returns the mean of each image, and keeps its inputs."""
 
-    samples_independent = False
+    can_join_batches = False
 
     def __init__(self) -> None:
         super().__init__()

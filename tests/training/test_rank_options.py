@@ -157,7 +157,7 @@ def test_norms_of_ranks(run: Programs, unaligned: Path) -> None:
             torch.manual_seed(0)
             net = networks.define_G(3, 3, 2, "resnet_6blocks", norm)
             judge = networks.define_D(3, 2, "basic", norm=norm)
-            results.append((net(x), net.state_dict(), judge.samples_independent))
+            results.append((net(x), net.state_dict(), judge.can_join_batches))
         (a, weights, apart), (b, wanted, wanted_apart) = results
         assert torch.equal(a, b) and apart == wanted_apart == (plain == "instance")
         assert (

@@ -58,7 +58,7 @@ class OfficialOrder(CycleGANModel):
         super().backward_G()
 
     def backward_D_basic(self, netD, real, fake):
-        netD.samples_independent = False
+        netD.can_join_batches = False
         return super().backward_D_basic(netD, real, fake)
 
 

@@ -109,11 +109,11 @@ def test_the_gpu_is_behind_the_host(tmp_path: Path, report: Report, world: World
     state.report = report
     state._save = lambda names: (world.wait(), world.host(20))
     validation._measure = lambda *more: world.host(50)
-    for step, _ in enumerate(report.timed(data), 1):
+    for step, _ in enumerate(report.timed_batches(data), 1):
         world.queue(4)
         world.host(0.1)
         at.advance(2)
-        report.after_step(at, model, data)
+        report.log_and_show(at, model, data)
         if step in (2, 4, 5):
             state.save("latest")
         if step == 7:
@@ -130,10 +130,10 @@ def test_a_step_by_itself(tmp_path: Path, report: Report, world: World) -> None:
     at, model, data = Position(1), Model(world), Data(world)
     report.opt.print_freq = 2
     for _ in range(2):
-        for _ in report.timed(data):
+        for _ in report.timed_batches(data):
             world.host(1)
             at.advance(2)
-            report.after_step(at, model, data)
+            report.log_and_show(at, model, data)
         world.host(100)  # what train.py does at the end of an epoch
         at.begin_next_epoch()
     assert {line.split("time: ")[1] for line in printed(tmp_path)} == {"0.500, data: 0.500"}
@@ -147,10 +147,10 @@ def test_work_of_the_gpu_at_the_end_of_an_epoch(
     report.opt.print_freq = report.opt.display_freq = 32
     at.printed = at.shown = True
     for _ in range(2):
-        for _ in report.timed(data):
+        for _ in report.timed_batches(data):
             world.queue(4)
             at.advance(2)
-            report.after_step(at, model, data)
+            report.log_and_show(at, model, data)
             if at.total == 32:
                 break
         world.wait()
