@@ -6,7 +6,8 @@
 
 Needs testA and testB. Finished runs are skipped, so the same command resumes after a break. Each
 finished run leaves a small file in ``OUT/NAME``, and docs/results.md is written from all of them.
-With ``--val_freq`` the best epoch is measured, too.
+With ``--val_freq`` the best epoch is measured, too. If B holds label maps (``--palette``), the page
+counts the runs of each variant that found the right correspondence (counts.py).
 
 The paper's "forward" and "backward" refer to its x, which seems to be the labels (Figure 7): where
 B holds labels or maps, as in the official sets, forward is B -> A -> B.
@@ -21,10 +22,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from data.listing import image_paths
 from options.flags.flag import Flag
-from scripts.paper_tools import jobs, page, runs, samples, scoring
+from scripts import sheet
+from scripts.paper_tools import jobs, page, results, runs, samples, scoring
 from util.errors import naming
 from util.files import read_json
+from util.image.writing import save_image
 
 VARIANTS = {
     "cycle": ("Cycle alone", ["--lambda_GAN", "0"]),
@@ -84,6 +88,7 @@ class Variant(runs.Run):
         record = {"variant": self.key, "best": best, "scores": scores}
         self.write(record | self.facts() | {"log": runs.log(self.folder)})
         with WRITING:
+            draw_runs(self.args)
             write_results(self.args)
 
 
@@ -101,3 +106,27 @@ def draw(images: Path, dataroot: Path, folder: Path, variant: str) -> None:
     for file, row in rows.items():
         with naming(folder / file):
             Image.fromarray(np.concatenate(row)).save(folder / file, optimize=True)
+
+
+def draw_runs(args: Namespace) -> None:
+    """Draw what all variants made of a test image of A, a row for each seed that is finished.
+
+    Each seed shows another test image, with its true image of B if the test images are pairs.
+    """
+    inputs, targets = (image_paths(str(args.dataroot / f"test{x}")) for x in "AB")
+    titles = ["Input", *["Target"] * args.scoring.paired]
+    titles += [VARIANTS[key][0].replace(" + ", "\n+ ") for key in args.variants]
+    rows = []
+    for i, seed in enumerate(args.seeds):
+        at = i * len(inputs) // len(args.seeds)
+        name = Path(inputs[at]).stem
+        images = [Variant(args, key, seed).images("latest") for key in args.variants]
+        row = [images[0] / f"{name}_real_A.png"]
+        if args.scoring.paired:
+            row.append(images[0] / f"{Path(targets[at]).stem}_real_B.png")
+        row += [folder / f"{name}_fake_B.png" for folder in images]
+        if all(file.is_file() for file in row):
+            rows.append([str(file) for file in row])
+    if rows:
+        picture = sheet.draw(rows, titles, samples.SIZE)
+        save_image(picture, args.out / args.name / f"{results.ALL_RUNS}.png")

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from scripts.paper_tools import jobs
+from scripts.paper_tools import counts, jobs
 from scripts.paper_tools.scoring import SCORES_KIND, SIDES
 from util.files import Maybe, read_json
 from util.tables import markdown
@@ -26,6 +26,8 @@ VERDICTS = {
     False: "not distinguishable from",
 }
 PICTURES = "First seed, final epoch. Upper row A → B, lower row B → A (inputs: A above B)."
+ALL_RUNS = "runs"  # name of the picture of all runs
+SEEDS = "A → B in the final epoch: a row for each seed, with a test image of its own."
 
 LOWER_IS_BETTER = ("L1", "LPIPS", "FID", "KID")
 SEGMENTS = ("per-pixel acc.", "per-class acc.", "class IOU")
@@ -68,12 +70,13 @@ def chapter(folder: Path, titles: Titles) -> str:
     records.sort(key=lambda record: record["seed"])
     runs = {key: [record for record in records if record["variant"] == key] for key in titles}
     runs = {key: of_variant for key, of_variant in runs.items() if of_variant}
-    lines = [TITLE.format(**setup), "", *about(setup, records, len(titles))]
+    lines = [TITLE.format(**setup), "", *counts.lines(runs, titles)]
     if records:
-        for side in SIDES:
-            lines += tables(side, runs, titles)
-        lines += ["### What it shows", "", *findings(runs, titles), ""]
-        lines += pictures(folder, titles)
+        lines += [*pictures(folder, titles), "### Scores by metric", ""]
+        lines += [*findings(runs, titles), ""]
+    lines += about(setup, records, len(titles))
+    for side in SIDES if records else ():
+        lines += tables(side, runs, titles)
     return "\n".join(lines)
 
 
@@ -194,7 +197,11 @@ def differ(a: list[float], b: list[float]) -> bool | None:
 
 
 def pictures(folder: Path, titles: Titles) -> list[str]:
-    lines = ["### Pictures", "", PICTURES, ""]
+    lines = ["### Pictures", ""]
+    if (folder / f"{ALL_RUNS}.png").is_file():
+        file = f"{folder.parent.name}/{folder.name}/{ALL_RUNS}.png"
+        lines += [SEEDS, "", f"![All runs]({file})", ""]
+    lines += [PICTURES, ""]
     for key, title in {"input": "Test images", **titles}.items():
         if (folder / f"{key}.png").is_file():
             file = f"{folder.parent.name}/{folder.name}/{key}.png"

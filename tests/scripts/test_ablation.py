@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from paper_programs import OVERRIDE, pairs
+from PIL import Image
 
-from scripts.paper_tools import ablation, results
+from scripts.paper_tools import ablation, results, samples
 
 pytest_plugins = ["paper_programs"]
 SETTINGS = [*OVERRIDE, "--val_freq", "1", "--val_share", "0.3"]
@@ -46,6 +48,12 @@ def test_ablation(do: Callable, called: list, tmp_path: Path) -> None:
     ):
         assert words_on_page in text
     assert str(tmp_path) not in text
+    share = round(100 * files[0]["scores"]["latest"]["AtoB"]["per-pixel acc."])
+    assert re.search(rf"\| Cycle alone \| \d of 2 \| \d\.\d+ \|.*\b{share}\b.* % \|", text)
+    order = ("right correspondence", "runs.png", "### Scores by metric", "```bash", "final epoch\n")
+    places = [text.index(part) for part in order]
+    assert places == sorted(places), "first the conclusion and the pictures, then the tables"
+    assert Image.open(out / "tiny" / "runs.png").height > 2 * samples.SIZE, "a row for each seed"
     assert all((out / "tiny" / f"{variant}.png").is_file() for variant in ("cycle", "full"))
 
     count = len(called)

@@ -200,6 +200,14 @@ PROGRAMS = (
         files={"in/leftImg8bit/train/x/x_0_0_leftImg8bit.png": "image"},
     ),
     Program(
+        "lakes",
+        "datasets/make_lakes.py",
+        "out --size 8 --train 2 --test 1",
+        work="size train test",
+        effective="size train test seed",
+        positional="out",
+    ),
+    Program(
         "download",
         "datasets/download.py",
         "facades --kind cyclegan --out out/data --mirror http://127.0.0.1:PORT --unchecked",

@@ -1,0 +1,80 @@
+"""Count the runs of an ablation that found the right correspondence, and compare the counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import comb
+
+from util.tables import markdown
+
+SHARE = 0.7  # a run with a larger share of right pixels in A -> B found the correspondence
+METRIC = "per-pixel acc."
+LEVEL = 0.05  # a smaller p-value decides
+RIVALS = ("full", "gan")  # variants whose counts decide the outcome
+HEADING = "### Which losses find the right correspondence"
+RULE = (
+    "A run has found the right correspondence if more than {share:.0%} of the pixels of its test "
+    "images are right in A → B after the final epoch."
+)
+DECIDED = {
+    True: "**{a} does so in {x} of {n} runs, {b} in {y} of {m}: a clear difference (p = {p}).**",
+    False: "**{a} does so in {x} of {n} runs, {b} in {y} of {m}: not distinguishable (p = {p}).**",
+}
+TEST = "p is that of Fisher's exact test, two-sided; below {level} the difference counts as clear."
+Counts = dict[str, tuple[int, int]]  # variant -> runs that found it, runs
+
+
+def fisher(a: int, n: int, b: int, m: int) -> float:
+    """Return the two-sided p-value of Fisher's exact test for ``a`` of ``n`` and ``b`` of ``m``.
+
+    It is the probability of all outcomes with the same sum ``a + b`` that are no more likely than
+    the observed one.
+    """
+    total = a + b
+    ways = [comb(n, k) * comb(m, total - k) for k in range(max(0, total - m), min(n, total) + 1)]
+    observed = comb(n, a) * comb(m, b)
+    return sum(count for count in ways if count <= observed) / sum(ways)
+
+
+def shares_of(records: Sequence[dict]) -> list[float]:
+    """Return the share of right pixels of each run that measured it, A -> B, final epoch."""
+    measured = [record["scores"]["latest"]["AtoB"] for record in records]
+    return [scores[METRIC] for scores in measured if METRIC in scores]
+
+
+def lines(runs: Mapping[str, Sequence[dict]], titles: Mapping[str, str]) -> list[str]:
+    """Return the conclusion and the table of counts; nothing if B holds no label maps.
+
+    Args:
+        runs: the records of each variant.
+        titles: names of the variants.
+    """
+    shares = {key: shares_of(records) for key, records in runs.items()}
+    counts = {key: (sum(x > SHARE for x in of), len(of)) for key, of in shares.items() if of}
+    if not counts:
+        return []
+    text = [HEADING, "", RULE.format(share=SHARE)]
+    if set(RIVALS) <= counts.keys():
+        text += [conclusion(counts, titles)]
+    text += [TEST.format(level=LEVEL), ""]
+    head = ("Loss", "found it", f"p against {titles[RIVALS[0]]}", "share of right pixels, each run")
+    rows = []
+    for key, (found, of) in counts.items():
+        compared = key != RIVALS[0] and RIVALS[0] in counts
+        p = shown(fisher(found, of, *counts[RIVALS[0]])) if compared else "-"
+        each = " ".join(f"{100 * share:.0f}" for share in sorted(shares[key], reverse=True))
+        rows.append((titles[key], f"{found} of {of}", p, f"{each} %"))
+    return [*text, *markdown(head, rows), ""]
+
+
+def conclusion(counts: Counts, titles: Mapping[str, str]) -> str:
+    """Return the sentence that says whether the counts of ``RIVALS`` differ."""
+    first, second = RIVALS
+    p = fisher(*counts[first], *counts[second])
+    found = {"x": counts[first][0], "n": counts[first][1]}
+    found |= {"y": counts[second][0], "m": counts[second][1]}
+    return DECIDED[p < LEVEL].format(a=titles[first], b=titles[second], p=shown(p), **found)
+
+
+def shown(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"
