@@ -48,11 +48,7 @@ def test_ablation(do: Callable, called: list, tmp_path: Path) -> None:
     ):
         assert words_on_page in text
     assert str(tmp_path) not in text
-    share = round(100 * files[0]["scores"]["latest"]["AtoB"]["per-pixel acc."])
-    assert re.search(rf"\| Cycle alone \| \d of 2 \| \d\.\d+ \|.*\b{share}\b.* % \|", text)
-    order = ("right correspondence", "runs.png", "### Scores by metric", "```bash", "final epoch\n")
-    places = [text.index(part) for part in order]
-    assert places == sorted(places), "first the conclusion and the pictures, then the tables"
+    check_counts(text, files[0]["scores"]["latest"]["AtoB"]["per-pixel acc."])
     assert Image.open(out / "tiny" / "runs.png").height > 2 * samples.SIZE, "a row for each seed"
     assert all((out / "tiny" / f"{variant}.png").is_file() for variant in ("cycle", "full"))
 
@@ -69,6 +65,15 @@ def test_ablation(do: Callable, called: list, tmp_path: Path) -> None:
     first = page.read_bytes()
     do("results", "--out", out).ok()
     assert first == page.read_bytes() and first.endswith(b"A note.\n")
+
+
+def check_counts(text: str, share: float) -> None:
+    """Check that the page counts the runs, with the conclusion and the pictures before tables."""
+    line = rf"\| Cycle alone \| \d of 2 \| \d\.\d+ \|.*\b{round(100 * share)}\b.* % \|"
+    assert re.search(line, text)
+    order = ("right correspondence", "runs.png", "### Scores by metric", "```bash", "final epoch\n")
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
 
 
 def test_spread_and_difference() -> None:
