@@ -27,7 +27,7 @@ from scripts.arguments import Output
 from scripts.image_arguments import ImageArguments
 from scripts.sharing.film import evenly, font, write_film
 from util.console import Progress, run_main, say
-from util.errors import UsageError, UserError
+from util.errors import UsageError, UserError, explain
 from util.limits import real, whole
 from util.pages.data_file import Panel, read_panel
 from util.runs import run_folder
@@ -202,7 +202,8 @@ def main() -> None:
 
     def frames() -> Iterator[Image.Image]:
         for epoch in epochs:
-            yield draw(epoch, panel[epoch], layout)
+            with explain("cannot draw a frame"):  # Pillow holds text to --max_pixels, too
+                yield draw(epoch, panel[epoch], layout)
             progress.update()
 
     write_film(frames(), len(epochs), args.output, args.fps, args.hold)
