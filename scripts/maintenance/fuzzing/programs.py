@@ -171,6 +171,19 @@ PROGRAMS = (
         },
     ),
     Program(
+        "share_page",
+        "scripts/share_page.py",
+        "run --output page.html",
+        (RUN,),
+        effective="max_mb",
+        positional="run",
+        files={
+            f"{RUN}/web/data.js": "text",
+            f"{RUN}/web/index.html": "text",
+            f"{RUN}/web/images/epoch001_panel0_fake_B.png": "image",
+        },
+    ),
+    Program(
         "edges",
         "scripts/edges.py",
         "--input in/photos --output out --size 16",
