@@ -6,6 +6,7 @@ To add a model, copy ``template_model.py``.
 from __future__ import annotations
 
 import os
+import tempfile
 from argparse import Namespace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from models.translation.translator import Translator
 from options.stages import Options
 from util.errors import UserError
 from util.option_defaults import add_missing, theirs
+from util.packed_run import find_archive, unpack_run
 from util.plugins import find_class
 from util.runs import no_run
 
@@ -28,15 +30,20 @@ def load_generator(run: str | Path, **options) -> Translator:
     """Return a function that translates one image like ``test.py``: ``load_generator(run)(image)``.
 
     Args:
-        run: the run's folder, e.g. ``checkpoints/horse2zebra``.
+        run: the run's folder, e.g. ``checkpoints/horse2zebra``, or an archive of
+            ``scripts/pack_run.py``, e.g. ``horse2zebra.zip``.
         options: any options of ``test.py --model test``, e.g. ``direction="BtoA"``, ``epoch=100``,
             ``preprocess="none"``, ``eval=True``, ``gpu_ids="-1"``.
 
     Raises:
-        UserError: there are no such weights, or an option does not fit them.
+        UserError: there are no such weights, an option does not fit them, or the archive is
+            damaged.
     """
     if not isinstance(run, str | os.PathLike) or not str(run):
         raise UserError(f"load_generator({run!r}): should be the folder of a run")
+    if archive := find_archive(str(run), Path()):
+        with tempfile.TemporaryDirectory() as root:
+            return load_generator(unpack_run(archive, "load_generator", Path(root)), **options)
     folder = Path(os.path.abspath(run))
     if not folder.is_dir():
         raise no_run(Path(run).parent, folder.name, f"load_generator({str(run)!r})")

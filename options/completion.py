@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from options.parser import Parser, choose_device
-from options.rules import OWN, Rules, draw_seed
+from options.rules import OWN, Rules, draw_seed, words_of
 from options.testing import TestingRules
 from options.training import TrainingRules
 from util import plugins
@@ -66,8 +66,11 @@ def find_run(other: Any, words: list[str]) -> tuple[Rules, list[str], Namespace]
     before = probe.defaults()
     if not {"checkpoints_dir", "name"} <= before.keys():  # parse() sets the folder
         return rules, [], Namespace(**{"dataroot": None} | before | probe.given(words, OWN))
-    given, added = probe.given(words, OWN), []
+    given = probe.given(words, OWN)
     given |= {new: given[old] for old, new in OLD_NAMES.items() if old in given}
+    unpacked = rules.unpack_run(probe.defaults() | given)
+    given |= unpacked
+    added = words_of(unpacked)
     rules.find_run(probe, given)
     if rules.run.has("model", probe.preview(given).model):
         rules.run.default_plugin(probe, "dataset_mode", given)

@@ -22,6 +22,11 @@ from util.runs import check_inside, did_you_mean_folder
 OWN = {name: value for name, value in DEFAULTS.items() if name not in OFFICIAL} | {"seed": None}
 
 
+def words_of(values: dict[str, Any]) -> list[str]:
+    """Options with a value as words of a command line."""
+    return [f"--{name}={value}" for name, value in values.items()]
+
+
 class Rules:
     """Rules of one program's options. They hold for options files of a fork, too.
 
@@ -52,6 +57,14 @@ class Rules:
     def declare(self, parser: ArgumentParser) -> None:
         """Declare the options of the tables that ``parser`` does not have yet."""
         declare(parser, self.tables)
+
+    def unpack_run(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Unpack the run if ``--name`` names an archive; return options that name its folder.
+
+        Args:
+            values: of all options so far.
+        """
+        return {}
 
     def find_run(self, parser: Parser, given: dict[str, Any]) -> None:
         """Set ``run`` to the run to start from. May change the default of ``--model``."""

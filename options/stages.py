@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from options.completion import check_and_derive, command_line, complete, find_run, rules_of
 from options.flags import RENAMED, TEST, TRAIN
 from options.parser import Parser, dump, full_name, option_values
-from options.rules import OWN
+from options.rules import OWN, words_of
 from util import checkpoint, plugins
 from util.console import say
 from util.distributed import is_main
@@ -83,6 +83,9 @@ class Options:
         wants_help = given.pop("help", False)
         if wants_help and not given.keys() & {"model", "dataset_mode"}:
             parser.show_help()  # fast: neither PyTorch nor a model has been imported
+        unpacked = self.rules.unpack_run(parser.defaults() | given)
+        given |= unpacked
+        args += words_of(unpacked)
         model = self._add_plugin_options(args, given)
         if wants_help:
             parser.show_help()

@@ -13,7 +13,7 @@ from options.parser import Parser
 from options.rules import Rules
 from util import checkpoint, distributed
 from util.console import say, warn
-from util.errors import UsageError
+from util.errors import UsageError, UserError
 
 # Options of a training that a test does not take over: how the program ran, not what was trained.
 NOT_INHERITED = {
@@ -36,6 +36,18 @@ class TestingRules(Rules):
     defaults = {"model": "test", "phase": "test", "load_size": 256}
     fixed = {"no_flip": True, "serial_batches": True, "num_threads": 0}
     once = NOT_INHERITED
+
+    def unpack_run(self, values: dict[str, Any]) -> dict[str, Any]:
+        if not str(values["name"]).lower().endswith(".zip"):
+            return {}
+        # not at the top: unpacking imports modules that would slow --help down
+        from util.packed_run import find_archive, unpack_until_exit
+
+        archive = find_archive(values["name"], Path(values["checkpoints_dir"]))
+        if archive is None:
+            raise UserError(f"--name {values['name']}: no such file")
+        folder = unpack_until_exit(archive, "--name")
+        return {"checkpoints_dir": str(folder.parent), "name": folder.name}
 
     def find_run(self, parser: Parser, given: dict[str, Any]) -> None:
         """Find the run ``--name``.

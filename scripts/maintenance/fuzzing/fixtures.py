@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from scripts.pack_run import write_archive
 from scripts.study_tools.key import with_checksum
 
 FOLDERS = {  # folder -> names of its images
@@ -78,6 +79,14 @@ def make_networks(root: Path) -> None:
     features = nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     for name, network in (("features", features), ("segment", nn.Conv2d(3, 2, 1))):
         torch.jit.trace(network.eval(), image).save(str(root / f"in/{name}.pt"))
+
+
+def pack_run(root: Path) -> None:
+    """Write ``in/run.zip`` as scripts/pack_run.py does, with what a test needs of a run."""
+    run = root / "checkpoints" / "run"
+    names = ("latest_net_G_A.pth", "latest_net_G_B.pth", "train_opt.json")
+    with (root / "in/run.zip").open("wb") as file:
+        write_archive(file, "run", {name: (run / name).read_bytes() for name in names})
 
 
 def odd_places(folder: Path) -> None:

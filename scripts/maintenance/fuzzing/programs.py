@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from scripts.maintenance.fuzzing.cases import Program
+from scripts.maintenance.fuzzing.programs_of_runs import CPU, PROGRAMS_OF_RUNS, RUN
 
-CPU = "--gpu_ids -1 --num_threads 0"
 QUIET = f"{CPU} --display_id 0"
 TINY = f"{QUIET} --netG resnet_6blocks --netD pixel --ngf 1 --ndf 1 --load_size 10 --crop_size 8"
 TRAIN = (
@@ -13,7 +13,6 @@ TRAIN = (
 )
 WORK = "n_epochs n_epochs_decay ngf ndf num_threads panel_size crop_size load_size n_layers_D"
 MATTER = "n_epochs ngf ndf lr beta1 lambda_A lambda_B init_gain seed"
-RUN = "checkpoints/run"
 IMAGE = {"in/photos/a.png": "image"}
 
 PROGRAMS = (
@@ -142,47 +141,7 @@ PROGRAMS = (
         "width seed",
         files=IMAGE,
     ),
-    Program(
-        "plot",
-        "scripts/plot.py",
-        "--runs run --output plot.svg",
-        (RUN,),
-        files={f"{RUN}/metrics.jsonl": "json lines", f"{RUN}/loss_log.txt": "text"},
-    ),
-    Program(
-        "sheet",
-        "scripts/sheet.py",
-        "--images in/page --labels real_A fake_B --output sheet.png --size 16",
-        ("in/page",),
-        "size",
-        "size every",
-        files={"in/page/0_real_A.png": "image"},
-    ),
-    Program(
-        "timelapse",
-        "scripts/timelapse.py",
-        "run --output film.gif --size 16",
-        (RUN,),
-        "size frames",
-        positional="run",
-        files={
-            f"{RUN}/web/data.js": "text",
-            f"{RUN}/web/images/epoch001_panel0_fake_B.png": "image",
-        },
-    ),
-    Program(
-        "share_page",
-        "scripts/share_page.py",
-        "run --output page.html",
-        (RUN,),
-        effective="max_mb",
-        positional="run",
-        files={
-            f"{RUN}/web/data.js": "text",
-            f"{RUN}/web/index.html": "text",
-            f"{RUN}/web/images/epoch001_panel0_fake_B.png": "image",
-        },
-    ),
+    *PROGRAMS_OF_RUNS,
     Program(
         "edges",
         "scripts/edges.py",

@@ -95,6 +95,7 @@ class Session:
         if outcome.status:
             raise UserError(f"train.py failed on the tiny inputs: {outcome.err[-2000:]}")
         shutil.copytree(slot / "place/checkpoints", self.fixture / "checkpoints")
+        fixtures.pack_run(self.fixture)
         weights = self.fixture / "checkpoints/run/latest_net_G_A.pth"
         server.make_files(self.folder / "www", self.fixture / "in", weights)
         make_archives(self.folder / "www", self.fixture / "in")

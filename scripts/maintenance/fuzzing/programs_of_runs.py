@@ -1,0 +1,72 @@
+"""The programs that show a finished run or hand it on; see programs.py."""
+
+from __future__ import annotations
+
+from scripts.maintenance.fuzzing.cases import Program
+
+CPU = "--gpu_ids -1 --num_threads 0"
+RUN = "checkpoints/run"
+
+PROGRAMS_OF_RUNS = (
+    Program(
+        "plot",
+        "scripts/plot.py",
+        "--runs run --output plot.svg",
+        (RUN,),
+        files={f"{RUN}/metrics.jsonl": "json lines", f"{RUN}/loss_log.txt": "text"},
+    ),
+    Program(
+        "sheet",
+        "scripts/sheet.py",
+        "--images in/page --labels real_A fake_B --output sheet.png --size 16",
+        ("in/page",),
+        "size",
+        "size every",
+        files={"in/page/0_real_A.png": "image"},
+    ),
+    Program(
+        "timelapse",
+        "scripts/timelapse.py",
+        "run --output film.gif --size 16",
+        (RUN,),
+        "size frames",
+        positional="run",
+        files={
+            f"{RUN}/web/data.js": "text",
+            f"{RUN}/web/images/epoch001_panel0_fake_B.png": "image",
+        },
+    ),
+    Program(
+        "share_page",
+        "scripts/share_page.py",
+        "run --output page.html",
+        (RUN,),
+        positional="run",
+        files={
+            f"{RUN}/web/data.js": "text",
+            f"{RUN}/web/index.html": "text",
+            f"{RUN}/web/images/epoch001_panel0_fake_B.png": "image",
+        },
+    ),
+    Program(
+        "pack_run",
+        "scripts/pack_run.py",
+        "run --output run.zip --epoch 1",
+        (RUN,),
+        effective="samples",
+        positional="run",
+        files={
+            f"{RUN}/1_net_G_A.pth": "weights",
+            f"{RUN}/train_opt.json": "options",
+            f"{RUN}/web/data.js": "text",
+        },
+    ),
+    Program(
+        "test-packed",
+        "test.py",
+        f"--dataroot in/two --name in/run.zip {CPU} --num_test 1",
+        ("in/two", "in/run.zip"),
+        only="name checkpoints_dir",
+        files={"in/run.zip": "script"},
+    ),
+)
