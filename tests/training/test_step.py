@@ -130,6 +130,32 @@ def test_hooks_of_official_subclasses_are_called(hook: str) -> None:
     assert all(value > 0 for value in model.get_current_losses().values())
 
 
+class Mixin:
+    def forward(self) -> None:
+        self.mixed = True
+        super().forward()
+
+
+class Mixed(Mixin, CycleGANModel):
+    """Has its own forward() by another class than CycleGANModel."""
+
+
+class OwnGradients(Mixed):
+    """Computes the gradients itself, so that neither forward() nor backward_G() is called."""
+
+    def gradients_G(self) -> None:
+        self.own = True
+        CycleGANModel.gradients_G(self)
+
+
+@pytest.mark.parametrize(("kind", "called"), [(OwnGradients, {"own"}), (Mixed, {"mixed"})])
+def test_hooks_of_mixins_and_gradients_of_subclasses(kind: type, called: set[str]) -> None:
+    model = kind(options(*SMALL))
+    model.set_input(batch(dtype=torch.float32))
+    model.optimize_parameters()
+    assert vars(model).keys() & {"own", "mixed"} == called
+
+
 @pytest.mark.parametrize("fused", [True, False])
 def test_bad_gradients_reach_no_weight(fused: bool) -> None:
     """A fused Adam reads a flag on the device; other optimizers get no gradients."""
