@@ -45,8 +45,8 @@ class TemplateModel(BaseModel):
     def set_input(self, input: dict) -> None:
         """Move a batch from the dataset to the device."""
         A, B = ("A", "B") if self.opt.direction == "AtoB" else ("B", "A")
-        self.data_A = input[A].to(self.device)
-        self.data_B = input[B].to(self.device)
+        self.data_A = input[A].to(self.device, non_blocking=True)
+        self.data_B = input[B].to(self.device, non_blocking=True)
         self.image_paths = input[A + "_paths"]
 
     def forward(self) -> None:

@@ -18,10 +18,13 @@ from conftest import ROOT, Programs
 
 from models.training.step import Step
 from scripts import check_gpu
-from scripts.gpu import deterministic, exact, guard, memory, processes, report, sync
+from scripts.gpu import deterministic, exact, gpu_tests, guard, memory, processes, report, sync
 from scripts.gpu.checks import ERROR, FAILED, OK, SKIPPED, Check, Setup, Verdict
 from scripts.gpu.registry import all_checks
 from util.errors import UsageError, UserError
+
+# Packages that the program must not need; pytest, which runs the marked tests, stays
+OPTIONAL = ("lpips", "matplotlib", "requests", "scipy", "skimage", "tornado", "tqdm", "visdom")
 
 
 @pytest.fixture
@@ -204,6 +207,15 @@ def test_lines_of_memory(setup: Setup, monkeypatch: pytest.MonkeyPatch, line: st
     assert memory.lines(setup, "train").status == (OK if "memory" in line else FAILED)
 
 
+@pytest.mark.parametrize("package", ["pytest", "xdist"])
+def test_a_line_if_pytest_is_missing(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    verdict = gpu_tests.run(setup)
+    assert verdict.status == SKIPPED and f"{package} is not installed" in verdict.line
+
+
 @pytest.mark.slow
 def test_settings_of_a_gpu_are_accepted(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every setting of the full checks runs on the CPU, too; fp16 and CUDA graphs do not."""
@@ -223,11 +235,15 @@ def test_settings_of_a_gpu_are_accepted(setup: Setup, monkeypatch: pytest.Monkey
 
 @pytest.mark.slow
 def test_the_program_on_the_cpu(tmp_path: Path) -> None:
-    """All checks that need no GPU pass, and each line of the table is there."""
-    file = tmp_path / "gpu.json"
+    """All checks that need no GPU pass without optional packages, and each line is there."""
+    file, missing = tmp_path / "gpu.json", tmp_path / "missing"
+    missing.mkdir()
+    for package in OPTIONAL:
+        (missing / f"{package}.py").write_text(f"raise ImportError(name={package!r})\n")
     words = ["--gpu_ids", "-1", "--json", str(file), "--patience", "5", "--official", "."]
     command = [sys.executable, "scripts/check_gpu.py", *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    environment = os.environ | {"PYTHONPATH": str(missing)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     found = {row["check"]: row for row in json.loads(file.read_text())["rows"]}
     assert list(found) == [check.title for check in all_checks()]

@@ -1,112 +1,23 @@
-"""GPU code checked without a GPU: its decisions, its operations and its messages."""
+"""GPU code checked without a GPU: its decisions, its messages and its measurements."""
 
 from __future__ import annotations
 
-import functools
 import sys
 from argparse import Namespace
 from pathlib import Path
 
 import pytest
 import torch
-from steps import Ops, batch, build, options, repeatable, trained  # noqa: F401
-from torch._subclasses.fake_tensor import FakeTensorMode
+from conftest import Programs
+from steps import options
 
 import data
-from models import create_model
-from models.networks import GENERATORS, ResnetGenerator, get_norm_layer
-from models.training import gradients
-from models.training.gradients import NonFinite, NonFiniteGuard, fuse
 from models.training.memory import out_of_memory
-from models.training.step import Step
 from options.parser import choose_device
 from scripts.maintenance import benchmark, benchmark_worker, check_resume
 from util import distributed, gpu
 from util.errors import UsageError, is_out_of_memory
-from util.modules import can_compile
 from util.rank_gradients import average_gradients
-from util.seeds import seed_everything
-
-needs_compile = pytest.mark.skipif(not can_compile(), reason="--compile needs PyTorch 2.6")
-
-
-@needs_compile
-def test_sizes_stay_outside_of_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A generator's layers are compiled without its padding, for any size after the first."""
-    compiled: list[tuple[torch.nn.Module, dict]] = []
-    monkeypatch.setattr(
-        torch.nn.Module, "compile", lambda net, **settings: compiled.append((net, settings))
-    )
-    before = torch._dynamo.config.cache_size_limit
-    model = build("--ngf", "1", "--ndf", "1", "--compile", "--preprocess", "none")
-    try:
-        Step(model.opt, model)
-        assert torch._dynamo.config.cache_size_limit >= 256
-    finally:
-        torch._dynamo.config.cache_size_limit = before
-    networks = [model.netG_A.model, model.netG_B.model, model.netD_A, model.netD_B]
-    assert [net for net, _ in compiled] == networks
-    assert all(settings["dynamic"] is None for _, settings in compiled)
-
-
-@pytest.mark.slow
-@needs_compile
-@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-def test_compiled_at_many_sizes(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Images of many sizes and short batches need few graphs, and compute the same."""
-    monkeypatch.setattr("models.training.step.BACKEND", backend)
-    one_block = functools.partial(ResnetGenerator, n_blocks=1)
-    monkeypatch.setitem(GENERATORS, "resnet_6blocks", one_block)
-    small = ("--ngf", "1", "--ndf", "1", "--netG", "resnet_6blocks", "--netD", "pixel")
-    sizes = [(16, 20, 2), (20, 24, 2), (23, 16, 2), (28, 32, 1), (21, 22, 1)]
-
-    def losses(*more: str) -> list[float]:
-        torch._dynamo.reset()
-        torch._dynamo.utils.counters.clear()
-        torch.manual_seed(0)
-        model = create_model(options(*small, "--preprocess", "none", *more))
-        step = Step(model.opt, model)
-        for width, height, count in sizes:
-            step(batch(count, width, torch.float32, height))
-        return list(model.get_current_losses().values())
-
-    plain = losses()
-    assert losses("--compile") == pytest.approx(plain, rel=1e-3)
-    # Generators and discriminators, each with and without gradients to the images or the weights
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 24
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_norms_take_half_precision(dtype: torch.dtype) -> None:
-    """On CUDA, no norm converts half precision to float32 and back."""
-    for norm in ("instance", "batch"):
-        with FakeTensorMode(), torch.device("cuda"), Ops() as ops:
-            layer = get_norm_layer(norm)(8)
-            ops.names.clear()
-            assert layer(torch.empty(1, 8, 16, 16, dtype=dtype)).dtype == dtype
-        assert not [name for name in ops.names if "_to_copy" in name], ops.names
-
-
-def test_where_one_operation_checks_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Elsewhere, as on MPS, gradients are checked one by one, and no optimizer is fused."""
-    monkeypatch.setattr(gradients, "CHECKED_AT_ONCE", ("cuda",))
-    monkeypatch.delattr(torch, "_amp_foreach_non_finite_check_and_unscale_")
-    weight = torch.nn.Parameter(torch.ones(3))
-    optimizer = torch.optim.Adam([weight], lr=1.0)
-    fuse(optimizer)
-    assert not optimizer.param_groups[0]["fused"]
-    guard = NonFiniteGuard(skip=False)
-    for bad in (False, True):
-        before = weight.detach().clone()
-        weight.grad = torch.tensor([1.0, float("nan") if bad else 1.0, 1.0])
-        guard.watch(optimizer, ["a.png"])
-        optimizer.step()
-        assert torch.equal(before, weight) == bad
-        if bad:
-            with pytest.raises(NonFinite, match=r"a\.png"):
-                guard.check()
-        else:
-            guard.check()
 
 
 @pytest.mark.parametrize(
@@ -180,62 +91,47 @@ def test_memory_of_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_out_of_memory(error)
 
 
-def test_deterministic_fills_no_memory() -> None:
-    try:
-        seed_everything(0, deterministic=True)
-        assert not torch.utils.deterministic.fill_uninitialized_memory
-    finally:
-        torch.use_deterministic_algorithms(False)
-        torch.utils.deterministic.fill_uninitialized_memory = True
+def test_memory_that_other_processes_hold(run: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = "; other processes hold 31.2 of its 80.0 GB"
+    monkeypatch.setattr("util.console.memory_of_others", lambda: others)
+
+    def main() -> None:
+        raise RuntimeError("CUDA out of memory.")
+
+    run.call(main).refused(1, f"out of memory{others}; to use less: smaller images")
 
 
-def test_recomputing_saves_no_generator(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without dropout nothing random is computed again, so no generator is saved."""
-    asked: list[bool] = []
-    original = torch.utils.checkpoint.checkpoint
-
-    def spy(*arguments, **settings):
-        asked.append(settings["preserve_rng_state"])
-        return original(*arguments, **settings)
-
-    monkeypatch.setattr("util.modules.checkpoint", spy)
-    trained("--checkpoint_activations", steps=1)
-    assert asked and not any(asked)
-
-
-def test_inputs_do_not_wait_for_the_gpu() -> None:
-    """Images are copied to the GPU without waiting for the work before."""
-    waits: list[bool] = []
-
-    class Pinned(torch.Tensor):
-        def to(self, *args, **settings):
-            waits.append(not settings.get("non_blocking"))
-            return super().to(*args, **settings)
-
-    data = batch(dtype=torch.float32)
-    data |= {domain: data[domain].as_subclass(Pinned) for domain in "AB"}
-    for name in ("cycle_gan", "pix2pix"):
-        model = create_model(options("--model", name, "--netG", "resnet_6blocks", "--ngf", "1"))
-        model.set_input(data)
-    assert waits and not any(waits)
-
-
-@pytest.mark.parametrize("words", ["", "compile", "channels_last", "cuda_graphs", "amp bf16"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--no_tf32",
+        "--channels_last",
+        "--amp bf16",
+        "--amp fp16",
+        "--compile",
+        "--compile --cuda_graphs",
+        "--compile --amp bf16 --channels_last --cuda_graphs",
+    ],
+)
 def test_the_benchmark_measures_each_option(words: str) -> None:
     """On a GPU, benchmark.py has a row for each option of speed."""
-    rows = [case for case in benchmark.CASES if case.section == "step" and case.cuda]
-    assert any(all(word in case.args for word in words.split()) for case in rows)
+    rows = [case.args for case in benchmark.CASES if case.section == "step" and case.cuda]
+    assert f"{benchmark.ATLAS} {words}" in rows
 
 
 def test_the_benchmark_loads_to_the_device(
     tmp_path: Path, unaligned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The loader alone is measured as in a training, with images copied to the device."""
+    """Loader and steps are measured as in a training, with images copied to the device."""
     batches = Namespace(device=None)
     monkeypatch.setattr(data, "create_dataset", lambda opt: batches)
     monkeypatch.setattr(sys, "argv", ["benchmark_worker.py"])
     where = ("--checkpoints_dir", str(tmp_path), "--gpu_ids", "-1")
     benchmark_worker.load(["--dataroot", str(unaligned), *where])
+    assert str(batches.device) == "cpu"
+    batches.device = None
+    small = ("--netG", "resnet_6blocks", "--ngf", "1", "--ndf", "1")
+    benchmark_worker.training(["--dataroot", str(unaligned), *where, *small])
     assert str(batches.device) == "cpu"
 
 

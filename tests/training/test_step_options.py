@@ -93,10 +93,10 @@ def test_refused(run: Programs, data: Path, flags: tuple[str, ...], words: str) 
     run.train("--dataroot", data, *TINY, *ONE_EPOCH, *flags).refused(2, words)
 
 
-def test_out_of_memory(run: Programs, data: Path, tmp_path: Path) -> None:
-    model = subclass(
-        tmp_path / "large_model.py", "def backward_D_A(self):", "    torch.empty(1 << 60)"
-    )
+@pytest.mark.parametrize("where", ["backward_D_A(self)", "setup(self, opt)"])
+def test_out_of_memory(run: Programs, data: Path, tmp_path: Path, where: str) -> None:
+    """One line says what needs less memory, in a step and before the first one."""
+    model = subclass(tmp_path / "large_model.py", f"def {where}:", "    torch.empty(1 << 60)")
     train(run, data, "--model", model).refused(
         1, "out of memory on cpu", "GB", "--crop_size 16", "--checkpoint_activations"
     )
