@@ -13,6 +13,7 @@ from models.base_model import BaseModel
 from models.coupled_networks import LATENT, SIZES, CoupledDiscriminator, CoupledGenerator
 from models.translation.latent_search import (
     OTHER,
+    RECONSTRUCTION,
     Latent,
     LatentCache,
     add_search_options,
@@ -180,7 +181,7 @@ class CoGANModel(BaseModel):
         z = torch.cat([latent.z for latent in latents])
         setattr(self, rec, self.netG.generate(z, domain))
         setattr(self, fake, self.netG.generate(z, OTHER[domain]))
-        self.image_metrics[fake] = {"reconstruction PSNR (dB)": [latent.psnr for latent in latents]}
+        self.image_metrics[fake] = {RECONSTRUCTION: [latent.psnr for latent in latents]}
 
     def find(self, x: torch.Tensor, domain: str) -> Latent:
         """Return the :class:`Latent` of an image (1, C, H, W), from the cache if it is there."""

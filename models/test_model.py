@@ -7,7 +7,11 @@ from pathlib import Path
 
 from models import networks
 from models.base_model import BaseModel
-from models.translation.latent_search import add_search_options, coupled_translator
+from models.translation.latent_search import (
+    CoupledTranslator,
+    add_search_options,
+    coupled_translator,
+)
 from util import checkpoint
 from util.console import say
 from util.errors import UsageError, UserError
@@ -75,7 +79,11 @@ class TestModel(BaseModel):
         self.image_paths = input["A_paths"]
 
     def forward(self) -> None:
-        self.fake = self.netG(self.real)
+        if isinstance(self.netG, CoupledTranslator):
+            self.fake, metrics = self.netG.translate(self.real)
+            self.image_metrics = {"fake": metrics}
+        else:
+            self.fake = self.netG(self.real)
 
     def optimize_parameters(self) -> None:
         """Do nothing: this model is not trained."""

@@ -70,6 +70,7 @@ class TestingRules(Rules):
         actions = [a for a in parser._actions if a.dest not in NOT_INHERITED]
         choices: dict[str, Any] = {action.dest: action.choices for action in actions}
         weights = model.architecture_source(self.as_read(parser, given))
+        architecture: dict[str, Any] = {}
         # The weights of a generator that is not ours may look like those of another one
         ours = parser.preview(given).netG in NET_G
         if weights and weights.is_file() and ours:
@@ -82,7 +83,7 @@ class TestingRules(Rules):
             for name, value in architecture.items():
                 if name in choices and (not choices[name] or value in choices[name]):
                     parser.set_defaults(**{name: value})
-        self._fit_images(parser, given)
+        self._fit_images(parser, given, architecture.get("crop_size"))
 
     def _check_model(self, model: str, given: dict[str, Any]) -> None:
         """Warn, or raise UsageError, if a test would silently give wrong images."""
@@ -109,11 +110,14 @@ class TestingRules(Rules):
     def finish(self, opt: Namespace) -> None:
         opt.num_test = int(min(opt.num_test, ALL))  # the official type; scripts call range() on it
 
-    def _fit_images(self, parser: Parser, given: dict[str, Any]) -> None:
+    def _fit_images(self, parser: Parser, given: dict[str, Any], only: int | None) -> None:
         """Set the defaults of preprocessing to the training's, without random crops.
 
         Whole images are resized to the size of the training's crops (paper, section 7.1). If this
         differs from the scale of the training, a message says so.
+
+        Args:
+            only: the one size that the networks can take; None for any size.
         """
         trained = self.run.options.get("preprocess", "")
         whole = {"crop": "none", "scale_width_and_crop": "scale_width"}.get(trained, trained)
@@ -121,7 +125,7 @@ class TestingRules(Rules):
             parser.set_defaults(preprocess=whole)
         if parser.preview(given).preprocess == "resize_and_crop":
             size = given.get("crop_size", given.get("load_size", parser.get_default("crop_size")))
-            parser.set_defaults(load_size=size, crop_size=given.get("load_size", size))
+            parser.set_defaults(load_size=size, crop_size=only or given.get("load_size", size))
         opt = parser.preview(given)
         scale = _scale(opt.preprocess, opt.load_size)
         load_size, crop_size = (self.run.options.get(k, getattr(opt, k)) for k in SIZES)

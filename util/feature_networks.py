@@ -9,6 +9,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+# PyTorch has no public way to load a network with its values in a rehearsal of train.py --dry_run.
+from torch._subclasses.fake_tensor import unset_fake_temporarily
+
 from util import checkpoint
 from util.errors import UserError, explain, needs
 from util.image.ranges import RANGES
@@ -45,13 +48,16 @@ class Features(nn.Module):
         x = x.expand(-1, 3, -1, -1)
         x = x.flip(1) if self.bgr else x
         x = ((x + 1) * 127.5 - self.mean) / self.scale
-        with explain(f"{self.name} cannot take images of the shape {tuple(x.shape)}", line=-1):
+        problem = f"{self.name} cannot take images of the shape {tuple(x.shape)}"
+        has_values = type(x) is torch.Tensor  # else a failure in a rehearsal says nothing
+        with explain(problem, line=-1) if has_values else contextlib.nullcontext():
             features = self.network(x)
         if not isinstance(features, torch.Tensor) or features.shape[:1] != images.shape[:1]:
             raise UserError(f"{self.name} should return one tensor, with features of each image")
         return features
 
 
+@unset_fake_temporarily()
 def load_differentiable(
     network: str, layer: str | None, weights: str | None, size: int, levels: str, flag: str
 ) -> Features:
@@ -71,9 +77,6 @@ def load_differentiable(
         if network.lower().endswith(ending):
             choices = f"use {VGG}, {EFFICIENTNET} or a TorchScript file"
             raise UserError(f"{flag} {network}: {reason}, which have no gradient; {choices}")
-    rehearsing = type(torch.empty(0)) is not torch.Tensor  # of train.py --dry_run
-    if rehearsing and (network in (VGG, EFFICIENTNET) or Path(network).is_file()):
-        raise RuntimeError("a feature network needs values")
     if network == VGG:
         layer = layer or DEFAULT_LAYER
         source = Path(weights).name if weights else "ImageNet, torchvision"

@@ -260,10 +260,10 @@ class Visualizer:
             self._attempt(name, sink.images, epoch, images, save_result)
         self.saved = True
 
-    def text(self, epoch: int, message: str, is_fact: bool = False) -> None:
-        """Print, log and show a warning, or a fact about the run, which the loss log has, too."""
-        (say if is_fact else warn)(message)
-        if is_fact:
+    def text(self, epoch: int, message: str) -> None:
+        """Print, log and show a warning, or in epoch 0 a fact of the run, for the loss log, too."""
+        (warn if epoch else say)(message)
+        if not epoch:
             self._attempt("loss_log.txt", self.log.append, message)
         entry = json.dumps({"epoch": epoch, "note": message})
         self._attempt("metrics.jsonl", self.metrics.append, entry)

@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from models.base_model import BaseModel
+from models.training.health_warnings import WARNINGS, text_of
 from util.console import warn
 from util.images import tensor2im
 from util.modules import unaffected
@@ -28,41 +29,6 @@ WINDOW = 16  # number of checks that a running average covers, and that must pre
 
 # GAN mode -> (loss, output) of a discriminator that cannot tell real from fake; wgangp has no such.
 UNDECIDED = {"lsgan": (0.25, 0.5), "vanilla": (math.log(2), 0.0)}
-
-# Sign -> (warn below, clear the warning above, text).
-WARNINGS = {
-    "loss": (
-        0.08,
-        0.16,
-        "{D} has won: its loss has long been near 0, so {G} learns little from it. Try a smaller "
-        "--ndf, smaller weights of the other losses (--lambda_...), or more images",
-    ),
-    "dependence": (
-        0.1,
-        0.2,
-        "{G} has collapsed: its output hardly depends on its input. Try larger weights of the "
-        "other losses (--lambda_A, --lambda_B), a lower --lr, or another --seed",
-    ),
-    "correlation": (
-        -0.6,
-        -0.4,
-        "{G} turns dark into light and light into dark. Unless your two domains are each other's "
-        "negatives, start again with another --seed, --lambda_identity 1 or --init_gain 0.01",
-    ),
-    "change": (
-        0.15,
-        0.2,
-        "{G} returns its input almost unchanged. Try a smaller --lambda_identity (or 0), smaller "
-        "--lambda_A and --lambda_B, or a larger --ndf",
-    ),
-    "robustness": (
-        0.5,
-        0.6,
-        "{G} hides information: slight noise or JPEG compression of its output breaks the "
-        "reconstruction, so a small cycle_{X} says little. Try a smaller --lambda_{X}, or a larger "
-        "--ndf",
-    ),
-}
 
 
 class Direction(NamedTuple):
@@ -139,6 +105,7 @@ class Health:
     """
 
     def __init__(self, opt: Namespace) -> None:
+        self.opt = opt
         self.undecided = UNDECIDED.get(getattr(opt, "gan_mode", ""))
         self.active = not opt.no_health
         self.memory: dict = {"averages": {}, "given": [], "last": -EVERY}
@@ -208,11 +175,12 @@ class Health:
     ) -> list[str]:
         given, new, suffix = self.memory["given"], [], direction.suffix
         for sign, value in signs.items():
-            bad, good, text = WARNINGS[sign]
+            bad, good, *_ = WARNINGS[sign]
             if value < bad and sign + suffix not in given:
                 given.append(sign + suffix)
                 names = {"G": direction.generator, "D": direction.discriminator}
-                text = texts.get(sign, text).format(**names, X=suffix.strip("_"))
+                text = texts.get(sign) or text_of(sign, self.opt)
+                text = text.format(**names, X=suffix.strip("_"))
                 new.append(f"{text} ({sign} {value:.2f}; docs/reading_a_run.md)")
             elif value > good and sign + suffix in given:
                 given.remove(sign + suffix)

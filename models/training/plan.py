@@ -22,7 +22,7 @@ from models.training.disk import budget, count_bytes, size
 from models.training.schedulers import describe
 from models.training.step import Step
 from options.flags.schedule import POLICY
-from util.errors import UserError, norm_problem
+from util.errors import UserError, first_line, norm_problem
 from util.image_pool import pools_of
 from util.named_values import refused_value
 from util.option_defaults import replaced
@@ -51,7 +51,7 @@ def lines(opt: Namespace, rehearse_it: bool = True) -> tuple[list[str], list[str
     except Exception as error:  # a custom model may read values, and a rehearsal has none
         if problem := norm_problem(error) or refused_value(error, sys.argv[1:]):
             return plan, [problem]
-        reason = f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {first_line(error)}"
         plan.append(f"Disk and memory: unknown, this model cannot be rehearsed ({reason})")
     return plan, []
 
@@ -114,7 +114,9 @@ class OneFakeMode(FakeTensorMode):
 
 def bytes_of_steps(step: Step, batch: dict) -> int:
     """Return the peak of two steps; optimizers create their moments in the first."""
-    alive = Alive(tree_leaves(step.model.get_weights()))
+    modules = [m for m in vars(step.model).values() if isinstance(m, torch.nn.Module)]
+    tensors = [[*module.parameters(), *module.buffers()] for module in modules]  # of features, too
+    alive = Alive(tree_leaves([step.model.get_weights(), tensors]))
     with alive:
         for _ in range(2):
             step(batch)

@@ -153,9 +153,8 @@ class Run:
             )
         else:
             self._warn_of_a_full_disk()
+            self._log_facts()
             if not checkpoint.resumes_from_state(opt):
-                for note in getattr(self.model, "facts_of_run", ()):  # facts of some models
-                    self.visualizer.text(self.position.epoch, note, is_fact=True)
                 self.state.begin()
         self.lock.begun = True
         self.step = Step(opt, self.model)
@@ -165,6 +164,16 @@ class Run:
         done = (self.position.epoch - 1) * per_epoch + self.position.seen
         self.progress = Progress(self.last_epoch * per_epoch, done=done)
         self.stopping = self.signal_received()
+
+    def _log_facts(self) -> None:
+        """Log facts of the model, such as its content loss; on a resume, those that are new."""
+        log, lines = self.visualizer.log.path, []
+        if checkpoint.resumes_from_state(self.opt):
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        for fact in getattr(self.model, "facts_of_run", ()):
+            kind = fact.partition(":")[0] + ":"
+            if [line for line in lines if line.startswith(kind)][-1:] != [fact]:
+                self.visualizer.text(0, fact)
 
     def _warn_of_a_full_disk(self) -> None:
         """Print a warning if the disk has too little free space for all planned saves."""

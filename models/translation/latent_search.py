@@ -27,6 +27,7 @@ from util.limits import whole
 from util.weight_shapes import architecture_of
 
 OTHER = {"A": "B", "B": "A"}
+RECONSTRUCTION = "reconstruction PSNR (dB)"  # beside a translation, it says if that means anything
 
 
 def add_search_options(parser: ArgumentParser, is_train: bool) -> None:
@@ -170,13 +171,18 @@ class CoupledTranslator(CoupledGenerator):
     starts, steps, seed = 8, 100, 0
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.translate(images)[0]
+
+    def translate(self, images: torch.Tensor) -> tuple[torch.Tensor, dict[str, list[float]]]:
+        """Return the translations, and the metrics of each for the page of results."""
         require_size(images, self.size)
-        results = []
+        results, quality = [], []
         for image in images.split(1):
             latent = find_latent(self, image, self.domain, self.starts, self.steps, self.seed)
             say(f"reconstruction {latent.psnr:.1f} dB")
             results.append(self.generate(latent.z, OTHER[self.domain]))
-        return torch.cat(results)
+            quality.append(latent.psnr)
+        return torch.cat(results), {RECONSTRUCTION: quality}
 
 
 def coupled_translator(opt: Namespace, weights: Path) -> CoupledTranslator | None:
@@ -192,7 +198,7 @@ def coupled_translator(opt: Namespace, weights: Path) -> CoupledTranslator | Non
     trained = checkpoint.saved_options(weights.parent).get("direction", "AtoB")
     net.domain = "A" if opt.direction == trained else "B"
     net.starts, net.steps, net.seed = opt.latent_starts, opt.latent_steps, opt.seed
-    opt.netG = "coupled"
+    opt.netG, opt.eval = "coupled", True  # the page of results and test_opt.txt say so
     say(describe(net.starts, net.steps))
     return net
 

@@ -53,8 +53,9 @@ def test_step(direction: str) -> None:
     """D first; G meets D after its step; the same z; weights decay, shifts and slopes do not."""
     model = tiny("--direction", direction, "--weight_decay", "0.1")
     G, D = copy.deepcopy(model.netG), copy.deepcopy(model.netD)
-    model.set_input(batch(2, 64))
-    z, x, y = model.z, model.real_A, model.real_B
+    data = batch(2, 64)
+    model.set_input(data)
+    z, (x, y) = model.z, [data[domain] for domain in direction.split("to")]
     order: list[str] = []
     model.optimizer_D.register_step_pre_hook(lambda *_: order.append("D"))
     model.optimizer_G.register_step_pre_hook(lambda *_: order.append("G"))
@@ -86,8 +87,6 @@ def test_step(direction: str) -> None:
         for p, q in zip(net.parameters(), other.parameters(), strict=True):
             assert torch.allclose(p, q, rtol=0, atol=1e-6)
     assert order == ["D", "G"]
-    data = batch(2, 64)
-    assert torch.equal(x, y) is False and list(data) == ["A", "B", "A_paths", "B_paths"]
 
 
 def test_accumulation() -> None:

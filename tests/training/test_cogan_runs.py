@@ -68,6 +68,8 @@ def test_run(run: Programs, unaligned: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "fake_B.png" in (images.parent / "metrics.js").read_text()
     again = run.test(*test, "--save", "fake_B").ok().out
     assert len(searches) == 5 and "fake_A" not in again  # nothing is searched again
+    scale = ("--load_size", "66", "--num_test", "1", "--results_dir", "scaled")
+    assert "tests at that scale" in again and run.test(*test, *scale).ok()
     (folder / "train_opt.json").unlink()  # the weights alone show what is needed
     for side, direction, other in (("A", "AtoB", "B"), ("B", "BtoA", "A")):
         translate = load_generator(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import torch
 from steps import batch, options, repeatable  # noqa: F401
 from torch import float32
 
@@ -47,6 +50,37 @@ def test_a_rehearsal_takes_what_steps_take(args: str) -> None:
     assert needs(args) == pytest.approx(
         bytes_of_steps(Step(opt, create_model(opt)), data), rel=0.01
     )
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_a_feature_network_is_counted(released: bool, tmp_path: Path) -> None:
+    """It has values in the rehearsal, too, and its images have none."""
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 64, 3), torch.nn.ReLU(), torch.nn.Flatten())
+    file = tmp_path / "net.pt"
+    torch.jit.trace(net, torch.zeros(1, 3, 64, 64)).save(str(file))
+    words = f"--model content_gan --content_loss features --content_features {file}"
+    words += " --content_size 64" + " --released_gradient" * released
+    opt = options(*THIN, *words.split())
+    real = bytes_of_steps(Step(opt, create_model(opt)), batch(1, SIZE, float32))
+    assert needs(words) == pytest.approx(real, rel=0.01)
+    assert needs(words) > needs("--model content_gan") + 64 * 62 * 62 * 4  # its activations
+
+
+class Branch(torch.nn.Module):
+    """A network that needs the values of its input."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 2 if bool(x.sum() > 0) else x
+
+
+def test_a_feature_network_that_needs_values(tmp_path: Path) -> None:
+    """Its memory is unknown, which stops no training."""
+    torch.jit.script(Branch()).save(str(tmp_path / "net.pt"))
+    words = ("--model", "content_gan", "--content_loss", "features", "--content_size", "8")
+    opt = options(*THIN, *words, "--content_features", str(tmp_path / "net.pt"))
+    Step(opt, create_model(opt))(batch(1, SIZE, float32))
+    with pytest.raises(RuntimeError, match="TorchScript interpreter"):
+        rehearse(opt, batch(1, SIZE, float32), 10)
 
 
 def test_what_options_change() -> None:

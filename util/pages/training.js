@@ -233,9 +233,11 @@ function drawStatus() {
 
 function drawWarnings() {
   const epochsOf = new Map();
-  for (const { epoch, message } of data.texts)
+  const facts = data.texts.filter(({ epoch }) => !epoch).map(({ message }) => message);
+  for (const { epoch, message } of data.texts.filter(({ epoch }) => epoch))
     epochsOf.set(message, [...(epochsOf.get(message) || []), epoch]);
   warnings.replaceChildren(
+    ...[...new Set(facts)].map((fact) => make("p", { class: "note" }, fact)),
     ...[...epochsOf].slice(-8).map(([message, epochs]) => {
       const first = epochs[0],
         last = epochs[epochs.length - 1];

@@ -54,7 +54,7 @@ class Sink(Protocol):
         """
 
     def text(self, epoch: int, message: str) -> None:
-        """Show a warning or a note."""
+        """Show a warning, or in epoch 0 a fact about the run."""
 
     def close(self) -> None:
         """Finish: the run has ended."""

@@ -58,7 +58,7 @@ class VisdomSink:
         self._show(self._draw_images)
 
     def text(self, epoch: int, message: str) -> None:
-        self.notes.append(f"<p>Epoch {epoch}: {html.escape(message)}</p>")
+        self.notes.append(f"<p>{f'Epoch {epoch}: ' * bool(epoch)}{html.escape(message)}</p>")
         self._show(self._draw_notes)
 
     def close(self) -> None:
