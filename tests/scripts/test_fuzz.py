@@ -46,7 +46,7 @@ Path("out.json").write_text("x" * (2 if args.size == 2 else 1) + image)
 """
 DRIVER = """
 import sys
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from scripts.maintenance.fuzzing.cases import Case, Option, Program
@@ -63,6 +63,13 @@ def main(folder):
     show(Case("clamped but said", program, size, "7", more=("--do", "say")), folder, untouched)
     show(Case("not finite", program, size, "nan"), folder, untouched)
     show(Case("honoured", program, size, "2"), folder, untouched)
+    untouched = replace(untouched, options=["work"], final=dict(work="SLOT/tmp/a"))
+    case = Case("honoured", program, size, "2")
+    outcome = run_case(case, folder / "slot", folder / "fixture")
+    for name, value in (("temporary", "SLOT/tmp/b"), ("other option", "SLOT/b")):
+        outcome.final["work"] = value
+        kind, reason = judge(case, outcome, untouched)
+        print(name + "=" + kind, reason)
     spoil = lambda place: (place / "in/photo").write_text("other")
     show(Case("damaged", program, damaged="in/photo", before=spoil), folder, untouched)
 
@@ -87,7 +94,7 @@ def run(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_planted_faults_are_found(tmp_path: Path) -> None:
-    """A traceback, a crash, a hang, five kinds of silence; good errors and honoured values pass."""
+    """A traceback, a crash, a hang, six kinds of silence; good errors and honoured values pass."""
     (tmp_path / "planted.py").write_text(PLANTED)
     (tmp_path / "driver.py").write_text(DRIVER.format(root=str(ROOT)))
     (tmp_path / "fixture/in").mkdir(parents=True)
@@ -106,6 +113,8 @@ def test_planted_faults_are_found(tmp_path: Path) -> None:
         "clamped but said": "ok",
         "not finite": "silent",
         "honoured": "ok",
+        "temporary": "ok",
+        "other option": "silent",
         "damaged": "silent",
     }, result.stdout + result.stderr
 

@@ -14,6 +14,7 @@ from models.networks import define_D, define_G, get_norm_layer
 from models.training import gradients
 from models.training.gradients import NonFinite, NonFiniteGuard, fuse
 from util import plugins
+from util.modules import can_compile
 from util.reflection import ReflectionPad, reflect_edges
 from util.seeds import seed_everything
 
@@ -28,15 +29,17 @@ def test_where_an_optimizer_is_fused(device: str, fused: bool) -> None:
     assert (device in gradients.CHECKED_AT_ONCE) == fused
 
 
+@pytest.mark.parametrize("norm", ["instance", "batch"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_norms_take_half_precision(dtype: torch.dtype) -> None:
+def test_norms_take_half_precision(norm: str, dtype: torch.dtype) -> None:
     """On CUDA, no norm converts half precision to float32 and back."""
-    for norm in ("instance", "batch"):
-        with FakeTensorMode(), torch.device("cuda"), Ops() as ops:
-            layer = get_norm_layer(norm)(8)
-            ops.names.clear()
-            assert layer(torch.empty(1, 8, 16, 16, dtype=dtype)).dtype == dtype
-        assert not [name for name in ops.names if "_to_copy" in name], ops.names
+    if norm == "batch" and not can_compile():
+        pytest.skip("batch norm of a simulated GPU ends the process in PyTorch 2.4")
+    with FakeTensorMode(), torch.device("cuda"), Ops() as ops:
+        layer = get_norm_layer(norm)(8)
+        ops.names.clear()
+        assert layer(torch.empty(1, 8, 16, 16, dtype=dtype)).dtype == dtype
+    assert not [name for name in ops.names if "_to_copy" in name], ops.names
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

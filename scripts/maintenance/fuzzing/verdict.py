@@ -194,7 +194,7 @@ def follow_reason(case: Case, outcome: Outcome, untouched: Untouched, text: str)
         before, after = untouched.final.get(name), outcome.final.get(name)
         if name == option.dest or name in follow or "*" in follow or f"--{name}" in text:
             continue
-        if after != before:
+        if after != before and not is_temporary(after):
             return f"--{name} {before!r} became {after!r}"
     changed = outcome.final.get(option.dest) != untouched.final.get(option.dest)
     if option.dest in case.program.effective.split() and changed:
@@ -202,6 +202,11 @@ def follow_reason(case: Case, outcome: Outcome, untouched: Untouched, text: str)
         if written and not differences(untouched.files, outcome.after, set()):
             return "no effect"
     return ""
+
+
+def is_temporary(value: object) -> bool:
+    """True for a path in the temporary folder, which has a random name in each run."""
+    return str(value).startswith("SLOT/tmp/")
 
 
 def differences(before: Files, after: Files, ignored: set[str]) -> list[str]:
