@@ -9,7 +9,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from scripts import sheet
+from scripts.figures.pixels import paint
+from scripts.figures.sheets import Style, arrange
 from scripts.paper_tools import jobs, results, samples
 from scripts.paper_tools.rows import CITYSCAPES, MAPS, ROWS
 from scripts.paper_tools.scoring import SCORES_KIND, SIDES
@@ -247,5 +248,6 @@ def draw(folder: Path, side: str, titles: dict[str, str]) -> None:
         return
     names = [columns[row].replace(" + ", "\n+ ") for row in present]
     height = samples.TILES * samples.SIZE
-    picture = sheet.draw([[str(strips[row]) for row in present]], names, height)
-    save_image(picture, folder / f"{side}.png")
+    files = [str(strips[row]) for row in present]
+    sheet = arrange([files], names, [""], [None], Style(height, unit=samples.SIZE))
+    save_image(paint(sheet), folder / f"{side}.png")

@@ -22,6 +22,7 @@ from prepare import write_image
 
 from options.parser import full_name
 from scripts import evaluate, plot, sheet
+from scripts.figures.drawing import shown
 from util.errors import UserError
 from util.image.writing import save_image
 
@@ -142,7 +143,7 @@ def test_odd_names_are_drawn(run: Programs) -> None:
     (run.folder / "two/loss_log.txt").write_text(LOSS_LOG.format(1, 0, 0.1, "G: 1"))
     run.call(plot.main, "plot.py", "--runs", "_one", "two", "--output", "o.svg").ok()
     assert " _one" in (run.folder / "o.svg").read_text()
-    assert plot.shown("a\ud800") == "a\\ud800"
+    assert shown("a\ud800") == "a\\ud800"
 
 
 @pytest.fixture
