@@ -7,7 +7,18 @@ from PIL import Image, ImageDraw
 from scripts.figures.drawing import MARK
 from scripts.figures.insets import Frame, Picture
 from scripts.figures.letters import text_mask
-from scripts.figures.sheets import Sheet, Text
+from scripts.figures.sheets import Sheet, Style, Text, arrange
+
+
+def draw(rows: list[list[str]], titles: list[str], size: int, unit: int = 0) -> Image.Image:
+    """Return a sheet of the image files of each row, with titles of columns only.
+
+    Args:
+        size: height of the images in pixels.
+        unit: height in pixels to which text and gaps are in proportion; 0: ``size``.
+    """
+    names, zooms = [""] * len(rows), [None for _ in rows]
+    return paint(arrange(rows, titles, names, [*zooms], Style(size, unit)))
 
 
 def paint(sheet: Sheet) -> Image.Image:

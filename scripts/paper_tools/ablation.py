@@ -24,7 +24,7 @@ from PIL import Image
 
 from data.listing import image_paths
 from options.flags.flag import Flag
-from scripts import sheet
+from scripts.figures import pixels
 from scripts.paper_tools import jobs, page, results, runs, samples, scoring
 from util.errors import naming
 from util.files import read_json
@@ -128,5 +128,5 @@ def draw_runs(args: Namespace) -> None:
         if all(file.is_file() for file in row):
             rows.append([str(file) for file in row])
     if rows:
-        picture = sheet.draw(rows, titles, samples.SIZE)
+        picture = pixels.draw(rows, titles, samples.SIZE)
         save_image(picture, args.out / args.name / f"{results.ALL_RUNS}.png")

@@ -9,8 +9,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from scripts.figures.pixels import paint
-from scripts.figures.sheets import Style, arrange
+from scripts.figures import pixels
 from scripts.paper_tools import jobs, results, samples
 from scripts.paper_tools.rows import CITYSCAPES, MAPS, ROWS
 from scripts.paper_tools.scoring import SCORES_KIND, SIDES
@@ -249,5 +248,5 @@ def draw(folder: Path, side: str, titles: dict[str, str]) -> None:
     names = [columns[row].replace(" + ", "\n+ ") for row in present]
     height = samples.TILES * samples.SIZE
     files = [str(strips[row]) for row in present]
-    sheet = arrange([files], names, [""], [None], Style(height, unit=samples.SIZE))
-    save_image(paint(sheet), folder / f"{side}.png")
+    picture = pixels.draw([files], names, height, unit=samples.SIZE)
+    save_image(picture, folder / f"{side}.png")
