@@ -108,8 +108,12 @@ class Step:
         inner = hasattr(net, "apply_layers") and not self.opt.checkpoint_activations
         mode = "reduce-overhead" if self.opt.cuda_graphs else None
         dynamic = False if self.opt.cuda_graphs else None
+        # On CPUs, the compiler's choice of memory layout would need a graph for each size
+        many_sizes = self.opt.preprocess in ("none", "scale_width")
+        keep_layout = many_sizes and self.model.device.type == "cpu"
+        options = {"layout_optimization": False} if keep_layout else None
         part = net.get_submodule("model" if inner else "")
-        part.compile(backend=BACKEND, fullgraph=True, mode=mode, dynamic=dynamic)
+        part.compile(backend=BACKEND, fullgraph=True, mode=mode, dynamic=dynamic, options=options)
 
     def __call__(self, batch: dict, weight: float = 1.0, images_seen: int = 0) -> None:
         """Train on one batch.

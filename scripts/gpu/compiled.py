@@ -21,6 +21,7 @@ from util.errors import UsageError
 from util.modules import can_compile
 
 SIZES = ((64, 64), (96, 80), (48, 64), (72, 100), (64, 64))  # height, width of the batches
+SETTLED = 3  # batches after which no further size should need a graph
 SHORT = (2, 1, 2)  # images in the batches of one size; the second is a short last batch
 # Name -> options, sizes, least cosine of gradients
 VARIANTS = {
@@ -59,11 +60,14 @@ def compare(setup: Setup, name: str) -> Verdict:
         kinds = [(n, (h // 2, w // 2)) for n, (h, w) in kinds[:2]]
     tally = Tally()
     for number, (n, size) in enumerate(kinds, 1):
+        before = step.graph_count
         for one, of in ((reference, exact), (step, opt)):
             restore(one.model, start)
             one(batch(of, n, size))
         title = f"step {number}: {n} x {size[0]} x {size[1]}"
         tally.add(title, *difference(eager, model, LOSS.get(name, 1e-3), least))
+        if number > SETTLED and step.graph_count > before:
+            tally.problems.append(f"{title}: a graph for this size alone")
     return tally.verdict(f"{len(kinds)} batches; {step.graph_count} graphs")
 
 

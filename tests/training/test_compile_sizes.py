@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
+import shutil
 
 import pytest
 import torch
 from steps import batch, build, options, repeatable  # noqa: F401
 
 from models import create_model
-from models.networks import GENERATORS, ResnetGenerator
+from models.network_parts import InstanceNorm
+from models.networks import GENERATORS, Generator, ResnetGenerator
 from models.training.step import Step
 from util.modules import can_compile
+from util.reflection import ReflectionPad
 
 needs_compile = pytest.mark.skipif(not can_compile(), reason="--compile needs PyTorch 2.6")
 
@@ -60,3 +63,47 @@ def test_compiled_at_many_sizes(backend: str, monkeypatch: pytest.MonkeyPatch) -
     assert losses("--compile") == pytest.approx(plain, rel=1e-3)
     # Generators and discriminators, each with and without gradients to the images or the weights
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 24
+
+
+class Tiny(Generator):
+    """A generator of few operations, each of which is compiled for seconds."""
+
+    multiple = 4
+
+    def __init__(self, input_nc: int, output_nc: int, **unused: object) -> None:
+        super().__init__()
+        layers = ReflectionPad(1), torch.nn.Conv2d(input_nc, output_nc, 3), InstanceNorm(output_nc)
+        self.model = torch.nn.Sequential(*layers)
+
+    def apply_layers(self, x: torch.Tensor) -> torch.Tensor:
+        return self.model(x)
+
+
+@pytest.mark.slow
+@needs_compile
+@pytest.mark.skipif(not shutil.which("c++"), reason="there is no C++ compiler")
+def test_generated_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    """The default backend's code for any size computes the same, also for short batches."""
+    monkeypatch.setitem(GENERATORS, "resnet_6blocks", Tiny)
+    small = ("--model", "template", "--netG", "resnet_6blocks", "--preprocess", "none")
+
+    def losses(*more: str) -> list[float]:
+        torch._dynamo.reset()
+        torch._dynamo.utils.counters.clear()
+        torch.manual_seed(0)
+        model = create_model(options(*small, *more))
+        step, results = Step(model.opt, model), []
+        for size, count in [(16, 2), (20, 2), (28, 1), (21, 1), (23, 2)]:
+            step(batch(count, size, torch.float32))
+            results += model.get_current_losses().values()
+        return results
+
+    plain = losses()
+    assert losses("--compile") == pytest.approx(plain, rel=1e-3)
+    said = capsys.readouterr().out.splitlines()
+    # One for the first size, one for all others, and one for batches of a single image
+    assert [line.split(" so far")[0] for line in said if line.startswith("--compile")] == [
+        "--compile: 1 graphs",
+        "--compile: 2 graphs",
+        "--compile: 3 graphs",
+    ]
