@@ -43,6 +43,7 @@ DEFAULTS: dict[str, Any] = {
     "no_exif": False,
     "no_health": False,
     "no_tf32": False,
+    "note": "",
     "on_bad_image": "stop",
     "on_nonfinite": "stop",
     "panel": None,

@@ -6,7 +6,9 @@ import contextlib
 import os
 import re
 from argparse import Namespace
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from util.errors import UsageError, UserError
@@ -14,6 +16,10 @@ from util.plugins import did_you_mean
 
 SHOWN = 10  # names in an error
 DEPTH = 3  # folders in a name that an error suggests
+DEEPEST = 5  # folders in a name that find_runs finds
+ENTRIES = 5000  # of a folder that are read until it counts as no run, e.g. one of images
+RUN_FILE = re.compile(r"\.pth$|^(train_opt|loss_log)\.txt$")  # a run has at least one of these
+NO_RUNS = {"web", "tensorboard", "latents", "wandb"}  # folders in a run that hold no other runs
 
 
 def check_inside(flag: str, name: str, folder: str) -> None:
@@ -30,7 +36,7 @@ def check_inside(flag: str, name: str, folder: str) -> None:
 
 def is_run(folder: Path) -> bool:
     """True if the folder holds what a training or a download of weights leaves."""
-    return any(re.search(r"\.pth$|^(train_opt|loss_log)\.txt$", e.name) for e in _entries(folder))
+    return any(RUN_FILE.search(entry.name) for entry in _entries(folder))
 
 
 def names_of_runs(root: Path, depth: int = DEPTH) -> list[str]:
@@ -61,6 +67,42 @@ def run_folder(name: str, root: Path, flag: str) -> Path:
         if name and folder.is_dir():
             return folder
     raise no_run(root, name, flag)
+
+
+def find_runs(root: Path) -> Iterator[tuple[str, dict[str, os.DirEntry[str]]]]:
+    """Yield the name of each run in ``root`` and its folder's entries, also of runs inside of runs.
+
+    Each folder is read once, under its shortest name, so that links in a circle do no harm.
+    """
+    seen: set[tuple[int, int]] = set()
+    folders = deque([("", str(root), DEEPEST)])
+    while folders:
+        name, path, levels = folders.popleft()
+        try:
+            status = os.stat(path)
+        except OSError:  # removed meanwhile
+            continue
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        entries = {entry.name: entry for entry in islice(_entries(Path(path)), ENTRIES)}
+        if name and any(map(RUN_FILE.search, entries)):
+            yield name, entries
+        inner = _folders(entries.values()) if levels else []
+        for entry in sorted(inner, key=lambda entry: (entry.is_symlink(), entry.name)):
+            folders.append((f"{name}/{entry.name}".lstrip("/"), entry.path, levels - 1))
+
+
+def _folders(entries: Iterable[os.DirEntry[str]]) -> list[os.DirEntry[str]]:
+    """Return those of ``entries`` that are folders and may hold runs."""
+    folders = []
+    for entry in entries:
+        try:
+            if entry.is_dir() and entry.name not in NO_RUNS and not entry.name.startswith("."):
+                folders.append(entry)
+        except OSError:  # of a link
+            continue
+    return folders
 
 
 def did_you_mean_folder(path: Path) -> str:

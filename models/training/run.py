@@ -6,7 +6,7 @@ import contextlib
 import math
 import shlex
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from data import create_dataset
@@ -19,6 +19,7 @@ from models.training.gradients import NonFinite
 from models.training.memory import out_of_memory
 from models.training.panel import Panel
 from models.training.report import Report
+from models.training.run_index import RunIndex
 from models.training.run_state import RunState
 from models.training.schedulers import describe
 from models.training.state_files import recover
@@ -26,7 +27,7 @@ from models.training.step import Step
 from models.training.validation import Validation
 from util import checkpoint, distributed, plugins
 from util.console import Progress, duration, say, warn
-from util.errors import UserError, is_out_of_memory
+from util.errors import UserError, first_line, is_out_of_memory
 from util.lock import Lock
 from util.option_defaults import theirs
 from util.schedules import last_epoch
@@ -52,6 +53,7 @@ class Run:
         validation: measures the model every ``--val_freq`` epochs.
         panel: translates the same images after every epoch.
         visualizer: passes losses and images to all sinks (page, visdom, ...).
+        index: the page of all runs, written at the start, after each save, and at the end.
         state: ``state.save(*names)`` saves state.pth and ``{name}_net_*.pth``.
         watchdog: writes the stall log.
         progress: the progress bar. Created by :meth:`prepare_first_step`.
@@ -73,7 +75,7 @@ class Run:
             finite, or the memory does not suffice.
         """
         with contextlib.ExitStack() as parts, self._errors_in_one_line():
-            self._create(call_at_end=parts.callback)
+            self._create(parts)
             try:
                 yield
             except Unreadable:
@@ -84,13 +86,13 @@ class Run:
             self.progress.close()
         distributed.stop()
 
-    def _create(self, call_at_end: Callable) -> None:
+    def _create(self, parts: contextlib.ExitStack) -> None:
         """Create all parts, and restore the saved state with ``--continue_train``.
 
         Args:
-            call_at_end: ``call_at_end(f)`` registers f to be called at the end, in reverse order.
+            parts: gets the functions to call at the end, in reverse order.
         """
-        opt = self.opt
+        opt, call_at_end = self.opt, parts.callback
         self.lock = Lock(self.folder)
         call_at_end(self.lock.close)
         self.watchdog = Watchdog(self.folder, opt.stall_timeout)  # a start may hang, too
@@ -109,7 +111,8 @@ class Run:
         with distributed.single_rank():
             self.validation = Validation(opt, self.model, self.dataset)
         self.lock.check()  # the visualizer writes; creating the model has taken seconds
-        self.visualizer = Visualizer(opt)
+        self.visualizer, self.index = Visualizer(opt), RunIndex(opt)
+        parts.push(self._note_end)  # once the visualizer has written its last lines
         call_at_end(self.visualizer.close)
         self.panel = Panel(opt, self.visualizer.sinks.get("the page"))
         self.report = Report(opt, self.visualizer)
@@ -137,6 +140,21 @@ class Run:
                 f"Resume with: {resume_command(self.opt)}"
             ) from None
 
+    def _note_end(self, kind: type | None, error: BaseException | None, traceback: object) -> None:
+        """Write how the training ended to its log and to the index of all runs.
+
+        The arguments are those of ``__exit__``.
+        """
+        if not self.lock.begun:
+            return
+        with contextlib.suppress(UserError):  # the folder has been moved: nothing more is written
+            self.lock.check()
+            if isinstance(error, Exception):
+                end = f"failed, {first_line(error)}"
+            else:
+                end = "finished" if self.position.epoch > self.last_epoch else "interrupted"
+            self.index.note_end(self.visualizer, min(self.position.epoch, self.last_epoch), end)
+
     def prepare_first_step(self) -> None:
         """Print the plan, save the initial state of a new run, and prepare the step."""
         opt, ranks = self.opt, distributed.world_size()
@@ -157,6 +175,8 @@ class Run:
             if not checkpoint.resumes_from_state(opt):
                 self.state.begin()
         self.lock.begun = True
+        self.index.update()
+        self.state.after_save = self.index.update
         self.step = Step(opt, self.model)
         self.state.before_save = self.step.check  # non-finite weights are never saved
         batch = self.dataset.global_batch_size
@@ -231,7 +251,8 @@ class Run:
             say(f"Images that could not be read were left out {times}")
         self.validation.conclude(position)
         page = "" if opt.no_html else f" Page: {self.folder / 'web' / 'index.html'}"
-        say(f"Done in {duration(position.elapsed)}. Networks: {self.folder}.{page}")
+        others = f"; all runs: {self.index.path}" if self.index.wanted else ""
+        say(f"Done in {duration(position.elapsed)}. Networks: {self.folder}.{page}{others}")
 
 
 def resume_command(opt: Namespace) -> str:

@@ -35,6 +35,7 @@ class RunState:
         position: of the training in its epochs and images.
         before_save: called before each save; an exception prevents it.
         before_write: called before each file is written; an exception prevents it.
+        after_save: called after each save on rank 0, by the thread that has written it.
         background: writes the last save. Its ``check`` and ``wait`` raise what that raised.
     """
 
@@ -50,6 +51,7 @@ class RunState:
         self.position = Position(opt.epoch_count)
         self.before_save: Callable[[], None] = lambda: None
         self.before_write: Callable[[], None] = lambda: None
+        self.after_save: Callable[[], None] = lambda: None
         self.last_save = time.monotonic()
         self.background = BackgroundWriter()
 
@@ -114,6 +116,7 @@ class RunState:
         except UserError:
             self.before_write()  # the folder may have been moved while a file was written
             raise
+        self.after_save()
 
     def _gather_other_ranks(self, model: dict) -> list[dict]:
         """Return on rank 0 what differs on ranks 1, 2, ..., e.g. image pools; [] on the others."""

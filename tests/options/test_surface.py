@@ -124,6 +124,7 @@ OURS = {
         "cuda_graphs": (bool, False),
         "on_nonfinite": (str, "stop", "stop skip"),
         "stall_timeout": (float, 600),
+        "note": (str, ""),
         "panel": (str, None),
         "panel_size": (int, 4),
         "val_freq": (int, 0),

@@ -59,9 +59,11 @@ function styles(names) {
 }
 
 class Chart {
-  // wide: spans both columns; smooth: obeys the smoothing slider; log: obeys the button Log
-  constructor(title, { wide = false, smooth = true, log = false } = {}) {
-    Object.assign(this, { smooth, log, x: [], names: [], values: {}, lines: {}, off: new Set() });
+  // wide: spans both columns; smooth: obeys the smoothing slider; log: obeys the button Log;
+  // looks: colour and dash of each name
+  constructor(title, { wide = false, smooth = true, log = false, looks = styles } = {}) {
+    Object.assign(this, { smooth, log, looks });
+    Object.assign(this, { x: [], names: [], values: {}, lines: {}, off: new Set() });
     this.canvas = make("canvas", { role: "img", "aria-label": title });
     this.cross = make("div", { class: "cross", hidden: "" });
     this.tip = make("div", { class: "tip", hidden: "" });
@@ -120,7 +122,7 @@ class Chart {
     this.box = { left: 46, top: 8, width: width - 54, height: height - 30 };
     this.range();
     this.axes(context, css);
-    const looks = styles(this.names);
+    const looks = this.looks(this.names);
     context.save();
     context.beginPath();
     context.rect(this.box.left, this.box.top - 2, this.box.width, this.box.height + 4);

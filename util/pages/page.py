@@ -74,14 +74,14 @@ def write_page(
         tags.meta(charset="utf-8")
         tags.meta(name="viewport", content="width=device-width, initial-scale=1")
         tags.link(rel="icon", href="data:,")  # keeps browsers from requesting an icon
-        styles = "".join(map(_asset, STYLES))
+        styles = "".join(map(asset, STYLES))
         tags.style(raw(f"{styles}:root {{ --width: {int(width)}px }}\n"))
     with page.body:
         tags.header(tags.h1(title), *(tags.p(note, cls="note") for note in notes))
         tags.main(tags.noscript(raw("".join(rows))), id="rows")
         raw(after)
         for name in scripts:
-            tags.script(raw(_asset(name)))
+            tags.script(raw(asset(name)))
         tags.script(src=data)
     write_atomically(folder / "index.html", page.render(pretty=False).encode(errors="replace"))
 
@@ -92,5 +92,6 @@ def write_metrics(folder: Path, metrics: dict[str, dict[str, float]]) -> None:
 
 
 @functools.cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return the content of a file in ``util/pages``."""
     return (Path(__file__).parent / name).read_text(encoding="utf-8")

@@ -20,6 +20,8 @@ from util.errors import naming
 from util.files import mismatch, no_link, parse_json, read_text
 
 START = "the run starts"  # note in metrics.jsonl; the lines of a new run follow it
+END = "the run ends: "  # a note in metrics.jsonl, followed by one of ENDS and the reason
+ENDS = ("finished", "interrupted", "failed")
 NUMBER = (float, None)  # kinds, see util/files.py; None stands for NaN and infinity
 POINT = {"epoch": int, "share": float, "total": int, "losses": {str: NUMBER}}
 PATIENCE = 2.0  # seconds that the end of a run waits for a slow sink
