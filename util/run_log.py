@@ -73,13 +73,15 @@ def read_log(folder: Path) -> tuple[RunLog, dict[str, Curve]]:
                 point = (x, entry["losses"] | rates | measured)
                 (validations if measured else losses).append(point)
     with contextlib.suppress(OSError):
-        log.images = _last_images(folder / "web")
+        log.images = _last_images(folder / "web" / "data.js")
     curves = {"losses": _means(losses), "validation": _spread(validations)}
     return log, {name: curve for name, curve in curves.items() if curve[0]}
 
 
 def _newest_lines(path: Path) -> list[bytes]:
     """Return lines of the newest run in a log: all validations and notes, and ``LINES`` others."""
+    if not path.is_file():  # reading a pipe would wait for ever
+        return []
     try:
         content = b"".join(_parts(path))
     except OSError:
@@ -144,9 +146,11 @@ def _spread(points: list[tuple[float, dict]]) -> Curve:
     return [x for x, _ in kept], values
 
 
-def _last_images(web: Path) -> list[list]:
-    """Return the first two images of the last epoch that the page shows, e.g. input and output."""
-    with open(web / "data.js", "rb") as file:
+def _last_images(path: Path) -> list[list]:
+    """Return the first two images of the last epoch in ``data.js``, e.g. input and output."""
+    if not path.is_file():
+        return []
+    with open(path, "rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
         lines = file.read().decode(errors="replace").splitlines()
     for kind in ('run("panel", ', 'run("images", '):

@@ -15,7 +15,7 @@ from typing import Any
 
 from util.checkpoint import OPTIONS
 from util.errors import UserError
-from util.files import read_json
+from util.files import read_json, read_text
 from util.run_log import RunLog
 from util.sinks.base import ENDS
 
@@ -137,15 +137,13 @@ def read_options(folder: Path) -> dict[str, str]:
     with contextlib.suppress(UserError):
         if options := read_json(folder / OPTIONS, missing={}):
             return {name: as_text(value) for name, value in options.items()}
-    with contextlib.suppress(OSError):
-        text = (folder / "train_opt.txt").read_text(encoding="utf-8", errors="replace")
-        return dict(OFFICIAL_OPTION.findall(text))
+        return dict(OFFICIAL_OPTION.findall(read_text(folder / "train_opt.txt")))
     return {}
 
 
 def as_text(value: Any) -> str:
-    """Return the value of an option as text of at most 200 characters."""
+    """Return the value of an option as text of at most 1000 characters."""
     if isinstance(value, list):
         value = " ".join(map(str, value))
     text = str(value)
-    return text if len(text) <= 200 else f"{text[:197]}..."
+    return text if len(text) <= 1000 else f"{text[:997]}..."

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from util.errors import UserError
-from util.files import mismatch, write_atomically
+from util.files import mismatch, read_text, write_atomically
 from util.pages.page import asset, readable
 from util.run_log import LOG, RunLog, read_log
 from util.run_summary import Entries, Summary, changes, summarize
@@ -115,14 +115,11 @@ def _turn(root: Path) -> Iterator[None]:
 def _known_lines(path: Path) -> dict[str, Line]:
     """Return the lines of the present index by their tokens; {} without one.
 
-    Raises UserError: the file is not an index of runs.
+    Raises UserError: the file cannot be read, or is not an index of runs.
     """
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except OSError as error:
-        raise UserError(f"--checkpoints_dir: cannot read {path}: {error.strerror}") from None
+    text = read_text(path)
     if GENERATOR not in text[:500]:
         raise UserError(f"--checkpoints_dir: {path} is another page; it stays as it is")
     lines = text.partition(CURVES)[2].partition("</script>")[0].splitlines()
