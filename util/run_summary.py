@@ -63,21 +63,23 @@ def changes(folder: Path) -> list[int]:
     return numbers
 
 
-def summarize(folder: Path, name: str, entries: Entries, log: RunLog, live: bool) -> Summary:
+def summarize(
+    folder: Path, name: str, entries: Entries, log: RunLog, live: bool | None = None
+) -> Summary:
     """Return the summary of a run; files that are damaged or missing count as empty.
 
     Args:
         entries: of the run's folder.
-        live: True for the run that this process trains.
+        live: for the run of this process, True while it trains and False at its end. The lock of
+            that run is not opened, because closing a file releases this process's lock on it.
     """
     options = read_options(folder)
     numbers = [options.get(key) for key in ("n_epochs", "n_epochs_decay")]
     epochs = sum(int(n) for n in numbers if n and re.fullmatch(r"\d{1,7}", n))
     logs = [entries[file] for file in ("metrics.jsonl", "loss_log.txt") if file in entries]
     updated = max(map(_modified, logs or entries.values()), default=0.0)
-    state, reason = _state(entries, log, epochs, updated)
-    if live:
-        state, reason = "running", ""
+    lock = entries.get(".lock") if live is None else None
+    state, reason = ("running", "") if live else _state(entries, log, epochs, updated, lock)
     best = _best(folder) if "best.json" in entries else {}
     page = "web" in entries and (folder / "web" / "index.html").is_file()
     return Summary(name, state, reason, log, epochs, updated, best, options, page)
@@ -90,10 +92,15 @@ def _modified(entry: os.DirEntry[str]) -> float:
         return 0.0
 
 
-def _state(entries: Entries, log: RunLog, epochs: int, updated: float) -> tuple[str, str]:
+def _state(
+    entries: Entries,
+    log: RunLog,
+    epochs: int,
+    updated: float,
+    lock: os.DirEntry[str] | None,
+) -> tuple[str, str]:
     """Return the state of a run and the reason for it, if known."""
     end, _, reason = log.end.partition(", ")
-    lock = entries.get(".lock")
     # a run that has just ended still holds its lock; a resumed one has a newer lock
     if lock and not (end and _modified(lock) <= updated) and _holds(Path(lock.path), updated):
         return "running", ""

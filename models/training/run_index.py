@@ -35,7 +35,7 @@ class RunIndex:
         if not self.wanted:
             return
         try:
-            write_index(self.root, self.name if live else "")
+            write_index(self.root, self.name, live)
         except Exception as error:  # no failure of a display may stop a training
             self.wanted = False
             warn(f"no index of all runs, and the training continues: {first_line(error)[:200]}")

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from survival import crash, resume, train
 
 from models.training import run_index
 from util.errors import UserError
+from util.lock import Lock
 from util.pages import index_page
 from util.pages.index_page import write_index
 from util.runs import find_runs
@@ -114,6 +117,21 @@ def test_a_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (tmp_path / "index.html").mkdir()
     with pytest.raises(UserError, match="index.html: it is not a file"):
         write_index(tmp_path)
+
+
+def test_the_lock_of_this_process_stays(tmp_path: Path) -> None:
+    """Closing a file releases the lock that the process has on it, whatever name the file had."""
+    folder = make_run(tmp_path, "real")
+    (tmp_path / "link").symlink_to("real")
+    lock = Lock(tmp_path / "link")
+    lock.begun = True
+    for live in (True, False):
+        write_index(tmp_path, ".//link", live)
+        take = f"import fcntl; fcntl.lockf(open({str(folder / '.lock')!r}, 'a'), 6)"  # no wait
+        other = subprocess.run([sys.executable, "-c", take], capture_output=True, text=True)
+        assert "BlockingIOError" in other.stderr
+        assert rows(tmp_path)["real"]["state"] == ("running" if live else "finished")
+    lock.close()
 
 
 # States of other runs

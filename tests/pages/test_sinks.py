@@ -13,7 +13,7 @@ from conftest import ONE_EPOCH, TINY, Programs
 from displays import IMAGES, LOSSES, MORE, Bad, fake, log, options, server
 
 from util.sinks import visdom_sink
-from util.sinks.base import ThreadedSink, read_metrics
+from util.sinks.base import END, ThreadedSink, read_metrics
 from util.visualizer import Visualizer
 
 
@@ -57,12 +57,15 @@ def test_every_sink_and_none_give_equal_weights(
     assert writer.calls[-1][0] == "close"
 
     entries = read_metrics(run.runs / "shown")
+    assert entries.pop() == {"epoch": 1, "note": f"{END}finished"}
     places = [(entry["iters"], entry["total"], entry["share"]) for entry in entries]
     assert places == [(i, i, i / 5) for i in range(1, 6)]
     line = (run.runs / "shown" / "loss_log.txt").read_text().splitlines()[-1]
     losses = [f"{name}: {value:.3f}" for name, value in entries[-1]["losses"].items()]
     assert line.split(") ")[1].split() == " ".join(losses).split()
-    assert [e["losses"] for e in entries] == [e["losses"] for e in read_metrics(run.runs / "plain")]
+    assert [e["losses"] for e in entries] == [
+        entry["losses"] for entry in read_metrics(run.runs / "plain")[:-1]
+    ]
 
 
 @pytest.mark.parametrize("package", ["wandb", "tensorboard"])

@@ -62,14 +62,15 @@ class Line(NamedTuple):
     curves: str
 
 
-def write_index(root: Path, live: str = "") -> int:
+def write_index(root: Path, own: str = "", live: bool = True) -> int:
     """Write ``index.html`` in ``root`` and return the number of runs in it.
 
     Only runs whose logs have changed since the last call are read. Processes that write at the same
     time do so one after the other.
 
     Args:
-        live: name of the run that this process trains.
+        own: name of the run of this process.
+        live: True while that run trains.
 
     Raises UserError: the folder is missing or cannot be written, or it has another ``index.html``.
     """
@@ -78,7 +79,12 @@ def write_index(root: Path, live: str = "") -> int:
     with _turn(root):
         known = _known_lines(root / INDEX)
         _remove_forgotten(root)
-        runs = [_read(root, name, entries, known, live) for name, entries in find_runs(root)]
+        mine = os.stat(root / own) if own else None
+        runs = []
+        for name, entries in find_runs(root):
+            with contextlib.suppress(FileNotFoundError):  # it has just been removed
+                is_own = mine is not None and os.path.samestat(mine, os.stat(root / name))
+                runs.append(_read(root, name, entries, known, live if is_own else None))
         runs.sort(key=lambda run: (-run[0].updated, run[0].name))
         page = _page(root, [run for run, _ in runs], [line for _, line in runs])
         write_atomically(root / INDEX, page.encode(errors="replace"), "--checkpoints_dir")
@@ -135,7 +141,7 @@ def _remove_forgotten(root: Path) -> None:
 
 
 def _read(
-    root: Path, name: str, entries: Entries, known: dict[str, Line], live: str
+    root: Path, name: str, entries: Entries, known: dict[str, Line], live: bool | None
 ) -> tuple[Summary, Line]:
     """Return a run and its line, taken from ``known`` unless the logs have changed."""
     folder = root / name
@@ -145,10 +151,10 @@ def _read(
     with contextlib.suppress(ValueError, RecursionError):
         if line and not mismatch(values := json.loads(line.log), LOG):
             log = RunLog(**{key: values[key] for key in LOG})
-            return summarize(folder, name, entries, log, name == live), line
+            return summarize(folder, name, entries, log, live), line
     log, curves = read_log(folder)
     line = Line(token, _json(asdict(log)), _json(curves))
-    return summarize(folder, name, entries, log, name == live), line
+    return summarize(folder, name, entries, log, live), line
 
 
 def _json(value: object) -> str:
