@@ -204,6 +204,11 @@ def _missing(folder: Path) -> str:
             ". For pairs side by side in one file, give --dataset_mode aligned and a model such as "
             "pix2pix"
         )
+    elif {f"{name}A", f"{name}B"} <= set(folders):
+        hint = (
+            ". Those with A and B hold unpaired images, for models such as cycle_gan; "
+            "datasets/combine_A_and_B.py joins pairs, which have the same names"
+        )
     elif re.fullmatch(r"(train|test|val)[AB]?", root.name):
         hint = f". Did you mean its parent, --dataroot {root.parent}?"
     elif name.startswith("test"):

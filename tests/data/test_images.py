@@ -252,6 +252,8 @@ def test_missing_and_empty_folders(tmp_path):
     for name in (
         "one/trainA",
         "one/testA",
+        "two/trainA",
+        "two/trainB",
         "upper/TrainA",
         "trainB/x",
         "empty/trainA",
@@ -259,6 +261,7 @@ def test_missing_and_empty_folders(tmp_path):
     ):
         (tmp_path / name).mkdir(parents=True)
     assert "has no folder trainB; it has testA/, trainA/" in message(tmp_path / "one" / "trainB")
+    assert "unpaired images, for models such as cycle_gan" in message(tmp_path / "two" / "train")
     assert "trainA" in message(tmp_path / "nowhere" / "trainA")
     assert "rename TrainA/ to trainA" in message(tmp_path / "upper" / "trainA")
     assert f"--dataroot {tmp_path / 'outer' / 'horses'}?" in message(tmp_path / "outer" / "trainA")

@@ -70,6 +70,11 @@ def test_run(run: Programs, unaligned: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert len(searches) == 5 and "fake_A" not in again  # nothing is searched again
     scale = ("--load_size", "66", "--num_test", "1", "--results_dir", "scaled")
     assert "tests at that scale" in again and run.test(*test, *scale).ok()
+    one = ("--dataroot", unaligned / "testB", "--model", "test", "--direction", "BtoA")
+    run.test(*test, *one, "--results_dir", "one").ok()
+    page = run.folder / "one" / "x" / "test_latest"
+    assert "b1_fake.png" in (page / "metrics.js").read_text()
+    assert "batch statistics" not in (page / "index.html").read_text()
     (folder / "train_opt.json").unlink()  # the weights alone show what is needed
     for side, direction, other in (("A", "AtoB", "B"), ("B", "BtoA", "A")):
         translate = load_generator(
