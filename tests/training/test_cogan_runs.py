@@ -70,11 +70,7 @@ def test_run(run: Programs, unaligned: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert len(searches) == 5 and "fake_A" not in again  # nothing is searched again
     scale = ("--load_size", "66", "--num_test", "1", "--results_dir", "scaled")
     assert "tests at that scale" in again and run.test(*test, *scale).ok()
-    one = ("--dataroot", unaligned / "testB", "--model", "test", "--direction", "BtoA")
-    run.test(*test, *one, "--results_dir", "one").ok()
-    page = run.folder / "one" / "x" / "test_latest"
-    assert "b1_fake.png" in (page / "metrics.js").read_text()
-    assert "batch statistics" not in (page / "index.html").read_text()
+    one_sided_page(run, *test, "--dataroot", unaligned / "testB")
     (folder / "train_opt.json").unlink()  # the weights alone show what is needed
     for side, direction, other in (("A", "AtoB", "B"), ("B", "BtoA", "A")):
         translate = load_generator(
@@ -83,6 +79,14 @@ def test_run(run: Programs, unaligned: Path, monkeypatch: pytest.MonkeyPatch) ->
         image = Image.open(unaligned / f"test{side}" / f"{side.lower()}1.png")
         wanted = pixels(images / f"{side.lower()}1_fake_{other}.png")
         assert np.abs(np.asarray(translate(image)).astype(int) - wanted).max() <= 1
+
+
+def one_sided_page(run: Programs, *test: object) -> None:
+    """The page of --model test shows the PSNR, and that the network is in evaluation mode."""
+    run.test(*test, "--model", "test", "--direction", "BtoA", "--results_dir", "one").ok()
+    page = run.folder / "one" / "x" / "test_latest"
+    assert "b1_fake.png" in (page / "metrics.js").read_text()
+    assert "batch statistics" not in (page / "index.html").read_text()
 
 
 def test_resume(run: Programs, data: Path, after_step) -> None:
