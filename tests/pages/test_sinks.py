@@ -52,7 +52,7 @@ def test_every_sink_and_none_give_equal_weights(
     assert wandb.calls[-1][0] == "finish"
     scalars = writer.named("add_scalar")
     assert [call[3] for call in scalars if call[1] == "loss/G_A"] == [1, 2, 3, 4, 5]
-    assert ("lr", 0.0002) in [call[1:3] for call in scalars]
+    assert ("schedule/lr", 0.0002) in [call[1:3] for call in scalars]
     assert {call[1] for call in writer.named("add_image")} >= {"real_A", "fake_B"}
     assert writer.calls[-1][0] == "close"
 
@@ -66,6 +66,26 @@ def test_every_sink_and_none_give_equal_weights(
     assert [e["losses"] for e in entries] == [
         entry["losses"] for entry in read_metrics(run.runs / "plain")[:-1]
     ]
+
+
+def test_keys_in_groups(unaligned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Losses keep their official keys, and each of our own keys is in a group."""
+    wandb, writer = fake(monkeypatch)
+    visualizer = Visualizer(options(unaligned, tmp_path, "--use_wandb", "--use_tensorboard"))
+    visualizer.print_current_losses(1, 4, LOSSES, 0.1, 0.01)
+    visualizer.plot_current_losses(1, 1.0, LOSSES, 4, {**MORE, "change_G_A": 0.5})
+    visualizer.plot_current_losses(1, 1.0, {}, 4, {**MORE, "time": 0.7, "val_l1": 9.0})
+    visualizer.close()
+    steps, validation = (dict(call[1]) for call in wandb.named("log"))
+    ours = {"schedule/lr": 0.0002, "time/image": 0.1, "time/data": 0.01, "health/change_G_A": 0.5}
+    assert steps.pop("time/logging") >= 0 and validation.pop("time/logging") >= 0
+    assert steps == {**LOSSES, **ours, "epoch": 1.0, "images": 4}
+    measured = {"schedule/lr": 0.0002, "time/val_image": 0.7, "val/l1": 9.0}
+    assert validation == {**measured, "epoch": 1.0, "images": 4}
+    shown = {call[1]: call[2] for call in writer.named("add_scalar")}
+    assert shown.pop("time/logging") >= 0
+    losses = {f"loss/{name}": value for name, value in LOSSES.items()}
+    assert shown == {**losses, **ours, **measured}
 
 
 @pytest.mark.parametrize("package", ["wandb", "tensorboard"])

@@ -24,6 +24,9 @@ END = "the run ends: "  # a note in metrics.jsonl, followed by one of ENDS and t
 ENDS = ("finished", "interrupted", "failed")
 NUMBER = (float, None)  # kinds, see util/files.py; None stands for NaN and infinity
 POINT = {"epoch": int, "share": float, "total": int, "losses": {str: NUMBER}}
+# Names of our own numbers in TensorBoard and W&B; those of a validation begin with val_.
+KEYS = {"lr": "schedule/lr", "time": "time/image", "data": "time/data", "logging": "time/logging"}
+VALIDATION = "val_"
 PATIENCE = 2.0  # seconds that the end of a run waits for a slow sink
 
 
@@ -65,6 +68,27 @@ class Sink(Protocol):
 def losses_of(values: dict[str, float]) -> dict[str, float]:
     """Returns the losses among the ``values`` of :meth:`Sink.scalars`: those before lr or time."""
     return dict(takewhile(lambda item: item[0] not in ("lr", "time"), values.items()))
+
+
+def in_groups(values: dict[str, float]) -> dict[str, float]:
+    """Return the ``values`` of :meth:`Sink.scalars` for TensorBoard and W&B: ours in groups.
+
+    Losses keep their official names. The others are in schedule/, time/, val/ and health/. Times
+    of a validation are not those of training steps, so they have names of their own.
+    """
+    losses = losses_of(values)
+    others = {key: value for key, value in values.items() if key not in losses}
+    if any(key.startswith(VALIDATION) for key in others):
+        others.pop("data", None)  # 0: a validation does not wait for images
+        if "time" in others:
+            others["time/val_image"] = others.pop("time")
+    return losses | {_in_group(key): value for key, value in others.items()}
+
+
+def _in_group(key: str) -> str:
+    if key.startswith(VALIDATION):
+        return f"val/{key.removeprefix(VALIDATION)}"
+    return key if "/" in key else KEYS.get(key, f"health/{key}")
 
 
 def floats(values: Mapping[str, Any]) -> dict[str, float]:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from util.errors import needs
-from util.sinks.base import losses_of
+from util.sinks.base import in_groups
 
 
 class TensorBoardSink:
-    """Plots everything over the number of images seen; losses are grouped under ``loss/``."""
+    """Plots everything in groups over the number of images seen; losses are in ``loss/``."""
 
     def __init__(self, folder: Path) -> None:
         """Raises UserError: the package is missing."""
@@ -35,9 +35,8 @@ class TensorBoardSink:
 
     def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
         self.total = total
-        losses = losses_of(values)
-        for name, value in values.items():
-            self._writer().add_scalar(f"loss/{name}" if name in losses else name, value, total)
+        for name, value in in_groups(values).items():
+            self._writer().add_scalar(name if "/" in name else f"loss/{name}", value, total)
         self._writer().flush()
 
     def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:

@@ -11,10 +11,14 @@ import numpy as np
 
 from util.errors import needs
 from util.option_defaults import NOTES
+from util.sinks.base import in_groups
 
 
 class WandbSink:
-    """Logs everything over epochs. A resumed training continues the same W&B run."""
+    """Logs losses and images under their official names over epochs, and all else in groups.
+
+    A resumed training continues the same W&B run.
+    """
 
     def __init__(self, opt: Namespace) -> None:
         """Raises UserError: the package is missing."""
@@ -41,7 +45,7 @@ class WandbSink:
         self.start().log({**entry, "epoch": epoch})
 
     def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
-        self._log(epoch - 1 + share, {**values, "images": total})
+        self._log(epoch - 1 + share, {**in_groups(values), "images": total})
 
     def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
         caption = f"epoch {epoch}"
