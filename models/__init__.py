@@ -12,6 +12,7 @@ from pathlib import Path
 
 from models.base_model import BaseModel
 from models.translation.translator import Translator
+from models.upsampling import require_upsampling
 from options.stages import Options
 from util.errors import UserError
 from util.option_defaults import add_missing, theirs
@@ -68,7 +69,9 @@ def get_option_setter(model_name: str):
 def create_model(opt: Namespace) -> BaseModel:
     """Return the model of ``--model``; call ``model.setup(opt)`` before using it."""
     opt = add_missing(opt)
-    return find_model_using_name(opt.model)(theirs(opt))
+    model = find_model_using_name(opt.model)(theirs(opt))
+    require_upsampling(opt, model)
+    return model
 
 
 def set_batch(model: BaseModel, batch: dict) -> None:

@@ -15,6 +15,7 @@ import torch
 
 from models import networks
 from models.base_model import BaseModel
+from models.upsampling import use_upsampling
 from util import checkpoint
 from util.image_pool import ImagePool
 from util.modules import forward_pair, restored_buffers
@@ -50,6 +51,7 @@ class BiGANModel(BaseModel):
         generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
         self.netG = networks.define_G(opt.input_nc, opt.output_nc, *generator)
         self.netE = networks.define_G(opt.output_nc, opt.input_nc, *generator)
+        use_upsampling(opt, self.netG, self.netE)
         if not self.isTrain:
             return
         discriminator = (opt.ndf, opt.netD, opt.n_layers_D, opt.norm, *init)

@@ -15,6 +15,7 @@ import torch
 
 from models import networks
 from models.base_model import BaseModel
+from models.upsampling import use_upsampling
 from util import checkpoint
 from util.errors import UsageError
 from util.feature_networks import EFFICIENTNET, VGG, load_differentiable
@@ -84,6 +85,7 @@ class ContentGANModel(BaseModel):
         init = (opt.init_type, opt.init_gain)
         generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
         self.netG_A = networks.define_G(opt.input_nc, opt.output_nc, *generator)
+        use_upsampling(opt, self.netG_A)
         if not self.isTrain:
             return
         discriminator = (opt.ndf, opt.netD, opt.n_layers_D, opt.norm, *init)

@@ -11,6 +11,7 @@ import torch
 
 from models import networks
 from models.base_model import BaseModel
+from models.upsampling import use_upsampling
 from util import checkpoint
 from util.console import say
 from util.errors import UserError
@@ -59,6 +60,7 @@ class CycleGANModel(BaseModel):
         options_G = {"ngf": opt.ngf, "netG": opt.netG, "use_dropout": not opt.no_dropout, **common}
         self.netG_A = networks.define_G(opt.input_nc, opt.output_nc, **options_G)
         self.netG_B = networks.define_G(opt.output_nc, opt.input_nc, **options_G)
+        use_upsampling(opt, self.netG_A, self.netG_B)
         if self.isTrain:
             options_D = {"ndf": opt.ndf, "netD": opt.netD, "n_layers_D": opt.n_layers_D, **common}
             self.netD_A = networks.define_D(opt.output_nc, **options_D)

@@ -239,6 +239,7 @@ class UnetSkipConnectionBlock(nn.Module):
 # The choices of --netG, called with (input_nc, output_nc, ngf=, norm_layer=, use_dropout=). To add
 # one: a row here, and its name in options/flags/model.py (read before PyTorch is imported; a test
 # compares both). If test.py should know it by its weights: architecture_of(), util/checkpoint.py.
+# For --upsample resize, models/upsampling.py replaces the transposed convolutions.
 GENERATORS: dict[str, Callable[..., Generator]] = {
     "resnet_9blocks": functools.partial(ResnetGenerator, n_blocks=9),
     "resnet_6blocks": functools.partial(ResnetGenerator, n_blocks=6),

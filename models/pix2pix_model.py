@@ -10,6 +10,7 @@ import torch
 
 from models import networks
 from models.base_model import BaseModel
+from models.upsampling import use_upsampling
 from util import checkpoint
 from util.image_pool import ImagePool
 from util.limits import WEIGHT
@@ -44,6 +45,7 @@ class Pix2PixModel(BaseModel):
         init = (opt.init_type, opt.init_gain)
         generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
         self.netG = networks.define_G(opt.input_nc, opt.output_nc, *generator)
+        use_upsampling(opt, self.netG)
         if not self.isTrain:
             return
         discriminator = (opt.ndf, opt.netD, opt.n_layers_D, opt.norm, *init)

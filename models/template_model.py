@@ -13,6 +13,7 @@ import torch
 
 from models import networks
 from models.base_model import BaseModel
+from models.upsampling import use_upsampling
 from util.limits import WEIGHT
 
 
@@ -36,6 +37,7 @@ class TemplateModel(BaseModel):
         init = (opt.init_type, opt.init_gain)
         generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
         self.netG = networks.define_G(opt.input_nc, opt.output_nc, *generator)
+        use_upsampling(opt, self.netG)
         if self.isTrain:
             self.criterionLoss = torch.nn.L1Loss()
             adam = {"lr": opt.lr, "betas": (opt.beta1, 0.999)}

@@ -12,6 +12,7 @@ from models.translation.latent_search import (
     add_search_options,
     coupled_translator,
 )
+from models.upsampling import use_upsampling
 from util import checkpoint
 from util.console import say
 from util.errors import UsageError, UserError
@@ -60,6 +61,7 @@ class TestModel(BaseModel):
         generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
         coupled = coupled_translator(opt, self.architecture_source(opt))
         self.netG = coupled or networks.define_G(opt.input_nc, opt.output_nc, *generator)
+        use_upsampling(opt, *([] if coupled else [self.netG]))
         setattr(self, "netG" + opt.model_suffix, self.netG)
 
     def load_networks(self, epoch: int | str) -> None:

@@ -1,8 +1,9 @@
 """Compare translated images with their targets in one table, beside two baselines.
 
 For pairs with the same file name: PSNR, SSIM, L1, palette accuracy and LPIPS (--lpips). For sets:
-FID and KID (--features). The baselines are the untranslated input ("identity") and other targets
-drawn at random. Each --fake starts an evaluation with its own options. See docs/evaluation.md.
+FID and KID (--features), and grid patterns (--checkerboards). The baselines are the untranslated
+input ("identity") and other targets drawn at random. Each --fake starts an evaluation with its own
+options. See docs/evaluation.md.
 
 Both directions of the demo:
 
@@ -23,6 +24,7 @@ Folders without pairs:
 from __future__ import annotations
 
 import json
+import math
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -41,6 +43,7 @@ from scripts.image_arguments import ImageArguments
 from util.console import Progress, run_main, say, warn
 from util.errors import UserError
 from util.files import write_atomically
+from util.image.checkerboard import checkerboards
 from util.image.metrics import METRICS, PSNR_CAP
 from util.image.ranges import RANGES
 from util.limits import whole
@@ -65,7 +68,8 @@ FLAGS = (
     Flag("inception_weights", str, None, "torch-fidelity's weights of inception", metavar="FILE"),
     Flag("features_size", whole(1, 4096), 224, "input size of a network file (default: 224)"),
     Flag("features_range", tuple(RANGES), "imagenet", "value range of its input"),
-    Flag("unpaired", bool, False, "the folders hold no pairs: only FID and KID"),
+    Flag("checkerboards", bool, False, "measure the grid patterns of results against targets"),
+    Flag("unpaired", bool, False, "the folders hold no pairs: only what compares sets"),
     Flag("name", str, None, "name in the table (default: the value of --fake)"),
     Flag("seed", SEED, 0, "seed of the random targets and of KID (default: 0)"),
     Flag("json", Output(), None, "also write all numbers and settings to FILE", metavar="FILE"),
@@ -168,6 +172,19 @@ def measure_sets(job: Namespace, network: Any) -> dict:
     return about | {"n_real": len(real), "rows": rows}
 
 
+def measure_checkerboards(job: Namespace) -> float:
+    """Return the grid patterns of the result divided by those of the targets.
+
+    Raises UserError: the targets have no fine detail at all.
+    """
+    fake, real = (sorted(find_images(source).values()) for source in (job.fake, job.real))
+    images = ((np.asarray(read_image(path)) for path in paths) for paths in (fake, real))
+    ratio = checkerboards(*images)
+    if math.isinf(ratio):
+        raise UserError(f"--checkerboards: the images of {job.real} have no detail to compare with")
+    return ratio
+
+
 def show_pairs(evaluations: list[dict]) -> None:
     """Print the metrics of pairs as a table, then one line for each evaluation."""
     rows = [
@@ -226,8 +243,8 @@ def parse(words: list[str]) -> list[Namespace]:
             parser.error(f"{twice[0]} stands twice in one evaluation; each begins with its --fake")
         job = parser.parse_args(chunk)
         job.name = job.name or job.fake
-        if job.unpaired and not job.features:
-            parser.error("--unpaired leaves only FID and KID, which need --features")
+        if job.unpaired and not (job.features or job.checkerboards):
+            parser.error("--unpaired leaves FID and KID, which need --features, or --checkerboards")
         if job.unpaired and job.page:
             parser.error("--page needs pairs, so not --unpaired")
         jobs.append(job)
@@ -251,7 +268,9 @@ def main() -> None:
     for job, values, (_, features) in zip(jobs, measured, networks, strict=True):
         rows_of_pairs = {row: mean(of_row) for row, of_row in values.items()}
         sets = measure_sets(job, features) if features else None
-        evaluations.append(vars(job) | {"rows": rows_of_pairs, "sets": sets})
+        grid = measure_checkerboards(job) if job.checkerboards else None
+        facts = {"rows": rows_of_pairs, "sets": sets, "checkerboards": grid}
+        evaluations.append(vars(job) | facts)
     for job, rows, values in zip(jobs, pairs_of, measured, strict=True):
         if job.page:
             by_file = {rows["result"][stem][0]: row for stem, row in values["result"].items()}
@@ -263,6 +282,9 @@ def main() -> None:
             )
     show_pairs(evaluations)
     show_sets(evaluations)
+    for e in evaluations:
+        if e["checkerboards"] is not None:
+            say(f"{e['name']}: checkerboards {e['checkerboards']:.2f} times those of {e['real']}")
     if out:
         report = {"psnr_cap": PSNR_CAP, "evaluations": evaluations}
         text = json.dumps(report, indent=2, default=str) + "\n"

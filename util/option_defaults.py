@@ -50,6 +50,7 @@ DEFAULTS: dict[str, Any] = {
     "panel_size": 4,
     "save": None,
     "stall_timeout": 600,
+    "upsample": "transpose",
     "use_tensorboard": False,
     "use_wandb": False,
     "val_freq": 0,

@@ -86,14 +86,19 @@ def _architecture(shape: dict[str, tuple[int, ...]]) -> dict[str, Any]:
         blocks = [k for k in shape if re.fullmatch(r"model\.\d+\.conv_block\.1\.weight", k)]
         if not blocks:
             return {}
-        last = max(convolutions, key=lambda key: int(key.split(".")[1]))
+        *_, enlarging, last = sorted(convolutions, key=lambda key: int(key.split(".")[1]))
         no_dropout = any(".conv_block.5.weight" in key for key in convolutions)
         options = {"netG": f"resnet_{len(blocks)}blocks", "no_dropout": no_dropout, "norm": norm}
+        inner, outer = shape[enlarging][:2]  # a convolution has its outputs first
+        options["upsample"] = "resize" if inner < outer else "transpose"
         return options | {"ngf": width, "input_nc": inputs, "output_nc": shape[last][0]}
     if first == "model.model.0.weight":
         levels = len(convolutions) // 2  # each has a convolution down and one up
-        outputs = shape["model.model.3.weight"][1]
+        inner, outer, size, _ = shape["model.model.3.weight"]
+        resize = size == 3  # a transposed convolution is 4x4
+        outputs = inner if resize else outer
         options = {"netG": f"unet_{2**levels}", "norm": norm}
+        options["upsample"] = "resize" if resize else "transpose"
         return options | {"ngf": width, "input_nc": inputs, "output_nc": outputs}
     if first == "model.0.weight":
         layers = len(convolutions) - 2

@@ -22,6 +22,7 @@ from data.image_file import (
     value_problem,
 )
 from models.test_model import TestModel
+from models.upsampling import require_upsampling
 from util.console import say
 from util.errors import UserError, first_line
 from util.images import show_images, tensor2im
@@ -48,6 +49,7 @@ class Translator:
             )
         self.opt = opt
         self.model = TestModel(opt)
+        require_upsampling(opt, self.model)
         self.model.setup(theirs(opt))
         if opt.eval:
             self.model.eval()

@@ -6,6 +6,7 @@ from util.limits import real, whole
 NET_D = ("basic", "n_layers", "pixel")
 NET_G = ("resnet_9blocks", "resnet_6blocks", "unet_256", "unet_128")
 NORM = ("instance", "batch", "none", "sync_batch", "syncbatch", "sync_instance")
+UPSAMPLE = ("transpose", "resize")
 INIT = ("normal", "xavier", "kaiming", "orthogonal")
 
 FLAGS = (
@@ -20,5 +21,6 @@ FLAGS = (
     Flag("norm", NORM, "instance", "normalization; sync_batch: batch norm over all processes"),
     Flag("init_type", INIT, "normal", "initialization of the weights"),
     Flag("init_gain", real(0, 100), 0.02, "standard deviation (normal), gain (xavier, orthogonal)"),
+    Flag("upsample", UPSAMPLE, "transpose", "how generators enlarge; resize: no checkerboards"),
     Flag("no_dropout", bool, False, "no dropout in the generator"),
 )

@@ -48,6 +48,7 @@ def test_weights_show_the_architecture_of_a_generator(netG):
             on_paper(define_G, ins, outs, ngf, netG, norm, dropout).state_dict()
         )
         wanted = {"netG": netG, "norm": norm, "ngf": ngf, "input_nc": ins, "output_nc": outs}
+        wanted["upsample"] = "transpose"
         if netG.startswith("resnet"):  # the weights of a U-Net do not show its dropout
             wanted["no_dropout"] = not dropout
         assert architecture == wanted

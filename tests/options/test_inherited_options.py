@@ -72,6 +72,7 @@ def test_options_of_an_older_version() -> None:
         "continue_train": True,
         "n_epochs": 300,
         **{"max_pixels": 10**8, "init_bare": False, "min_batch": 1, "note": ""},  # new
+        "upsample": "transpose",
         "given": ["continue_train", "dataroot", "gpu_ids", "n_epochs", "name"],
     }
     opt = parse("test", "--name", "pix")

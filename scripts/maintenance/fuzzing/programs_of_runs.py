@@ -51,12 +51,12 @@ PROGRAMS_OF_RUNS = (
     Program(
         "pack_run",
         "scripts/pack_run.py",
-        "run --output run.zip --epoch 1",
+        "run --output run.zip",
         (RUN,),
         effective="samples",
         positional="run",
         files={
-            f"{RUN}/1_net_G_A.pth": "weights",
+            f"{RUN}/latest_net_G_A.pth": "weights",
             f"{RUN}/train_opt.json": "options",
             f"{RUN}/web/data.js": "text",
         },
