@@ -31,7 +31,7 @@ from scripts.figures.curves import curve
 from scripts.figures.drawing import MATPLOTLIB, Panel, draw, layout_of, settings
 from scripts.figures.logs import Run, folder_of, read
 from util.console import run_main, say, warn
-from util.errors import UserError, explain, needs
+from util.errors import UsageError, UserError, explain, needs
 from util.files import write_atomically
 from util.limits import real
 from util.words import amount
@@ -84,13 +84,16 @@ def read_groups(words: list[str], checkpoints: Path) -> Groups:
     """Return the logs of the runs that ``[LABEL=]RUN`` name; a run's own name is its label.
 
     Raises:
+        UsageError: a label or a name is empty.
         UserError: there is no such run, or it has no losses yet.
     """
     groups: Groups = {}
     for word in words:
-        label, equals, name = word.partition("=")
-        if not (label and equals and name) or folder_of(word, checkpoints).is_dir():
-            label = name = word
+        label = name = word
+        if "=" in word and not folder_of(word, checkpoints).is_dir():
+            label, _, name = word.rpartition("=")  # a label such as "weight = 2" has = in it
+        if not label or not name:
+            raise UsageError(f"--runs {word}: should be RUN or LABEL=RUN")
         groups.setdefault(label, {})[name] = read(name, checkpoints)
     return groups
 

@@ -169,7 +169,7 @@ def test_mean_and_deviation_over_seeds(run: Programs) -> None:
     """Runs with one label are one curve and a band, up to the end of the shortest run."""
     for seed, epochs in ((1, 3), (2, 3), (6, 2)):
         write_log(run.runs / f"s{seed}", seed, epochs)
-    words = ("--runs", "ours=s1", "ours=s2", "ours=s6", "one=s1", "--keys", "val_patches")
+    words = ("--runs", "w = 2=s1", "w = 2=s2", "w = 2=s6", "one=s1", "--keys", "val_patches")
     axes = figure_of(run, *words).axes[0]
     ours, one = axes.lines
     assert list(ours.get_xdata()) == [1, 2] and list(ours.get_ydata()) == [22, 21]
@@ -180,7 +180,7 @@ def test_mean_and_deviation_over_seeds(run: Programs) -> None:
     assert len(one.get_xdata()) == 3 and len(axes.collections) == 1
     done = run.call(plot.main, "plot.py", *words, "--output", "c.svg").ok()
     assert "4 runs in 2 curves, mean ± standard deviation" in done.out
-    assert "the mean of ours is drawn up to epoch 2, where run s6 ends" in done.err
+    assert "the mean of w = 2 is drawn up to epoch 2, where run s6 ends" in done.err
 
 
 def test_runs_of_different_steps_are_interpolated() -> None:
@@ -281,6 +281,7 @@ def test_plot(two: Programs, ending: str) -> None:
         ("--runs none", 1, '--runs: no run "none" in checkpoints (there are: '),
         ("--runs new --keys G x", 1, "--keys x: the runs have G, D, lr"),
         ("--runs new --smooth 1", 2, "--smooth 1"),
+        ("--runs x=", 2, "--runs x=: should be RUN or LABEL=RUN"),
         ("--runs x=none", 1, '--runs: no run "none" in checkpoints'),
         ("--runs new --width 1", 2, "--width 1: should be a finite number, at least 2"),
         ("--runs new --output curves.gif", 2, ".svg"),
