@@ -56,6 +56,8 @@ def test_of_a_training(run: Programs, unaligned: Path) -> None:
     drawn = curves(run.runs)["exp/x"]
     assert drawn["validation"][1].keys() >= {"val_patches"} and "D_A" in drawn["losses"][1]
     assert ends(run.runs / "exp" / "x") == ["finished"]
+    page = (run.runs / "exp" / "x" / "web" / "index.html").read_text()
+    assert '<a href="../../../index.html">All runs</a>' in page
 
 
 def test_no_html(run: Programs, data: Path) -> None:

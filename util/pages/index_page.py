@@ -21,7 +21,7 @@ from util.pages.page import asset, readable
 from util.run_log import LOG, RunLog, read_log
 from util.run_summary import Entries, Summary, changes, summarize
 from util.runs import find_runs
-from util.sinks.training_page import HIDDEN
+from util.sinks import training_page
 from util.words import amount
 
 try:
@@ -34,8 +34,12 @@ FORMAT = 1  # of the lines that a later call takes over; to be raised when the l
 GENERATOR = '<meta name="generator" content="CycleGAN index of runs">'
 CURVES = '<script type="text/plain" id="curves">\n'
 STYLES = ("page.css", "training.css", "index.css")
-SCRIPTS = ("page.js", "chart.js", "compare.js", "index_views.js", "index.js")
-NOT_COMPARED = HIDDEN | {"note", "given", "framework_options", "no_html"}
+CHARTS = ("page.js", "series.js", "chart_input.js", "chart.js")  # as far as there are such files
+SCRIPTS = (
+    *(name for name in training_page.SCRIPTS if name in CHARTS),
+    *("compare.js", "index_views.js", "index.js"),
+)
+NOT_COMPARED = training_page.HIDDEN | {"note", "given", "framework_options", "no_html"}
 PATIENCE = 1.0  # seconds to wait for another training that writes the index
 FORGOTTEN = 3600.0  # age in seconds of a temporary file that a killed process has left
 STATES = {

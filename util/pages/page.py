@@ -52,7 +52,7 @@ def row(header: str, images: dict[str, str], size: tuple[int, int] | None = None
 def write_page(
     folder: Path,
     title: str,
-    notes: Iterable[str],
+    notes: Iterable[str | tags.a],
     rows: Iterable[str],
     width: int,
     scripts: Iterable[str],

@@ -159,9 +159,15 @@ class TrainingPage:
         opt, shown = self.opt, sorted(self.memory["shown"].items(), reverse=True)
         title, width = f"Training {opt.name}", opt.display_winsize
         run = f"{opt.model} on {opt.dataroot}, {opt.n_epochs} + {opt.n_epochs_decay} epochs"
-        notes = (run, self.memory["last"])
+        notes = (run, self.memory["last"], *self._link_to_index())
         rows = [row(f"Epoch {epoch}", files) for epoch, files in shown]
         write_page(self.folder, title, notes, rows, width, SCRIPTS, "data.js", self.options)
+
+    def _link_to_index(self) -> list[tags.a]:
+        """Return a link to the index of all runs, if it exists."""
+        above = "../" * (len(Path(self.opt.name).parts) + 1)  # from NAME/web
+        exists = (Path(self.opt.checkpoints_dir) / "index.html").is_file()
+        return [tags.a("All runs", href=f"{above}index.html")] if exists else []
 
 
 def _now() -> float:
