@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_leaves
 from data import create_dataset
 from models import create_model
 from models.base_model import BaseModel
+from models.training import timing
 from models.training.disk import budget, count_bytes, size
 from models.training.schedulers import describe
 from models.training.step import Step
@@ -34,7 +35,8 @@ def lines(opt: Namespace, rehearse_it: bool = True) -> tuple[list[str], list[str
     """Return (the plan, what would stop the training), one item per line.
 
     Args:
-        rehearse_it: also run two steps without values, to estimate disk and memory.
+        rehearse_it: also run two steps without values, to estimate disk and memory, and with
+            ``--dry_run`` some with values, to estimate the time.
     """
     plan = [f"Learning rate: {describe(opt)}", *rates(opt)]
     try:
@@ -45,14 +47,18 @@ def lines(opt: Namespace, rehearse_it: bool = True) -> tuple[list[str], list[str
         images = amount(len(dataset), "image")
         plan.append(f"Steps: {steps} per epoch of {images}, {steps * epochs} in all")
         if rehearse_it:
-            plan += rehearse(opt, next(iter(dataset)), len(dataset))
+            batch = next(iter(dataset))
+            plan += rehearse(opt, batch, len(dataset))
+            if opt.dry_run:  # check_data.py is about the data
+                plan.append(timing.line(opt, batch, steps * epochs))
     except UserError as error:
         return plan, [str(error)]
     except Exception as error:  # a custom model may read values, and a rehearsal has none
         if problem := norm_problem(error) or refused_value(error, sys.argv[1:]):
             return plan, [problem]
         reason = f"{type(error).__name__}: {first_line(error)}"
-        plan.append(f"Disk and memory: unknown, this model cannot be rehearsed ({reason})")
+        unknown = "Time" if any(line.startswith("Memory") for line in plan) else "Disk and memory"
+        plan.append(f"{unknown}: unknown, this model cannot be rehearsed ({reason})")
     return plan, []
 
 

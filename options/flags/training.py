@@ -6,7 +6,12 @@ from util.limits import real, whole
 ON_ERROR = ("stop", "skip")
 
 FLAGS = (
-    Flag("dry_run", bool, False, "check the data, print the plan and the memory needed, and exit"),
+    Flag(
+        "dry_run",
+        bool,
+        False,
+        "check the data, print the plan with time, memory and disk space, and exit",
+    ),
     Flag("ema", real(0, below=1), 0.0, "decay of averaged generators, e.g. 0.999; 0: none"),
     Flag("init_bare", bool, False, "initialize the networks that a custom model built itself, too"),
     Flag("deterministic", bool, False, "bitwise reproducible on GPUs too, but slower"),
