@@ -141,9 +141,11 @@ class Browser:
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
-    def key(self, key: str) -> None:
+    def key(self, key: str, code: int = 0, text: str = "") -> None:
+        """Press a key. A key with its own effect in the browser needs its code, e.g. Tab: 9."""
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key)
+            more = {"windowsVirtualKeyCode": code, "text": text if kind == "keyDown" else ""}
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, **more)
 
     def mouse(self, kind: str, x: float, y: float, buttons: int = 0) -> None:
         """Send mouseMoved, mousePressed or mouseReleased (left button) at a place in the window."""
@@ -156,6 +158,37 @@ class Browser:
             clickCount=1,
             button="left" if buttons or kind == "mouseReleased" else "none",
         )
+
+    def texts(self, selector: str) -> list[str]:
+        """Returns the texts of all elements that match ``selector``."""
+        elements = f"[...document.querySelectorAll({json.dumps(selector)})]"
+        return self.js(f"{elements}.map((element) => element.textContent)")
+
+    def box(self, selector: str) -> tuple[float, float, float, float]:
+        """Returns x, y, width and height of an element in the window, after scrolling to it."""
+        element = f"document.querySelector({json.dumps(selector)})"
+        self.js(f"{element}.scrollIntoView({{ block: 'center' }})")
+        return self.js(
+            f"(({{ x, y, width, height }}) => [x, y, width, height])"
+            f"({element}.getBoundingClientRect())"
+        )
+
+    def click(self, selector: str) -> None:
+        x, y, width, height = self.box(selector)
+        for kind, buttons in ("mousePressed", 1), ("mouseReleased", 0):
+            self.mouse(kind, x + width / 2, y + height / 2, buttons)
+
+    def touch(self, kind: str, *points: tuple[float, float]) -> None:
+        """Send touchStart, touchMove or touchEnd with fingers at places in the window."""
+        places = [{"x": x, "y": y} for x, y in points]
+        self.call("Input.dispatchTouchEvent", type=kind, touchPoints=places)
+
+    def wait(self, condition: str, seconds: float = 10) -> None:
+        """Wait until a JavaScript condition holds. Raises AssertionError: it does not."""
+        end = time.monotonic() + seconds
+        while not self.js(condition):
+            assert time.monotonic() < end, condition
+            time.sleep(0.02)
 
     def screenshot(self, path: Path) -> None:
         path.write_bytes(

@@ -25,9 +25,13 @@ console.log(JSON.stringify(vm.runInContext(`(() => { ${code} })()`, context), ke
 """
 
 
-def evaluate(script: str, code: str) -> Any:
-    """Load ``util/pages/SCRIPT`` and run the body of a function; returns what it returns."""
-    job = json.dumps({"scripts": [str(PAGES / script)], "code": code})
+def evaluate(scripts: str, code: str) -> Any:
+    """Load files of ``util/pages`` and run the body of a function; returns what it returns.
+
+    Args:
+        scripts: their names, separated by spaces.
+    """
+    job = json.dumps({"scripts": [str(PAGES / name) for name in scripts.split()], "code": code})
     done = subprocess.run(
         [str(NODE), "-e", RUNNER], input=job, capture_output=True, text=True, timeout=60
     )

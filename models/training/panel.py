@@ -25,6 +25,15 @@ from util.seeds import seed_everything
 from util.sinks.base import Sink
 from util.sinks.training_page import TrainingPage
 
+# Where the items of the panel come from -> its title on the page.
+TITLES = {
+    "val": "Validation images",
+    "test": "Test images",
+    "held out": "Held-out training images",
+    "train": "Training images, translated as in a test",
+    "panel": "Chosen images (--panel)",
+}
+
 
 class Panel:
     """Items of the run's dataset in test mode, shown on the page after each epoch.
@@ -70,17 +79,30 @@ class Panel:
         return [items[index] for index in sorted(items)]
 
     def _make_dataset(self) -> BaseDataset:
+        """Return the dataset of the items, and set the title that says where they are from."""
         dataset_class = find_dataset_using_name(self.opt.dataset_mode)
         for phase in ("val", "test"):
             try:
-                return dataset_class(theirs(options_for_testing(self.opt, phase)))
+                dataset = dataset_class(theirs(options_for_testing(self.opt, phase)))
             except Exception:  # there is no such folder, or a custom dataset has no such phase
                 continue
+            self._set_title(TITLES[phase])
+            return dataset
+        self._set_title(TITLES["held out" if self.opt.val_share else "train"])
         return dataset_class(theirs(options_for_testing(self.opt, self.opt.phase)))
+
+    def _set_title(self, title: str) -> None:
+        if isinstance(self.page, TrainingPage):
+            self.page.panel_title = TITLES["panel"] if self.opt.panel else title
 
     def _load_item(self, dataset: BaseDataset, index: int) -> dict:
         seed_everything(self.opt.seed, gpu=False)
         return default_collate([dataset[index]])
+
+    def show_first(self, model: BaseModel, epoch: int) -> None:
+        """Show the items before the first step, unless the page has them from before a resume."""
+        if self.page and not self.page.memory.get("panel"):
+            self.show(model, epoch)
 
     def show(self, model: BaseModel, epoch: int) -> None:
         """Translate all items after ``epoch`` on rank 0 and add them to the page.

@@ -15,6 +15,7 @@ from data.pipeline.processes import worker_error
 from models import create_model
 from models.base_model import BaseModel
 from models.training.disk import budget, expected_state
+from models.training.facts import facts_of_start, launcher
 from models.training.gradients import NonFinite
 from models.training.memory import out_of_memory
 from models.training.panel import Panel
@@ -32,6 +33,7 @@ from util.lock import Lock
 from util.option_defaults import theirs
 from util.schedules import last_epoch
 from util.seeds import seed_everything
+from util.sinks.training_page import TrainingPage
 from util.training_process import SignalHandler, Watchdog
 from util.visualizer import Visualizer
 from util.words import amount
@@ -114,7 +116,10 @@ class Run:
         self.visualizer, self.index = Visualizer(opt), RunIndex(opt)
         parts.push(self._note_end)  # once the visualizer has written its last lines
         call_at_end(self.visualizer.close)
-        self.panel = Panel(opt, self.visualizer.sinks.get("the page"))
+        page = self.visualizer.sinks.get("the page")
+        if isinstance(page, TrainingPage):
+            page.facts = facts_of_start(opt, self.model)
+        self.panel = Panel(opt, page)
         self.report = Report(opt, self.visualizer)
         self.state = RunState(opt, self.model, self.dataset, self.report)
         call_at_end(self.state.background.join)
@@ -179,6 +184,8 @@ class Run:
         self.state.after_save = self.index.update
         self.step = Step(opt, self.model)
         self.state.before_save = self.step.check  # non-finite weights are never saved
+        if self.position.total == 0 and self.position.epoch <= self.last_epoch:
+            self.panel.show_first(self.model, self.position.epoch - 1)
         batch = self.dataset.global_batch_size
         per_epoch = math.ceil(len(self.dataset) / batch) * batch  # a short batch counts as full
         done = (self.position.epoch - 1) * per_epoch + self.position.seen
@@ -261,6 +268,4 @@ def resume_command(opt: Namespace) -> str:
     if opt.checkpoints_dir != "./checkpoints":
         words += ["--checkpoints_dir", opt.checkpoints_dir]
     words += plugins.file_flags(vars(opt))
-    processes = distributed.local_world_size()
-    launcher = "python" if processes == 1 else f"torchrun --nproc_per_node {processes}"
-    return f"{launcher} train.py --continue_train {shlex.join(words)}"
+    return f"{launcher()} train.py --continue_train {shlex.join(words)}"

@@ -98,11 +98,13 @@ def validations(value: Any, name: str) -> str:
 
 def page(value: Any, name: str) -> str:
     """The memory of the page: a point is its place in four numbers, and a value for each key."""
-    problem = mismatch(value, PAGE, name)
-    width = 4 + len([] if problem else value.get("keys", []))
-    if not problem and any(len(point) != width for point in value.get("points", [])):
+    if problem := mismatch(value, PAGE, name):
+        return problem
+    points, width = value.get("points", []), 4 + len(value.get("keys", []))
+    if any(len(point) != width for point in points):
         return f"{name}.points should have {width} numbers each"
-    return problem
+    placed = all(None not in point[:4] for point in points)
+    return "" if placed else f"{name}.points should begin with four numbers"
 
 
 def empty(value: Any, name: str) -> str:
@@ -131,7 +133,8 @@ POSITION = {
 PAGE = {
     "size": Maybe(whole),
     "keys": Maybe([str]),
-    "points": Maybe([[float]]),
+    "losses": Maybe([str]),
+    "points": Maybe([[(float, None)]]),
     "bin": Maybe([whole]),
     "at": Maybe(finite),
     "last": Maybe(str),

@@ -6,12 +6,15 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
+from data.listing import stem
 from models.base_model import BaseModel
 from util.console import say
 from util.errors import UserError
 from util.image.writing import ImageWriter, stretched
 from util.images import show_images
 from util.pages.page import link, row, write_metrics, write_page
+
+SCRIPTS = ("page.js", "viewer.js", "statistics.js", "summary.js", "address.js", "results.js")
 
 
 class Results:
@@ -72,13 +75,13 @@ class Results:
         chosen = {label: image for label, image in visuals.items() if label in save}
         for i, path in enumerate(paths[:limit]):
             files, size = {}, None
+            sources = {label: visual_paths.get(label, paths)[i] for label in chosen}
             for label, image in show_images(chosen, i, self.note).items():
-                stem = self.stem(visual_paths.get(label, paths)[i])
-                files[label] = f"{stem}_{label}.{self.opt.format}"
+                files[label] = f"{self.stem(sources[label])}_{label}.{self.opt.format}"
                 file = self.folder / "images" / files[label]
                 self.writer.save(image, file, self.opt.aspect_ratio)
                 size = stretched((image.shape[1], image.shape[0]), self.opt.aspect_ratio)
-            self.rows.append(row(self.stem(path), files, size))
+            self.rows.append(row(self.stem(path), files, size, true_images(sources)))
             self._note_metrics(getattr(model, "image_metrics", {}), files, i)
 
     def _note_metrics(self, metrics: dict, files: dict[str, str], i: int) -> None:
@@ -113,6 +116,20 @@ class Results:
         for (label, name), numbers in self.numbers.items():
             self.note(f"{label}: {name} {sum(numbers) / len(numbers):.2f} on average")
         write_metrics(self.folder, self.metrics)
-        title, scripts = f"Results of {self.opt.name}", ("page.js", "results.js")
-        width = self.opt.display_winsize
-        write_page(self.folder, title, self.notes, self.rows, width, scripts, data="metrics.js")
+        title, width = f"Results of {self.opt.name}", self.opt.display_winsize
+        write_page(self.folder, title, self.notes, self.rows, width, SCRIPTS, data="metrics.js")
+
+
+def true_images(sources: dict[str, str]) -> dict[str, str]:
+    """Return which image shows what a translation should look like: "fake_B" -> "real_B".
+
+    Args:
+        sources: label -> the file that the image was read or made from. Files of a pair have the
+            same name apart from _A and _B.
+    """
+    real = {label: label.replace("fake_", "real_") for label in sources if "fake_" in label}
+    return {
+        fake: true
+        for fake, true in real.items()
+        if true in sources and stem(sources[fake]) == stem(sources[true])
+    }

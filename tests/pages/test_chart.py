@@ -1,4 +1,4 @@
-"""The computations of the charts: smoothing, numbers, ticks, ranges, pixels and gaps."""
+"""The computations of a chart: ranges, pixels, gaps, steps, dots and marks."""
 
 from __future__ import annotations
 
@@ -20,73 +20,7 @@ def chart(code: str) -> Any:
           box: { left: 10, top: 20, width: 100, height: 50 },
         });
     """
-    return evaluate("chart.js", setup + code)
-
-
-@pytest.mark.parametrize(
-    ("share", "expected"),
-    [
-        (0, [2, "NaN", 4, 4]),
-        (0.5, [2, "NaN", (0.25 * 2 + 0.5 * 4) / 0.75, (0.125 * 2 + 0.25 * 4 + 0.5 * 4) / 0.875]),
-    ],
-)
-def test_smoothing_is_an_unbiased_moving_average_with_gaps(share: float, expected: list) -> None:
-    smoothed = evaluate("chart.js", f"return smoothed([2, NaN, 4, 4], {share})")
-    assert smoothed[1] == expected[1]
-    assert [smoothed[i] for i in (0, 2, 3)] == pytest.approx([expected[i] for i in (0, 2, 3)])
-
-
-def test_smoothing_ignores_infinity() -> None:
-    assert evaluate("chart.js", "return smoothed([1, Infinity, 1], 0.9)") == [1, "NaN", 1]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        ("0", "0"),
-        ("0.123456", "0.1235"),
-        ("12", "12"),
-        ("99999", "100000"),
-        ("123456", "1.23e+5"),
-        ("0.0002", "2e-4"),
-        ("-0.00025", "-2.5e-4"),
-        ("NaN", "–"),
-        ("-Infinity", "–"),
-    ],
-)
-def test_numbers_have_four_digits(value: str, text: str) -> None:
-    assert evaluate("chart.js", f"return format({value})") == text
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "count", "expected"),
-    [
-        (0, 1, 5, [0, 0.2, 0.4, 0.6, 0.8, 1]),
-        (0, 0.7, 5, [0, 0.2, 0.4, 0.6]),
-        (0, 200, 10, [0, 20, 40, 60, 80, 100, 120, 140, 160, 180, 200]),
-        (-1, 1, 4, [-1, -0.5, 0, 0.5, 1]),
-        (0.11, 0.19, 4, [0.12, 0.14, 0.16, 0.18]),
-    ],
-)
-def test_ticks_are_round_numbers_in_the_range(
-    low: float, high: float, count: int, expected: list[float]
-) -> None:
-    assert evaluate("chart.js", f"return ticks({low}, {high}, {count})") == expected
-
-
-@pytest.mark.parametrize("exponent", range(-6, 7))
-def test_there_are_never_more_steps_than_asked_for(exponent: int) -> None:
-    scale = 10.0**exponent
-    for high in (1.01, 2.3, 4.999, 9.7):
-        numbers = evaluate("chart.js", f"return ticks(0, {high * scale!r}, 5)")
-        assert 3 <= len(numbers) <= 6 and numbers[0] == 0 and numbers[-1] <= high * scale * 1.001
-
-
-def test_domains_share_a_colour_and_b_is_dashed() -> None:
-    names = '["G_A", "G_B", "cycle_A", "lr"]'
-    styles = evaluate("chart.js", f"return styles({names})")
-    assert [style["colour"] for style in styles] == ["--c0", "--c0", "--c1", "--c2"]
-    assert [bool(style["dash"]) for style in styles] == [False, True, False, False]
+    return evaluate("series.js chart.js", setup + code)
 
 
 def test_range_starts_at_zero_unless_the_values_are_close() -> None:
@@ -111,7 +45,8 @@ def test_range_leaves_out_hidden_lines_and_what_is_outside_the_zoom() -> None:
     assert chart("chart.off.add('B'); chart.range(); return chart.high") == pytest.approx(4.24)
     zoomed = "chart.off.add('B'); chart.from = 3.5; chart.to = 3.9; chart.range();"
     # the neighbours outside the zoom count: the line is drawn up to them
-    assert chart(zoomed + "return [...chart.visible(), chart.high]") == [2, 4, pytest.approx(2.12)]
+    shown = "return [...chart.visible(chart.lines.A), chart.high]"
+    assert chart(zoomed + shown) == [2, 4, pytest.approx(2.12)]
 
 
 def test_logarithmic_axis() -> None:
@@ -135,25 +70,107 @@ def test_pixels_and_back() -> None:
     assert chart(code) == [10, 60, 110, 3, 70, 20]
 
 
+PEN = """
+    const calls = [];
+    const note = (name) => (x, y) => calls.push([name, +chart.at(x).toFixed(3), y]);
+    const context = { moveTo: note("moveTo"), lineTo: note("lineTo"), arc: note("arc") };
+    for (const name of ["beginPath", "stroke", "fill", "setLineDash"]) context[name] = () => {};
+"""
+
+
 @pytest.mark.parametrize(
-    ("log", "expected"),
+    ("log", "line", "dots"),
     [
-        ("false", [["moveTo", 2], ["lineTo", 3], ["lineTo", 4]]),
-        # single values between gaps are drawn as short dashes
-        ("true", [["moveTo", 2], ["lineTo", 2.08], ["moveTo", 4], ["lineTo", 4.08]]),
+        ("false", [["moveTo", 2], ["lineTo", 3], ["lineTo", 4]], [2, 3, 4]),
+        ("true", [["moveTo", 2], ["moveTo", 4]], [2, 4]),
     ],
 )
-def test_lines_have_gaps(log: str, expected: list) -> None:
+def test_lines_have_gaps(log: str, line: list, dots: list) -> None:
     """At NaN, and on a logarithmic axis at values that are not positive."""
-    code = f"""
-        const calls = [], note = (name) => (x) => calls.push([name, chart.at(x)]);
-        const context = {{ moveTo: note("moveTo"), lineTo: note("lineTo") }};
-        for (const name of ["beginPath", "stroke", "setLineDash"]) context[name] = () => {{}};
+    code = f"""{PEN}
         view.log = {log};
         chart.range();
         chart.stroke(context, chart.lines.B, 1, 1, []);
+        chart.dots(context, chart.lines.B);
         return calls;
     """
     calls = chart(code)
-    assert [name for name, _ in calls] == [name for name, _ in expected]
-    assert [x for _, x in calls] == pytest.approx([x for _, x in expected])
+    assert [call[:2] for call in calls if call[0] != "arc"] == line
+    assert [call[1] for call in calls if call[0] == "arc"] == dots
+
+
+def test_places_without_a_measurement_are_no_gaps() -> None:
+    """A line that is measured at every other point only is whole, and starts outside the zoom."""
+    code = f"""{PEN}
+        chart.x = [0.5, 1, 1.5, 2, 2.5, 3];
+        chart.names = ["A"];
+        chart.lines = {{ A: [1, null, 3, null, NaN, 2] }};
+        chart.range();
+        chart.stroke(context, chart.lines.A, 1, 1, []);
+        const whole = calls.splice(0);
+        Object.assign(chart, {{ from: 1.2, to: 4 }});
+        return [whole, chart.visible(chart.lines.A)];
+    """
+    whole, visible = chart(code)
+    assert [call[:2] for call in whole] == [["moveTo", 0.5], ["lineTo", 1.5], ["moveTo", 3]]
+    assert visible == [0, 6]
+
+
+def test_only_few_values_have_dots() -> None:
+    code = f"""{PEN}
+        chart.x = Array.from({{ length: 100 }}, (_, i) => i);
+        Object.assign(chart, {{ names: ["A"], lines: {{ A: chart.x.map(() => 1) }}, to: 99 }});
+        chart.range();
+        chart.dots(context, chart.lines.A);
+        const many = calls.splice(0).length;
+        chart.to = 20;
+        chart.dots(context, chart.lines.A);
+        return [many, calls.length];
+    """
+    assert chart(code) == [0, 22]  # the zoom, and one beyond it
+
+
+def test_values_outside_the_axis_are_triangles_at_its_edge() -> None:
+    code = f"""{PEN}
+        chart.x = Array.from({{ length: 100 }}, (_, i) => i / 25);
+        const values = chart.x.map((x) => (x === 2 ? 900 : 1 + x));
+        Object.assign(chart, {{ names: ["A"], lines: {{ A: values }} }});
+        chart.range();
+        chart.dots(context, chart.lines.A);
+        return [chart.high, calls];
+    """
+    high, calls = chart(code)
+    assert high < 6
+    assert [call[0] for call in calls] == ["moveTo", "lineTo", "lineTo"]
+    assert calls[0][1:] == [2, 20]  # the tip is at the top of the box
+
+
+def test_steps() -> None:
+    """A learning rate holds from the value before it, the first one from its epoch's start."""
+    code = f"""{PEN}
+        Object.assign(chart, {{ steps: true, lowest: 0, names: ["A"], x: [0.5, 1, 2] }});
+        chart.lines = {{ A: [0.2, 0.2, 0.19] }};
+        chart.range();
+        chart.stroke(context, chart.lines.A, 1, 1, []);
+        chart.dots(context, chart.lines.A);
+        return [chart.low, calls.map(([name, x, y]) => [x, +(chart.high -
+            ((y - chart.box.top) / chart.box.height) * (chart.high - chart.low)).toFixed(3)])];
+    """
+    low, points = chart(code)
+    assert low == 0  # although the values are close to each other
+    assert points == [[0, 0.2], [0.5, 0.2], [0.5, 0.2], [1, 0.2], [1, 0.19], [2, 0.19]]
+
+
+def test_an_axis_shows_at_least_what_it_should() -> None:
+    code = "Object.assign(chart, { lowest: 0, highest: 1, lines: { A: [0.7, 0.8], B: [] } });"
+    assert chart(code + "chart.range(); return [chart.low, chart.high]") == [0, 1.06]
+
+
+def test_the_share_of_smoothing_depends_on_the_number_of_measurements() -> None:
+    code = """
+        chart.smooth = true;
+        const many = new Array(600).fill(1);
+        const few = many.map((value, i) => (i % 2 ? null : value));
+        return [chart.share(many), chart.share(few)];
+    """
+    assert chart(code) == pytest.approx([0.8, 0.6])

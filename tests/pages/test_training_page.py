@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
+import shutil
 import time
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import torch
 from conftest import ONE_EPOCH, QUIET, TINY, Programs, picture, pictures
 from PIL import Image
 
+from models.training.health import WARNINGS
 from options.train_options import TrainOptions
 from util.sinks import training_page
 from util.sinks.training_page import POINTS, ROWS, TrainingPage
@@ -58,12 +62,12 @@ def test_the_panel_changes_nothing_in_the_training(
         a, b = (torch.load(run.runs / name / file) for name in ("with", "without"))
         assert all(torch.equal(a[key], b[key]) for key in a), file
     assert not panel(run.runs / "without")
-    assert [epoch for epoch, _ in panel(run.runs / "with")] == [1, 2]
+    assert [epoch for epoch, _ in panel(run.runs / "with")] == [0, 1, 2]
     for epoch, rows in panel(run.runs / "with"):
         assert [[figure[0] for figure in figures] for _, figures in rows] == [labels] * 3
         for label, url, width, height in rows[0][1]:
             assert Image.open(run.runs / "with" / "web" / url).size == (width, height)
-            saved_in = 1 if label.startswith("real") else epoch  # unchanged: not saved again
+            saved_in = 0 if label.startswith("real") else epoch  # unchanged: not saved again
             assert url == f"images/epoch{saved_in:03d}_panel0_{label}.png"
 
 
@@ -76,17 +80,30 @@ def test_images_of_the_panel(run: Programs, tmp_path: Path) -> None:
 
     def names(*more: object) -> list[str]:
         run.train(*flags, "--max_dataset_size", "1", *more).ok()
-        return [name for _, rows in panel(run.runs / "x") for name, _ in rows]
+        (before, first), (after, last) = panel(run.runs / "x")
+        assert [before, after] == [0, 1] and [row[0] for row in first] == [row[0] for row in last]
+        return [name for name, _ in last]
+
+    def title() -> str:
+        return events(run.runs / "x")[0][1]["panel"]
 
     assert names() == [f"testA{i}.png · testB{i}.png" for i in range(3)]
+    assert title() == "Test images"
     assert names("--panel_size", "2") == names("--panel_size", "2")
     file = picture(tmp_path / "file.png")
     (name,) = names("--panel", file)
     assert name.startswith("file.png · testB")
     assert names("--panel", data / "trainB" / "trainB1.png", file) == ["file.png · trainB1.png"]
+    assert title() == "Chosen images (--panel)"
     pictures(data / "valA", ["v.png"])
     pictures(data / "valB", ["w.png"])
-    assert names() == ["v.png · w.png"]
+    assert names() == ["v.png · w.png"] and title() == "Validation images"
+    for folder in ("testA", "valA"):
+        shutil.rmtree(data / folder)
+    names("--val_share", "0.4", "--val_freq", "1", "--max_dataset_size", "3")
+    assert title() == "Held-out training images"
+    names()
+    assert title() == "Training images, translated as in a test"
     run.train(*flags, "--panel", "no.png").refused(1, "--panel", "no.png")
 
 
@@ -164,6 +181,47 @@ def test_a_finished_run_says_so(run: Programs, unaligned: Path, panel_size: str)
     calls = events(run.runs / "x")
     assert [call[1][:2] for call in calls if call[0] == "point"] == [[1, 0.6]]
     assert calls[-1][:2] == ["end", "finished"]
+
+
+def test_values_that_some_points_lack(tmp_path: Path) -> None:
+    """Each value is the mean over the points that have it; validation is a point of its own."""
+    page = page_of(tmp_path, 9)
+    losses = {"G": 1.0, "lr": 0.1, "time": 0.1, "data": 0.0}
+    page.scalars(2, 0.101, 10, losses | {"logging": 1.0})
+    page.scalars(2, 0.105, 20, losses | {"G": 3.0, "accuracy": 0.5, "logging": 2.0})
+    page.scalars(2, 0.11, 30, losses | {"G": 5.0, "logging": 4.0})
+    page.scalars(2, 0.119, 40, losses | {"G": 7.0, "logging": 8.0})
+    page.scalars(2, 0.119, 40, {"lr": 0.1, "time": 9.0, "val_l1": 2.0, "logging": 0.5})
+    page.close()
+    calls = events(tmp_path / "x")
+    keys = [values for kind, *values in calls if kind == "keys"]
+    names = ["G", "lr", "time", "data", "logging", "accuracy", "val_l1"]
+    assert keys == [[names[:5], ["G"]], [names[:6], ["G"]], [names, ["G"]]]
+    points = [[*point[:3], *point[4:]] for kind, point in (c for c in calls if c[0] == "point")]
+    assert points == [
+        [2, 0.101, 10, 1, 0.1, 0.1, 0, 1],  # a new name ends the mean before it
+        [2, 0.119, 40, 5, 0.1, 0.1, 0, 14, 0.5],
+        [2, 0.119, 40, None, 0.1, 9, None, 0.5, None, 2],
+    ]
+
+
+def test_facts_about_the_run(run: Programs, unaligned: Path) -> None:
+    flags = ("--dataroot", unaligned, "--name", "x", *TINY, *ONE_EPOCH, "--max_dataset_size", "1")
+    run.train(*flags).ok()
+    kind, begin = events(run.runs / "x")[0]
+    facts = begin["facts"]
+    assert kind == "begin" and facts["Command"].startswith("python train.py --dataroot ")
+    assert facts["Command"].endswith(shlex.join(map(str, flags)))
+    assert facts["PyTorch"].startswith(torch.__version__) and facts["Device"].startswith("cpu (")
+    networks = [f"{name} [0-9.]+ k" for name in ("G_A", "G_B", "D_A", "D_B")]
+    assert re.fullmatch(", ".join(networks), facts["Parameters"])
+
+
+def test_the_page_explains_every_warning(tmp_path: Path) -> None:
+    page = page_of(tmp_path, 1)
+    page.close()
+    html = (page.folder / "index.html").read_text()
+    assert [sign for sign in WARNINGS if f'<article id="why-{sign}">' not in html] == []
 
 
 def test_resumed(tmp_path: Path) -> None:

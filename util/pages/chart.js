@@ -1,9 +1,11 @@
 "use strict";
-// Line charts over epochs, with smoothing, the values under the pointer, a zoom shared by all
-// charts, and lines that can be hidden. tests/pages/test_chart.py runs this file in Node.js:
-// loading it must not use the document.
+// Line charts over epochs, with smoothing, marks, the values under a pointer, a finger or the arrow
+// keys, a zoom shared by all charts, and lines that can be hidden. series.js comes first.
+// tests/pages/test_chart.py runs this file in Node.js: loading it must not use the document.
 
-const view = { from: null, to: null, smooth: 0.6, log: false, charts: [] };
+// marks: [{x, kind, text}], see marks() in events.js
+const view = { from: null, to: null, smooth: 0.6, log: false, charts: [], marks: [] };
+const FEW = 40; // a line with at most as many values has a dot at each
 
 function redrawAll() {
   for (const chart of view.charts) chart.draw();
@@ -15,85 +17,34 @@ function zoomTo(from, to) {
   redrawAll();
 }
 
-// Exponential moving average with bias correction. NaN stays NaN and does not change the average.
-function smoothed(values, share) {
-  let mean = 0;
-  let weight = 0;
-  return values.map((value) => {
-    if (!Number.isFinite(value)) return NaN;
-    mean = share * mean + (1 - share) * value;
-    weight = share * weight + (1 - share);
-    return mean / weight;
-  });
-}
-
-// Up to four significant digits; a dash for a gap.
-function format(value) {
-  if (!Number.isFinite(value)) return "–";
-  const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e5))
-    return value.toExponential(2).replace(/\.?0+e/, "e");
-  return String(+value.toPrecision(4));
-}
-
-// Round numbers in [low, high]: multiples of 1, 2 or 5 times a power of ten, at most `count` steps.
-function ticks(low, high, count) {
-  const least = (high - low) / count;
-  const power = 10 ** Math.floor(Math.log10(least));
-  const step = [1, 2, 5, 10]
-    .map((factor) => factor * power)
-    .find((candidate) => candidate >= least);
-  const numbers = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++)
-    numbers.push(+(k * step).toPrecision(12));
-  return numbers;
-}
-
-// Lines of A and B share a colour; those of B are dashed.
-function styles(names) {
-  const stems = [...new Set(names.map((name) => name.replace(/_B$|_A$/, "")))];
-  return names.map((name) => ({
-    colour: `--c${stems.indexOf(name.replace(/_B$|_A$/, "")) % 8}`,
-    dash: /_B$/.test(name) ? [5, 3] : [],
-  }));
-}
-
 class Chart {
-  // wide: spans both columns; smooth: obeys the smoothing slider; log: obeys the button Log;
-  // looks: colour and dash of each name
-  constructor(title, { wide = false, smooth = true, log = false, looks = styles } = {}) {
-    Object.assign(this, { smooth, log, looks });
+  // smooth: obeys the smoothing slider; log: obeys the button Log; steps: a value holds from the
+  // one before it; lowest, highest: the axis shows at least what is between them; looks: gives
+  // colour and dash of each name
+  constructor(
+    title,
+    { smooth = true, log = false, steps = false, lowest, highest, looks = styles } = {},
+  ) {
+    Object.assign(this, { smooth, log, steps, lowest, highest, looks });
     Object.assign(this, { x: [], names: [], values: {}, lines: {}, off: new Set() });
-    this.canvas = make("canvas", { role: "img", "aria-label": title });
+    this.canvas = make("canvas", {
+      role: "img",
+      tabindex: 0,
+      "aria-label": `${title}. Arrow keys move through the values, + and - zoom.`,
+    });
     this.cross = make("div", { class: "cross", hidden: "" });
-    this.tip = make("div", { class: "tip", hidden: "" });
+    this.tip = make("div", { class: "tip", hidden: "", role: "status" });
     this.zoom = make("div", { class: "zoom", hidden: "" });
     this.legend = make("div", { class: "legend" });
     this.title = make("h2", {}, title);
-    this.element = make(
-      "div",
-      { class: "chart" + (wide ? " wide" : "") },
-      this.title,
-      this.canvas,
-      this.legend,
-      this.zoom,
-      this.cross,
-      this.tip,
-    );
-    this.canvas.addEventListener("pointermove", (event) => this.hover(event));
-    this.canvas.addEventListener("pointerleave", () => {
-      this.cross.hidden = this.tip.hidden = true;
-    });
-    this.canvas.addEventListener("pointerdown", (event) => {
-      this.start = event.pointerType === "mouse" ? event.offsetX : null;
-    });
-    this.canvas.addEventListener("pointerup", (event) => this.release(event));
-    this.canvas.addEventListener("dblclick", () => zoomTo(null, null));
+    const parts = [this.title, this.canvas, this.legend, this.zoom, this.cross, this.tip];
+    this.element = make("div", { class: "chart" }, ...parts);
+    listenTo(this);
     new ResizeObserver(() => this.draw()).observe(this.canvas);
     view.charts.push(this);
   }
 
-  // x: finished epochs at each point; values: name -> one number per point
+  // x: finished epochs at each point; values: name -> one number or null per point
   set(x, values) {
     Object.assign(this, { x, values, names: Object.keys(values) });
     this.element.hidden = !this.names.length || !x.length;
@@ -115,50 +66,68 @@ class Chart {
     const last = this.x[this.x.length - 1];
     this.from = view.from ?? Math.min(this.x[0], 0);
     this.to = view.to ?? Math.max(last, this.from + 1e-3);
-    // stronger for more than 300 points, so that long runs look as smooth as short ones
-    const share = 1 - (1 - view.smooth) * Math.min(1, 300 / this.x.length);
     for (const name of this.names)
-      this.lines[name] = smoothed(this.values[name], this.smooth ? share : 0);
+      this.lines[name] = smoothed(this.values[name], this.share(this.values[name]));
     this.box = { left: 46, top: 8, width: width - 54, height: height - 30 };
     this.range();
     this.axes(context, css);
     const looks = this.looks(this.names);
     context.save();
     context.beginPath();
-    context.rect(this.box.left, this.box.top - 2, this.box.width, this.box.height + 4);
+    context.rect(this.box.left, this.box.top - 3, this.box.width + 3, this.box.height + 6);
     context.clip();
+    this.drawMarks(context, css);
     this.names.forEach((name, i) => {
       if (this.off.has(name)) return;
-      context.strokeStyle = css.getPropertyValue(looks[i].colour);
+      context.strokeStyle = context.fillStyle = css.getPropertyValue(looks[i].colour);
       if (this.smooth && view.smooth) this.stroke(context, this.values[name], 1, 0.14, []);
       this.stroke(context, this.lines[name], 1.6, 1, looks[i].dash);
+      this.dots(context, this.lines[name]);
     });
     context.restore();
     this.drawLegend(looks);
   }
 
-  // The points to draw: those in the zoom, and one more on each side; [first, end).
-  visible() {
+  // The share of the old average in a new one; more for over 300 values, so that long runs look as
+  // smooth as short ones.
+  share(values) {
+    const count = values.reduce((sum, value) => sum + (value !== null), 0);
+    return this.smooth ? 1 - (1 - view.smooth) * Math.min(1, 300 / count) : 0;
+  }
+
+  // The places of a line to draw: those in the zoom, and one more value on each side; [first, end).
+  visible(values) {
     const first = this.x.findIndex((x) => x >= this.from);
     let end = this.x.length;
     while (end > 0 && this.x[end - 1] > this.to) end--;
-    return [Math.max(0, first - 1), Math.min(this.x.length, end + 1)];
+    let before = (first < 0 ? this.x.length : first) - 1;
+    while (before > 0 && values[before] === null) before--;
+    while (end < values.length && values[end] === null) end++;
+    return [Math.max(0, before), Math.min(this.x.length, end + 1)];
+  }
+
+  // True if the chart can show a value: finite, and positive on a logarithmic axis.
+  fits(value) {
+    return value !== null && Number.isFinite(value) && (!this.logarithmic || value > 0);
   }
 
   // Fits the ends of the vertical axis to the visible part of the lines; logarithms in log mode.
   range() {
-    const [first, end] = this.visible();
     let low = Infinity;
     let high = -Infinity;
-    for (const name of this.names.filter((candidate) => !this.off.has(candidate)))
-      for (const value of this.lines[name].slice(first, end))
-        if (Number.isFinite(value) && (!this.logarithmic || value > 0))
-          [low, high] = [Math.min(low, value), Math.max(high, value)];
-    if (low > high) [low, high] = this.logarithmic ? [0.1, 1] : [0, 1];
+    for (const name of this.names.filter((candidate) => !this.off.has(candidate))) {
+      const values = this.lines[name];
+      const shown = values.slice(...this.visible(values)).filter((value) => this.fits(value));
+      if (!shown.length) continue;
+      const [least, most] = limits(this.logarithmic ? shown.map(Math.log10) : shown);
+      [low, high] = [Math.min(low, least), Math.max(high, most)];
+    }
+    if (low > high) [low, high] = this.logarithmic ? [-1, 0] : [0, 1];
     if (this.logarithmic) {
-      [low, high] = [Math.log10(low) - 0.05, Math.log10(high) + 0.05];
+      [low, high] = [low - 0.05, high + 0.05];
     } else {
       if (low > 0 && (low < high * 0.6 || low === high)) low = 0;
+      [low, high] = [Math.min(low, this.lowest ?? low), Math.max(high, this.highest ?? high)];
       const pad = (high - low || Math.abs(high) || 1) * 0.06;
       [low, high] = [low === 0 ? 0 : low - pad, high + pad];
     }
@@ -178,23 +147,25 @@ class Chart {
     return this.box.top + ((this.high - y) / (this.high - this.low)) * this.box.height;
   }
 
+  // The epoch at a horizontal position in the canvas.
+  at(pixel) {
+    return this.from + ((pixel - this.box.left) / this.box.width) * (this.to - this.from);
+  }
+
   axes(context, css) {
     const { left, top, width, height } = this.box;
     context.strokeStyle = css.getPropertyValue("--line");
     context.fillStyle = css.getPropertyValue("--soft");
     context.textAlign = "right";
     context.textBaseline = "middle";
-    const steps = this.logarithmic
-      ? ticks(this.low, this.high, 4).map((power) => 10 ** power)
-      : ticks(this.low, this.high, 5);
-    for (const value of steps) {
+    const count = Math.max(3, Math.round(height / 45));
+    for (const value of (this.logarithmic ? logTicks : ticks)(this.low, this.high, count)) {
       const y = Math.round(this.py(value)) + 0.5;
       context.beginPath();
       context.moveTo(left, y);
       context.lineTo(left + width, y);
       context.stroke();
-      const text = format(this.logarithmic ? +value.toPrecision(2) : value);
-      context.fillText(text, left - 6, y);
+      context.fillText(format(value), left - 6, y);
     }
     context.textBaseline = "top";
     context.textAlign = "center";
@@ -207,95 +178,106 @@ class Chart {
     }
   }
 
-  // A line with gaps where values are not finite (or not positive on a logarithmic axis).
+  // A line with gaps at values that do not fit. Places without a measurement are no gaps.
   stroke(context, values, width, alpha, dash) {
-    const [first, end] = this.visible();
+    const [first, end] = this.visible(values);
     context.globalAlpha = alpha;
     context.lineWidth = width;
     context.lineJoin = "round";
     context.setLineDash(dash);
     context.beginPath();
-    const fits = (value) => Number.isFinite(value) && (!this.logarithmic || value > 0);
+    let before = -1; // the value to draw on from
     for (let i = first; i < end; i++) {
-      if (!fits(values[i])) continue;
+      if (values[i] === null) continue;
+      if (!this.fits(values[i])) {
+        before = -1;
+        continue;
+      }
       const x = this.px(this.x[i]);
       const y = this.py(values[i]);
-      const open = i > first && fits(values[i - 1]);
-      context[open ? "lineTo" : "moveTo"](x, y);
-      if (!open && !fits(values[i + 1])) context.lineTo(x + 2, y); // a single value is a short dash
+      if (this.steps) {
+        // the first value holds from the start of its epoch
+        const start = before < 0 ? Math.ceil(this.x[i] - 1e-9) - 1 : this.x[before];
+        context[before < 0 ? "moveTo" : "lineTo"](this.px(Math.max(0, start)), y);
+        context.lineTo(x, y);
+      } else context[before < 0 ? "moveTo" : "lineTo"](x, y);
+      before = i;
     }
     context.stroke();
     context.globalAlpha = 1;
     context.setLineDash([]);
   }
 
+  // Dots: at each value of a line that has few, and at a value between two gaps, where no line is.
+  // Triangles at the edge: for values outside the axis.
+  dots(context, values) {
+    const [first, end] = this.visible(values);
+    const places = [];
+    for (let i = first; i < end; i++) if (values[i] !== null) places.push(i);
+    const few = places.length <= FEW && !this.steps;
+    const { top, height } = this.box;
+    let edge = -9; // the last triangle; one every few pixels is enough
+    places.forEach((place, k) => {
+      if (!this.fits(values[place])) return;
+      const [x, y] = [this.px(this.x[place]), this.py(values[place])];
+      const joined = [places[k - 1], places[k + 1]].some((i) => i != null && this.fits(values[i]));
+      const outside = y < top - 1 ? -1 : y > top + height + 1 ? 1 : 0;
+      if (outside ? x - edge < 6 : !few && (joined || this.steps)) return;
+      context.beginPath();
+      if (outside) {
+        const tip = outside < 0 ? top : top + height;
+        context.moveTo((edge = x), tip);
+        context.lineTo(x - 4, tip - 6 * outside);
+        context.lineTo(x + 4, tip - 6 * outside);
+      } else context.arc(x, y, 2.3, 0, 7);
+      context.fill();
+    });
+  }
+
+  // Vertical lines at the best epoch and at resumes; a triangle on the axis for a warning.
+  drawMarks(context, css) {
+    const { top, height } = this.box;
+    for (const { x, kind } of view.marks) {
+      const at = Math.round(this.px(x)) + 0.5;
+      context.strokeStyle = context.fillStyle = css.getPropertyValue(`--${kind}`);
+      context.setLineDash(kind === "resumed" ? [2, 3] : kind === "best" ? [6, 3] : []);
+      context.lineWidth = 1;
+      context.beginPath();
+      context.moveTo(at, kind === "warning" ? top + height - 9 : top);
+      context.lineTo(kind === "warning" ? at - 5 : at, top + height);
+      if (kind === "warning") context.lineTo(at + 5, top + height);
+      kind === "warning" ? context.fill() : context.stroke();
+    }
+    context.setLineDash([]);
+  }
+
   drawLegend(looks) {
+    if (this.names.join("\n") !== this.listed) this.buildLegend(looks);
+    this.names.forEach((name, i) => {
+      const button = this.legend.children[i];
+      const line = this.lines[name];
+      button.setAttribute("aria-pressed", !this.off.has(name));
+      button.lastChild.textContent = `${name} ${format(latest(line, line.length - 1) ?? NaN)}`;
+    });
+  }
+
+  buildLegend(looks) {
+    this.listed = this.names.join("\n");
     this.legend.replaceChildren(
       ...this.names.map((name, i) => {
         const { colour, dash } = looks[i];
         const stroke = `stroke="var(${colour})" stroke-width="2.5" stroke-dasharray="${dash}"`;
-        const line = `<svg viewBox="0 0 22 8"><path d="M0 4h22" ${stroke}/></svg>`;
         const button = make("button", {
-          "aria-pressed": !this.off.has(name),
           title: "Show or hide this line",
           onclick: () => {
             this.off.has(name) ? this.off.delete(name) : this.off.add(name);
             this.draw();
           },
         });
-        button.innerHTML = line;
-        button.append(`${name} ${format(this.lines[name][this.lines[name].length - 1])}`);
+        button.innerHTML = `<svg viewBox="0 0 22 8"><path d="M0 4h22" ${stroke}/></svg>`;
+        button.append(name);
         return button;
       }),
     );
-  }
-
-  // The epoch at a horizontal position in the canvas.
-  at(pixel) {
-    return this.from + ((pixel - this.box.left) / this.box.width) * (this.to - this.from);
-  }
-
-  hover(event) {
-    if (!this.box) return;
-    const epoch = this.at(event.offsetX);
-    let i = this.x.findIndex((x) => x >= epoch);
-    if (i < 0) i = this.x.length - 1;
-    if (i > 0 && epoch - this.x[i - 1] < this.x[i] - epoch) i--;
-    const shown = this.names.filter((name) => !this.off.has(name));
-    const after = format(this.x[i]);
-    this.tip.textContent = [
-      `after ${after} epoch${after === "1" ? "" : "s"}`,
-      ...shown.map((name) => `${name}  ${format(this.lines[name][i])}`),
-    ].join("\n");
-    this.cross.hidden = this.tip.hidden = false;
-    const { offsetLeft, offsetTop } = this.canvas;
-    const x = offsetLeft + this.px(this.x[i]);
-    Object.assign(this.cross.style, {
-      left: x + "px",
-      top: offsetTop + this.box.top + "px",
-      height: this.box.height + "px",
-    });
-    const right = x + 14 + this.tip.offsetWidth > this.element.clientWidth;
-    Object.assign(this.tip.style, {
-      left: (right ? x - 14 - this.tip.offsetWidth : x + 14) + "px",
-      top: offsetTop + 10 + "px",
-    });
-    const dragging = this.start != null && event.buttons === 1;
-    this.zoom.hidden = !dragging;
-    if (dragging)
-      Object.assign(this.zoom.style, {
-        left: offsetLeft + Math.min(this.start, event.offsetX) + "px",
-        width: Math.abs(event.offsetX - this.start) + "px",
-        top: offsetTop + this.box.top + "px",
-        height: this.box.height + "px",
-      });
-  }
-
-  release(event) {
-    const ends = [this.start, event.offsetX];
-    this.zoom.hidden = true;
-    if (this.start != null && Math.abs(ends[1] - ends[0]) > 8)
-      zoomTo(Math.max(0, this.at(Math.min(...ends))), this.at(Math.max(...ends)));
-    this.start = null;
   }
 }

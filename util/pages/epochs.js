@@ -1,6 +1,7 @@
 "use strict";
 
 // A row of images with a slider for the epoch. It follows the newest epoch until it is moved.
+// Whenever it shows other images, the document gets the event "epoch".
 class Epochs {
   constructor(name) {
     this.slider = make("input", {
@@ -22,6 +23,7 @@ class Epochs {
       ),
       this.grid,
     );
+    this.element.epochs = this; // for the viewer
     this.epochs = [];
   }
 
@@ -31,28 +33,41 @@ class Epochs {
     this.epochs = epochs;
     this.slider.max = epochs.length - 1;
     this.slider.disabled = epochs.length < 2;
-    if (follow) this.slider.value = epochs.length - 1;
-    this.show();
+    this.show(follow ? epochs.length - 1 : +this.slider.value);
   }
 
-  show() {
-    const { epoch, figures, stamp } = this.epochs[+this.slider.value];
+  // Shows the last images up to an epoch, else the first.
+  showEpoch(epoch) {
+    this.show(Math.max(0, this.epochs.filter((entry) => entry.epoch <= epoch).length - 1));
+  }
+
+  show(index = +this.slider.value) {
+    this.slider.value = index;
+    const { epoch, figures, stamp } = this.epochs[index];
     this.output.textContent = `epoch ${epoch}`;
     if (figures.map(([label]) => label).join() !== this.labels) this.build(figures);
     figures.forEach(([, url, width, height], i) => {
       const [link, image] = this.cells[i];
-      // the stamp changes when the images of the current epoch are replaced
-      const source = url + (stamp ? `?${stamp}` : "");
+      const source = addressOf(url, stamp);
       if (image.getAttribute("src") === source) return;
       Object.assign(image, { src: source, width, height });
+      image.className = Math.max(width, height) <= SMALL ? "sharp" : "";
+      image.style.setProperty("--pixels", `${width}px`);
       link.href = url;
     });
     // load the images of the neighbouring epochs, so that the slider moves smoothly
     for (const step of [-1, 1]) {
-      const near = this.epochs[+this.slider.value + step];
-      for (const [, url] of near?.figures ?? [])
-        new Image().src = url + (near.stamp ? `?${near.stamp}` : "");
+      const near = this.epochs[index + step];
+      for (const [, url] of near?.figures ?? []) new Image().src = addressOf(url, near.stamp);
     }
+    document.dispatchEvent(new Event("epoch"));
+  }
+
+  // The absolute URL of the image with a label at a place of the slider; "" if there is none.
+  source(index, label) {
+    const { figures, stamp } = this.epochs[index];
+    const figure = figures.find(([other]) => other === label);
+    return figure ? new URL(addressOf(figure[1], stamp), document.baseURI).href : "";
   }
 
   build(figures) {
@@ -67,4 +82,9 @@ class Epochs {
     });
     this.grid.replaceChildren(...this.cells.map(([link]) => link.parentElement));
   }
+}
+
+// The stamp changes when the images of the current epoch are replaced.
+function addressOf(url, stamp) {
+  return url + (stamp ? `?${stamp}` : "");
 }

@@ -5,10 +5,13 @@
 const RELOAD = 20; // seconds between two readings of data.js
 const SILENT = 900; // seconds without news after which a run counts as dead
 
+// Numbers with charts of their own; all others are losses, health measurements or validation metrics.
+const CHARTED = ["lr", "time", "data", "logging"];
+
 let data = emptyData();
 
 function emptyData() {
-  const lists = { begins: [], keys: [], points: [], panel: [], images: [], texts: [] };
+  const lists = { begins: [], keys: [], losses: [], points: [], panel: [], images: [], texts: [] };
   return { ...lists, end: null, time: 0 }; // time: Unix time of the last event
 }
 
@@ -20,12 +23,15 @@ function run(kind, ...values) {
       data.end = null;
       data.time = start.time;
     },
-    keys(keys) {
+    keys(keys, losses = lossesOf(keys)) {
       data.keys = keys;
+      data.losses = [...new Set([...data.losses, ...losses])];
     },
     point([epoch, share, total, time, ...values]) {
-      const numbers = Object.fromEntries(data.keys.map((key, i) => [key, values[i]]));
+      // null, or nothing at the end: not measured at this point
+      const measured = data.keys.map((key, i) => [key, values[i]]).filter(([, v]) => v != null);
       const part = data.begins.length; // a resumed run has several parts
+      const numbers = Object.fromEntries(measured);
       data.points.push({ x: epoch - 1 + share, total, time, numbers, part });
       data.time = time;
     },
@@ -38,7 +44,7 @@ function run(kind, ...values) {
       data.time = time;
     },
     text(epoch, message, time) {
-      data.texts.push({ epoch, message });
+      data.texts.push({ epoch, message, x: place() });
       data.time = time;
     },
     end(state, time) {
@@ -49,6 +55,18 @@ function run(kind, ...values) {
   handlers[kind](...values);
 }
 
+// The losses among names of an older file, which does not name them: all before the learning rate.
+function lossesOf(keys) {
+  const end = keys.findIndex((key) => CHARTED.includes(key));
+  return keys.slice(0, end < 0 ? keys.length : end).filter((key) => !isMetric(key));
+}
+
+// Finished epochs, as far as the events so far say.
+function place() {
+  const [begin, point] = [data.begins, data.points].map((list) => list[list.length - 1]);
+  return Math.max(begin?.at ?? 0, point?.x ?? 0);
+}
+
 // True unless the run has ended or has been silent for SILENT seconds and five times its usual gap.
 function alive() {
   const times = data.points.slice(-20).map((point) => point.time);
@@ -56,18 +74,72 @@ function alive() {
   return !data.end && Date.now() / 1000 - data.time < Math.max(SILENT, 5 * Math.max(0, ...gaps));
 }
 
-// The title of the validation chart: the best epoch by the metric that the training uses.
-function validationTitle(points, names) {
-  const { metric = "auto" } = data.begins[data.begins.length - 1];
+const isMetric = (name) => name.startsWith("val_");
+
+// The names of all numbers, by the chart that shows them, in the order of their first appearance.
+function namesByChart() {
+  const names = new Set(data.points.flatMap(({ numbers }) => Object.keys(numbers)));
+  const others = [...names].filter(
+    (name) => !CHARTED.includes(name) && !data.losses.includes(name),
+  );
+  const health = others.filter((name) => !isMetric(name));
+  return {
+    losses: data.losses,
+    validation: others.filter(isMetric),
+    discriminators: health.filter((name) => name.startsWith("accuracy_")),
+    generators: health.filter((name) => !name.startsWith("accuracy_")),
+  };
+}
+
+// The points that have any of the numbers `names`, as series for a chart.
+function seriesOf(names, points) {
+  const measured = points.filter(({ numbers }) => names.some((name) => name in numbers));
+  const values = (name) => measured.map(({ numbers }) => numbers[name] ?? null);
+  return {
+    x: measured.map(({ x }) => x),
+    lines: Object.fromEntries(names.map((name) => [name, values(name)])),
+  };
+}
+
+// The metric by which the training chooses its best epoch, with its last and best value as
+// {epoch, value}; null before the first validation.
+function validationResults() {
+  const { metric = "auto" } = data.begins[data.begins.length - 1] ?? {};
+  const names = namesByChart().validation;
   const chosen = metric !== "auto" ? metric : names.includes("val_l1") ? "l1" : "patches";
   const sign = ["psnr", "ssim"].includes(chosen) ? 1 : -1; // 1: higher is better
-  const results = points
+  const results = data.points
     .map(({ x, numbers }) => ({ epoch: Math.round(x), value: numbers[`val_${chosen}`] }))
     .filter(({ value }) => Number.isFinite(value));
-  if (!results.length) return "Validation";
+  if (!results.length) return null;
   const best = results.reduce((a, b) => (sign * b.value > sign * a.value ? b : a));
-  const last = results[results.length - 1];
-  return `Validation: ${chosen} ${last.value}, best ${best.value} in epoch ${best.epoch}`;
+  return { metric: chosen, best, last: results[results.length - 1] };
+}
+
+// What all charts mark: the best epoch, resumes, and warnings.
+function marks() {
+  const best = validationResults()?.best;
+  return [
+    ...data.begins.slice(1).map(({ at }) => ({ x: at, kind: "resumed", text: "resumed here" })),
+    ...(best ? [{ x: best.epoch, kind: "best", text: `best epoch: ${best.epoch}` }] : []),
+    ...data.texts
+      .filter(({ message }) => signOf(message))
+      .map(({ x, message }) => ({ x, kind: "warning", text: `warning: ${signOf(message)}` })),
+  ];
+}
+
+// The sign that a warning of models/training/health.py is about, e.g. "loss"; "" for other texts.
+function signOf(message) {
+  return /\((\w+) -?[\d.]+; docs\/reading_a_run\.md\)$/.exec(message)?.[1] ?? "";
+}
+
+// Images per second, all time included, over the last points of the last start; NaN if unknown.
+function imagesPerSecond() {
+  const recent = data.points.filter(({ part }) => part === data.begins.length).slice(-200);
+  const [first, last] = [recent[0], recent[recent.length - 1]];
+  if (last && last.total > first.total)
+    return (last.total - first.total) / (last.time - first.time);
+  return 1 / (last?.numbers.time ?? NaN);
 }
 
 // How the time between two points was spent, in seconds per image: steps, waiting for data and

@@ -16,7 +16,8 @@ from dominate.util import raw
 
 from util.files import write_atomically
 
-STYLES = ("page.css", "viewer.css", "training.css")
+STYLES = ("page.css", "viewer.css", "training.css", "results.css", "print.css")
+SMALL = 128  # images up to this size are enlarged with sharp pixels, as in viewer.js
 
 
 def link(file: str) -> str:
@@ -29,18 +30,28 @@ def readable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def row(header: str, images: dict[str, str], size: tuple[int, int] | None = None) -> str:
+def row(
+    header: str,
+    images: dict[str, str],
+    size: tuple[int, int] | None = None,
+    truth: dict[str, str] | None = None,
+) -> str:
     """Returns the HTML of a row of images under a heading, on a single line for ``results.js``.
 
     Args:
         images: caption -> file in the folder ``images``.
         size: (width, height) of the images in pixels, if known.
+        truth: caption of a translation -> caption of the true image.
     """
     columns = len(images) if len(images) <= 8 else (len(images) + 1) // 2
     shape = f' width="{size[0]}" height="{size[1]}"' if size else ""
+    if size and max(size) <= SMALL:
+        shape += f' class="sharp" style="--pixels:{size[0]}px"'
+    true = {label: f' data-truth="{escape(real)}"' for label, real in (truth or {}).items()}
     figures = "".join(
-        f'<figure><a href="{link(file)}"><img src="{link(file)}" alt="{escape(label)}" '
-        f'loading="lazy"{shape}></a><figcaption>{escape(label)}</figcaption></figure>'
+        f'<figure{true.get(label, "")}><a href="{link(file)}"><img src="{link(file)}" '
+        f'alt="{escape(label)}" loading="lazy"{shape}></a>'
+        f"<figcaption>{escape(label)}</figcaption></figure>"
         for label, file in images.items()
     )
     return (
@@ -93,5 +104,5 @@ def write_metrics(folder: Path, metrics: dict[str, dict[str, float]]) -> None:
 
 @functools.cache
 def asset(name: str) -> str:
-    """Return the content of a file in ``util/pages``."""
+    """Return the text of a file in ``util/pages``."""
     return (Path(__file__).parent / name).read_text(encoding="utf-8")

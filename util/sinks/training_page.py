@@ -19,12 +19,16 @@ from util import plugins
 from util.errors import naming
 from util.files import no_link
 from util.image.writing import save_image
-from util.pages.page import link, readable, row, write_page
+from util.pages.page import asset, link, readable, row, write_page
 from util.schedules import last_epoch
+from util.sinks.base import losses_of
 
 POINTS = 50  # points of a curve per epoch; ten times as many in the first, to show a start soon
 ROWS = 10  # number of epochs shown to readers whose browser runs no scripts
-SCRIPTS = ("page.js", "chart.js", "events.js", "epochs.js", "training.js")
+SCRIPTS = (
+    "page.js", "viewer.js", "series.js", "chart_input.js", "chart.js", "events.js", "epochs.js",
+    "player.js", "curves.js", "status.js", "training.js",
+)  # fmt: skip
 # Bookkeeping of the options themselves, and options of one start instead of the whole run: the
 # page of a resumed run equals the page of an uninterrupted one.
 HIDDEN = {
@@ -41,9 +45,13 @@ class TrainingPage:
     that grows is ever rewritten.
 
     Attributes:
+        facts: what the page says about this start of the run, e.g. "Device" -> "cpu"; set it, and
+            ``panel_title``, before the first event.
+        panel_title: the heading of the panel: where its images come from.
         memory: state to save: the size of ``data.js`` (a resumed run cuts the file back to it), the
-            points to average next, ``last`` (the losses as text), ``shown`` (epoch -> label ->
-            file) and ``panel`` ("0 fake_B" -> [digest, file]).
+            names of all numbers and of the losses among them, the points to average next, ``last``
+            (the losses as text), ``shown`` (epoch -> label -> file) and ``panel``
+            ("0 fake_B" -> [digest, file]).
     """
 
     def __init__(self, opt: Namespace, folder: Path) -> None:
@@ -52,36 +60,52 @@ class TrainingPage:
         (folder / "images").mkdir(parents=True, exist_ok=True)
         self.options = options_table(opt).render(pretty=False)
         self.memory: dict = {"size": 0, "keys": [], "points": [], "bin": [], "at": 0.0}
-        self.memory |= {"last": "", "shown": {}, "panel": {}}
+        self.memory |= {"losses": [], "last": "", "shown": {}, "panel": {}}
+        self.facts: dict[str, str] = {}
+        self.panel_title = "Validation images"
 
     def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
-        """Collect a point; the mean of the points in each part of an epoch is written."""
+        """Collect a point; the mean of the points in each part of an epoch is written.
+
+        Each value is averaged over the points that have it: some are measured less often.
+        """
+        self._start()
         memory, share = self.memory, min(1.0, share)
         parts = POINTS * (10 if epoch == self.opt.epoch_count else 1)
-        part = [epoch, math.ceil(share * parts - 1e-6)]
-        if part != memory["bin"] or memory["keys"] != list(values):
+        validates = any(name.startswith("val_") for name in values)  # a point of its own
+        part = [epoch, math.ceil(share * parts - 1e-6), int(validates)]
+        new = [name for name in values if name not in memory["keys"]]
+        if part != memory["bin"] or new:
             self._flush()
-        if memory["keys"] != list(values):
-            memory["keys"] = list(values)
-            self._add("keys", memory["keys"])
-        memory["points"].append([epoch, share, total, time.time(), *map(float, values.values())])
+        if new:
+            losses = [name for name in losses_of(values) if name not in memory["losses"]]
+            memory["keys"], memory["losses"] = memory["keys"] + new, memory["losses"] + losses
+            self._add("keys", memory["keys"], memory["losses"])
+        numbers = [float(values[name]) if name in values else None for name in memory["keys"]]
+        memory["points"].append([epoch, share, total, time.time(), *numbers])
         memory["bin"], memory["at"] = part, epoch - 1 + share
         shown = {name: values[name] for name in values if name not in ("time", "data", "logging")}
-        losses = ", ".join(f"{name} {value:.3g}" for name, value in shown.items())
-        memory["last"] = f"Epoch {epoch}: {losses}"
+        losses_text = ", ".join(f"{name} {value:.3g}" for name, value in shown.items())
+        memory["last"] = f"Epoch {epoch}: {losses_text}"
         if abs(share * parts - round(share * parts)) < 1e-6:  # the end of the part
             self._flush()
 
     def _flush(self) -> None:
-        """Write the mean of the collected points, at the place of the last one."""
+        """Write the means of the collected points, at the place of the last one."""
         points, self.memory["points"] = self.memory["points"], []
         if not points:
             return
         epoch, share, total, seconds = points[-1][:4]
-        means = np.mean(points, axis=0)[4:]
-        if "logging" in (keys := self.memory["keys"]):  # seconds since the last point: their sum
-            means[keys.index("logging")] *= len(points)
-        numbers = [float(f"{value:.5g}") for value in means]
+        numbers: list[float | None] = []
+        for name, *column in zip(
+            self.memory["keys"], *(point[4:] for point in points), strict=True
+        ):
+            measured = [value for value in column if value is not None]
+            # the logging is in seconds since the last point, so its values add up
+            mean = (np.sum if name == "logging" else np.mean)(measured) if measured else None
+            numbers.append(None if mean is None else float(f"{mean:.5g}"))
+        while numbers and numbers[-1] is None:
+            numbers.pop()
         self._add("point", [epoch, round(share, 5), total, round(seconds, 2), *numbers])
 
     def images(self, epoch: int, images: dict[str, np.ndarray], save: bool) -> None:
@@ -132,9 +156,7 @@ class TrainingPage:
 
     def _add(self, kind: str, *values: Any) -> None:
         """Append a line in one write, so readers never see half of it; undo it if that fails."""
-        if not self.begun:
-            self.begun = True
-            self._begin()
+        self._start()
         line = f"run({', '.join(json.dumps(value) for value in (kind, *values))})\n".encode()
         path = self.folder / "data.js"
         try:
@@ -145,13 +167,17 @@ class TrainingPage:
             raise
         self.memory["size"] += len(line)
 
-    def _begin(self) -> None:
-        """Cut ``data.js`` back to the saved state and write what is known about the run."""
+    def _start(self) -> None:
+        """Once: cut ``data.js`` back to the saved state, and write what is known about the run."""
+        if self.begun:
+            return
+        self.begun = True
         with open(self.folder / "data.js", "ab", opener=no_link) as file:
             file.truncate(min(self.memory["size"], file.tell()))
         begin = {"epochs": last_epoch(self.opt), "batch": self.opt.batch_size, "time": _now()}
         begin["resume"] = shlex.join(["--continue_train", *plugins.file_flags(vars(self.opt))])
-        self._add("begin", begin | {"metric": self.opt.val_metric, "at": self.memory["at"]})
+        begin |= {"metric": self.opt.val_metric, "at": self.memory["at"]}
+        self._add("begin", begin | {"facts": self.facts, "panel": self.panel_title})
         self._write_shell()
 
     def _write_shell(self) -> None:
@@ -161,7 +187,8 @@ class TrainingPage:
         run = f"{opt.model} on {opt.dataroot}, {opt.n_epochs} + {opt.n_epochs_decay} epochs"
         notes = (run, self.memory["last"], *self._link_to_index())
         rows = [row(f"Epoch {epoch}", files) for epoch, files in shown]
-        write_page(self.folder, title, notes, rows, width, SCRIPTS, "data.js", self.options)
+        after = self.options + asset("explanations.html")
+        write_page(self.folder, title, notes, rows, width, SCRIPTS, "data.js", after)
 
     def _link_to_index(self) -> list[tags.a]:
         """Return a link to the index of all runs, if it exists."""

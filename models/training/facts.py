@@ -1,0 +1,66 @@
+"""Facts about one start of a training, for its page: command, code, machine and networks."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import shlex
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import torch
+
+from models.base_model import BaseModel
+from util import distributed
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def facts_of_start(opt: Namespace, model: BaseModel) -> dict[str, str]:
+    """Return the facts as label -> text, without those that are unknown."""
+    facts = {
+        "Command": f"{launcher()} {shlex.join(['train.py', *sys.argv[1:]])}",
+        "Commit": commit(),
+        "Device": device_name(opt.device),
+        "PyTorch": f"{torch.__version__}, Python {platform.python_version()}",
+        "Parameters": parameter_counts(model),
+    }
+    return {label: text for label, text in facts.items() if text}
+
+
+def launcher() -> str:
+    """Return "python", or torchrun with its number of processes."""
+    processes = distributed.local_world_size()
+    return "python" if processes == 1 else f"torchrun --nproc_per_node {processes}"
+
+
+def commit() -> str:
+    """Return the commit of this code, with "-dirty" if files differ from it; "" without git."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5)
+        return done.stdout.strip()
+    return ""
+
+
+def device_name(device: torch.device) -> str:
+    """Return the device with the name of its GPU, or with the number of CPU threads."""
+    processes = distributed.world_size()
+    kind = f"{torch.get_num_threads()} threads, {platform.machine()}"
+    if device.type == "cuda":
+        kind = torch.cuda.get_device_name(device)
+    elif device.type == "mps":
+        kind = "Apple GPU"
+    return f"{device} ({kind}){f' in each of {processes} processes' * (processes > 1)}"
+
+
+def parameter_counts(model: BaseModel) -> str:
+    """Return the parameters of each network, in millions (M) or thousands (k): "G_A 11.4 M"."""
+    counts = {
+        name: sum(parameter.numel() for parameter in net.parameters())
+        for name, net in model.get_networks().items()
+    }
+    short = {n: f"{c / 1e6:.3g} M" if c >= 1e6 else f"{c / 1e3:.3g} k" for n, c in counts.items()}
+    return ", ".join(f"{name} {count}" for name, count in short.items())
