@@ -47,6 +47,7 @@ class TestingRules(Rules):
         if archive is None:
             raise UserError(f"--name {values['name']}: no such file")
         folder = unpack_until_exit(archive, "--name")
+        say(f"{archive} is unpacked for this test: --checkpoints_dir {folder.parent}")
         return {"checkpoints_dir": str(folder.parent), "name": folder.name}
 
     def find_run(self, parser: Parser, given: dict[str, Any]) -> None:

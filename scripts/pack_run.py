@@ -25,6 +25,7 @@ from util.console import run_main, say
 from util.errors import UsageError
 from util.files import read_json, write_atomically
 from util.limits import whole
+from util.pages.page import readable
 from util.runs import run_folder
 from util.words import amount
 
@@ -66,6 +67,10 @@ def main() -> None:
     args = build_parser().parse_args()
     if not args.epoch.isalnum():
         raise UsageError(f"--epoch {args.epoch}: should be a number, latest or best")
+    texts = {"--note": args.note, "--license": args.license, "--output": args.output.stem}
+    for flag, text in texts.items():
+        if readable(text) != text:
+            raise UsageError(f"{flag}: should be UTF-8 text")
     if len(args.license.splitlines()) > 1:
         raise UsageError("--license: should be one line")
     from data.image_file import open_image

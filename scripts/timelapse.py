@@ -24,8 +24,9 @@ from PIL import Image, ImageDraw
 from data.image_file import read_image
 from options.flags.flag import Flag
 from scripts.arguments import Output
+from scripts.figures.letters import text_mask, text_width
 from scripts.image_arguments import ImageArguments
-from scripts.sharing.film import evenly, font, write_film
+from scripts.sharing.film import evenly, write_film
 from util.console import Progress, run_main, say
 from util.errors import UsageError, UserError, explain
 from util.limits import real, whole
@@ -57,7 +58,7 @@ FLAGS = (
     Flag("frames", whole(1, 2000), 150, "at most so many epochs, evenly spread (default: 150)"),
 )
 GAP, MARGIN = 4, 8  # pixels between images, and around them
-LINE = 18  # height of a line of text
+LINE, LETTERS = 18, 13  # height of a line of text, and of its letters
 INK, PAPER, TRACK = "#1a1a1a", "white", "#d8d8d8"
 
 
@@ -132,20 +133,18 @@ def load(file: Path, size: tuple[int, int]) -> Image.Image:
 def draw(epoch: int, rows: dict[str, dict[str, Path]], layout: Layout) -> Image.Image:
     """Draw a frame: titles, the images of an epoch, and its number above a progress bar."""
     frame = Image.new("RGB", layout.size, PAPER)
-    pen, letters = ImageDraw.Draw(frame), font(13)
+    pen = ImageDraw.Draw(frame)
     for i, title in enumerate(layout.titles):
-        head = Image.new("RGB", (layout.column - GAP, LINE), PAPER)  # cuts a long title
-        ImageDraw.Draw(head).text((0, 0), title, fill=INK, font=letters)
-        frame.paste(head, (MARGIN + i * layout.column, MARGIN - 2))
+        mask = text_mask(title, LETTERS).crop((0, 0, layout.column - GAP, LINE))
+        frame.paste(INK, (MARGIN + i * layout.column, MARGIN - 2), mask)
     top = MARGIN + LINE
     for row, size in zip(layout.rows, layout.sizes, strict=True):
         for i, label in enumerate(layout.labels):
             frame.paste(load(rows[row][label], size), (MARGIN + i * layout.column, top))
         top += size[1] + GAP
     right, end = layout.size[0] - MARGIN, layout.size[1] - MARGIN
-    text = f"epoch {epoch}"
-    pen.text((MARGIN, top), text, fill=INK, font=letters)
-    left = min(MARGIN + int(pen.textlength(f"epoch {layout.last}  ", font=letters)), right)
+    frame.paste(INK, (MARGIN, top), text_mask(f"epoch {epoch}", LETTERS))
+    left = min(2 * MARGIN + int(text_width(f"epoch {layout.last}", LETTERS)), right)
     bar = (left, end - LINE // 2 - 2, right, end - LINE // 2 + 1)
     pen.rectangle(bar, fill=TRACK)
     done = left + round((right - left) * epoch / max(1, layout.last))

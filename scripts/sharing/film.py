@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from PIL import Image, ImageFont
+from PIL import Image
 
 from util.errors import UserError, explain
 from util.files import write_atomically
@@ -28,14 +28,6 @@ def evenly(items: Sequence[T], most: int) -> list[T]:
     """
     n = min(most, len(items))
     return [items[i * (len(items) - 1) // (n - 1)] for i in range(n)] if n > 1 else [*items[-1:]]
-
-
-def font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    """Return Pillow's own font, which has a fixed size before Pillow 10.1 and without FreeType."""
-    try:
-        return ImageFont.load_default(size)
-    except (TypeError, ImportError):
-        return ImageFont.load_default()
 
 
 def write_film(

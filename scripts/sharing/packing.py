@@ -65,6 +65,8 @@ def read_weights(folder: Path, epoch: str, discriminators: bool) -> list[Weights
         if network.startswith("D") and not discriminators:
             continue
         state = load_state_dict(path)
+        if sum(t.numel() * t.element_size() for t in state.values()) > path.stat().st_size:
+            raise UserError(f"{path}: its tensors are larger than the file")
         require_numbers(state, str(path))
         count = sum(math.prod(tensor.shape) for tensor in state.values())
         found.append(Weights(f"latest_net_{network}.pth", path, path.read_bytes(), count))

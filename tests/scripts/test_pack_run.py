@@ -126,7 +126,8 @@ def test_the_programs_take_an_archive(trained: Programs, monkeypatch, tmp_path: 
     data = trained.folder / "private" / "data"
     shutil.copy(trained.folder / "r.zip", trained.folder / "packed.ZIP")
     for name in ("packed.ZIP", "r"):
-        trained.test("--dataroot", data, "--name", name, *CPU).ok()
+        said = trained.test("--dataroot", data, "--name", name, *CPU).ok().out
+        assert ("packed.ZIP is unpacked for this test" in said) == (name == "packed.ZIP")
     results = [trained.results / name / "test_latest" / "images" for name in ("packed", "r")]
     names = sorted(path.name for path in results[0].iterdir())
     assert len(names) == 12
@@ -254,11 +255,13 @@ def test_an_archive_unpacks_to_its_own_name(trained: Programs, tmp_path: Path) -
         ("r --output x.zip --epoch 7", 1, ["--epoch 7", "there are: latest"]),
         ("r --output x.zip --epoch ../r", 2, ["--epoch ../r: should be a number"]),
         ("bad --output x.zip", 1, ["latest_net_G.pth", "not a number"]),
+        ("bad --output x.zip --epoch 2", 1, ["2_net_G.pth", "larger than the file"]),
     ],
 )
 def test_pack_run_refuses(trained: Programs, words: str, status: int, parts: list[str]) -> None:
     (trained.runs / "bad").mkdir(exist_ok=True)
     save_state_dict({"a": torch.tensor([torch.nan])}, trained.runs / "bad" / "latest_net_G.pth")
+    torch.save({"a": torch.ones(1).expand(10**6)}, trained.runs / "bad" / "2_net_G.pth")
     trained.call(pack_run.main, "pack_run.py", *words.split()).refused(status, *parts)
 
 

@@ -25,7 +25,7 @@ MAIN: tuple[str, ...] = (
     "plot",
 )
 MAIN += ("sheet", "train_segmenter", "segment_scores", "edges", "combine", "cityscapes", "download")
-MAIN += ("timelapse", "share_page", "pack_run", "test-packed")
+MAIN += ("timelapse", "share_page", "pack_run")
 TRAININGS = ("train", "train-val", "train-pix2pix", "resume")
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGQUIT", "SIGALRM")
 
