@@ -1,4 +1,4 @@
-"""CycleGAN (Zhu, Park, Isola, Efros, ICCV 2017)."""
+"""CycleGAN (Zhu, Park, Isola, Efros, ICCV 2017). Sections and equations are those of the paper."""
 
 from __future__ import annotations
 
@@ -11,33 +11,39 @@ import torch
 
 from models import networks
 from models.base_model import BaseModel
+from models.training.official_hooks import OfficialHooks
 from models.upsampling import use_upsampling
 from util import checkpoint
-from util.console import say
-from util.errors import UserError
 from util.image_pool import ImagePool
-from util.limits import WEIGHT
+from util.limits import WEIGHT  # the type of such options: a number that is not negative
+from util.loss_weights import identity_weight
 from util.modules import forward_pair
 
 
-class CycleGANModel(BaseModel):
+class CycleGANModel(OfficialHooks, BaseModel):
     """Two generators and two discriminators, trained on two unpaired sets of images x and y.
 
     netG_A: A -> B is the paper's G, and netG_B: B -> A its F. netD_A is D_Y: it judges images of
-    domain B. netD_B is D_X. x = real_A, y = real_B.
+    domain B. netD_B is D_X. x = real_A, y = real_B. OfficialHooks only serves subclasses that were
+    written for the official code.
 
-    To add a loss to the generators: compute ``self.loss_NAME`` in :meth:`objective_A`, from fake_B
-    and rec_A, or in :meth:`objective_B`, from fake_A and rec_B. Add it to the sum there, and add
-    ``"NAME"`` to ``loss_names`` to log it. Add its weight below, like ``--lambda_A``.
-    If it needs a fixed network: make that in ``__init__`` if ``self.isTrain``, on ``self.device``,
-    with ``.eval().requires_grad_(False)``, and leave it out of ``model_names``.
+    To add a loss to the generators, for example a perceptual loss:
+
+    1. Compute ``self.loss_perceptual_A`` in :meth:`objective_A`, from fake_B and rec_A, and
+       ``self.loss_perceptual_B`` in :meth:`objective_B`, from fake_A and rec_B. Add each to the sum
+       that is returned there. One name for both directions would log only the second value.
+    2. Add "perceptual_A" and "perceptual_B" to ``loss_names``, so that both are logged.
+    3. Add an option for the weight in ``modify_commandline_options``, like ``--lambda_A``.
+    4. Create a fixed network in ``__init__`` if ``self.isTrain``, on ``self.device``, with
+       ``.eval().requires_grad_(False)``. Leave it out of ``model_names``, which lists the networks
+       to save. ``--amp`` applies to those only, so the fixed network computes in float32.
     """
 
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool = True) -> ArgumentParser:
         parser.set_defaults(no_dropout=True)
         if is_train:
-            BaseModel.add_init_options(parser, "G_A", "G_B", "D_A", "D_B")
+            BaseModel.add_init_options(parser, "G_A", "G_B", "D_A", "D_B")  # --init_G_A FILE, ...
             add = functools.partial(parser.add_argument, type=WEIGHT)
             add("--lambda_A", default=10.0, help="weight of the cycle loss A -> B -> A")
             add("--lambda_B", default=10.0, help="weight of the cycle loss B -> A -> B")
@@ -48,6 +54,7 @@ class CycleGANModel(BaseModel):
 
     @staticmethod
     def architecture_source(opt: Namespace) -> Path:
+        """The weights by which test.py recognises netG, ngf, norm, ..."""
         return checkpoint.weights_path(opt, "G_A")
 
     def __init__(self, opt: Namespace) -> None:
@@ -60,7 +67,7 @@ class CycleGANModel(BaseModel):
         options_G = {"ngf": opt.ngf, "netG": opt.netG, "use_dropout": not opt.no_dropout, **common}
         self.netG_A = networks.define_G(opt.input_nc, opt.output_nc, **options_G)
         self.netG_B = networks.define_G(opt.output_nc, opt.input_nc, **options_G)
-        use_upsampling(opt, self.netG_A, self.netG_B)
+        use_upsampling(opt, self.netG_A, self.netG_B)  # --upsample resize
         if self.isTrain:
             options_D = {"ndf": opt.ndf, "netD": opt.netD, "n_layers_D": opt.n_layers_D, **common}
             self.netD_A = networks.define_D(opt.output_nc, **options_D)
@@ -75,9 +82,10 @@ class CycleGANModel(BaseModel):
             adam = functools.partial(torch.optim.Adam, lr=opt.lr, betas=(opt.beta1, 0.999))
             self.optimizer_G, self.optimizer_D = adam(weights_G), adam(weights_D)
             self.optimizers = [self.optimizer_G, self.optimizer_D]
-            self.lambda_GAN = getattr(opt, "lambda_GAN", 1.0)  # a subclass may lack this option
-            self.lambda_identity = identity_weight(opt)
-            self.loss_idt_A = self.loss_idt_B = torch.zeros(())  # logged if lambda_identity is 0
+            # A subclass written for the official code may declare only the official options.
+            self.lambda_GAN = getattr(opt, "lambda_GAN", 1.0)
+            self.lambda_identity = identity_weight(opt)  # --lambda_identity, 0 if channels differ
+            self.loss_idt_A = self.loss_idt_B = torch.zeros(())  # logged without identity loss
             if self.lambda_identity > 0:
                 visual_names_A.append("idt_B")
                 visual_names_B.append("idt_A")
@@ -87,13 +95,13 @@ class CycleGANModel(BaseModel):
         x, y = ("A", "B") if self.opt.direction == "AtoB" else ("B", "A")
         self.real_A = input[x].to(self.device, non_blocking=True)
         self.real_B = input[y].to(self.device, non_blocking=True)
-        # Output files are named after the file of x, those of images that come from y after y's.
+        # test.py names outputs after x's file, except the images that are computed from y.
         self.image_paths = input[x + "_paths"]
         from_y = ("real_B", "fake_A", "rec_B", "idt_A")
         self.visual_paths = dict.fromkeys(from_y, input[y + "_paths"])
 
     def forward(self) -> None:
-        """Translate both images and back, for tests and validation; training calls the halves."""
+        """Translate x and y, and both back. Tests and validation call this, training the halves."""
         self.forward_A()
         self.forward_B()
 
@@ -106,10 +114,14 @@ class CycleGANModel(BaseModel):
         self.rec_B = self.netG_A(self.fake_A)  # G(F(y))
 
     def optimize_parameters(self) -> None:
-        """One step of G and F, then one of D_X and D_Y on the fakes that the first step made.
+        """One step of G and F, then one step of D_X and D_Y.
 
-        models/training/step.py calls this, except with --accumulate, and hooks the steps of the
-        optimizers for --amp fp16 and several GPUs.
+        The fakes for D_X and D_Y come from the image history. It receives the fakes of this step,
+        which G and F generated before their weights changed.
+
+        models/training/step.py calls this, except with --accumulate. It also registers a function
+        that runs before each ``optimizer.step()``: this averages the gradients over several GPUs,
+        divides them by the loss scale of --amp fp16, and checks that they are finite.
         """
         self.optimizer_G.zero_grad()
         self.gradients_G()
@@ -118,10 +130,11 @@ class CycleGANModel(BaseModel):
         self.gradients_D()
         self.optimizer_D.step()
 
-    # With --accumulate N, a batch has N micro-batches of --batch_size images, and step.py makes the
-    # same two steps: optimizer_G with the mean of gradients_G over the micro-batches, then
-    # optimizer_D with that of gradients_D. Micro-batches share the networks and image pools; each
-    # has its own real_A, fake_B, ... in a shallow copy of this model. The logged losses are means.
+    # With --accumulate N, models/training/accumulation.py makes the same two steps with N
+    # micro-batches of --batch_size images. For each optimizer, in the order below, it calls the
+    # method once per micro-batch and steps that optimizer with the mean of the gradients. The
+    # networks and image pools are shared; each micro-batch has its own real_A, fake_B, ... in a
+    # shallow copy of this model. The logged losses are means.
     gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
 
     def gradients_G(self) -> None:
@@ -147,8 +160,8 @@ class CycleGANModel(BaseModel):
     def backward_term(self, term: torch.Tensor) -> None:
         """Add the gradients of one term, and its value to ``loss_G``.
 
-        This frees the term's activations before the next forward pass. One backward pass of the sum
-        would give the same gradients but need twice the memory.
+        This frees the term's activations before the next term is computed. One backward pass of the
+        sum would give the same gradients, but needs the activations of all terms at the same time.
         """
         self.backward(term)  # term.backward(); --amp fp16 scales the term
         self.loss_G = self.loss_G + term.detach()
@@ -166,14 +179,17 @@ class CycleGANModel(BaseModel):
         return self.loss_G_B + self.loss_cycle_B
 
     def identity_A(self) -> torch.Tensor:
-        """G(y) should be y: a forward pass of its own, weighted relative to y's cycle loss."""
+        """G(y) should be y; the weight is relative to that of y's cycle loss.
+
+        G(y) is always a pass of its own, never joined with another one in a batch.
+        """
         self.idt_A = self.netG_A(self.real_B)
         weight = self.lambda_identity * self.opt.lambda_B
         self.loss_idt_A = self.criterionIdt(self.idt_A, self.real_B) * weight
         return self.loss_idt_A
 
     def identity_B(self) -> torch.Tensor:
-        """F(x) should be x: likewise."""
+        """F(x) should be x; the same with the directions exchanged."""
         self.idt_B = self.netG_B(self.real_A)
         weight = self.lambda_identity * self.opt.lambda_A
         self.loss_idt_B = self.criterionIdt(self.idt_B, self.real_A) * weight
@@ -198,42 +214,12 @@ class CycleGANModel(BaseModel):
     ) -> torch.Tensor:
         """Gradients of a discriminator's objective (Eq. 1), which is halved (section 7.1)."""
         fake = fake.detach()
-        # One pass over both images; with batch norm one for each (networks.define_D).
+        # netD(real) and netD(fake), computed as one batch if netD.can_join_batches, which is True
+        # without batch norm (networks.define_D), and if both images have the same size.
         real_score, fake_score = forward_pair(netD, real, fake)
         loss = (self.criterionGAN(real_score, True) + self.criterionGAN(fake_score, False)) / 2
-        if self.opt.gan_mode == "wgangp":
+        if self.opt.gan_mode == "wgangp":  # GANLoss does not include its gradient penalty
             penalty, _ = networks.cal_gradient_penalty(netD, real, fake, self.device)
             loss = loss + penalty / 2
         self.backward(loss)
         return loss
-
-    # The rest of the class serves subclasses written for the official code.
-
-    def __init_subclass__(cls, **options: object) -> None:
-        """Replace gradients_G in a subclass that has its own forward() or backward_G()."""
-        super().__init_subclass__(**options)
-        own = (cls.forward, cls.backward_G) != (CycleGANModel.forward, CycleGANModel.backward_G)
-        if own and cls.gradients_G is CycleGANModel.gradients_G:
-            cls.gradients_G = CycleGANModel.official_gradients_G  # type: ignore[method-assign]
-
-    def official_gradients_G(self) -> None:
-        self.set_requires_grad([self.netD_A, self.netD_B], False)
-        self.forward()
-        self.backward_G()
-
-    def backward_G(self) -> None:
-        """All gradients of G and F at once, after forward()."""
-        self.loss_G = self.objective_A() + self.objective_B()
-        if self.lambda_identity > 0:
-            self.loss_G = self.loss_G + self.identity_A() + self.identity_B()
-        self.backward(self.loss_G)
-
-
-def identity_weight(opt: Namespace) -> float:
-    """``--lambda_identity``; 0 by default if the domains differ in channels."""
-    if opt.lambda_identity == 0 or opt.input_nc == opt.output_nc:
-        return opt.lambda_identity
-    if "lambda_identity" in opt.explicit_options:
-        raise UserError("--lambda_identity should be 0 if --input_nc and --output_nc differ")
-    say("No identity loss, because --input_nc and --output_nc differ")
-    return 0.0

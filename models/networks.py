@@ -1,7 +1,8 @@
 """Generators and discriminators.
 
 Layers stand where the official code has them, so weights can be exchanged. Images are
-(N, C, H, W) in [-1, 1].
+(N, C, H, W) in [-1, 1]. Norm layers come from models/network_parts.py. ReflectionPad is
+nn.ReflectionPad2d, with a reproducible gradient on GPUs if ``--deterministic`` is given.
 """
 
 from __future__ import annotations
@@ -11,34 +12,23 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
+
+from models.network_parts import Norm, cpu_optimized_norm_layer, needs_bias
+from util.errors import UserError
+from util.init_weights import init_net
+from util.modules import recompute_in_backward
+from util.reflection import ReflectionPad, reflect_to_multiple
+
+# isort: split
+# Not used here: models of users import these official names from networks.py.
 from torch.nn import init  # noqa: F401
 from torch.optim import lr_scheduler  # noqa: F401
 
-# With the names marked "noqa", this file has all names of the official networks.py.
-from models.adversarial_loss import GANLoss, cal_gradient_penalty  # noqa: F401
-from models.network_parts import (  # noqa: F401
-    Identity,
-    Norm,
-    cpu_optimized_norm_layer,
-    get_norm_layer,
-    needs_bias,
-)
-from util.errors import UserError
-from util.init_weights import init_weights
-from util.modules import recompute_in_backward
-from util.reflection import ReflectionPad, reflect_to_multiple
+from models.adversarial_loss import GANLoss  # noqa: F401
+from models.network_parts import Identity, get_norm_layer  # noqa: F401
+from util.gradient_penalty import cal_gradient_penalty  # noqa: F401
+from util.init_weights import init_weights  # noqa: F401
 from util.schedules import get_scheduler  # noqa: F401
-
-
-def init_net(
-    net: nn.Module, init_type: str = "normal", init_gain: float = 0.02, gpu_ids: Sequence[int] = ()
-) -> nn.Module:
-    """Initialise on the CPU, where a seed gives the same weights everywhere.
-
-    Then move to ``gpu_ids[0]``; the networks of models are moved by ``BaseModel.setup``.
-    """
-    init_weights(net, init_type, init_gain)
-    return net.to(f"cuda:{gpu_ids[0]}") if gpu_ids else net
 
 
 def define_G(
@@ -52,7 +42,10 @@ def define_G(
     init_gain: float = 0.02,
     gpu_ids: Sequence[int] = (),
 ) -> nn.Module:
-    """A generator (N, input_nc, H, W) -> (N, output_nc, H, W), for any H and W."""
+    """A generator (N, input_nc, H, W) -> (N, output_nc, H, W), for any H and W.
+
+    The default of ``norm`` is the official one; models pass ``--norm``, by default "instance".
+    """
     if netG not in GENERATORS:
         raise NotImplementedError(f"netG {netG}: should be one of {', '.join(GENERATORS)}")
     options = {"norm_layer": cpu_optimized_norm_layer(norm), "use_dropout": use_dropout}
@@ -75,17 +68,20 @@ def define_D(
         raise NotImplementedError(f"netD {netD}: should be one of {', '.join(DISCRIMINATORS)}")
     depth = {"n_layers": n_layers_D} if netD == "n_layers" else {}
     net = DISCRIMINATORS[netD](input_nc, ndf, norm_layer=cpu_optimized_norm_layer(norm), **depth)
-    # If True, forward_pair() passes real and fake images through D as one batch. With batch norm
-    # (the default of --norm is instance) images of a batch influence each other, so it makes two
-    # passes, and micro-batches or several GPUs do not equal one large batch.
+    # With (sync_)batch norm, images of a batch influence each other. forward_pair() then makes two
+    # passes for real and fake images, and --accumulate does not equal one large batch.
     net.can_join_batches = "batch" not in norm  # type: ignore[assignment]
     return init_net(net, init_type, init_gain, gpu_ids)
 
 
 class Generator(nn.Module):
-    """Base of the generators: pads images to a size that their layers accept, and crops after."""
+    """Base of the generators: pads images to a size that their layers accept, and crops after.
 
-    multiple, minimum = 1, 1  # of heights and widths
+    Subclasses implement ``apply_layers``, which gets images whose height and width are multiples of
+    ``multiple`` and at least ``minimum``.
+    """
+
+    multiple, minimum = 1, 1
     __constants__ = ["multiple", "minimum"]  # for torch.jit.script
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
@@ -99,7 +95,8 @@ class Generator(nn.Module):
 class ResnetGenerator(Generator):
     """c7s1-64, d128, d256, n_blocks times R256, u128, u64, c7s1-3 (section 7.2; Johnson et al.)."""
 
-    multiple, minimum = 4, 8  # halved twice; the padding of a residual block needs 2x2 features
+    multiple = 4  # d128 and d256 halve the height and width
+    minimum = 8  # gives the residual blocks 2x2 features, the smallest that can be reflected
     checkpoint_activations = False  # set by models/training/step.py
     __constants__ = [*Generator.__constants__, "checkpoint_activations"]
 
@@ -136,12 +133,13 @@ class ResnetGenerator(Generator):
     def apply_layers(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``model(x)``.
 
-        With ``--checkpoint_activations`` only the features between blocks are kept; backward()
-        computes the others again: a third slower, same gradients. Refused with U-Nets, and with
-        batch norm, whose running statistics would be updated twice.
+        ``--checkpoint_activations`` keeps only the inputs of each residual block and of the layers
+        before and after all blocks. backward() computes the features within these parts again: same
+        gradients, a third slower. Refused with U-Nets, and with batch norm, whose running
+        statistics would be updated twice.
         """
         if self.checkpoint_activations and torch.is_grad_enabled():
-            return recompute_in_backward(self.model, ResnetBlock, x, self.use_dropout)
+            return recompute_in_backward(self.model, ResnetBlock, x, preserve_rng=self.use_dropout)
         return self.model(x)
 
 
@@ -191,7 +189,7 @@ class UnetGenerator(Generator):
         self.multiple = self.minimum = 2**num_downs
         block = functools.partial(UnetSkipConnectionBlock, norm_layer=norm_layer)
         unet = block(8 * ngf, 8 * ngf, innermost=True)
-        for _ in range(num_downs - 5):
+        for _ in range(num_downs - 5):  # the other five blocks are the innermost and the last four
             unet = block(8 * ngf, 8 * ngf, submodule=unet, use_dropout=use_dropout)
         for c in (4 * ngf, 2 * ngf, ngf):
             unet = block(c, 2 * c, submodule=unet)
@@ -220,7 +218,8 @@ class UnetSkipConnectionBlock(nn.Module):
         bias = needs_bias(norm_layer)
         conv = functools.partial(nn.Conv2d, kernel_size=4, stride=2, padding=1)
         up_conv = functools.partial(nn.ConvTranspose2d, kernel_size=4, stride=2, padding=1)
-        features = inner_nc if innermost else 2 * inner_nc  # with those of the skip connection
+        # The output of a submodule includes its input, so it has twice as many channels.
+        features = inner_nc if innermost else 2 * inner_nc
         inside = [] if submodule is None else [submodule]
         down = conv(input_nc or outer_nc, inner_nc, bias=bias)
         up = [nn.ReLU(True), up_conv(features, outer_nc, bias=bias or outermost)]
@@ -237,8 +236,9 @@ class UnetSkipConnectionBlock(nn.Module):
 
 
 # The choices of --netG, called with (input_nc, output_nc, ngf=, norm_layer=, use_dropout=). To add
-# one: a row here, and its name in options/flags/model.py (read before PyTorch is imported; a test
-# compares both). If test.py should know it by its weights: architecture_of(), util/checkpoint.py.
+# one, derive a class from Generator, write its apply_layers(), add a row here, and add its name to
+# NET_G in options/flags/model.py, which --help reads before PyTorch is imported. If weights without
+# the options of a run should be recognised, extend architecture_of() in util/weight_shapes.py.
 # For --upsample resize, models/upsampling.py replaces the transposed convolutions.
 GENERATORS: dict[str, Callable[..., Generator]] = {
     "resnet_9blocks": functools.partial(ResnetGenerator, n_blocks=9),
@@ -264,7 +264,8 @@ class NLayerDiscriminator(nn.Module):
             layers += [conv(widths[n - 1], widths[n], stride=stride, bias=bias)]
             layers += [norm_layer(widths[n]), nn.LeakyReLU(0.2, True)]
         self.model = nn.Sequential(*layers, conv(widths[-1], 1))
-        self.minimum = 3 * 2**n_layers  # leaves 2x2 features for the last convolution
+        # After n_layers halvings this gives 3x3 features; the last two layers make 2x2 and 1x1.
+        self.minimum = 3 * 2**n_layers
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         height, width = input.shape[2], input.shape[3]

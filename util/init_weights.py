@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.nn import init
@@ -37,3 +39,14 @@ def init_weights(net: nn.Module, init_type: str = "normal", init_gain: float = 0
             continue
         if bias is not None:
             init.zeros_(bias.data)
+
+
+def init_net(
+    net: nn.Module, init_type: str = "normal", init_gain: float = 0.02, gpu_ids: Sequence[int] = ()
+) -> nn.Module:
+    """Initialise on the CPU, where a seed gives the same weights everywhere.
+
+    Then move to ``gpu_ids[0]``; the networks of models are moved by ``BaseModel.setup``.
+    """
+    init_weights(net, init_type, init_gain)
+    return net.to(f"cuda:{gpu_ids[0]}") if gpu_ids else net

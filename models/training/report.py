@@ -11,7 +11,8 @@ from models.base_model import BaseModel
 from models.training.health import Health
 from models.training.position import Position
 from util import distributed
-from util.schedules import learning_rates
+from util.console import duration, say
+from util.schedules import last_epoch, learning_rates
 from util.visualizer import Visualizer
 
 
@@ -26,10 +27,11 @@ class Report:
     def __init__(self, opt: Namespace, visualizer: Visualizer) -> None:
         self.opt, self.visualizer, self.health = opt, visualizer, Health(opt)
         self.timer, self.waited = visualizer.timer, 0.0  # waited: seconds, for this step's batch
+        self.epoch_started = time.monotonic()
 
     def timed_batches(self, dataset: Loader) -> Iterator[dict]:
         """Yield the batches of an epoch, and measure how long the training waits for each one."""
-        waiting_since = time.monotonic()
+        self.epoch_started = waiting_since = time.monotonic()
         for batch in dataset:
             self.waited = time.monotonic() - waiting_since
             self.timer.start()
@@ -91,6 +93,13 @@ class Report:
         show.plot_current_losses(position.epoch, share, losses, position.total, more)
         for warning in warnings:
             show.text(position.epoch, warning)
+
+    def print_epoch(self, position: Position, model: BaseModel) -> None:
+        """Print the epoch that ends, how long it took in this process, and the learning rates."""
+        seconds = time.monotonic() - self.epoch_started
+        rates = ", ".join(f"{rate:.3g}" for rate in learning_rates(model.optimizers))
+        epochs = f"{position.epoch} / {last_epoch(self.opt)}"
+        say(f"End of epoch {epochs}, {duration(seconds)}; learning rate {rates}")
 
     def memory(self) -> dict:
         """Returns what a resumed run needs to continue its logs, displays and health averages."""

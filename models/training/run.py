@@ -59,10 +59,7 @@ class Run:
         state: ``state.save(*names)`` saves state.pth and ``{name}_net_*.pth``.
         watchdog: writes the stall log.
         progress: the progress bar. Created by :meth:`prepare_first_step`.
-        epoch_started: ``time.monotonic()`` at the start of the epoch.
     """
-
-    epoch_started: float
 
     def __init__(self, opt: Namespace) -> None:
         self.opt, self.folder = opt, Path(opt.checkpoints_dir) / opt.name

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from models.network_parts import InstanceNorm
 from models.networks import define_G
+from util.norms import InstanceNorm
 from util.reflection import ReflectionPad, reflect_edges, reflect_to_multiple
 
 

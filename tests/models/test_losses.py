@@ -6,7 +6,8 @@ import pytest
 import torch
 from steps import repeatable  # noqa: F401
 
-from models.adversarial_loss import GANLoss, cal_gradient_penalty
+from models.adversarial_loss import GANLoss
+from models.networks import cal_gradient_penalty
 
 # Adversarial losses
 
