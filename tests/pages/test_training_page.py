@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shlex
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,13 @@ import pytest
 import torch
 from conftest import ONE_EPOCH, QUIET, TINY, Programs, picture, pictures
 from PIL import Image
+from survival import interrupt, resume
 
-from models.training.health import WARNINGS
 from options.train_options import TrainOptions
 from util.sinks import training_page
 from util.sinks.training_page import POINTS, ROWS, TrainingPage
+
+pytest_plugins = ["survival"]
 
 NETWORKS = (*QUIET, "--ngf", "2", "--ndf", "2", "--seed", "3")
 TWO_EPOCHS = ("--n_epochs", "1", "--n_epochs_decay", "1")
@@ -69,6 +70,14 @@ def test_the_panel_changes_nothing_in_the_training(
             assert Image.open(run.runs / "with" / "web" / url).size == (width, height)
             saved_in = 0 if label.startswith("real") else epoch  # unchanged: not saved again
             assert url == f"images/epoch{saved_in:03d}_panel0_{label}.png"
+
+
+def test_a_crash_before_the_first_save(run: Programs, data: Path, after_step: Callable) -> None:
+    """The page of the resumed run has the first panel once."""
+    interrupt(run, data, after_step, step=1)
+    assert [epoch for epoch, _ in panel(run.runs / "x")] == [0]
+    resume(run).ok()
+    assert [epoch for epoch, _ in panel(run.runs / "x")] == [0, 1, 2]
 
 
 def test_images_of_the_panel(run: Programs, tmp_path: Path) -> None:
@@ -203,25 +212,6 @@ def test_values_that_some_points_lack(tmp_path: Path) -> None:
         [2, 0.119, 40, 5, 0.1, 0.1, 0, 14, 0.5],
         [2, 0.119, 40, None, 0.1, 9, None, 0.5, None, 2],
     ]
-
-
-def test_facts_about_the_run(run: Programs, unaligned: Path) -> None:
-    flags = ("--dataroot", unaligned, "--name", "x", *TINY, *ONE_EPOCH, "--max_dataset_size", "1")
-    run.train(*flags).ok()
-    kind, begin = events(run.runs / "x")[0]
-    facts = begin["facts"]
-    assert kind == "begin" and facts["Command"].startswith("python train.py --dataroot ")
-    assert facts["Command"].endswith(shlex.join(map(str, flags)))
-    assert facts["PyTorch"].startswith(torch.__version__) and facts["Device"].startswith("cpu (")
-    networks = [f"{name} [0-9.]+ k" for name in ("G_A", "G_B", "D_A", "D_B")]
-    assert re.fullmatch(", ".join(networks), facts["Parameters"])
-
-
-def test_the_page_explains_every_warning(tmp_path: Path) -> None:
-    page = page_of(tmp_path, 1)
-    page.close()
-    html = (page.folder / "index.html").read_text()
-    assert [sign for sign in WARNINGS if f'<article id="why-{sign}">' not in html] == []
 
 
 def test_resumed(tmp_path: Path) -> None:
