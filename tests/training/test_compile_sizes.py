@@ -10,10 +10,10 @@ import torch
 from steps import batch, build, options, repeatable  # noqa: F401
 
 from models import create_model
-from models.network_parts import InstanceNorm
 from models.networks import GENERATORS, Generator, ResnetGenerator
 from models.training.step import Step
 from util.modules import can_compile
+from util.norms import InstanceNorm
 from util.reflection import ReflectionPad
 
 needs_compile = pytest.mark.skipif(not can_compile(), reason="--compile needs PyTorch 2.6")
