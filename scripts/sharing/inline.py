@@ -28,6 +28,7 @@ SCRIPT = re.compile(r'<script src="([^"]+)"></script>')
 LINK = re.compile(r'\b(src|href)="([^"]+)"')
 IMAGE = re.compile(r"\.(png|jpe?g|webp|gif|bmp|tiff?)$", re.IGNORECASE)
 ROWS = re.compile(r"(?<=<noscript>)(.*?)(?=</noscript>)", re.DOTALL)
+OTHER_PAGE = re.compile(r'<p[^>]*><a href="(?!https?:|#|data:)[^"]+">[^<]*</a></p>')
 PLACE, IN_LIST = re.compile(r'"\\u0000(\d+)"'), r"sharedImages[\1]"
 WORDS = {"panel": "epochs of the validation images", "images": "epochs of the training images"}
 WORDS["rows"] = "rows of images"
@@ -75,7 +76,8 @@ class SharedPage:
         # Within an epoch, training images replace the ones before.
         latest = {str(call.values[1:2]): call for call in events.get("images", ())}
         events |= {"images": list(latest.values())} if latest else {}
-        self.before, rows, self.after = [*ROWS.split(html, maxsplit=1), "", ""][:3]
+        before, rows, self.after = [*ROWS.split(html, maxsplit=1), "", ""][:3]
+        self.before = OTHER_PAGE.sub("", before)
         lines: list[Part] = [line for line in rows.split("\n") if line]
         # Browsers without scripts show the rows. In a training, they repeat what its data has.
         self.always: list[Part] = [self.before, self.after, *(lines[:1] if events else ())]

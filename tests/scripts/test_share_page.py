@@ -61,6 +61,7 @@ def test_a_training(made: Programs) -> None:
     assert {(web / "images" / name).read_bytes() for name in names} <= set(stored)
     assert len(stored) == len(set(listed))
     assert not re.search(r'(src|href)="(?!data:|#)', page) and "<script src" not in page
+    assert "All runs" in (web / "index.html").read_text() and "All runs" not in page
     assert "All images are the original files" in page and "All images are the original" in said
     assert page.count('<section class="row"') == 1, "readers without scripts see the newest epoch"
 

@@ -66,7 +66,7 @@ PROGRAMS_OF_RUNS = (
         "test.py",
         f"--dataroot in/two --name in/run.zip {CPU} --num_test 1",
         ("in/two", "in/run.zip"),
-        only="name checkpoints_dir",
+        only="name",
         files={"in/run.zip": "script"},
     ),
 )
