@@ -39,7 +39,7 @@ function drawStatus() {
   const end = left >= 0 ? `, about ${duration(left)} left (until ${date(data.time + left)})` : "";
   const details = {
     running: where + end,
-    finished: `${begin.epochs} epochs, finished ${date(data.time)}`,
+    finished: `${begin.epochs} epoch${begin.epochs === 1 ? "" : "s"}, finished ${date(data.time)}`,
     stopped: `${where}, ${date(data.time)}. Resume with ${begin.resume || "--continue_train"}`,
     silent: `${where}. Last update: ${date(data.time)}; reload the page to check again`,
   };
