@@ -143,7 +143,9 @@ def test_outputs_are_tried_before_the_work(program: str, tmp_path: Path) -> None
                 (tmp_path / "file").touch()
                 bad = tmp_path / "file" / f"x{ending}"
                 name = (action.option_strings or [action.dest])[0]
-                words = ["folder"] if program == "datasets/make_atlas.py" else [name]
+                positional = [a.dest for a in parser._actions if not a.option_strings]
+                is_flag = name not in positional
+                words = [name] if is_flag else positional[: positional.index(name)]
                 with pytest.raises(UserError, match=f"^{name} {bad}: cannot be written"):
                     parser.parse_args([*words, str(bad)])
 
