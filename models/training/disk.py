@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 from torch.utils._pytree import tree_leaves
 
 from models.base_model import BaseModel
 from util.checkpoint import STATE
+from util.errors import UserError
 from util.files import real_path
 from util.image_pool import pools_of
 from util.schedules import last_epoch
@@ -98,6 +104,16 @@ def expected_state(model: BaseModel) -> int:
     channels, side = getattr(model.opt, "output_nc", 3), getattr(model.opt, "crop_size", 256)
     missing = sum(pool.pool_size - len(pool.images) for pool in pools_of(model).values())
     return count_bytes(model.training_state()) + moments + missing * 4 * channels * side**2
+
+
+def require_file_size(state: int) -> None:
+    """Raise UserError if this process may not write a file of ``state`` bytes."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0] if resource else -1
+    if 0 <= limit < state:
+        raise UserError(
+            f"a training state has about {size(state)}, and files may have at most {size(limit)} "
+            "here (ulimit -f)"
+        )
 
 
 def count_bytes(value: Any) -> int:

@@ -19,7 +19,7 @@ from data import create_dataset
 from models import create_model
 from models.base_model import BaseModel
 from models.training import timing
-from models.training.disk import budget, count_bytes, size
+from models.training.disk import budget, count_bytes, require_file_size, size
 from models.training.schedulers import describe
 from models.training.step import Step
 from options.flags.schedule import POLICY
@@ -77,10 +77,14 @@ def rehearse(opt: Namespace, batch: dict, images: int) -> list[str]:
     Args:
         batch: a batch of the dataset.
         images: per epoch.
+
+    Raises:
+        UserError: a training state is larger than a file may be here.
     """
     model, peak = rehearsed(opt, batch)
     model.fp16_scaler = None  # saving it would read its value
     state = count_bytes(model.training_state()) + pool_growth(model)
+    require_file_size(state)
     on_cpu = opt.device.type == "cpu"
     copy = f", and up to {size(state)} while a checkpoint is written" * on_cpu
     return [

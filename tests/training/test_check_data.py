@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,19 @@ def test_estimates(run: Programs, unaligned: Path) -> None:
     assert total == pytest.approx(sum(files.values()), rel=0.1)
     weights = sum(size for name, size in files.items() if name.startswith("latest"))
     assert 3 * weights < memory < 20 * weights
+
+
+def test_files_that_may_not_be_large(run: Programs, unaligned: Path) -> None:
+    """A training state of about 0.9 MB is compared with the limit of ``ulimit -f``."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, before[1]))
+    try:
+        result = check(run, unaligned, "--ngf", "8", "--ndf", "8")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert result.status == 1
+    reason = r"problem: a training state has about [\d.]+ MB, .* at most 0\.5 MB here \(ulimit -f\)"
+    assert re.search(reason, result.out)
 
 
 def test_unbalanced_and_duplicated(run: Programs, tmp_path: Path) -> None:
