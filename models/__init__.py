@@ -12,13 +12,13 @@ from pathlib import Path
 
 from models.base_model import BaseModel
 from models.translation.translator import Translator
-from models.upsampling import require_upsampling
 from options.stages import Options
 from util.errors import UserError
 from util.option_defaults import add_missing, theirs
 from util.packed_run import find_archive, unpack_run
 from util.plugins import find_class
 from util.runs import no_run
+from util.upsampling import require_upsampling
 
 
 class _TestOptions(Options):

@@ -15,10 +15,10 @@ import torch
 
 from models import networks
 from models.base_model import BaseModel
-from models.upsampling import use_upsampling
 from util import checkpoint
 from util.image_pool import ImagePool
 from util.modules import forward_pair, restored_buffers
+from util.upsampling import use_upsampling
 
 
 class BiGANModel(BaseModel):

@@ -15,7 +15,6 @@ import torch
 
 from models import networks
 from models.base_model import BaseModel
-from models.upsampling import use_upsampling
 from util import checkpoint
 from util.errors import UsageError
 from util.feature_networks import EFFICIENTNET, VGG, load_differentiable
@@ -23,6 +22,7 @@ from util.image.ranges import RANGES
 from util.image_pool import ImagePool
 from util.limits import WEIGHT, whole
 from util.modules import forward_pair, restored_buffers
+from util.upsampling import use_upsampling
 
 # Options that only the feature loss reads
 OF_FEATURES = (

@@ -12,12 +12,12 @@ import torch
 from models import networks
 from models.base_model import BaseModel
 from models.training.official_hooks import OfficialHooks
-from models.upsampling import use_upsampling
 from util import checkpoint
 from util.image_pool import ImagePool
 from util.limits import WEIGHT  # the type of such options: a number that is not negative
 from util.loss_weights import identity_weight
 from util.modules import forward_pair
+from util.upsampling import use_upsampling
 
 
 class CycleGANModel(OfficialHooks, BaseModel):

@@ -239,7 +239,7 @@ class UnetSkipConnectionBlock(nn.Module):
 # one, derive a class from Generator, write its apply_layers(), add a row here, and add its name to
 # NET_G in options/flags/model.py, which --help reads before PyTorch is imported. If weights without
 # the options of a run should be recognised, extend architecture_of() in util/weight_shapes.py.
-# For --upsample resize, models/upsampling.py replaces the transposed convolutions.
+# For --upsample resize, util/upsampling.py replaces the transposed convolutions.
 GENERATORS: dict[str, Callable[..., Generator]] = {
     "resnet_9blocks": functools.partial(ResnetGenerator, n_blocks=9),
     "resnet_6blocks": functools.partial(ResnetGenerator, n_blocks=6),

@@ -13,8 +13,8 @@ import torch
 
 from models import networks
 from models.base_model import BaseModel
-from models.upsampling import use_upsampling
 from util.limits import WEIGHT
+from util.upsampling import use_upsampling
 
 
 class TemplateModel(BaseModel):

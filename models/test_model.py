@@ -12,12 +12,12 @@ from models.translation.latent_search import (
     add_search_options,
     coupled_translator,
 )
-from models.upsampling import use_upsampling
 from util import checkpoint
 from util.console import say
 from util.errors import UsageError, UserError
 from util.option_defaults import replaced
 from util.runs import require_run
+from util.upsampling import use_upsampling
 
 
 class TestModel(BaseModel):

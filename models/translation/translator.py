@@ -22,13 +22,13 @@ from data.image_file import (
     value_problem,
 )
 from models.test_model import TestModel
-from models.upsampling import require_upsampling
 from util.console import say
 from util.errors import UserError, first_line
 from util.images import show_images, tensor2im
 from util.modules import batch_dependence
 from util.option_defaults import theirs
 from util.seeds import LocalGenerators
+from util.upsampling import require_upsampling
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray, torch.Tensor)
 

@@ -12,10 +12,10 @@ from conftest import CPU, ONE_EPOCH, TINY, Programs
 from torch import nn
 
 from models import create_model, load_generator, networks
-from models.upsampling import ResizeConv2d, use_upsampling
 from options.train_options import TrainOptions
 from util.checkpoint import fit_state_dict, load_state_dict
 from util.errors import UsageError, UserError
+from util.upsampling import ResizeConv2d, use_upsampling
 from util.weight_shapes import architecture_of
 
 NETS = ("resnet_6blocks", "resnet_9blocks", "unet_128", "unet_256")

@@ -76,5 +76,5 @@ def require_upsampling(opt: Namespace, model: Any) -> None:
     if not any(isinstance(layer, ResizeConv2d) for layer in layers):
         raise UsageError(
             f"--upsample resize: --model {opt.model} does not support it (a model calls "
-            "use_upsampling of models/upsampling.py after define_G)"
+            "use_upsampling of util/upsampling.py after define_G)"
         )
