@@ -53,7 +53,6 @@ PROGRAMS_OF_RUNS = (
         "scripts/pack_run.py",
         "run --output run.zip",
         (RUN,),
-        effective="samples",
         positional="run",
         files={
             f"{RUN}/latest_net_G_A.pth": "weights",

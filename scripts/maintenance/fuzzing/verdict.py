@@ -22,6 +22,7 @@ import math
 import os
 import re
 import signal
+import tempfile
 from dataclasses import dataclass
 
 from scripts.maintenance.fuzzing.cases import Case
@@ -156,7 +157,7 @@ def silent_reason(case: Case, outcome: Outcome, untouched: Untouched) -> str:
         if different and case.exact:
             reason = f"differs from the untouched run: {', '.join(different[:4])}"
         # Without notes, a limit has kept the child from writing them.
-        elif case.exact and not case.damaged and outcome.final not in ({}, untouched.final):
+        elif case.exact and not case.damaged and other_options(outcome, untouched):
             reason = "other options than in the untouched run"
     if any(name and name in text for name in named):
         reason = ""
@@ -204,9 +205,18 @@ def follow_reason(case: Case, outcome: Outcome, untouched: Untouched, text: str)
     return ""
 
 
+def other_options(outcome: Outcome, untouched: Untouched) -> bool:
+    """True if a run that recorded its options had others than the untouched run."""
+    return bool(outcome.final) and any(
+        outcome.final.get(name) != untouched.final.get(name)
+        and not is_temporary(outcome.final.get(name))
+        for name in outcome.final.keys() | untouched.final.keys()
+    )
+
+
 def is_temporary(value: object) -> bool:
-    """True for a path in the temporary folder, which has a random name in each run."""
-    return str(value).startswith("SLOT/tmp/")
+    """True for a path in a temporary folder, which has a random name in each run."""
+    return str(value).startswith(("SLOT/tmp/", f"{tempfile.gettempdir()}/"))
 
 
 def differences(before: Files, after: Files, ignored: set[str]) -> list[str]:
