@@ -58,6 +58,8 @@ def ablate(args: Namespace) -> None:
     every = [Variant(args, variant, seed) for seed in args.seeds for variant in args.variants]
     if left := runs.left_of(every, args.dry_run):
         jobs.run_all([run.finish for run in left], jobs.places(args.jobs))
+        draw_runs(args)
+        write_results(args)
 
 
 def write_results(args: Namespace) -> None:
@@ -88,7 +90,6 @@ class Variant(runs.Run):
         record = {"variant": self.key, "best": best, "scores": scores}
         self.write(record | self.facts() | {"log": runs.log(self.folder)})
         with WRITING:
-            draw_runs(self.args)
             write_results(self.args)
 
 
@@ -109,7 +110,7 @@ def draw(images: Path, dataroot: Path, folder: Path, variant: str) -> None:
 
 
 def draw_runs(args: Namespace) -> None:
-    """Draw what all variants made of a test image of A, a row for each seed that is finished.
+    """Draw what all variants made of a test image of A, a row for each seed whose images are there.
 
     Each seed shows another test image, with its true image of B if the test images are pairs.
     """
