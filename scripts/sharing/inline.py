@@ -34,6 +34,7 @@ WORDS = {"panel": "epochs of the validation images", "images": "epochs of the tr
 WORDS["rows"] = "rows of images"
 KINDS = {"PNG": "png", "JPEG": "jpeg", "WEBP": "webp", "GIF": "gif"}  # all browsers show these
 MISSING = "data:,#"
+LARGEST = 32 << 20  # bytes of an index.html; that of 3,000 rows of images has a tenth of this
 
 
 class Quality(NamedTuple):
@@ -64,9 +65,16 @@ class SharedPage:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Read the page in ``folder``. Raises UserError: it or its data cannot be read."""
+        """Read the page in ``folder``.
+
+        Raises UserError: the page or its data cannot be read, or the page is larger than any that
+        was written here.
+        """
+        page = folder / "index.html"
+        if page.is_file() and page.stat().st_size > LARGEST:
+            raise UserError(f"{page}: larger than {LARGEST >> 20} MB, which is no page of ours")
         self.file = cache(lambda url: file_of(url, folder) if IMAGE.search(url) else None)
-        html = without_home(read_text(folder / "index.html"))
+        html = without_home(read_text(page))
         files = {name: file_of(name, folder) for name in SCRIPT.findall(html)}
         self.scripts = {n: without_home(read_calls(file)) for n, file in files.items() if file}
         events: dict[str, list[Part]] = {}  # first argument -> calls that show images

@@ -171,6 +171,13 @@ def test_refusals(run: Programs, words: str, parts: list[str]) -> None:
     run.call(share_page.main, "share_page.py", *words.split()).refused(1, *parts)
 
 
+def test_page_of_other_programs(made: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that is too large to be one of ours is not searched for images."""
+    monkeypatch.setattr(inline, "LARGEST", 1 << 10)
+    words = ("r", "--checkpoints_dir", made.runs, "--output", made.folder / "large.html")
+    made.call(share_page.main, "share_page.py", *words).refused(1, "index.html: larger than 0 MB")
+
+
 def test_one_of_several_tests_is_chosen(made: Programs) -> None:
     for name in ("test_1", "test_2"):
         shutil.copytree(made.results / "r" / "test_latest", made.folder / "two" / name)
