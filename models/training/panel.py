@@ -102,12 +102,13 @@ class Panel:
     def show_first(self, model: BaseModel, epoch: int) -> None:
         """Show the items before the first step, unless the page has them from before a resume."""
         if self.page and not self.page.memory.get("panel"):
-            self.show(model, epoch)
+            self.show(model, epoch, is_first=True)
 
-    def show(self, model: BaseModel, epoch: int) -> None:
+    def show(self, model: BaseModel, epoch: int, is_first: bool = False) -> None:
         """Translate all items after ``epoch`` on rank 0 and add them to the page.
 
-        An error ends the panel with one warning; the training continues.
+        An error ends the panel with one warning; the training continues. If the error is one that
+        stops the first step, too, that step reports it.
         """
         if not isinstance(self.page, TrainingPage):
             return
@@ -119,6 +120,8 @@ class Panel:
             with distributed.single_rank():
                 self.page.panel(epoch, [self._translate(model, item) for item in self.items])
         except Exception as error:  # e.g. a full GPU or disk, or a custom model without test()
+            if is_first and isinstance(error, UserError):
+                return
             warn(f"no panel of validation images on the page: {type(error).__name__}: {error}")
             self.items = []
 

@@ -85,8 +85,9 @@ def test_train_continue_test(run: Programs, aligned: Path, flags: list[str]) -> 
     again = flags if flags[1].endswith(".py") else []  # a run folder may not choose files to run
     result = run.train("--continue_train", "--name", "x", "--n_epochs", "2", *again).ok()
     assert "epoch 2" in result.out.lower()
-    # In each of two epochs compute_visuals runs for the last batch and for the panel.
-    assert (folder / "notes.txt").read_text().count("visuals") == 4
+    # compute_visuals runs for the panel before the first step, and in each of two epochs for the
+    # last batch and for the panel.
+    assert (folder / "notes.txt").read_text().count("visuals") == 5
 
     run.test("--dataroot", aligned, "--name", "x", *CPU, *again).ok()
     options = saved_options(run, "test_opt.txt")

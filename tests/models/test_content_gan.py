@@ -106,7 +106,7 @@ def test_gradient_by_hand(networks: Path, released: bool) -> None:
     model.real_A, fake = torch.full((1, 3, 8, 8), -0.5), torch.full((1, 3, 8, 8), 0.3)
     model.real_A[..., 4:], fake[..., 4:] = 0.5, 0.2
     model.fake_B = fake.requires_grad_()
-    model.netD_A = nn.Identity()
+    model.netD_A, model.criterionGAN = nn.Identity(), model.criterionGAN.float()
     model.backward_G()
     gan = 2 * (model.fake_B.detach() - 1) / fake.numel()
     wanted = torch.full((1, 3, 8, 8), 0.0 if released else 10 / fake.numel())

@@ -161,6 +161,7 @@ def test_run_of_wandb(unaligned: Path, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_visdom_draws_the_losses_only(unaligned: Path, tmp_path: Path) -> None:
+    pytest.importorskip("requests")
     with server() as running:
         port = running.server_address[1]
         flags = ("--display_id", "1", "--display_server", "http://127.0.0.1", "--display_port")
