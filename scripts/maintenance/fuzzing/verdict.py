@@ -59,7 +59,7 @@ class Untouched:
     """A run without anything odd: its options, and the files that are always equal."""
 
     final: dict
-    options: list[str]
+    options: list[str]  # those that other cases should not change
     files: Files  # "?" for those that differ between two runs, such as logs with times
 
     @staticmethod
@@ -68,7 +68,9 @@ class Untouched:
         files |= {p: "?" for p in second.after if p not in files}
         # Two runs in the same second, at the same speed, have equal logs by chance
         files |= {p: "?" for p in files if p.endswith("loss_log.txt")}
-        return Untouched(first.final, [option.dest for option in first.options], files)
+        # A slow program runs only once, and may be stopped before it has derived all its options
+        options = [option.dest for option in first.options if second is not first]
+        return Untouched(first.final, options, files)
 
 
 def judge(case: Case, outcome: Outcome, untouched: Untouched) -> tuple[str, str]:
