@@ -29,7 +29,7 @@ from options.flags.flag import Flag
 from scripts.arguments import Arguments, Output
 from scripts.figures.curves import curve
 from scripts.figures.drawing import MATPLOTLIB, Panel, draw, layout_of, settings
-from scripts.figures.logs import Run, folder_of, read
+from scripts.figures.logs import Run, read
 from util.console import run_main, say, warn
 from util.errors import UsageError, UserError, explain, needs
 from util.files import write_atomically
@@ -90,7 +90,7 @@ def read_groups(words: list[str], checkpoints: Path) -> Groups:
     groups: Groups = {}
     for word in words:
         label = name = word
-        if "=" in word and not folder_of(word, checkpoints).is_dir():
+        if "=" in word and not (checkpoints / word).is_dir() and not Path(word).is_dir():
             label, _, name = word.rpartition("=")  # a label such as "weight = 2" has = in it
         if not label or not name:
             raise UsageError(f"--runs {word}: should be RUN or LABEL=RUN")

@@ -32,6 +32,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from data.image_file import evenly_spread
 from options.flags.flag import Flag
 from scripts.arguments import PICTURES, Output
 from scripts.figures.columns import Column, epoch_columns, folder_columns
@@ -121,9 +122,7 @@ def select(columns: list[Column], args: Namespace) -> list[str]:
         raise UsageError("--every: not with --rows, which names the images")
     names = [name_of(title) for title, _ in columns]
     found = sorted(columns[0][1])
-    count = min(ROWS, len(found))
-    spaced = [found[i * len(found) // count] for i in range(count)]
-    stems = args.rows or (found[:: args.every] if args.every else spaced)
+    stems = args.rows or (found[:: args.every] if args.every else evenly_spread(found, ROWS))
     if not stems:
         raise UserError(f"column {names[0]} has no images (--epochs begins too early)")
     for name, (_, files) in zip(names, columns, strict=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from util.errors import UserError
-from util.runs import no_run
+from util.runs import run_folder
 from util.sinks.base import read_metrics
 
 # The official code writes "[Rank 0] " before a line and commas between the losses since 2025.
@@ -23,11 +23,6 @@ NOT_PLOTTED = {"epoch", "iters", "share", "total", "losses", "note"}  # keys of 
 Run = list[dict[str, Any]]  # one dict for each line of the log
 
 
-def folder_of(name: str, checkpoints: Path) -> Path:
-    """Return the folder of a run: in ``checkpoints`` if it is there, else ``name`` as a path."""
-    return checkpoints / name if (checkpoints / name).is_dir() else Path(name)
-
-
 def read(name: str, checkpoints: Path) -> Run:
     """Return the log of a run: its lines with the keys epoch, total, losses and values.
 
@@ -37,9 +32,7 @@ def read(name: str, checkpoints: Path) -> Run:
     Raises:
         UserError: there is no such run, or it has no losses yet.
     """
-    folder = folder_of(name, checkpoints)
-    if not folder.is_dir():
-        raise no_run(checkpoints, name, "--runs")
+    folder = run_folder(name, checkpoints, "--runs")
     entries = [entry for entry in read_metrics(folder) if "losses" in entry]
     entries = entries or read_loss_log(folder / "loss_log.txt")
     if not entries:

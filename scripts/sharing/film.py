@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import itertools
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from PIL import Image
 
 from util.errors import UserError, explain
 from util.files import write_atomically
+from util.image.writing import encoded
 
 T = TypeVar("T")
 VIDEO_RATE = 30  # frames per second of an MP4; many players stumble over a few per second
@@ -45,20 +45,16 @@ def write_film(
     if path.suffix.lower() == ".mp4":
         return write_video(frames, path, fps, hold)
     times = [round(1000 / fps)] * (count - 1) + [round(1000 / fps + 1000 * hold)]
-    content, options = io.BytesIO(), {"duration": times, "loop": 0}
+    pictures, options = list(frames), {"duration": times, "loop": 0}
     if path.suffix.lower() == ".gif":
-        pictures = list(frames)
         colours = palette_of(evenly(pictures, 6))
         pictures = [picture.quantize(palette=colours) for picture in pictures]
         options["palette"] = bytes(colours.getpalette() or ())
     else:
-        pictures = list(frames)
         options |= {"quality": 85, "method": 4}
     with explain(f"cannot make {path}"):  # a Pillow without WebP
-        pictures[0].save(
-            content, path.suffix[1:], save_all=True, append_images=pictures[1:], **options
-        )
-    return write_atomically(path, content.getvalue(), "--output")
+        content = encoded(pictures[0], path, save_all=True, append_images=pictures[1:], **options)
+    return write_atomically(path, content, "--output")
 
 
 def palette_of(pictures: Sequence[Image.Image]) -> Image.Image:
