@@ -18,9 +18,12 @@ from typing import IO
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from data.image_file import open_image
 from options.flags.flag import Flag
 from scripts.arguments import Output
 from scripts.image_arguments import ImageArguments
+from scripts.sharing.packing import BEST, Card, public_options, read_weights, samples_of
+from util.checkpoint import saved_options
 from util.console import run_main, say
 from util.errors import UsageError
 from util.files import read_json, write_atomically
@@ -73,21 +76,16 @@ def main() -> None:
             raise UsageError(f"{flag}: should be UTF-8 text")
     if len(args.license.splitlines()) > 1:
         raise UsageError("--license: should be one line")
-    from data.image_file import open_image
-    from scripts.sharing import packing  # imports torch
-
     folder = run_folder(args.run, args.checkpoints_dir, "RUN")
-    weights = packing.read_weights(folder, args.epoch, args.discriminators)
-    options, shortened = packing.public_options(packing.saved_options(folder))
-    samples = packing.samples_of(folder, args.epoch, args.samples)
+    weights = read_weights(folder, args.epoch, args.discriminators)
+    options, shortened = public_options(saved_options(folder))
+    samples = samples_of(folder, args.epoch, args.samples)
     for file in samples.values():
         with open_image(str(file)) as image:
             image.load()
     name = args.output.stem
-    best = read_json(folder / "best.json", packing.BEST, {}) if args.epoch == "best" else {}
-    card = packing.Card(
-        name, args.epoch, options, weights, list(samples), best, args.note, args.license
-    )
+    best = read_json(folder / "best.json", BEST, {}) if args.epoch == "best" else {}
+    card = Card(name, args.epoch, options, weights, list(samples), best, args.note, args.license)
     contents = {"README.md": card.text().encode()}
     contents |= (
         {"train_opt.json": (json.dumps(options, indent=1) + "\n").encode()} if options else {}

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from options.flags import display
 from options.flags.speed import FLAGS as SPEED
-from util.checkpoint import load_state_dict, require_numbers, saved_options  # noqa: F401
+from util.checkpoint import load_state_dict, require_numbers
 from util.errors import UserError
 from util.files import read_json
 from util.pages.data_file import Panel, read_panel
@@ -42,7 +42,6 @@ class Weights(NamedTuple):
     """
 
     name: str
-    source: Path
     content: bytes
     parameters: int
 
@@ -69,7 +68,7 @@ def read_weights(folder: Path, epoch: str, discriminators: bool) -> list[Weights
             raise UserError(f"{path}: its tensors are larger than the file")
         require_numbers(state, str(path))
         count = sum(math.prod(tensor.shape) for tensor in state.values())
-        found.append(Weights(f"latest_net_{network}.pth", path, path.read_bytes(), count))
+        found.append(Weights(f"latest_net_{network}.pth", path.read_bytes(), count))
     if not found:
         present = sorted({path.name.split("_net_")[0] for path in folder.glob("*_net_*.pth")})
         raise UserError(
