@@ -54,6 +54,6 @@ def epoch_columns(args: Namespace) -> list[Column]:
         once = panel and label.startswith("real")
         for epoch in epochs[:1] if once else epochs:
             past = {stem: [e for e in files if e <= epoch] for stem, files in rows.items()}
-            files = {stem: rows[stem][max(written)] for stem, written in past.items() if written}
+            files = {stem: rows[stem][max(earlier)] for stem, earlier in past.items() if earlier}
             columns.append((label if once else f"{label}\nepoch {epoch}", files))
     return columns

@@ -57,7 +57,6 @@ def layout_of(panels: int, labels: list[str], width: float | None) -> Layout:
         panel_width, panel_height = PANEL
         width = panel_width * columns + 0.4
     else:
-        columns = max(1, min(columns, int(width / NARROWEST)))
         wide = NARROWEST + longest * (len(labels) > 1)
         columns = max(1, min(columns, int(width / wide)))
         panel_width = width / columns
