@@ -60,6 +60,16 @@ def test_of_a_training(run: Programs, unaligned: Path) -> None:
     assert '<a href="../../../index.html">All runs</a>' in page
 
 
+def test_all_epochs_of_a_finished_run_count(tmp_path: Path) -> None:
+    """The last losses of the log may be from before the end of the last epoch."""
+    for end in ("finished", "interrupted"):
+        make_run(tmp_path, end, [line(4, 0.8, G=1.0), note(f"{END}{end}")])
+    write_index(tmp_path)
+    found = rows(tmp_path)
+    assert "4 of 4 epochs" in found["finished"]["text"] and "width:100%" in found["finished"]["row"]
+    assert "3.8 of 4 epochs" in found["interrupted"]["text"]
+
+
 def test_no_html(run: Programs, data: Path) -> None:
     train(run, data, "--no_html", "--n_epochs", 1).ok()
     assert not (run.runs / "index.html").exists() and ends(run.runs / "x") == ["finished"]

@@ -209,9 +209,11 @@ def _row(run: Summary, options: dict[str, str | None]) -> str:
     given = ", ".join(f"{k} {v}" for k, v in options.items() if v is not None)
     texts = [("about", run.options.get("note", "")), ("given", given)]
     notes = "".join(f'<p class="{kind}">{escape(readable(t))}</p>' for kind, t in texts if t)
-    done = min(1.0, run.log.epoch / run.epochs) if run.epochs else 0.0
+    # The last line of the log of a finished run can lie before the end of the last epoch.
+    epoch = run.epochs if run.epochs and run.state == "finished" else run.log.epoch
+    done = min(1.0, epoch / run.epochs) if run.epochs else 0.0
     bar = f'<div class="progress"><div style="width:{100 * done:.4g}%"></div></div>'
-    place = f"{run.log.epoch:.4g} of {amount(run.epochs, 'epoch')}" if run.epochs else ""
+    place = f"{epoch:.4g} of {amount(run.epochs, 'epoch')}" if run.epochs else ""
     reason = f'<p class="note">{escape(readable(run.reason))}</p>' if run.reason else ""
     best, value = run.best, ""
     if best:
