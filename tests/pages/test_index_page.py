@@ -66,7 +66,7 @@ def test_all_epochs_of_a_finished_run_count(tmp_path: Path) -> None:
         make_run(tmp_path, end, [line(4, 0.8, G=1.0), note(f"{END}{end}")])
     write_index(tmp_path)
     found = rows(tmp_path)
-    assert "4 of 4 epochs" in found["finished"]["text"] and "width:100%" in found["finished"]["row"]
+    assert "4 of 4 epochs" in found["finished"]["text"]
     assert "3.8 of 4 epochs" in found["interrupted"]["text"]
 
 
