@@ -41,11 +41,6 @@ class RunLog:
     images: list[list] = field(default_factory=list)
 
 
-# Kinds, see util/files.py
-POINT = {"epoch": int, "share": float, "total": int, "losses": dict}
-LOG = {"epoch": float, "end": str, "images": [[(str, int)]]}
-
-
 LOG = {"epoch": float, "end": str, "images": [[(str, int)]]}  # the kind of its values
 
 
