@@ -73,7 +73,8 @@ def test_marks_and_their_texts(page: Browser) -> None:
 
 
 def test_a_spike_does_not_squash_the_curves(page: Browser) -> None:
-    page.js("smooth.value = 0; smooth.dispatchEvent(new Event('input'))")
+    slider = "document.querySelector('[aria-label=Smoothing]')"
+    page.js(f"{slider}.value = 0; {slider}.dispatchEvent(new Event('input'))")
     low, high = page.js("[charts.losses.low, charts.losses.high]")
     assert low == 0 and high < 12
     page.click("#curves .bar button")

@@ -1,6 +1,6 @@
 "use strict";
 // Shows the values of a chart under the mouse, a finger, or a cursor that the arrow keys move, and
-// zooms. See chart.js.
+// zooms; the controls of all charts of a page. See chart.js.
 
 const NEAR = 5; // pixels from a mark within which its text is shown, too
 
@@ -123,4 +123,30 @@ function listenTo(chart) {
   document.addEventListener("pointerdown", (event) => {
     if (event.target !== canvas) hideValues(chart);
   });
+}
+
+// The controls of all charts: smoothing, a logarithmic axis, and the end of a zoom.
+function chartControls() {
+  const smooth = make("input", {
+    type: "range",
+    min: 0,
+    max: 0.99,
+    step: 0.01,
+    value: view.smooth,
+    "aria-label": "Smoothing",
+    oninput: () => {
+      view.smooth = +smooth.value;
+      redrawAll();
+    },
+  });
+  const log = toggleButton("Log", "Logarithmic axis for the losses", (on) => {
+    view.log = on;
+    redrawAll();
+  });
+  const reset = make(
+    "button",
+    { title: "Drag across a chart to zoom in", onclick: () => zoomTo(null, null) },
+    "Reset zoom",
+  );
+  return make("div", { class: "bar" }, make("label", {}, "Smoothing", smooth), log, reset);
 }

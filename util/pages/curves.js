@@ -12,41 +12,11 @@ const charts = {
 };
 const { losses: first, validation: second, ...others } = charts;
 
-const smooth = make("input", {
-  type: "range",
-  min: 0,
-  max: 0.99,
-  step: 0.01,
-  value: view.smooth,
-  "aria-label": "Smoothing",
-  oninput: () => {
-    view.smooth = +smooth.value;
-    redrawAll();
-  },
-});
 const key = make("p", { class: "note marks" });
 const curves = make(
   "section",
   { id: "curves" },
-  make(
-    "div",
-    { class: "head" },
-    make("h2", {}, "Curves"),
-    make(
-      "div",
-      { class: "bar" },
-      make("label", {}, "Smoothing", smooth),
-      toggleButton("Log", "Logarithmic axis for the losses", (on) => {
-        view.log = on;
-        redrawAll();
-      }),
-      make(
-        "button",
-        { title: "Drag across a chart to zoom in", onclick: () => zoomTo(null, null) },
-        "Reset zoom",
-      ),
-    ),
-  ),
+  make("div", { class: "head" }, make("h2", {}, "Curves"), chartControls()),
   make("div", { class: "charts large" }, first.element, second.element),
   make("div", { class: "charts small" }, ...Object.values(others).map(({ element }) => element)),
   key,

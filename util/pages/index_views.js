@@ -24,47 +24,7 @@ const hasCurves = (i) => (lines[i]?.split("\t")[2] ?? "{}") !== "{}";
 const charts = new Map(); // title -> Chart
 const grid = make("div", { class: "charts" });
 view.smooth = 0; // the points are means already
-const smooth = make("input", {
-  type: "range",
-  min: 0,
-  max: 0.99,
-  step: 0.01,
-  value: 0,
-  "aria-label": "Smoothing",
-  oninput: () => {
-    view.smooth = +smooth.value;
-    redrawAll();
-  },
-});
-const log = make(
-  "button",
-  {
-    title: "Logarithmic axis for the losses",
-    "aria-pressed": false,
-    onclick: () => {
-      view.log = !view.log;
-      log.setAttribute("aria-pressed", view.log);
-      redrawAll();
-    },
-  },
-  "Log",
-);
-const curves = make(
-  "section",
-  { id: "curves-view" },
-  make(
-    "div",
-    { class: "bar" },
-    make("label", {}, "Smoothing", smooth),
-    log,
-    make(
-      "button",
-      { title: "Drag across a chart to zoom in", onclick: () => zoomTo(null, null) },
-      "Reset zoom",
-    ),
-  ),
-  grid,
-);
+const curves = make("section", { id: "curves-view" }, chartControls(), grid);
 
 function drawCurves(runs, names) {
   const looks = runStyles(runs.length);
