@@ -191,10 +191,11 @@ class Run:
 
     def _log_facts(self) -> None:
         """Log facts of the model, such as its content loss; on a resume, those that are new."""
-        log, lines = self.visualizer.log.path, []
-        if checkpoint.resumes_from_state(self.opt):
+        facts, lines = getattr(self.model, "facts_of_run", ()), []
+        if facts and checkpoint.resumes_from_state(self.opt):
+            log = self.visualizer.log.path
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        for fact in getattr(self.model, "facts_of_run", ()):
+        for fact in facts:
             kind = fact.partition(":")[0] + ":"
             if [line for line in lines if line.startswith(kind)][-1:] != [fact]:
                 self.visualizer.text(0, fact)
