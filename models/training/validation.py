@@ -43,7 +43,6 @@ from util.schedules import last_epoch, learning_rates
 from util.visualizer import Visualizer
 
 PAIRED_METRICS = {"l1": metrics.l1, "psnr": metrics.psnr, "ssim": metrics.ssim}
-HIGHER_IS_BETTER = ("psnr", "ssim")
 
 
 def validation_images(opt: Namespace) -> Loader:
@@ -124,7 +123,7 @@ class Validation:
         visualizer.plot_current_losses(position.epoch, 1.0, {}, position.total, more)
         value = values[f"val_{self.metric}"]
         _, best = position.validated[1] if position.validated else (0, math.nan)
-        better = value > best if self.metric in HIGHER_IS_BETTER else value < best
+        better = value > best if self.metric in metrics.HIGHER_IS_BETTER else value < best
         improved = better or math.isnan(best)
         latest = (position.epoch, value)
         position.validated = [latest, latest if improved else position.validated[1]]

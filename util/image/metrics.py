@@ -20,6 +20,7 @@ Array = NDArray[Any]
 
 DATA_RANGE = 255.0
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03  # of SSIM, as in the paper
+HIGHER_IS_BETTER = ("psnr", "ssim")  # of the metrics of a validation
 PSNR_CAP = 100.0  # dB; stands for identical images, so that means over images stay finite
 
 

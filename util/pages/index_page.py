@@ -17,11 +17,12 @@ from urllib.parse import quote
 
 from util.errors import UserError
 from util.files import mismatch, read_text, write_atomically
+from util.image.metrics import HIGHER_IS_BETTER
 from util.pages.page import asset, readable
 from util.run_log import LOG, RunLog, read_log
 from util.run_summary import Entries, Summary, changes, summarize
 from util.runs import find_runs
-from util.sinks import training_page
+from util.sinks.training_page import HIDDEN
 from util.words import amount
 
 try:
@@ -34,12 +35,11 @@ FORMAT = 1  # of the lines that a later call takes over; to be raised when the l
 GENERATOR = '<meta name="generator" content="CycleGAN index of runs">'
 CURVES = '<script type="text/plain" id="curves">\n'
 STYLES = ("page.css", "training.css", "index.css")
-CHARTS = ("page.js", "series.js", "chart_input.js", "chart.js")  # as far as there are such files
 SCRIPTS = (
-    *(name for name in training_page.SCRIPTS if name in CHARTS),
-    *("compare.js", "index_views.js", "index.js"),
-)
-NOT_COMPARED = training_page.HIDDEN | {"note", "given", "framework_options", "no_html"}
+    "page.js", "series.js", "chart_input.js", "chart.js",
+    "compare.js", "index_views.js", "index.js",
+)  # fmt: skip
+NOT_COMPARED = HIDDEN | {"note", "given", "framework_options", "no_html"}
 PATIENCE = 1.0  # seconds to wait for another training that writes the index
 FORGOTTEN = 3600.0  # age in seconds of a temporary file that a killed process has left
 STATES = {
@@ -49,7 +49,6 @@ STATES = {
     "failed": "failed",
     "weights": "weights only",
 }
-HIGHER_IS_BETTER = ("psnr", "ssim")
 
 
 class Line(NamedTuple):
