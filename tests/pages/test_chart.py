@@ -40,6 +40,15 @@ def test_range_starts_at_zero_unless_the_values_are_close() -> None:
     assert negative == pytest.approx([-1 - 4 * 0.06, 3 + 4 * 0.06])
 
 
+@pytest.mark.parametrize(("value", "low", "high"), [(0.7, 0, 0.742), (-3, -3.18, -2.82)])
+def test_range_of_a_constant(value: float, low: float, high: float) -> None:
+    """Smoothing adds rounding errors to it, which are not to fill the axis."""
+    code = f"chart.lines = {{ A: smoothed(new Array(1000).fill({value}), 0.6), B: [] }};"
+    code += "chart.x = chart.lines.A.map((_, i) => i / 250); chart.range();"
+    found = chart(code + "return [new Set(chart.lines.A).size > 1, chart.low, chart.high]")
+    assert found == [True, pytest.approx(low), pytest.approx(high)]
+
+
 def test_range_leaves_out_hidden_lines_and_what_is_outside_the_zoom() -> None:
     assert chart("chart.range(); return chart.high") == pytest.approx(10 + 15 * 0.06)
     assert chart("chart.off.add('B'); chart.range(); return chart.high") == pytest.approx(4.24)
@@ -60,6 +69,11 @@ def test_logarithmic_axis() -> None:
 def test_a_chart_without_values_has_a_range() -> None:
     code = "chart.lines = { A: [NaN], B: [] }; chart.range(); return [chart.low, chart.high]"
     assert chart(code) == pytest.approx([0, 1.06])
+
+
+def test_zooming_in_ends_at_a_thousandth_of_an_epoch() -> None:
+    zooms = "zoomTo(1, 2); zoomTo(1.2, 1.2005);"
+    assert chart(f"{zooms} return [view.from, view.to]") == [1, 2]
 
 
 def test_pixels_and_back() -> None:

@@ -67,6 +67,11 @@ def test_there_are_never_more_steps_than_asked_for(exponent: int) -> None:
         assert 3 <= len(numbers) <= 6 and numbers[0] == 0 and numbers[-1] <= high * scale * 1.001
 
 
+@pytest.mark.parametrize(("low", "high"), [("0.7 - 2e-16", "0.7 + 2e-16"), ("3", "3 + 2 ** -50")])
+def test_an_axis_as_short_as_rounding_errors(low: str, high: str) -> None:
+    assert len(evaluate("series.js", f"return ticks({low}, {high}, 7)")) <= 8
+
+
 def test_domains_share_a_colour_and_b_is_dashed() -> None:
     names = '["G_A", "G_B", "cycle_A", "lr"]'
     styles = evaluate("series.js", f"return styles({names})")

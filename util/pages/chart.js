@@ -6,6 +6,7 @@
 // marks: [{x, kind, text}], see marks() in events.js
 const view = { from: null, to: null, smooth: 0.6, log: false, charts: [], marks: [] };
 const FEW = 40; // a line with at most as many values has a dot at each
+const NARROWEST = 1e-3; // epochs that a chart shows at least
 
 function redrawAll() {
   for (const chart of view.charts) chart.draw();
@@ -13,6 +14,7 @@ function redrawAll() {
 
 // Shows the epochs between `from` and `to` in all charts; null: from the first, to the last.
 function zoomTo(from, to) {
+  if (from !== null && to - from < NARROWEST) return;
   Object.assign(view, { from, to });
   redrawAll();
 }
@@ -65,7 +67,7 @@ class Chart {
     context.font = `11px ${getComputedStyle(document.body).fontFamily}`;
     const last = this.x[this.x.length - 1];
     this.from = view.from ?? Math.min(this.x[0], 0);
-    this.to = view.to ?? Math.max(last, this.from + 1e-3);
+    this.to = view.to ?? Math.max(last, this.from + NARROWEST);
     for (const name of this.names)
       this.lines[name] = smoothed(this.values[name], this.share(this.values[name]));
     this.box = { left: 46, top: 8, width: width - 54, height: height - 30 };
@@ -126,6 +128,7 @@ class Chart {
     if (this.logarithmic) {
       [low, high] = [low - 0.05, high + 0.05];
     } else {
+      if (high - low < 1e-9 * Math.abs(high)) low = high; // equal but for rounding errors
       if (low > 0 && (low < high * 0.6 || low === high)) low = 0;
       [low, high] = [Math.min(low, this.lowest ?? low), Math.max(high, this.highest ?? high)];
       const pad = (high - low || Math.abs(high) || 1) * 0.06;

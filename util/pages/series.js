@@ -34,9 +34,11 @@ function ticks(low, high, count) {
   const step = [1, 2, 5, 10]
     .map((factor) => factor * power)
     .find((candidate) => candidate >= least);
+  const first = Math.ceil(low / step - 1e-9);
   const numbers = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++)
-    numbers.push(+(k * step).toPrecision(12));
+  // bounded by count: where an axis is as short as its rounding errors, first + 1 can be first
+  for (let i = 0; i <= count && (first + i) * step <= high + step * 1e-9; i++)
+    numbers.push(+((first + i) * step).toPrecision(12));
   return numbers;
 }
 
