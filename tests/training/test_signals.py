@@ -42,8 +42,20 @@ def test_five_kills(tmp_path: Path, copied: None) -> None:
     assert check.wrong == {} and check.kills == 5 and check.saving >= 1
 
 
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Restore this process's handlers of signals; in the test, SIGHUP stops also under nohup."""
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signals(run: Programs, data: Path, running: Running, number: signal.Signals) -> None:
+def test_signals(
+    run: Programs, data: Path, handlers: None, running: Running, number: signal.Signals
+) -> None:
     """The step is finished and saved, the command to resume printed, the status is the signal's."""
     more = ("--n_epochs", "3", "--save_latest_freq", "5000")
     train(run, data, *more, name="whole").ok()
@@ -124,15 +136,6 @@ def test_before_the_first_save(
     interrupt(run, data, after_step, step=1)
     resume(run).ok()
     assert equal(run)
-
-
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    """Restore this process's handlers of signals."""
-    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def test_what_a_lost_connection_sends(handlers: None) -> None:
