@@ -61,7 +61,8 @@ class TestModel(BaseModel):
         generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
         coupled = coupled_translator(opt, self.architecture_source(opt))
         self.netG = coupled or networks.define_G(opt.input_nc, opt.output_nc, *generator)
-        use_upsampling(opt, *([] if coupled else [self.netG]))
+        if not coupled:
+            use_upsampling(opt, self.netG)
         setattr(self, "netG" + opt.model_suffix, self.netG)
 
     def load_networks(self, epoch: int | str) -> None:
