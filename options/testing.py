@@ -38,12 +38,14 @@ class TestingRules(Rules):
     once = NOT_INHERITED
 
     def unpack_run(self, values: dict[str, Any]) -> dict[str, Any]:
-        if not str(values["name"]).lower().endswith(".zip"):
+        root = Path(values["checkpoints_dir"])
+        is_archive = str(values["name"]).lower().endswith(".zip")
+        if not is_archive or (root / values["name"]).is_dir():  # train.py takes such names, too
             return {}
         # not at the top: unpacking imports modules that would slow --help down
         from util.packed_run import find_archive, unpack_until_exit
 
-        archive = find_archive(values["name"], Path(values["checkpoints_dir"]))
+        archive = find_archive(values["name"], root)
         if archive is None:
             raise UserError(f"--name {values['name']}: no such file")
         folder = unpack_until_exit(archive, "--name")

@@ -269,3 +269,12 @@ def test_a_missing_archive_is_named(run: Programs) -> None:
     (run.folder / "data").mkdir()
     words = ("--dataroot", "data", "--name", "none.zip", *CPU)
     run.test(*words).refused(1, "--name none.zip: no such file")
+
+
+def test_a_run_may_be_named_like_an_archive(trained: Programs) -> None:
+    """As train.py allows it: its folder is read, and nothing is unpacked."""
+    folder = shutil.copytree(trained.runs / "r", trained.runs / "folder.zip")
+    data = trained.folder / "private" / "data"
+    assert "unpacked" not in trained.test("--dataroot", data, "--name", folder.name, *CPU).ok().out
+    from_run = load_generator(trained.runs / "r", gpu_ids="-1")
+    assert (load_generator(folder, gpu_ids="-1")(IMAGE) == from_run(IMAGE)).all()
