@@ -19,12 +19,11 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from PIL import Image
-
 from options.flags.flag import Flag
 from scripts.arguments import SEED, Arguments, Output
 from util.console import run_main, say
 from util.errors import UserError
+from util.image.writing import save_image
 from util.limits import whole
 
 WATER, LAND = (144, 202, 228), (242, 239, 233)  # of the map, as in datasets/atlas
@@ -80,15 +79,11 @@ def main() -> None:
         raise UserError(f"{args.out}: has images already; give another folder")
     rng, noise = random.Random(args.seed), np.random.RandomState(args.seed)
     for split, count in (("train", args.train), ("test", args.test)):
-        folders = [args.out / f"{split}{domain}" for domain in "AB"]
-        for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
         for i in range(count):
             here = lakes(rng, args.size)
             there = here if split == "test" else lakes(rng, args.size)
-            images = draw_picture(here, noise), draw_map(there)
-            for folder, pixels in zip(folders, images, strict=True):
-                Image.fromarray(pixels).save(folder / f"{i:05d}.png")
+            save_image(draw_picture(here, noise), args.out / f"{split}A" / f"{i:05d}.png")
+            save_image(draw_map(there), args.out / f"{split}B" / f"{i:05d}.png")
     say(f"trainA {args.train}, trainB {args.train}, testA {args.test}, testB {args.test}")
 
 

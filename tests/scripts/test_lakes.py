@@ -1,4 +1,4 @@
-"""The drawn dataset for ablations: lakes under shadows, and maps of the lakes."""
+"""The drawn dataset for ablations: lakes, and maps of the lakes."""
 
 from __future__ import annotations
 
