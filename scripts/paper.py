@@ -132,7 +132,7 @@ def list_tasks() -> None:
 def build_parser() -> Arguments:
     parser = Arguments(__doc__)
     programs = parser.add_subparsers(dest="program", required=True)
-    tables: dict[str, tuple[Flag, ...]] = {
+    flags_of: dict[str, tuple[Flag, ...]] = {
         "list": (),
         "show": (*FLAGS, *RUNS),
         "run": (*FLAGS, *RUNS),
@@ -141,7 +141,7 @@ def build_parser() -> Arguments:
         "baselines": baselines.FLAGS,
         "results": runs.RESULTS,
     }
-    for name, flags in tables.items():
+    for name, flags in flags_of.items():
         program = programs.add_parser(name, flags=flags, allow_abbrev=False)
         if name in ("show", "run"):
             program.add_argument("name", help="name of the task")

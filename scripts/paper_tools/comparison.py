@@ -164,9 +164,8 @@ def chapter(folder: Path) -> str:
     lines += [*remarks(records), ""]
     lines += ["### Pictures", "", CAPTION, ""]
     for side in SIDES:
-        if (folder / f"{side}.png").is_file():
-            file = f"{folder.parent.name}/{folder.name}/{side}.png"
-            lines += [f"{results.arrow(side)}:", "", f"![{results.arrow(side)}]({file})", ""]
+        title = results.arrow(side)
+        lines += results.picture(folder, side, f"{title}:", title)
     return "\n".join(lines)
 
 

@@ -8,7 +8,6 @@ from math import comb
 from util.tables import markdown
 
 SHARE = 0.7  # a run with a larger share of right pixels in A -> B found the correspondence
-METRIC = "per-pixel acc."
 LEVEL = 0.05  # a smaller p-value decides
 RIVALS = ("full", "gan")  # variants whose counts decide the outcome
 HEADING = "### Which losses find the right correspondence"
@@ -16,10 +15,8 @@ RULE = (
     "A run has found the right correspondence if more than {share:.0%} of the pixels of its test "
     "images are right in A → B after the final epoch."
 )
-DECIDED = {
-    True: "**{a} does so in {x} of {n} runs, {b} in {y} of {m}: a clear difference (p = {p}).**",
-    False: "**{a} does so in {x} of {n} runs, {b} in {y} of {m}: not distinguishable (p = {p}).**",
-}
+CONCLUSION = "**{} does so in {} of {} runs, {} in {} of {}: {} (p = {}).**"
+VERDICTS = {True: "a clear difference", False: "not distinguishable"}
 TEST = "p is that of Fisher's exact test, two-sided; below {level} the difference counts as clear."
 Counts = dict[str, tuple[int, int]]  # variant -> runs that found it, runs
 
@@ -36,20 +33,13 @@ def fisher(a: int, n: int, b: int, m: int) -> float:
     return sum(count for count in ways if count <= observed) / sum(ways)
 
 
-def shares_of(records: Sequence[dict]) -> list[float]:
-    """Return the share of right pixels of each run that measured it, A -> B, final epoch."""
-    measured = [record["scores"]["latest"]["AtoB"] for record in records]
-    return [scores[METRIC] for scores in measured if METRIC in scores]
-
-
-def lines(runs: Mapping[str, Sequence[dict]], titles: Mapping[str, str]) -> list[str]:
-    """Return the conclusion and the table of counts; nothing if B holds no label maps.
+def lines(shares: Mapping[str, Sequence[float]], titles: Mapping[str, str]) -> list[str]:
+    """Return the conclusion and the table of counts; nothing if no run measured its share.
 
     Args:
-        runs: the records of each variant.
+        shares: for each variant, the share of right pixels of each run that measured it.
         titles: names of the variants.
     """
-    shares = {key: shares_of(records) for key, records in runs.items()}
     counts = {key: (sum(x > SHARE for x in of), len(of)) for key, of in shares.items() if of}
     if not counts:
         return []
@@ -71,9 +61,8 @@ def conclusion(counts: Counts, titles: Mapping[str, str]) -> str:
     """Return the sentence that says whether the counts of ``RIVALS`` differ."""
     first, second = RIVALS
     p = fisher(*counts[first], *counts[second])
-    found = {"x": counts[first][0], "n": counts[first][1]}
-    found |= {"y": counts[second][0], "m": counts[second][1]}
-    return DECIDED[p < LEVEL].format(a=titles[first], b=titles[second], p=shown(p), **found)
+    found = (titles[first], *counts[first], titles[second], *counts[second])
+    return CONCLUSION.format(*found, VERDICTS[p < LEVEL], shown(p))
 
 
 def shown(p: float) -> str:

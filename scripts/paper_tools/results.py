@@ -70,7 +70,9 @@ def chapter(folder: Path, titles: Titles) -> str:
     records.sort(key=lambda record: record["seed"])
     runs = {key: [record for record in records if record["variant"] == key] for key in titles}
     runs = {key: of_variant for key, of_variant in runs.items() if of_variant}
-    lines = [TITLE.format(**setup), "", *counts.lines(runs, titles)]
+    right_pixels = SEGMENTS[0]
+    shares = {key: values(runs[key], "latest", "AtoB", right_pixels) for key in runs}
+    lines = [TITLE.format(**setup), "", *counts.lines(shares, titles)]
     if records:
         lines += [*pictures(folder, titles), "### Scores by metric", ""]
         lines += [*findings(runs, titles), ""]
@@ -197,13 +199,14 @@ def differ(a: list[float], b: list[float]) -> bool | None:
 
 
 def pictures(folder: Path, titles: Titles) -> list[str]:
-    lines = ["### Pictures", ""]
-    if (folder / f"{ALL_RUNS}.png").is_file():
-        file = f"{folder.parent.name}/{folder.name}/{ALL_RUNS}.png"
-        lines += [SEEDS, "", f"![All runs]({file})", ""]
-    lines += [PICTURES, ""]
+    lines = ["### Pictures", "", *picture(folder, ALL_RUNS, SEEDS, "All runs"), PICTURES, ""]
     for key, title in {"input": "Test images", **titles}.items():
-        if (folder / f"{key}.png").is_file():
-            file = f"{folder.parent.name}/{folder.name}/{key}.png"
-            lines += [f"{title}:", "", f"![{title}]({file})", ""]
+        lines += picture(folder, key, f"{title}:", title)
     return lines
+
+
+def picture(folder: Path, name: str, text: str, title: str) -> list[str]:
+    """Return a picture below a line of text; nothing if the folder does not have it."""
+    if not (folder / f"{name}.png").is_file():
+        return []
+    return [text, "", f"![{title}]({folder.parent.name}/{folder.name}/{name}.png)", ""]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.paper_tools import ablation, counts
+from scripts.paper_tools import ablation, counts, results
 
 TITLES = {key: title for key, (title, _) in ablation.VARIANTS.items()}
 
@@ -26,30 +26,22 @@ def test_fisher(a: int, n: int, b: int, m: int, p: float) -> None:
     assert counts.fisher(n - a, n, m - b, m) == pytest.approx(p, abs=1e-6)
 
 
-def runs_of(**shares: list[float]) -> dict:
-    """Return records with these shares of right pixels."""
-    scores = {key: [{"per-pixel acc.": share} for share in of] for key, of in shares.items()}
-    return {
-        key: [{"scores": {"latest": {"AtoB": score, "BtoA": {}}}} for score in of]
-        for key, of in scores.items()
-    }
-
-
 def test_the_counts_decide() -> None:
-    runs = runs_of(gan=[0.5] * 8 + [0.9, 0.7], full=[0.95] * 9 + [0.1])
-    text = "\n".join(counts.lines(runs, TITLES))
+    shares = {"gan": [0.5] * 8 + [0.9, 0.7], "full": [0.95] * 9 + [0.1]}
+    text = "\n".join(counts.lines(shares, TITLES))
     assert "**CycleGAN does so in 9 of 10 runs, GAN alone in 1 of 10: a clear difference" in text
     assert "(p = 0.001)" in text
     assert "| GAN alone | 1 of 10 | 0.001 | 90 70 50 50 50 50 50 50 50 50 % |" in text
     assert "| CycleGAN | 9 of 10 | - |" in text
 
-    runs = runs_of(gan=[0.9] * 3, full=[0.9] * 3 + [0.2])
-    text = "\n".join(counts.lines(runs, TITLES))
+    shares = {"gan": [0.9] * 3, "full": [0.9] * 3 + [0.2]}
+    text = "\n".join(counts.lines(shares, TITLES))
     assert "CycleGAN does so in 3 of 4 runs, GAN alone in 3 of 3: not distinguishable" in text
 
 
 def test_no_counts_without_label_maps() -> None:
-    nothing = {key: [{"scores": {"latest": {"AtoB": {"FID": 3.0}}}}] for key in ("gan", "full")}
-    assert counts.lines(nothing, TITLES) == []
-    one = counts.lines(runs_of(full=[0.9]), TITLES)
+    others = [{"scores": {"latest": {"AtoB": {"FID": 3.0}}}}]
+    assert results.values(others, "latest", "AtoB", results.SEGMENTS[0]) == []
+    assert counts.lines({"gan": [], "full": []}, TITLES) == []
+    one = counts.lines({"full": [0.9]}, TITLES)
     assert "**" not in "\n".join(one) and "| CycleGAN | 1 of 1 | - | 90 % |" in one
