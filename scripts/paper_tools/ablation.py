@@ -26,7 +26,6 @@ from data.listing import image_paths
 from options.flags.flag import Flag
 from scripts.figures import pixels
 from scripts.paper_tools import jobs, page, results, runs, samples, scoring
-from util.errors import naming
 from util.files import read_json
 from util.image.writing import save_image
 
@@ -105,8 +104,7 @@ def draw(images: Path, dataroot: Path, folder: Path, variant: str) -> None:
             tiles = [samples.tile(str(images / f"{name}_{label}.png")) for name in names]
             row.append(np.concatenate([np.asarray(tile) for tile in tiles], 1))
     for file, row in rows.items():
-        with naming(folder / file):
-            Image.fromarray(np.concatenate(row)).save(folder / file, optimize=True)
+        samples.write(Image.fromarray(np.concatenate(row)), folder / file)
 
 
 def draw_runs(args: Namespace) -> None:

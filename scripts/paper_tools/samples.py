@@ -13,8 +13,10 @@ from data.image_file import read_image
 from data.listing import image_paths
 from scripts.evaluation.pairs import find_images
 from scripts.paper_tools.scoring import SIDES
-from util.errors import UserError, naming
+from util.errors import UserError
+from util.files import write_atomically
 from util.image.metrics import psnr
+from util.image.writing import encoded
 
 TILES, SIZE = 6, 96  # images in a strip, and their width and height
 MISSING = (200, 200, 200)  # colour of an image that a row did not make
@@ -55,9 +57,12 @@ def write_strip(paths: Sequence[str | None], file: Path) -> None:
     for i, path in enumerate(paths):
         if path:
             strip.paste(tile(path), (0, i * SIZE))
-    with naming(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        strip.save(file, optimize=True)
+    write(strip, file)
+
+
+def write(picture: Image.Image, file: Path) -> None:
+    """Write a picture for the page, a small file. Raises UserError: it cannot be written."""
+    write_atomically(file, encoded(picture, file, optimize=True))
 
 
 def variety(images: Path, result: str, target: str) -> float | None:
