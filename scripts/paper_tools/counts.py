@@ -12,12 +12,13 @@ LEVEL = 0.05  # a smaller p-value decides
 RIVALS = ("full", "gan")  # variants whose counts decide the outcome
 HEADING = "### Which losses find the right correspondence"
 RULE = (
-    "A run has found the right correspondence if more than {share:.0%} of the pixels of its test "
-    "images are right in A → B after the final epoch."
+    "Without pairs, a run can draw clean maps with exchanged classes, such as land where water is. "
+    "A run has found the\nright correspondence if more than {share:.0f} % of the pixels of its "
+    "test images are right in A → B after the final epoch."
 )
 CONCLUSION = "**{} does so in {} of {} runs, {} in {} of {}: {} (p = {}).**"
 VERDICTS = {True: "a clear difference", False: "not distinguishable"}
-TEST = "p is that of Fisher's exact test, two-sided; below {level} the difference counts as clear."
+TEST = "p is from Fisher's exact test, two-sided; below {level} the difference counts as clear."
 Counts = dict[str, tuple[int, int]]  # variant -> runs that found it, runs
 
 
@@ -43,7 +44,7 @@ def lines(shares: Mapping[str, Sequence[float]], titles: Mapping[str, str]) -> l
     counts = {key: (sum(x > SHARE for x in of), len(of)) for key, of in shares.items() if of}
     if not counts:
         return []
-    text = [HEADING, "", RULE.format(share=SHARE)]
+    text = [HEADING, "", RULE.format(share=100 * SHARE)]
     if set(RIVALS) <= counts.keys():
         text += [conclusion(counts, titles)]
     text += [TEST.format(level=LEVEL), ""]

@@ -176,7 +176,7 @@ def execute(argv: Sequence[str | Path], place: Place = HERE) -> None:
         if place.log:
             copy_output(process.stdout, place.log, place.shown)
         process.wait()
-    except (KeyboardInterrupt, SystemExit):  # the program was told to stop as well, and saves
+    except (KeyboardInterrupt, SystemExit):  # the program got the signal, too, and saves
         if place.log:
             copy_output(process.stdout, place.log, place.shown)
         raise

@@ -13,8 +13,10 @@ INTRO = """# Results
 
 `python scripts/paper.py results` writes this page from the files that the runs leave in
 `docs/results`; do not edit it. Numbers are the mean ± the standard deviation over seeds, which is
-how much a result changes with the seed alone. A difference that is not clearly larger than both
-deviations shows nothing, and with three seeds the deviations themselves are rough.
+how much a result changes with the seed alone. Two means are called clearly different if they differ
+by more than the sum of their deviations. With three seeds, the deviations themselves are rough.
+[evaluation.md](evaluation.md) explains the metrics, [paper.md](paper.md) the losses and validation.
+Each chapter ends with the notes of the authors, which describe the dataset.
 """
 
 

@@ -15,7 +15,7 @@ from util.tables import markdown
 # Texts of the page.
 TITLE = "## Parts of the objective (Tables 4 and 5) on {dataset}"
 ABOUT = ("Runs", "Seeds", "Commit", "Machine", "Hours in total", "Hours per run", "Images per run")
-EPOCHS = {"latest": "final epoch", "best": "best epoch by validation ({metrics})"}
+EPOCHS = {"latest": "final epoch", "best": "best epoch by validation (metric: {metrics})"}
 PAPER_COLUMN = "paper, Cityscapes (the last three)"
 BEST = "- {side}, {metric}: best is {best} ({value})"
 FULL = "; {full}: {value}"
@@ -27,7 +27,7 @@ VERDICTS = {
 }
 PICTURES = "First seed, final epoch. Upper row A → B, lower row B → A (inputs: A above B)."
 ALL_RUNS = "runs"  # name of the picture of all runs
-SEEDS = "A → B in the final epoch: a row for each seed, with a test image of its own."
+SEEDS = "A → B in the final epoch: each row is a seed, with a different test image."
 
 LOWER_IS_BETTER = ("L1", "LPIPS", "FID", "KID")
 SEGMENTS = ("per-pixel acc.", "per-class acc.", "class IOU")
