@@ -9,9 +9,11 @@ import select
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 BINARY = next(
     (
@@ -21,6 +23,10 @@ BINARY = next(
     ),
     None,
 )
+needs_chromium = pytest.mark.skipif(
+    BINARY is None, reason="no Chromium here (apt-get install chromium)"
+)
+NEEDS_CHROMIUM = [pytest.mark.slow, needs_chromium]
 LIMIT = 60  # seconds to wait for an answer
 
 
@@ -201,3 +207,11 @@ class Browser:
         self.process.wait(LIMIT)
         os.close(self.write)
         os.close(self.read)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser for the tests of a module that lists this one in its ``pytest_plugins``."""
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()

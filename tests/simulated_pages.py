@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
+from chromium import Browser
 from conftest import picture
 
 from models.training.health import WARNINGS
@@ -15,6 +18,7 @@ from options.train_options import TrainOptions
 from util.pages.page import link, row, write_metrics, write_page
 from util.sinks.training_page import TrainingPage
 
+EPOCHS = 6  # of the page below
 LABELS = ("real_A", "fake_B", "rec_A", "real_B", "fake_A", "rec_B")
 ITEMS = ("first.png", "second.png")
 
@@ -109,3 +113,20 @@ def simulated_results(folder: Path, count: int, size: int = 40) -> Path:
     write_metrics(folder, metrics)
     write_page(folder, "Results of x", ["a note"], rows, 256, SCRIPTS, data="metrics.js")
     return folder / "index.html"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a training that was stopped once and warned of twice."""
+    folder = tmp_path_factory.mktemp("training")
+    signs = {2: "loss", 4: "change"}
+    page = simulated_training(folder, EPOCHS, steps=12, stops_after=3, warned=signs)
+    return page.as_uri()
+
+
+@pytest.fixture
+def page(browser: Browser, url: str) -> Iterator[Browser]:
+    """That page, newly opened; a test ends without an error in its scripts."""
+    browser.open(url)
+    yield browser
+    assert browser.errors == []

@@ -11,17 +11,15 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from chromium import BINARY, Browser
+from chromium import NEEDS_CHROMIUM, Browser
 from conftest import ONE_EPOCH, TINY, Programs, pictures
 
 from models.translation.results import SCRIPTS
 from scripts import evaluate
 from util.pages.page import row, write_metrics, write_page
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(BINARY is None, reason="no Chromium here (apt-get install chromium)"),
-]
+pytest_plugins = ["chromium"]
+pytestmark = NEEDS_CHROMIUM
 
 ODD = [
     "a space.png",
@@ -34,13 +32,6 @@ ODD = [
     "x" * 196 + ".png",
 ]
 NAME = "a <script>alert(1)</script> & 100% #1? 雪".replace("/", "_")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 @pytest.fixture(scope="module")

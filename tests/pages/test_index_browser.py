@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import BINARY, Browser
+from chromium import NEEDS_CHROMIUM, Browser
 from index_runs import age, line, make_run, note
 from test_browser import rectangle, text
 
@@ -18,17 +18,8 @@ from util.sinks.base import END
 COUNT = 200
 EVIL = "a <script>alert(1)</script> & 100% #1? 雪".replace("/", "_")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(BINARY is None, reason="no Chromium here (apt-get install chromium)"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
+pytest_plugins = ["chromium"]
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture(scope="module")

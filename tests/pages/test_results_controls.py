@@ -8,25 +8,16 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
-from chromium import BINARY, Browser
+from chromium import NEEDS_CHROMIUM, Browser
 from simulated_pages import LABELS, simulated_results
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(BINARY is None, reason="no Chromium here (apt-get install chromium)"),
-]
+pytest_plugins = ["chromium"]
+pytestmark = NEEDS_CHROMIUM
 
 COUNT = 30
 PSNR = "fake_B PSNR (dB)"
 NAMES = "[...document.querySelectorAll('.row h2')].map((title) => title.textContent)"
 STATE = "location.hash.slice(1)"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 @pytest.fixture(scope="module")

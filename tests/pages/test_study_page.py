@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from chromium import BINARY, Browser
+from chromium import Browser, needs_chromium
 from conftest import ROOT, Programs, pictures
 from javascript import evaluate, needs_node
 from study_participant import Participant
@@ -154,7 +154,7 @@ def downloaded(participant: Participant, answers: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BINARY is None, reason="no Chromium here (apt-get install chromium)")
+@needs_chromium
 class TestInChromium:
     @pytest.mark.parametrize("kind", ["desktop", "phone"])
     def test_a_whole_session(

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from chromium import BINARY, Browser
-from simulated_pages import simulated_training, warning
+from chromium import NEEDS_CHROMIUM, Browser
+from simulated_pages import EPOCHS, simulated_training, warning
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(BINARY is None, reason="no Chromium here (apt-get install chromium)"),
-]
+pytest_plugins = ["chromium", "simulated_pages"]
+pytestmark = NEEDS_CHROMIUM
 
-EPOCHS = 6
 TITLE = "dialog span > small"
 IMAGE = "document.querySelector('.stage > img')"
 # The epoch of an image that has loaded, by its file, and its description.
@@ -24,28 +19,6 @@ SHOWN = """(async (image) => {
     await image.decode();
     return image.src.match(/epoch(\\d+)/)[1] + " " + image.alt;
 })"""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("training")
-    signs = {2: "loss", 4: "change"}
-    page = simulated_training(folder, EPOCHS, steps=12, stops_after=3, warned=signs)
-    return page.as_uri()
-
-
-@pytest.fixture
-def page(browser: Browser, url: str) -> Iterator[Browser]:
-    browser.open(url)
-    yield browser
-    assert browser.errors == []
 
 
 def shown_image(page: Browser, image: str = IMAGE) -> str:

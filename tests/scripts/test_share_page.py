@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chromium import BINARY, Browser
+from chromium import Browser, needs_chromium
 from conftest import ONE_EPOCH, ROOT, TINY, Programs, pictures
 from PIL import Image
 
@@ -186,7 +186,7 @@ def test_one_of_several_tests_is_chosen(made: Programs) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BINARY is None, reason="no Chromium here (apt-get install chromium)")
+@needs_chromium
 def test_shared_pages_in_a_browser(made: Programs, tmp_path: Path) -> None:
     """Moved elsewhere, both pages show all images and request nothing; the controls work."""
     images = made.results / "r" / "test_latest" / "images"
