@@ -25,7 +25,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	@touch $@
 
 demo: $(VENV)/.installed
-	@PYTHON=$(PY) sh scripts/demo.sh
+	@$(PY) scripts/demo.py $(if $(SEED),--seed $(SEED))
 
 test: lint check
 

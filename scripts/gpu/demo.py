@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from pathlib import Path
 
 import test
 import train
-from scripts import evaluate
-from scripts.gpu.checks import ATLAS, ROOT, Check, Setup, Tally, Verdict
+from scripts import demo, evaluate
+from scripts.gpu.checks import ATLAS, Check, Setup, Tally, Verdict
 from scripts.gpu.processes import last, run_program, start_program
 
 RUNS = {
@@ -40,7 +39,7 @@ def quality(setup: Setup) -> Verdict:
     for name in RUNS if setup.full else REDUCED:
         folder = setup.folder / name.replace(" ", "_")
         folder.mkdir()
-        words = [*command("train.py"), *RUNS[name].split(), *place(folder, setup)]
+        words = ["train.py", *command(demo.TRAIN), *RUNS[name].split(), *place(folder, setup)]
         words += [] if setup.full else TINY.split()
         processes[name] = start_program(train.main, words, folder / "train.txt")
     scores: dict[str, dict[str, float]] = {}
@@ -75,11 +74,9 @@ def brief(score: dict[str, float]) -> str:
     return "/".join(f"{value:.1f}" for value in score.values()) + " dB"
 
 
-def command(program: str) -> list[str]:
-    """The words with which scripts/demo.sh starts a program, without its name and its seed."""
-    text = (ROOT / "scripts" / "demo.sh").read_text().replace("\\\n", " ")
-    line = next(line for line in text.splitlines() if line.startswith(f"$PYTHON {program}"))
-    return shlex.split(re.sub(r'--seed "[^"]*"', "", line).replace("$DATA", str(ATLAS)))[1:]
+def command(settings: str) -> list[str]:
+    """The words of a program's settings in scripts/demo.py, with the dataset's absolute path."""
+    return ["--name", "atlas", *shlex.split(settings.replace(demo.DATA, shlex.quote(str(ATLAS))))]
 
 
 def place(folder: Path, setup: Setup) -> list[str]:
@@ -89,7 +86,13 @@ def place(folder: Path, setup: Setup) -> list[str]:
 def measure(folder: Path, setup: Setup) -> dict[str, float] | str:
     """Return the mean PSNR in dB of both directions, or what went wrong."""
     log = folder / "test.txt"
-    words = [*command("test.py"), *place(folder, setup), "--results_dir", str(folder / "results")]
+    words = [
+        "test.py",
+        *command(demo.TEST),
+        *place(folder, setup),
+        "--results_dir",
+        str(folder / "results"),
+    ]
     words += [] if setup.full else ["--num_test", "2", "--num_threads", "0"]
     if status := run_program(test.main, words, log):
         return f"test.py: status {status}: {last(log)}"
