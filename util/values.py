@@ -16,6 +16,7 @@ from util.files import read_json, write_atomically
 FILE = "values.json"  # in the folder of a run
 INVALID = -1.0  # what a network gets in place of pixels without data
 CONTAINERS = ("png", "tif", "npy")
+OTHER = {"A": "B", "B": "A"}
 
 
 class UnitImage(NamedTuple):
@@ -158,9 +159,17 @@ def domain_of(label: str, direction: str = "AtoB") -> str:
     """Return the folder, "A" or "B", whose kind of image a label such as "fake_B" shows.
 
     With ``--direction BtoA`` a model's A is folder B. Labels of ``--model test`` ("real" and
-    "fake") are those of its input and its output.
+    "fake") are those of its input and its output. "idt_A" is G_A(real_B), an image of B.
     """
     letter = "A" if label == "real" else "B" if label == "fake" else label[-1:]
-    if letter not in ("A", "B"):
+    if letter not in OTHER:
         letter = "B"
-    return letter if direction == "AtoB" else {"A": "B", "B": "A"}[letter]
+    if label.startswith("idt_"):
+        letter = OTHER[letter]
+    return letter if direction == "AtoB" else OTHER[letter]
+
+
+def source_of(label: str, direction: str = "AtoB") -> str:
+    """Return the folder, "A" or "B", of the input that an image such as "fake_B" was made from."""
+    domain = domain_of(label, direction)
+    return OTHER[domain] if label.startswith("fake") else domain

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from util.errors import UserError
-from util.values import Values, domain_of, load, save
+from util.values import Values, domain_of, load, save, source_of
 
 HU = Values(-1024, 3071, "int16", 1, nodata=-2000)
 
@@ -72,7 +72,15 @@ def test_a_damaged_file_is_named(tmp_path, content):
         load(tmp_path)
 
 
+LABELS = ("real_A", "fake_A", "rec_A", "idt_A", "real_B", "fake_B", "rec_B", "idt_B")
+LABELS += ("real", "fake")
+
+
 def test_domain_of_a_label():
-    labels = ("real_A", "fake_A", "rec_A", "real_B", "fake_B", "real", "fake")
-    assert "".join(map(domain_of, labels)) == "AAABBAB"
-    assert "".join(domain_of(label, "BtoA") for label in labels) == "BBBAABA"
+    assert "".join(map(domain_of, LABELS)) == "AAABBBBAAB"
+    assert "".join(domain_of(label, "BtoA") for label in LABELS) == "BBBAAAABBA"
+
+
+def test_the_domain_whose_image_a_label_was_made_from():
+    assert "".join(map(source_of, LABELS)) == "ABABBABAAA"
+    assert "".join(source_of(label, "BtoA") for label in LABELS) == "BABAABABBB"
