@@ -89,6 +89,8 @@ class Rules:
             raise UsageError(f"--model_suffix {suffix}: should be part of a name, such as _A")
         if not re.fullmatch(r"[\w.-]+", opt.epoch):
             raise UsageError(f"--epoch {opt.epoch}: should be a number, latest or best")
+        if len(opt.show_bands or ()) > 3:
+            raise UsageError(f"--show_bands {opt.show_bands}: should be one to three bands")
         if opt.preprocess == "resize_and_crop" and opt.load_size < opt.crop_size:
             raise UsageError(
                 f"--load_size {opt.load_size} is smaller than --crop_size {opt.crop_size}: "

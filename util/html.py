@@ -1,17 +1,22 @@
-"""The official ``HTML``: a page with rows of images, as test scripts build it."""
+"""The official ``HTML`` and ``save_images``: a page with rows of images, for test scripts."""
 
 from __future__ import annotations
 
+import ntpath
 import os
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import dominate
 from dominate import tags
 
+from util.errors import needs
 from util.files import write_atomically
+from util.image.writing import save_image
+from util.images import show_images
 from util.pages.page import readable
 from util.paths import PathText
 
@@ -80,3 +85,35 @@ class HTML:
 def _url(file: Name) -> str:
     """Return the address of a file in the folder ``images``, relative to the page."""
     return quote(os.fsencode(posixpath.join("images", os.fspath(file).replace(os.sep, "/"))))
+
+
+def save_images(
+    webpage: HTML,
+    visuals: Mapping[str, Any],
+    image_path: Sequence[str | os.PathLike[str]],
+    aspect_ratio: float = 1.0,
+    width: int = 256,
+    use_wandb: bool = False,
+) -> None:
+    """Save the first image of each batch as ``STEM_LABEL.png``, and add a row to a page.
+
+    Args:
+        webpage: the page; the files go to its folder of images.
+        visuals: label -> images (N, C, H, W) in [-1, 1]; see :func:`util.images.show_images`.
+        image_path: the files that the batch was read from; STEM is that of the first one.
+        aspect_ratio: factor of height / width, see :func:`util.util.save_image`.
+        width: of an image on the page, in pixels.
+        use_wandb: also log the images in the W&B run that the caller has started.
+    """
+    folder = Path(webpage.get_image_dir())
+    stem = os.path.splitext(ntpath.basename(image_path[0]))[0]  # also of a path from Windows
+    images = show_images(visuals)
+    files = {label: f"{stem}_{label}.png" for label in images}
+    for label, image in images.items():
+        save_image(image, folder / files[label], aspect_ratio)
+    webpage.add_header(stem)
+    webpage.add_images(list(files.values()), list(files), list(files.values()), width=width)
+    if use_wandb:
+        with needs("--use_wandb", "wandb"):
+            import wandb
+        wandb.log({label: wandb.Image(image) for label, image in images.items()})

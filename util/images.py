@@ -12,6 +12,11 @@ from PIL import Image
 
 from util.console import say
 from util.errors import first_line
+from util.image.preview import Preview, choose, mapping, percentiles, preview
+from util.values import source_of
+from util.words import amount
+
+AS_IT_IS = Preview()
 
 
 def tensor2im(image: torch.Tensor | np.ndarray, index: int = 0) -> np.ndarray:
@@ -29,7 +34,11 @@ def tensor2im(image: torch.Tensor | np.ndarray, index: int = 0) -> np.ndarray:
 
 
 def show_images(
-    visuals: Mapping[str, Any], index: int = 0, report: Callable[[str], None] | None = None
+    visuals: Mapping[str, Any],
+    index: int = 0,
+    report: Callable[[str], None] | None = None,
+    how: Preview = AS_IT_IS,
+    masks: Mapping[str, torch.Tensor] | None = None,
 ) -> dict[str, np.ndarray]:
     """Convert images to what pages, displays and image files can show.
 
@@ -37,23 +46,39 @@ def show_images(
         visuals: label -> batch (N, C, H, W) in [-1, 1], or an array (H, W, C) in [0, 255].
         index: position in the batches.
         report: gets a line about each label that is not shown as it is; None prints it once.
+        how: the bands and the range to show, see :class:`util.image.preview.Preview`.
+        masks: folder, "A" or "B" -> bool (N, 1, H, W), False where its images hold no data.
 
     Returns:
-        label -> uint8 (H, W, C) with 2 to 4 channels, see :func:`tensor2im`. Of more channels the
-        first three are shown, and of more dimensions the first entry. What is no image is left
-        out.
+        label -> uint8 (H, W, C) with 2 to 4 channels, see :func:`tensor2im`; with more channels,
+        or if ``how`` says so, (H, W, 3), see :func:`util.image.preview.preview`. Of more
+        dimensions the first entry is shown. What is no image is left out.
     """
-    shown, report = {}, report or _say_once
+    shown, report, masks = {}, report or _say_once, masks or {}
     for label, image in visuals.items():
         try:
-            shown[label] = _show(label, image, index, report)
+            pixels = _pixels(label, image, index, report)
+            if how.is_plain(label, pixels.shape[0]):
+                shown[label] = _plain(label, pixels, report)
+                continue
+            unit, valid = _unit_image(pixels), _valid(masks, label, index, how)
+            limits = None
+            if how.spread == "percentiles":
+                real = how.real_label(label, visuals)
+                reference = _unit_image(_pixels(real, visuals[real], index, lambda _: None))
+                limits = percentiles(reference, _valid(masks, real, index, how))
+            _say_what(label, unit, how, report)
+            shown[label] = preview(unit, how.bands, limits, valid)
         except Exception as error:  # the images of a custom model can be anything
             report(f"{label} cannot be shown as an image: {first_line(error)}")
     return shown
 
 
-def _show(label: str, image: object, index: int, report: Callable[[str], None]) -> np.ndarray:
-    """Return an image as uint8 (H, W, C), C from 2 to 4. Raises anything: it is no image."""
+def _pixels(label: str, image: object, index: int, report: Callable[[str], None]) -> torch.Tensor:
+    """Return an image as (C, H, W): floats in [-1, 1], or uint8 if it was an array.
+
+    Raises anything: it is no image.
+    """
     if isinstance(image, torch.Tensor):
         x = image[index].detach()
         shape = " x ".join(map(str, x.shape)) or "a single number"
@@ -63,21 +88,48 @@ def _show(label: str, image: object, index: int, report: Callable[[str], None]) 
             report(f"{label} is {shape} for each image: the first {x[0].dim()}-D part is shown")
         if x.dim() != 3 or 0 in x.shape or x.is_complex():
             raise ValueError(f"it is {shape} of {x.dtype}, and should be C x H x W")
-        if x.isnan().any():
-            report(f"{label} has values that are not numbers (NaN): they are shown as black")
-        array = tensor2im(x.nan_to_num(nan=-1)[None])
-    elif not isinstance(image, (np.ndarray, Image.Image)):
+        return x.float()
+    if not isinstance(image, (np.ndarray, Image.Image)):
         raise TypeError(f"it is of type {type(image).__name__}, and should be a tensor")
-    else:
-        array = tensor2im(np.asarray(image))
-        array = array[..., None].repeat(3, -1) if array.ndim == 2 else array
-        array = array.repeat(3, -1) if array.shape[-1] == 1 else array
-        if array.ndim != 3 or 0 in array.shape:
-            raise ValueError(f"its shape is {array.shape}, and should be (H, W, C)")
-    if array.shape[2] > 4:
-        report(f"{label} has {array.shape[2]} channels: the first three are shown")
-        array = np.ascontiguousarray(array[..., :3])
-    return array
+    array = tensor2im(np.asarray(image))
+    array = array[..., None] if array.ndim == 2 else array
+    if array.ndim != 3 or 0 in array.shape:
+        raise ValueError(f"its shape is {array.shape}, and should be (H, W, C)")
+    return torch.from_numpy(array).permute(2, 0, 1)
+
+
+def _plain(label: str, pixels: torch.Tensor, report: Callable[[str], None]) -> np.ndarray:
+    """Return an image of one to four channels as :func:`tensor2im` does; NaN is black."""
+    if pixels.dtype == torch.uint8:
+        return pixels.expand(max(len(pixels), 3), -1, -1).permute(1, 2, 0).numpy()
+    if pixels.isnan().any():
+        report(f"{label} has values that are not numbers (NaN): they are shown as black")
+    return tensor2im(pixels.nan_to_num(nan=-1)[None])
+
+
+def _unit_image(pixels: torch.Tensor) -> np.ndarray:
+    """Return what :func:`_pixels` returned as float (H, W, C) in [-1, 1]."""
+    array = pixels.permute(1, 2, 0).cpu().numpy()
+    return array / 127.5 - 1 if array.dtype == np.uint8 else array
+
+
+def _say_what(label: str, unit: np.ndarray, how: Preview, report: Callable[[str], None]) -> None:
+    """Report which bands of an image are shown, if not all are, and if it has NaN."""
+    channels = unit.shape[-1]
+    if how.bands and max(how.bands) > channels:
+        report(f"{label} has {amount(channels, 'channel')}, so --show_bands is not used for it")
+    if len(choose(channels, how.bands)) < channels:
+        report(f"{label} has {channels} channels: {mapping(channels, how.bands)} (--show_bands)")
+    if np.isnan(unit).any():
+        report(f"{label} has values that are not numbers (NaN): they are shown in violet")
+
+
+def _valid(
+    masks: Mapping[str, torch.Tensor], label: str, index: int, how: Preview
+) -> np.ndarray | None:
+    """Return where the image ``label`` has data, as bool (H, W); None: everywhere."""
+    mask = masks.get(source_of(label, how.direction))
+    return None if mask is None else mask[index, 0].cpu().numpy()
 
 
 @functools.cache

@@ -49,6 +49,8 @@ DEFAULTS: dict[str, Any] = {
     "panel": None,
     "panel_size": 4,
     "save": None,
+    "show_bands": None,
+    "show_range": "range",
     "stall_timeout": 600,
     "upsample": "transpose",
     "use_tensorboard": False,

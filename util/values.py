@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -173,3 +174,9 @@ def source_of(label: str, direction: str = "AtoB") -> str:
     """Return the folder, "A" or "B", of the input that an image such as "fake_B" was made from."""
     domain = domain_of(label, direction)
     return OTHER[domain] if label.startswith("fake") else domain
+
+
+def masks_of(batch: Any) -> dict[str, Any]:
+    """Return the masks of a batch: folder, "A" or "B" -> bool (N, 1, H, W), True where valid."""
+    names = {"A_mask": "A", "B_mask": "B"}.items()
+    return {name: batch[key] for key, name in names if isinstance(batch, Mapping) and key in batch}

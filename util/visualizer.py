@@ -1,14 +1,13 @@
-"""The official ``Visualizer``, which logs and shows a training, and ``save_images`` for tests."""
+"""The official ``Visualizer``, which logs and shows a training."""
 
 from __future__ import annotations
 
 import atexit
 import json
-import ntpath
 import os
 import time
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,9 @@ from typing import Any
 from util import checkpoint
 from util.console import say, warn
 from util.distributed import is_main, world_size
-from util.errors import first_line, needs
-from util.html import HTML
-from util.image.writing import save_image
+from util.errors import first_line
+from util.html import save_images as save_images  # the official place of this function
+from util.image.preview import Preview
 from util.images import show_images
 from util.lock import refuse_links
 from util.option_defaults import add_missing, ours
@@ -27,38 +26,6 @@ from util.sinks.base import START, Log, finite, floats
 from util.sinks.factory import WANDB, make_sinks
 from util.sinks.visdom_sink import connect
 from util.step_timer import StepTimer
-
-
-def save_images(
-    webpage: HTML,
-    visuals: Mapping[str, Any],
-    image_path: Sequence[str | os.PathLike[str]],
-    aspect_ratio: float = 1.0,
-    width: int = 256,
-    use_wandb: bool = False,
-) -> None:
-    """Save the first image of each batch as ``STEM_LABEL.png``, and add a row to a page.
-
-    Args:
-        webpage: the page; the files go to its folder of images.
-        visuals: label -> images (N, C, H, W) in [-1, 1]; see :func:`util.images.show_images`.
-        image_path: the files that the batch was read from; STEM is that of the first one.
-        aspect_ratio: factor of height / width, see :func:`util.util.save_image`.
-        width: of an image on the page, in pixels.
-        use_wandb: also log the images in the W&B run that the caller has started.
-    """
-    folder = Path(webpage.get_image_dir())
-    stem = os.path.splitext(ntpath.basename(image_path[0]))[0]  # also of a path from Windows
-    images = show_images(visuals)
-    files = {label: f"{stem}_{label}.png" for label in images}
-    for label, image in images.items():
-        save_image(image, folder / files[label], aspect_ratio)
-    webpage.add_header(stem)
-    webpage.add_images(list(files.values()), list(files), list(files.values()), width=width)
-    if use_wandb:
-        with needs("--use_wandb", "wandb"):
-            import wandb
-        wandb.log({label: wandb.Image(image) for label, image in images.items()})
 
 
 class Visualizer:
@@ -241,6 +208,7 @@ class Visualizer:
         epoch: int,
         total_iters: int | bool | None = None,
         save_result: bool | None = None,
+        masks: Mapping[str, Any] | None = None,
     ) -> None:
         """Show the first image of each batch.
 
@@ -251,10 +219,12 @@ class Visualizer:
             visuals: label -> images (N, C, H, W) in [-1, 1]; see :func:`util.images.show_images`.
             total_iters: not used: displays place images by the epoch, or the last losses.
             save_result: True if the images must also be saved to disk.
+            masks: where the images hold data, see :func:`util.images.show_images`.
         """
         save_result = total_iters == 1 if save_result is None else save_result
         start = time.monotonic()
-        images = show_images(visuals) if self.sinks else {}
+        how = Preview.of(self.opt, self.folder)
+        images = show_images(visuals, how=how, masks=masks) if self.sinks else {}
         self.logging_seconds += time.monotonic() - start
         for name, sink in self.sinks.items():
             self._attempt(name, sink.images, epoch, images, save_result)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def amount(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun: "1 image", "3 images".
@@ -10,3 +12,9 @@ def amount(number: int, noun: str, plural: str = "") -> str:
         plural: of a noun that needs more than an "s".
     """
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names in a sentence: "red", "red and green", "red, green and blue"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

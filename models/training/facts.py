@@ -1,4 +1,4 @@
-"""Facts about one start of a training, for its page: command, code, machine and networks."""
+"""Facts about one start of a training, for its page: command, code, machine, networks, values."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import torch
 
 from models.base_model import BaseModel
 from util import distributed
+from util.image.preview import Preview
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,6 +27,7 @@ def facts_of_start(opt: Namespace, model: BaseModel) -> dict[str, str]:
         "Device": device_name(opt.device),
         "PyTorch": f"{torch.__version__}, Python {platform.python_version()}",
         "Parameters": parameter_counts(model),
+        **Preview.of(opt, Path(opt.checkpoints_dir) / opt.name).facts(),
     }
     return {label: text for label, text in facts.items() if text}
 

@@ -19,11 +19,13 @@ from util import distributed
 from util.console import warn
 from util.errors import UserError
 from util.files import real_path
+from util.image.preview import Preview
 from util.images import show_images
 from util.option_defaults import theirs
 from util.seeds import seed_everything
 from util.sinks.base import Sink
 from util.sinks.training_page import TrainingPage
+from util.values import masks_of
 
 # Where the items of the panel come from -> its title on the page.
 TITLES = {
@@ -130,7 +132,8 @@ class Panel:
         model, visuals = translate_apart(model, item, self.opt.seed)
         paths = [model.get_image_paths(), *model.visual_paths.values()]
         names = dict.fromkeys(Path(path[0]).name for path in paths if path)
-        return " · ".join(names), show_images(visuals)
+        how = Preview.of(self.opt, Path(self.opt.checkpoints_dir) / self.opt.name)
+        return " · ".join(names), show_images(visuals, how=how, masks=masks_of(item))
 
 
 def _check_files(opt: Namespace) -> None:

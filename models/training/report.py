@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from collections.abc import Iterator
+from typing import Any
 
 from data.pipeline.loader import Loader
 from models.base_model import BaseModel
@@ -13,6 +14,7 @@ from models.training.position import Position
 from util import distributed
 from util.console import duration, say
 from util.schedules import last_epoch, learning_rates
+from util.values import masks_of
 from util.visualizer import Visualizer
 
 
@@ -27,6 +29,7 @@ class Report:
     def __init__(self, opt: Namespace, visualizer: Visualizer) -> None:
         self.opt, self.visualizer, self.health = opt, visualizer, Health(opt)
         self.timer, self.waited = visualizer.timer, 0.0  # waited: seconds, for this step's batch
+        self.masks: dict[str, Any] = {}  # of the step's images, see show_images
         self.epoch_started = time.monotonic()
 
     def timed_batches(self, dataset: Loader) -> Iterator[dict]:
@@ -36,6 +39,7 @@ class Report:
             self.waited = time.monotonic() - waiting_since
             self.timer.start()
             self.timer.images += dataset.last_batch_images
+            self.masks = masks_of(batch)
             yield batch
             self.timer.stop()
             waiting_since = time.monotonic()
@@ -67,7 +71,10 @@ class Report:
         """Show the images of the last step."""
         model.compute_visuals()
         save = position.reached_multiple_of(self.opt.update_html_freq)
-        self.visualizer.display_current_results(model.get_current_visuals(), position.epoch, save)
+        images = model.get_current_visuals()
+        self.visualizer.display_current_results(
+            images, position.epoch, save_result=save, masks=self.masks
+        )
 
     def _log(
         self,

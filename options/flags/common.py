@@ -20,6 +20,20 @@ FLAGS = (
     Flag(
         "display_winsize", whole(1, 10**4), 256, "width of images in pixels on pages and in visdom"
     ),
+    Flag(
+        "show_bands",
+        whole(1, 65535),
+        None,
+        "bands that pages show: one as gray, two as magenta and green, or red, green and blue; "
+        "default: the first three",
+        nargs="+",
+    ),
+    Flag(
+        "show_range",
+        ("range", "percentiles"),
+        "range",
+        "values that pages show from black to white",
+    ),
     Flag("use_wandb", bool, False, "log to Weights & Biases (pip install wandb)"),
     Flag("wandb_project_name", str, "CycleGAN-and-pix2pix", "project on Weights & Biases"),
 )

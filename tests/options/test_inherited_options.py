@@ -72,7 +72,7 @@ def test_options_of_an_older_version() -> None:
         "continue_train": True,
         "n_epochs": 300,
         **{"max_pixels": 10**8, "init_bare": False, "min_batch": 1, "note": ""},  # new
-        "upsample": "transpose",
+        **{"upsample": "transpose", "show_bands": None, "show_range": "range"},
         "given": ["continue_train", "dataroot", "gpu_ids", "n_epochs", "name"],
     }
     opt = parse("test", "--name", "pix")

@@ -100,6 +100,7 @@ DEVIATIONS = {
 }
 # Our own options: every new one is added here.
 BOTH = {"seed": (int, None), "no_exif": (bool, False), "max_pixels": (int, 10**8)}
+BOTH |= {"show_bands": (int, None), "show_range": (str, "range", "range percentiles")}
 BOTH |= {"upsample": (str, "transpose", "transpose resize")}
 OURS = {
     "train": BOTH

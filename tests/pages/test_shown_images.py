@@ -1,4 +1,4 @@
-"""Of images with other than 1 to 4 channels three are shown; one line says so once."""
+"""Images of any number of channels are shown by a stated mapping; one line says so once."""
 
 from __future__ import annotations
 
@@ -60,7 +60,11 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ((2, 2, 4, 5), (4, 5, 2), ""),
         ((2, 3, 4, 5), (4, 5, 3), ""),
         ((2, 4, 4, 5), (4, 5, 4), ""),
-        ((2, 6, 4, 5), (4, 5, 3), "x has 6 channels: the first three are shown"),
+        (
+            (2, 6, 4, 5),
+            (4, 5, 3),
+            "x has 6 channels: bands 1, 2 and 3 as red, green and blue (--show_bands)",
+        ),
         ((2, 13, 1, 1), (1, 1, 3), "13 channels"),
         ((2, 4, 5), (4, 5, 3), ""),
         ((2, 3, 7, 4, 5), (4, 5, 3), "x is 3 x 7 x 4 x 5 for each image: the first 2-D part"),
@@ -130,7 +134,7 @@ def test_a_run_of_six_channels(run: Programs, monkeypatch: pytest.MonkeyPatch, s
     shown_by_page = {path.stem.partition("_")[2] for path in saved.iterdir()}  # without the epoch
     assert shown_by_page >= labels | {f"panel0_{label}" for label in labels}
     tested = run.test(*files, "--name", "x", *CPU).ok().out
-    note = "fake_B has 6 channels: the first three are shown"
+    note = "fake_B has 6 channels: bands 1, 2 and 3 as red, green and blue (--show_bands)"
     assert tested.count(note) == 1
     assert note in (run.results / "x" / "test_latest" / "index.html").read_text()
     results = run.results / "x" / "test_latest" / "images"
@@ -148,7 +152,7 @@ def test_weights_with_13_output_channels(run: Programs) -> None:
     torch.save(net.state_dict(), run.runs / "x" / "latest_net_G.pth")
     pictures(run.folder / "photos", ["a.png", "b.png"])
     tested = run.test("--dataroot", "photos", "--name", "x", "--model", "test", *CPU).ok().out
-    assert tested.count("fake has 13 channels: the first three are shown") == 1
+    assert tested.count("fake has 13 channels: bands 1, 2 and 3") == 1
     assert len(list((run.results / "x" / "test_latest" / "images").iterdir())) == 4
 
 
