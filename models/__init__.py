@@ -10,14 +10,17 @@ import tempfile
 from argparse import Namespace
 from pathlib import Path
 
+from data.image_file import limit_pixels
 from models.base_model import BaseModel
 from models.translation.translator import Translator
 from options.stages import Options
+from util.console import quiet
 from util.errors import UserError
 from util.option_defaults import add_missing, theirs
 from util.packed_run import find_archive, unpack_run
 from util.plugins import find_class
 from util.runs import no_run
+from util.seeds import preserve_rng
 from util.upsampling import require_upsampling
 
 
@@ -28,7 +31,10 @@ class _TestOptions(Options):
 
 
 def load_generator(run: str | Path, **options) -> Translator:
-    """Return a function that translates one image like ``test.py``: ``load_generator(run)(image)``.
+    """Return a function that translates images like ``test.py``: ``load_generator(run)(image)``.
+
+    It prints nothing and leaves all generators of random numbers as they were. Its ``repr`` says
+    what was loaded, and its attribute ``messages`` holds what ``test.py`` would have printed.
 
     Args:
         run: the run's folder, e.g. ``checkpoints/horse2zebra``, or an archive of
@@ -44,7 +50,11 @@ def load_generator(run: str | Path, **options) -> Translator:
         raise UserError(f"load_generator({run!r}): should be the folder of a run")
     if archive := find_archive(str(run), Path()):
         with tempfile.TemporaryDirectory() as root:
-            return load_generator(unpack_run(archive, "load_generator", Path(root)), **options)
+            translator = load_generator(
+                unpack_run(archive, "load_generator", Path(root)), **options
+            )
+        translator.origin = str(run)
+        return translator
     folder = Path(os.path.abspath(run))
     if not folder.is_dir():
         raise no_run(Path(run).parent, folder.name, f"load_generator({str(run)!r})")
@@ -53,7 +63,13 @@ def load_generator(run: str | Path, **options) -> Translator:
     for name, value in options.items():
         if value is not False:
             args += [f"--{name}"] if value is True else [f"--{name}", str(value)]
-    return Translator(_TestOptions().parse(args, record=False))
+    with quiet() as messages, preserve_rng():
+        opt = _TestOptions().parse(args, record=False)
+        translator = Translator(opt, silent=True)
+    if "max_pixels" in options:
+        limit_pixels(opt.max_pixels)  # for images that are given as paths
+    translator.origin, translator.messages = str(run), messages
+    return translator
 
 
 def find_model_using_name(model_name: str) -> type[BaseModel]:

@@ -9,7 +9,8 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TextIO
@@ -27,11 +28,25 @@ from util.named_values import refused_value
 
 PIPE_CLOSED = 141  # exit status in shells of a program that SIGPIPE has ended
 _on_screen: Progress | None = None  # its bar must not be mixed with messages
+_kept: ContextVar[list[str] | None] = ContextVar("_kept", default=None)  # set by quiet()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[list[str]]:
+    """Inside, what this thread says is added to the list and not printed; warnings still are."""
+    kept: list[str] = []
+    token = _kept.set(kept)
+    try:
+        yield kept
+    finally:
+        _kept.reset(token)
 
 
 def say(*lines: object) -> None:
     """Print lines on stdout, an empty one by default; on several ranks only rank 0 prints."""
-    if distributed.is_main():
+    if (kept := _kept.get()) is not None:
+        kept.extend(map(printable, lines))
+    elif distributed.is_main():
         _print(lines, sys.stdout)
 
 
