@@ -25,11 +25,11 @@ from data.image_file import read_image
 from data.listing import list_images
 from options.flags.flag import Flag
 from scripts.arguments import Output
-from scripts.evaluation.external import Network, load_network, run, to_batch
 from scripts.image_arguments import ImageArguments
 from util.console import Progress, run_main, say
 from util.errors import UserError, needs
 from util.files import real_path
+from util.image.features import Network, load_network, run, to_batch
 from util.image.metrics import Array
 from util.limits import real, whole
 

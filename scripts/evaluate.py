@@ -36,7 +36,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data.image_file import limit_pixels, read_image
 from options.flags.flag import Flag
 from scripts.arguments import IMAGES, SEED, Output, colour
-from scripts.evaluation.distances import fid, kid, warn_small
 from scripts.evaluation.page_metrics import add_metrics, page_of
 from scripts.evaluation.pairs import HINT, Pairs, find_images, match, random_others, warn_missing
 from scripts.image_arguments import ImageArguments
@@ -44,6 +43,7 @@ from util.console import Progress, run_main, say, warn
 from util.errors import UserError
 from util.files import write_atomically
 from util.image.checkerboard import checkerboards
+from util.image.distances import fid, kid, warn_small
 from util.image.metrics import METRICS, PSNR_CAP
 from util.image.ranges import RANGES
 from util.limits import whole
@@ -109,13 +109,14 @@ def load_networks(job: Namespace) -> tuple[Any, Any]:
     """Return LPIPS and the feature network of an evaluation; None for those it does not need."""
     lpips = features = None
     if job.lpips or job.features:
-        from scripts.evaluation import external  # imports torch
+        from scripts.evaluation.external import load_lpips  # imports torch
+        from util.image.features import load_features
 
         if job.lpips:
-            lpips = external.load_lpips(job.lpips, job.lpips_weights)
+            lpips = load_lpips(job.lpips, job.lpips_weights)
         if job.features:
             levels = job.features_size, job.features_range
-            features = external.load_features(job.features, job.inception_weights, *levels)
+            features = load_features(job.features, job.inception_weights, *levels)
     return lpips, features
 
 
@@ -154,12 +155,14 @@ def mean(values: Values) -> dict[str, float]:
 
 def measure_sets(job: Namespace, network: Any) -> dict:
     """Return FID and KID of the result and the inputs to the targets, and facts of the network."""
+    from scripts.evaluation.external import features_of_files  # imports torch
+
     sources = {"real": job.real, "result": job.fake}
     if job.baseline_input:
         sources["identity"] = job.baseline_input
     paths = {row: sorted(find_images(source).values()) for row, source in sources.items()}
     progress = Progress(sum(map(len, paths.values())), "Features")
-    features = {row: network(files, progress) for row, files in paths.items()}
+    features = {row: features_of_files(network, paths[row], progress) for row in paths}
     progress.close()
     real = features.pop("real")
     warn_small(min(map(len, features.values())), len(real), real.shape[1])

@@ -142,7 +142,7 @@ def by_network(file: str, levels: str) -> Labeller:
 
     Photos are first resized to the size of the label map, as in the official script.
     """
-    from scripts.evaluation.external import load_network, run, to_batch  # imports torch
+    from util.image.features import load_network, run, to_batch  # imports torch
 
     network = load_network(file, "--network")
 

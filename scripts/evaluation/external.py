@@ -1,157 +1,32 @@
-"""External networks: TorchScript and ONNX files, and LPIPS and the feature networks of packages."""
+"""LPIPS, and the features of image files."""
 
 from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from importlib.metadata import version
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from data.image_file import read_image
 from util import checkpoint
 from util.console import Progress
-from util.errors import UserError, explain, needs
-from util.feature_networks import (
-    EFFICIENTNET,
-    ExtractFeatures,
-    load_efficientnet,
-    load_torchscript,
-)
-from util.image.ranges import RANGES
-
-MOST_FEATURES = 65_536  # numbers for an image
-Network = Callable[[torch.Tensor], torch.Tensor]
+from util.errors import explain, needs
+from util.image.features import Features, run, to_batch
 
 
-def load_network(path: str | Path, flag: str) -> Network:
-    """Load a TorchScript (.pt, .pth, .ts) or ONNX file as a function of a batch (N, 3, H, W).
+def features_of_files(network: Features, paths: list[str], progress: Progress) -> np.ndarray:
+    """Return the features (n, d) of image files, which may differ in size.
 
-    Raises:
-        UserError: the message names ``flag``, the file and the reason.
+    Raises UserError: an image cannot be read, or the network cannot take it.
     """
-    path = Path(path)
-    if path.suffix.lower() != ".onnx" or not path.is_file():
-        return load_torchscript(path, flag, "TorchScript or ONNX")
-    with explain(f"{flag} {path} is no ONNX network"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with needs(f"{flag} {path}", "onnxruntime"):
-            from onnxruntime import InferenceSession
-        session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        name = session.get_inputs()[0].name
-        return lambda batch: torch.from_numpy(session.run(None, {name: batch.numpy()})[0])
-
-
-def run(network: Network, batch: torch.Tensor, flag: str) -> torch.Tensor:
-    """Return the output of ``network``.
-
-    Raises UserError: it is not one tensor of real numbers that holds a result for each image.
-    """
-    shape = tuple(batch.shape)
-    message = f"{flag}: the network cannot take a batch of the shape {shape}"
-    with explain(message, line=-1), torch.inference_mode():
-        out = network(batch)
-    if not isinstance(out, torch.Tensor):
-        raise UserError(f"{flag}: the network should return one tensor, not {type(out).__name__}")
-    if out.ndim < 2 or len(out) != len(batch) or not out.numel() or out.is_complex():
-        found = f"{'complex' if out.is_complex() else 'real'} numbers of shape {tuple(out.shape)}"
-        raise UserError(f"{flag}: the network should return a real result per image, not {found}")
-    return out
-
-
-def to_batch(images: Iterable[Image.Image], levels: str) -> torch.Tensor:
-    """Return RGB images of one size as floats (N, 3, H, W) in one of ``RANGES``."""
-    mean, scale, bgr = RANGES[levels]
-    step = -1 if bgr else 1
-    arrays: np.ndarray = np.stack([np.asarray(image, np.float32)[..., ::step] for image in images])
-    arrays = (arrays - np.asarray(mean, np.float32)) / np.asarray(scale, np.float32)
-    return torch.from_numpy(np.ascontiguousarray(arrays.transpose(0, 3, 1, 2)))
-
-
-@dataclass
-class Features:
-    """A feature network, and the facts to report beside a distance measured with it."""
-
-    name: str
-    resize: str
-    embed: Callable[[list[Image.Image]], torch.Tensor]  # images to features (N, d)
-
-    def __call__(self, paths: list[str], progress: Progress | None = None) -> np.ndarray:
-        """Return the features (n, d) of image files, which may differ in size."""
-        features = []
-        for path in paths:
-            of_image = self.embed([read_image(path)]).double().flatten(1).numpy()
-            if of_image.size > MOST_FEATURES:
-                found = f"the network returns {of_image.size} numbers for an image"
-                raise UserError(f"--features: {found}, at most {MOST_FEATURES} are possible")
-            features.append(of_image)
-            if progress:
-                progress.update()
-        return np.concatenate(features)
-
-
-@functools.cache
-def load_features(
-    name: str, weights: str | None = None, size: int = 224, levels: str = "imagenet"
-) -> Features:
-    """Load a feature network.
-
-    Args:
-        name: ``inception``, ``efficientnet-lite0``, or a file (see ``load_network``).
-        weights: file with the weights of inception; by default its package downloads them.
-        size: input height and width of a network file, in pixels.
-        levels: one of ``RANGES``, the value range of the input of a network file.
-
-    Raises:
-        UserError: a package, a file or the weights are missing.
-    """
-    if name == "inception":
-        return _inception(weights)
-    network: Network
-    if name == EFFICIENTNET:
-        network = ExtractFeatures(load_efficientnet("--features"))
-        size, levels, title = 224, "efficientnet", name
-    else:
-        network, title = load_network(name, "--features"), f"{Path(name).name} ({levels})"
-
-    def embed(images: list[Image.Image]) -> torch.Tensor:
-        small = [image.resize((size, size), Image.Resampling.BICUBIC) for image in images]
-        out = run(network, to_batch(small, levels), "--features")
-        return out.mean((2, 3)) if out.ndim == 4 else out
-
-    return Features(title, f"bicubic, antialiased, to {size}x{size}", embed)
-
-
-def _inception(weights: str | None) -> Features:
-    """Inception v3 with torch-fidelity's port of the TensorFlow weights, the standard for FID."""
-    with needs("--features inception", "torch-fidelity"):
-        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-    if weights and not Path(weights).is_file():
-        raise UserError(f"--inception_weights {weights}: there is no such file")
-    file = "weights-inception-2015-12-05-6726825d.pth"
-    with explain(
-        f"--features inception: no weights; get {file} from the releases of torch-fidelity and "
-        "give it with --inception_weights FILE"
-    ):
-        if weights:
-            checkpoint.check_archive(Path(weights))
-        network: Any = FeatureExtractorInceptionV3(
-            "inception", ["2048"], feature_extractor_weights_path=weights
-        ).eval()
-        checkpoint.require_numbers(network.state_dict(), f"the weights in {weights or file}")
-
-    def embed(images: list[Image.Image]) -> torch.Tensor:
-        batch = to_batch(images, "0..255")
-        return run(lambda batch: network(batch.to(torch.uint8))[0], batch, "--features")
-
-    title = f"Inception v3 pool3, torch-fidelity {version('torch-fidelity')}"
-    return Features(title, "bilinear as in TensorFlow 1, to 299x299", embed)
+    features = []
+    for path in paths:
+        features.append(network(read_image(path)))
+        progress.update()
+    return np.stack(features)
 
 
 @functools.cache

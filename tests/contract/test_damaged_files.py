@@ -16,9 +16,10 @@ from survival import resume, state
 from torch import nn
 
 from scripts import translate
-from scripts.evaluation.external import load_lpips, load_network
+from scripts.evaluation.external import load_lpips
 from util import checkpoint
 from util.errors import UserError
+from util.image.features import load_network
 
 pytest_plugins = ["survival"]
 

@@ -13,8 +13,11 @@ import torch
 from conftest import ROOT, Programs, Result, pictures
 
 from scripts import evaluate
-from scripts.evaluation import distances, external
+from scripts.evaluation.external import features_of_files, load_lpips
+from util.console import Progress
 from util.errors import UserError
+from util.image import distances
+from util.image.features import Features, load_features, load_network
 
 
 def two_sets(n: int, m: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -120,6 +123,10 @@ def test_what_is_refused_and_warned_of(capsys: pytest.CaptureFixture[str]) -> No
         assert words in (err := capsys.readouterr().err) and bool(err) == bool(words)
 
 
+def of_files(network: Features, paths: list[Path]) -> np.ndarray:
+    return features_of_files(network, [str(path) for path in paths], Progress(len(paths)))
+
+
 def evaluated(run: Programs, *args: str) -> Result:
     return run.call(evaluate.main, "evaluate.py", *args)
 
@@ -150,9 +157,9 @@ def test_sets_without_pairs(folders: Programs) -> None:
     assert "PSNR" not in done.out
     sets = json.loads((folders.folder / "o.json").read_text())["evaluations"][0]["sets"]
     assert (sets["n_real"], sets["rows"]["result"]["n"], sets["rows"]["identity"]["n"]) == (6, 7, 7)
-    features = external.load_features(str(folders.folder / "means.pt"), size=16, levels="0..1")
+    features = load_features(str(folders.folder / "means.pt"), size=16, levels="0..1")
     real, fake = (
-        features([str(path) for path in sorted((folders.folder / folder).iterdir())])
+        of_files(features, sorted((folders.folder / folder).iterdir()))
         for folder in ("real", "out")
     )
     assert sets["rows"]["result"]["fid"] == pytest.approx(distances.fid(fake, real))
@@ -185,7 +192,7 @@ def test_missing_packages(folders: Programs, monkeypatch: pytest.MonkeyPatch) ->
         "lpips",
     ):
         monkeypatch.setitem(sys.modules, module, None)  # imports raise ImportError
-    external.load_features.cache_clear()
+    load_features.cache_clear()
     for options, package in {
         ("--features", "inception"): "torch-fidelity",
         ("--features", "efficientnet-lite0"): "efficientnet-lite-pytorch==0.1.0",
@@ -213,17 +220,17 @@ def test_onnx(tmp_path: Path) -> None:
     )
     batch = torch.rand(2, 3, 5, 6)
     assert torch.allclose(
-        external.load_network(tmp_path / "m.onnx", "--x")(batch), batch.mean((2, 3)), atol=1e-6
+        load_network(tmp_path / "m.onnx", "--x")(batch), batch.mean((2, 3)), atol=1e-6
     )
 
 
-PHOTOS = [str(path) for path in sorted((ROOT / "datasets/atlas/testA").iterdir())[:2]]
+PHOTOS = sorted((ROOT / "datasets/atlas/testA").iterdir())[:2]
 
 
 def test_efficientnet() -> None:
     """Runs only with the package that holds the network and its weights."""
     pytest.importorskip("efficientnet_lite_pytorch")
-    assert external.load_features("efficientnet-lite0")(PHOTOS).shape == (2, 1280)
+    assert of_files(load_features("efficientnet-lite0"), PHOTOS).shape == (2, 1280)
 
 
 def test_inception(tmp_path: Path) -> None:
@@ -238,8 +245,8 @@ def test_inception(tmp_path: Path) -> None:
         file.write_bytes(b"")
         network.__init__("inception", ["2048"], feature_extractor_weights_path=str(file))
     torch.save(network.state_dict(), file)
-    features = external.load_features("inception", str(file))
-    assert features(PHOTOS).shape == (2, 2048)
+    features = load_features("inception", str(file))
+    assert of_files(features, PHOTOS).shape == (2, 2048)
     assert features.name.startswith("Inception v3 pool3, torch-fidelity")
 
 
@@ -252,7 +259,7 @@ def test_lpips_with_weights_from_a_file(tmp_path: Path) -> None:
         {f"features.{key}": value for key, value in trunk.state_dict().items()},
         tmp_path / "alexnet.pth",
     )
-    measure = external.load_lpips("alex", str(tmp_path / "alexnet.pth"))
+    measure = load_lpips("alex", str(tmp_path / "alexnet.pth"))
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     reference = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False).eval()
     for i, layer in enumerate((0, 3, 6, 8, 10), 1):

@@ -196,7 +196,7 @@ def test_epochs_before_the_first_image(run: Programs) -> None:
 def test_networks_that_return_something_else(page: Programs, network: str, words: str) -> None:
     import torch
 
-    from scripts.evaluation.external import load_features
+    from util.image.features import load_features
 
     class Odd(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
