@@ -1,6 +1,7 @@
 """Join the images of two folders into pairs, A left and B right, for ``--dataset_mode aligned``.
 
-    python datasets/combine_A_and_B.py --fold_A data/A --fold_B data/B --fold_AB data/AB
+    python datasets/combine_A_and_B.py --fold_A data/A --fold_B data/B \\
+        --fold_AB data/AB
 
 Both folders hold one sub-folder per split (``train``, ``val``, ``test``). The two images of a pair
 have the same size and the same file name, which also becomes the name of the result. With

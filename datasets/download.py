@@ -16,6 +16,7 @@ import os
 import sys
 from collections.abc import Collection
 from pathlib import Path
+from textwrap import wrap
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -162,7 +163,7 @@ def build_parser() -> Arguments:
 def main() -> None:
     args = build_parser().parse_args()
     if args.list:
-        return say(*table(ALL_DATASETS).splitlines(), "", CITYSCAPES)
+        return say(*table(ALL_DATASETS).splitlines(), "", *wrap(CITYSCAPES, 80))
     if args.name == "cityscapes":
         raise UserError(CITYSCAPES)
     item = find(ALL_DATASETS, args.name, args.kind)

@@ -1,7 +1,7 @@
 """Draw the edges of photos, for an edges-to-photo dataset: dark lines on white, one pixel wide.
 
-    python scripts/edges.py --input photos --output edges                  # Canny's edge detector
-    python scripts/edges.py --input photos --output edges --hed hed.onnx   # HED (official datasets)
+    python scripts/edges.py --input photos --output edges    # Canny's detector
+    python scripts/edges.py --input photos --output edges --hed hed.onnx  # HED
 
 Needs: pip install scikit-image. Files keep their names, so datasets/combine_A_and_B.py can pair
 the two folders. The edges are cleaned like those of the official datasets: HED's are suppressed

@@ -157,6 +157,7 @@ class Parser(ArgumentParser):
 
     def print_help(self, file: Any = None) -> None:
         """Print the help; argparse itself would say nothing if stdout cannot be written."""
+        self.color = False  # Python 3.14 has colours of its own, which say() would escape
         if file is None:
             say(*self.format_help().splitlines())
         else:
@@ -197,18 +198,6 @@ class Parser(ArgumentParser):
         opt = Namespace(**self.defaults() | given)
         opt.name = full_name(opt)
         return opt
-
-    def show_help(self) -> NoReturn:
-        """Print the help, with every default that says something, and exit with status 0."""
-        for action in self._actions:
-            default = self.get_default(action.dest)
-            if default is None or default is False or default in ("", float("inf")):
-                continue  # says nothing
-            if default != argparse.SUPPRESS and action.help:
-                action.default = default
-                action.help += " (default: %(default)s)"
-        self.print_help()
-        self.exit()
 
 
 def option_values(opt: Namespace) -> dict[str, Any]:

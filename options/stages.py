@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from options.completion import check_and_derive, command_line, complete, find_run, rules_of
 from options.flags import RENAMED, TEST, TRAIN
+from options.help_text import show_help, titled
 from options.parser import Parser, dump, full_name, option_values
 from options.rules import OWN, words_of
 from util import checkpoint, plugins
@@ -82,13 +83,13 @@ class Options:
         given = parser.given(args, OWN)
         wants_help = given.pop("help", False)
         if wants_help and not given.keys() & {"model", "dataset_mode"}:
-            parser.show_help()  # fast: neither PyTorch nor a model has been imported
+            show_help(parser)  # fast: neither PyTorch nor a model has been imported
         unpacked = self.rules.unpack_run(parser.defaults() | given)
         given |= unpacked
         args += words_of(unpacked)
         model = self._add_plugin_options(args, given)
         if wants_help:
-            parser.show_help()
+            show_help(parser)
         given = parser.given(args)
         self.rules.apply_run_defaults(parser, given, model)
         opt, unknown = parser.parse_known_args(args)
@@ -108,14 +109,16 @@ class Options:
         extend_choices(parser._actions, name)
         parser.given(args, OWN)  # refuses wrong names of networks before PyTorch is imported
         model = plugins.find_class("model", name)
-        model.modify_commandline_options(parser, self.isTrain)
+        with titled(parser, f"model {name}"):
+            model.modify_commandline_options(parser, self.isTrain)
         default_mode = parser.get_default("dataset_mode")
         if self.rules.run.has("model", name):
             self.rules.run.default_plugin(parser, "dataset_mode", given)
         mode = parser.preview(parser.given(args, OWN)).dataset_mode
         extend_choices(parser._actions, name, mode)
         dataset = plugins.find_class("dataset", mode)
-        dataset.modify_commandline_options(parser, self.isTrain)
+        with titled(parser, f"dataset {mode}"):
+            dataset.modify_commandline_options(parser, self.isTrain)
         self.defaults = parser.defaults() | {"model": default_model, "dataset_mode": default_mode}
         return model
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import Action, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from options.flags.flag import Flag
+from options.help_text import wrapped
 from options.parser import Parser
 from util.errors import UserError
 from util.files import read_text
@@ -45,9 +46,16 @@ class Arguments(Parser):
     ) -> None:
         layout = RawDescriptionHelpFormatter
         super().__init__(description=description, formatter_class=layout, **settings)
+        self.text = description
         self.files = files
         for flag in flags:
             flag.add_to(self)
+        for action in self._actions:
+            fit_choices(action)
+
+    def format_help(self) -> str:
+        self.description = wrapped(self.text) if self.text else None
+        return super().format_help()
 
     def parse_known_args(  # type: ignore[override]  # argparse has overloads
         self, args: Sequence[str] | None = None, namespace: Any = None
@@ -69,6 +77,14 @@ class Arguments(Parser):
                 name = (action.option_strings or [action.dest])[-1]
                 check_output(name, path, action.type.folder)
         return opt, unknown
+
+
+def fit_choices(action: Action) -> None:
+    """Move the choices of an option to its help if its line of ``--help`` would be too long."""
+    choices = ",".join(action.choices or ())
+    if action.metavar is None and (len(choices) > 45 or (action.nargs == "+" and choices)):
+        action.metavar = action.dest.split("_")[-1].upper().removesuffix("S")
+        action.help = f"{action.help} ({choices.replace(',', ', ')})"
 
 
 class Output:

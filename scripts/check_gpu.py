@@ -1,9 +1,9 @@
 """Check that training on this machine's GPU is right, and measure how fast it is.
 
-    python scripts/check_gpu.py --json gpu.json                 every check, about 20 minutes
-    python scripts/check_gpu.py --json gpu.json --only speed    a part; results merge in the file
-    python scripts/check_gpu.py --only compile/graphs           one check
-    python scripts/check_gpu.py --gpu_ids -1                    smaller, on the CPU
+    python scripts/check_gpu.py --json gpu.json               # 20 minutes
+    python scripts/check_gpu.py --json gpu.json --only speed  # adds to the file
+    python scripts/check_gpu.py --only compile/graphs         # one check
+    python scripts/check_gpu.py --gpu_ids -1                  # smaller, on CPU
 
 Each check runs in a process of its own with a time limit, and a failure stops only that check. The
 last lines say which options are fastest on this GPU. The exit status is 1 if a check failed; the

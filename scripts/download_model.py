@@ -1,7 +1,8 @@
 """Download a trained generator of the official pages.
 
     python scripts/download_model.py horse2zebra
-    python test.py --dataroot datasets/horse2zebra/testA --name horse2zebra_pretrained --model test
+    python scripts/translate.py --name horse2zebra_pretrained --model test \\
+        --input photos --output zebras
 
 The file becomes checkpoints/NAME_pretrained/latest_net_G.pth once it is complete and readable. To
 resume an interrupted download, run the same command again. A mirror has the paths of the official
@@ -69,7 +70,8 @@ def download(item: Item, checkpoints: Path, mirrors: list[str], checked: bool = 
         out.parent.mkdir(exist_ok=True)
         part.replace(out)
 
-    obtain(item, checkpoints, mirrors, checked, install)
+    by_hand = f"save {item.file} as {out}"
+    obtain(item, checkpoints, mirrors, checked, install, by_hand)
     say(f"{out}: {out.stat().st_size / 2**20:.1f} MiB")
     return out
 

@@ -16,7 +16,8 @@ Both directions of the demo:
 
 Folders without pairs:
 
-  python scripts/evaluate.py --unpaired --features inception --real datasets/horse2zebra/testB \\
+  python scripts/evaluate.py --unpaired --features inception \\
+    --real datasets/horse2zebra/testB \\
     --fake results/horse2zebra/test_latest/images:fake_B \\
     --baseline_input datasets/horse2zebra/testA
 """
@@ -47,6 +48,7 @@ from util.image.distances import fid, kid, warn_small
 from util.image.metrics import METRICS, PSNR_CAP
 from util.image.ranges import RANGES
 from util.limits import whole
+from util.tables import fitted
 from util.words import amount
 
 HEADINGS = {key: heading for key, (heading, _) in METRICS.items()} | {"lpips": "LPIPS"}
@@ -196,12 +198,11 @@ def show_pairs(evaluations: list[dict]) -> None:
     if not rows:
         return
     keys = [key for key in HEADINGS if any(key in scores for _, scores in rows)]
-    width = max(len(title) for title, _ in rows)
-    say("", f"{'':{width}} {'n':>6}" + "".join(f"{HEADINGS[key]:>13}" for key in keys))
+    cells = [("", "n", *(HEADINGS[key] for key in keys))]
     for title, scores in rows:
-        cells = [f"{scores[key]:13.3f}" if key in scores else f"{'-':>13}" for key in keys]
-        say(f"{title:{width}} {scores['n']:6}" + "".join(cells))
-    say()
+        values = (f"{scores[key]:.3f}" if key in scores else "-" for key in keys)
+        cells.append((title, str(scores["n"]), *values))
+    say("", *fitted(cells, range(1, len(cells[0]))), "")
     for e in evaluations:
         psnr = {row: scores["psnr"] for row, scores in e["rows"].items()}
         if psnr:
@@ -215,17 +216,13 @@ def show_sets(evaluations: list[dict]) -> None:
     measured = [e for e in evaluations if e["sets"]]
     if not measured:
         return
-    rows = [
-        (f"{e['name']}: {row}", e["sets"]["n_real"], scores)
-        for e in measured
-        for row, scores in e["sets"]["rows"].items()
-    ]
-    width = max(len(title) for title, _, _ in rows)
-    say("", f"{'':{width}} {'n':>6}{'n real':>8}{'FID':>12}{'KID x 1000':>13}  95 % interval")
-    for title, n_real, s in rows:
-        distances = f"{s['fid']:12.3f}{1000 * s['kid']:13.3f}"
-        interval = f"{1000 * s['kid_low']:.3f} to {1000 * s['kid_high']:.3f}"
-        say(f"{title:{width}} {s['n']:6}{n_real:8}{distances}  {interval}")
+    cells = [("", "n", "n real", "FID", "KID x 1000", "95 % interval")]
+    for e in measured:
+        for row, s in e["sets"]["rows"].items():
+            numbers = str(s["n"]), str(e["sets"]["n_real"]), f"{s['fid']:.3f}"
+            interval = f"{1000 * s['kid_low']:.3f} to {1000 * s['kid_high']:.3f}"
+            cells.append((f"{e['name']}: {row}", *numbers, f"{1000 * s['kid']:.3f}", interval))
+    say("", *fitted(cells, range(1, 5)))
     network = "features: {features}, {dimension} numbers; images resized {resize}"
     for line in dict.fromkeys(network.format(**e["sets"]) for e in measured):
         say(line)

@@ -1,6 +1,7 @@
 """Pack a trained run into one archive for others: weights, options, samples and a model card.
 
-    python scripts/pack_run.py horse2zebra --output horse2zebra.zip --note "Horses to zebras."
+    python scripts/pack_run.py horse2zebra --output horse2zebra.zip \\
+        --note "Horses to zebras."
     python test.py --dataroot photos --name horse2zebra.zip --model test
 
 ``load_generator("horse2zebra.zip")`` and scripts/translate.py take the archive, too. Unpacked into

@@ -1,18 +1,20 @@
 """Reproduce the paper's experiments: download, train, test, and compare with the paper's numbers.
 
-    python scripts/paper.py list                     # all tasks
-    python scripts/paper.py show horse2zebra         # settings, the paper's words, the commands
-    python scripts/paper.py run horse2zebra          # run it; the same command resumes it
-    python scripts/paper.py run maps --dry_run       # only print the commands
-    python scripts/paper.py run maps -- --batch_size 4   # change options of train.py
-    python scripts/paper.py table                    # our numbers so far beside the paper's
+    python scripts/paper.py list                # all tasks
+    python scripts/paper.py show horse2zebra    # settings and commands
+    python scripts/paper.py run horse2zebra     # the same command resumes it
+    python scripts/paper.py run maps --dry_run  # only print the commands
+    python scripts/paper.py run maps -- --batch_size 4  # options of train.py
+    python scripts/paper.py table               # our numbers and the paper's
 
 The comparison with prior methods of Tables 1 to 3, and the ablation of Tables 4 and 5, on any data
 set (see baselines.py and ablation.py in scripts/paper_tools):
 
-    python scripts/paper.py baselines --dataroot datasets/maps --seeds 1 2 3 --jobs 4
-    python scripts/paper.py ablate --dataroot datasets/atlas --seeds 1 2 3 -- --ngf 16 ...
-    python scripts/paper.py results    # write docs/results.md again from the files in docs/results
+    python scripts/paper.py baselines --dataroot datasets/maps --seeds 1 2 3 \\
+        --jobs 4
+    python scripts/paper.py ablate --dataroot datasets/atlas --seeds 1 2 3 \\
+        -- --ngf 16 ...
+    python scripts/paper.py results   # docs/results.md from docs/results/
 
 The tasks are in scripts/paper.ini.
 """
@@ -23,6 +25,7 @@ import json
 import sys
 from argparse import Namespace
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -88,7 +91,8 @@ def run(task: tasks.Task, args: Namespace) -> None:
 
 def print_table(chosen: list[tasks.Task], args: Namespace) -> None:
     """Print a line for each number of the paper or of our runs."""
-    lines = [("task", "direction", "metric", "paper", "ours")]
+    lines = [("task: direction", "metric", "paper", "ours")]
+    figures_only = []
     remarks: list[str] = []
     for task in chosen:
         path = args.checkpoints_dir / tasks.run_name(task) / RECORD
@@ -100,15 +104,18 @@ def print_table(chosen: list[tasks.Task], args: Namespace) -> None:
         for side, metric in keys:
             number = ours.get(side, {}).get(metric)
             text = "-" if number is None else f"{number:.3f}"
-            cells = tasks.direction(task, side), metric, paper.get((side, metric), "-"), text
-            lines.append((task.name, *cells))
-        if not keys:
-            lines.append((task.name, f"{task['A']} <-> {task['B']}", "-", "figures only", "-"))
+            title = f"{task.name}: {tasks.direction(task, side)}"
+            lines.append((title, metric, paper.get((side, metric), "-"), text))
+        figures_only += [] if keys else [task.name]
         if record:
             line = "{task}: {hours:.2f} hours on {machine}, images: {images}, commit {commit}"
             other = f"; changed: {' '.join(record['changed'])}" if record["changed"] else ""
             remarks += [line.format(**record) + other, *tasks.missing(task, ours)]
-    say(*tables.columns(lines), *remarks)
+    if len(lines) > 1:
+        say(*tables.fitted(lines))
+    if figures_only:
+        say(*wrap(f"No numbers in the paper or here: {', '.join(figures_only)}", tables.WIDTH))
+    say(*remarks)
 
 
 def show(task: tasks.Task, args: Namespace) -> None:

@@ -1,14 +1,14 @@
 """Plot the curves of one or several runs, a panel for each quantity and a curve for each run.
 
   python scripts/plot.py --runs atlas --output curves.png
-  python scripts/plot.py --runs atlas other/checkpoints/facades --keys G_A cycle_A lr \\
-    --smooth 0.95 --output curves.svg
+  python scripts/plot.py --runs atlas other/checkpoints/facades \\
+    --keys G_A cycle_A lr --smooth 0.95 --output curves.svg
 
 Runs with the same LABEL= are one curve, their mean, with a band of one standard deviation. For a
 paper, --width sets the width of the figure, and its text has 8 points:
 
-  python scripts/plot.py --runs ours=a_seed1 ours=a_seed2 ours=a_seed3 base=b_seed1 base=b_seed2 \\
-    --keys val_l1 --width 3.25 --output column.pdf
+  python scripts/plot.py --runs ours=a_seed1 ours=a_seed2 ours=a_seed3 \\
+    base=b_seed1 base=b_seed2 --keys val_l1 --width 3.25 --output column.pdf
 
 Losses and health measurements are smoothed; lr, validations and times never are. Reads
 metrics.jsonl, or loss_log.txt in folders without it, such as runs of the official code.

@@ -4,13 +4,15 @@ These are per-pixel accuracy, per-class accuracy and class IOU. See docs/evaluat
 
 Photo to labels: each pixel of a generated label map gets the class of the nearest palette colour.
 
-  python scripts/segment_scores.py --palette 144,202,228 242,239,233 255,255,255 \\
+  python scripts/segment_scores.py \\
+    --palette 144,202,228 242,239,233 255,255,255 \\
     --fake results/atlas/test_latest/images:fake_B --real datasets/atlas/testB
 
 Labels to photo: a segmentation network (TorchScript or ONNX) labels the generated photos. With
 --photos it labels the real photos too, for comparison. scripts/train_segmenter.py trains one.
 
-  python scripts/segment_scores.py --palette 144,202,228 242,239,233 255,255,255 \\
+  python scripts/segment_scores.py \\
+    --palette 144,202,228 242,239,233 255,255,255 \\
     --network segmenter.pt --fake results/atlas/test_latest/images:fake_A \\
     --real datasets/atlas/testB --photos datasets/atlas/testA
 

@@ -1,7 +1,8 @@
 """Write a page of a training, or of results, as one HTML file to send by mail.
 
     python scripts/share_page.py horse2zebra --output horse2zebra.html
-    python scripts/share_page.py results/horse2zebra/test_latest --output results.html --max_mb 5
+    python scripts/share_page.py results/horse2zebra/test_latest \\
+        --output results.html --max_mb 5
 
 Data, scripts and images are inside the file, and nothing is loaded from elsewhere. If it would be
 larger than --max_mb, images become WebP files, then smaller ones, and finally epochs or rows are

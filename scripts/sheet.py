@@ -7,21 +7,23 @@ Labels of one results page, every tenth image:
 
 Models, or epochs, that translated the same images; the input is shown once:
 
-  python scripts/sheet.py --images results/one/test_latest/images results/two/test_latest/images \\
+  python scripts/sheet.py \\
+    --images results/one/test_latest/images results/two/test_latest/images \\
     --labels real_A fake_B --titles input one two --output models.png
-  python scripts/sheet.py --images results/atlas/test_{5,50,200}/images --labels real_A fake_B \\
-    --rows 0001 --output epochs.png
+  python scripts/sheet.py --images results/atlas/test_{5,50,200}/images \\
+    --labels real_A fake_B --rows 0001 --output epochs.png
 
 Epochs of a training page. Where an epoch wrote no image, the one of the epoch before is shown:
 
-  python scripts/sheet.py --images checkpoints/atlas/web/images --labels real_A fake_B \\
-    --epochs 1 10 100 --output epochs.png
+  python scripts/sheet.py --images checkpoints/atlas/web/images \\
+    --labels real_A fake_B --epochs 1 10 100 --output epochs.png
 
 For a paper: chosen rows, an inset that enlarges 24x24 pixels, and a PDF (pip install matplotlib),
 in which images keep all their pixels and text stays text:
 
-  python scripts/sheet.py --images results/atlas/test_latest/images --labels real_A fake_B rec_A \\
-    --rows 0001 0007 --row_titles coast city --zoom 10,30,24,24 --output figure.pdf
+  python scripts/sheet.py --images results/atlas/test_latest/images \\
+    --labels real_A fake_B rec_A --rows 0001 0007 --row_titles coast city \\
+    --zoom 10,30,24,24 --output figure.pdf
 """
 
 from __future__ import annotations

@@ -2,18 +2,20 @@
 
 Make a study of two methods, put the folder on a web server or a USB stick, keep the key:
 
-  python scripts/study.py make --results results/atlas/test_latest results/bigan/test_latest \\
-    --label fake_A --what "satellite photos" --contact "A. Smith, smith@example.org" \\
-    --output study
+  python scripts/study.py make --label fake_A --what "satellite photos" \\
+    --results results/atlas/test_latest results/bigan/test_latest \\
+    --contact "A. Smith, smith@example.org" --output study
 
 Add another method's images; take the real images from a folder:
 
-  python scripts/study.py make --results results/maps/test_latest --add mine=other/images:fake_B \\
-    --real datasets/maps/testB --contact "A. Smith, smith@example.org" --output study
+  python scripts/study.py make --results results/maps/test_latest \\
+    --add mine=other/images:fake_B --real datasets/maps/testB \\
+    --contact "A. Smith, smith@example.org" --output study
 
 Score the result files of the participants:
 
-  python scripts/study.py score --key study_key.json --answers answers --output table.tex
+  python scripts/study.py score --key study_key.json --answers answers \\
+    --output table.tex
 """
 
 from __future__ import annotations

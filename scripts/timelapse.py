@@ -1,7 +1,8 @@
 """Make a film of a training: the validation images of its page through the epochs.
 
     python scripts/timelapse.py horse2zebra --output horse2zebra.gif
-    python scripts/timelapse.py horse2zebra --output horse2zebra.mp4 --fps 15 --rows 1 3 \\
+    python scripts/timelapse.py horse2zebra --output horse2zebra.mp4 --fps 15 \\
+        --rows 1 3 \\
         --labels real_A fake_B --titles photo painting
 
 The ending of --output chooses the format: .gif and .webp play in a browser, in README files and in

@@ -1,7 +1,9 @@
 """Translate one image, or all images in a folder, with a trained generator.
 
-    python scripts/translate.py --name horse2zebra --input horse.jpg --output zebra.png
-    python scripts/translate.py --name horse2zebra --input photos --output out --preprocess none
+    python scripts/translate.py --name horse2zebra \\
+        --input horse.jpg --output zebra.png
+    python scripts/translate.py --name horse2zebra \\
+        --input photos --output out --preprocess none
 
 Takes every option of test.py, too. Options of the training are read from the run.
 """

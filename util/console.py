@@ -27,6 +27,7 @@ from util.gpu import memory_of_others
 from util.named_values import refused_value
 
 PIPE_CLOSED = 141  # exit status in shells of a program that SIGPIPE has ended
+RED, YELLOW = 31, 33  # not bright, so that both are readable on white and on black
 _on_screen: Progress | None = None  # its bar must not be mixed with messages
 _kept: ContextVar[list[str] | None] = ContextVar("_kept", default=None)  # set by quiet()
 
@@ -52,7 +53,24 @@ def say(*lines: object) -> None:
 
 def warn(message: str) -> None:
     """Print a warning on stderr, on every rank."""
-    _print([f"warning{_rank()}: {_brief(message)}"], sys.stderr)
+    _print([_brief(message)], sys.stderr, _head("warning", YELLOW))
+
+
+def _error(*lines: object) -> None:
+    """Print an error on stderr."""
+    _print(map(_brief, lines), sys.stderr, _head("error", RED))
+
+
+def _head(word: str, colour: int) -> str:
+    """Return the start of a message, in colour if stderr is a terminal that shows colours.
+
+    Only this word is coloured: the text keeps the colour that the user has chosen.
+    """
+    text, environment = f"{word}{_rank()}:", os.environ
+    shows = environment.get("TERM", "dumb") != "dumb" or environment.get("WT_SESSION")  # of Windows
+    if shows and sys.stderr.isatty() and not environment.get("NO_COLOR"):
+        text = f"\x1b[{colour}m{text}\x1b[0m"
+    return f"{text} "
 
 
 def _brief(message: object) -> str:
@@ -60,12 +78,15 @@ def _brief(message: object) -> str:
     return re.sub(r"\S{500,}", lambda m: f"{m[0][:100]}...{m[0][-100:]}", str(message))
 
 
-def _print(lines: Iterable[object], stream: TextIO) -> None:
+def _print(lines: Iterable[object], stream: TextIO, head: str = "") -> None:
     """Print on lines of their own: an open progress bar is cleared before and redrawn after them.
 
     Unprintable characters are escaped, also line ends: the name of a file cannot imitate a message.
+
+    Args:
+        head: text before the first line, which may have colours.
     """
-    text = "\n".join(map(printable, lines))
+    text = head + "\n".join(map(printable, lines))
     bar = getattr(_on_screen, "bar", None)  # read once, because another thread may close it
     with contextlib.nullcontext() if bar is None else bar.get_lock():
         if bar is not None:
@@ -105,7 +126,7 @@ def _end_without_output(error: OSError) -> None:
     """End the program: without a word if the reader of a pipe has gone, as in ``| head -1``."""
     if isinstance(error, BrokenPipeError):
         sys.exit(PIPE_CLOSED)
-    _print([f"error: cannot write to stdout: {error.strerror}"], sys.stderr)
+    _error(f"cannot write to stdout: {error.strerror}")
     sys.exit(1)
 
 
@@ -139,7 +160,7 @@ def run_main(main: Callable[[], None], less_memory: str = "smaller images") -> N
         with distributed.watch_launcher(_stop_without_launcher):
             main()
     except UserError as error:
-        _print([f"error{_rank()}: {_brief(error)}"], sys.stderr)
+        _error(*(error.lines or [str(error)]))
         sys.exit(error.status)
     except SystemExit:
         raise
@@ -153,7 +174,7 @@ def run_main(main: Callable[[], None], less_memory: str = "smaller images") -> N
             reason = f"{where}: {error.strerror}"
         elif not (reason := norm_problem(error) or refused_value(error, sys.argv[1:])):
             raise
-        _print([f"error{_rank()}: {_brief(reason)}"], sys.stderr)
+        _error(reason)
         sys.exit(2 if isinstance(error, NotImplementedError) else 1)
     finally:
         if _on_screen:

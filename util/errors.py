@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 # Control characters, line separators, changes of the writing direction, and surrogates, which stand
@@ -21,9 +21,13 @@ class UserError(Exception):
     """A mistake that the user can correct; ends the program with status 1.
 
     The message is one line that names the flag or file and what would be accepted.
+
+    Attributes:
+        lines: what a terminal shows instead of the message, if that holds a list; () for one line.
     """
 
     status = 1
+    lines: Sequence[str] = ()
 
 
 class UsageError(UserError):

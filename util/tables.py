@@ -9,6 +9,7 @@ LATEX |= str.maketrans(
     {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
 )
 LATEX |= str.maketrans({"±": r"$\pm$", "→": r"$\rightarrow$"})
+WIDTH = 80  # columns of a terminal
 HLINES = ("\\hline",) * 3
 BOOKTABS = ("\\toprule", "\\midrule", "\\bottomrule")
 
@@ -28,6 +29,21 @@ def columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[
         for row in rows
     )
     return ["  ".join(line).rstrip() for line in lines]
+
+
+def fitted(
+    rows: Sequence[Sequence[str]], right: Collection[int] = (), width: int = WIDTH
+) -> list[str]:
+    """Return the lines of :func:`columns` if they fit ``width``.
+
+    Else the first cell of each row has a line of its own, above the others.
+    """
+    lines = columns(rows, right)
+    if max(map(len, lines)) <= width:
+        return lines
+    below = columns([("", *cells) for _, *cells in rows], right)
+    pairs = zip((first for first, *_ in rows), below, strict=True)
+    return [line for pair in pairs for line in pair if line]
 
 
 def markdown(

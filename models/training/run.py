@@ -27,7 +27,7 @@ from models.training.state_files import recover
 from models.training.step import Step
 from models.training.validation import Validation
 from util import checkpoint, distributed, plugins
-from util.console import Progress, duration, say, warn
+from util.console import Progress, duration, quiet, say, warn
 from util.errors import UserError, first_line, is_out_of_memory
 from util.lock import Lock
 from util.option_defaults import theirs
@@ -53,6 +53,7 @@ class Run:
         stopping: True once Ctrl-C or another signal has asked any rank to stop.
         report: logs the losses and shows images when they are due.
         validation: measures the model every ``--val_freq`` epochs.
+        finished_before: True if ``--continue_train`` finds nothing left to train.
         panel: translates the same images after every epoch.
         visualizer: passes losses and images to all sinks (page, visdom, ...).
         index: the page of all runs, written at the start, after each save, and at the end.
@@ -92,6 +93,9 @@ class Run:
             parts: gets the functions to call at the end, in reverse order.
         """
         opt, call_at_end = self.opt, parts.callback
+        self.waiting = contextlib.ExitStack()
+        self.lines = self.waiting.enter_context(quiet()) if opt.continue_train else []
+        call_at_end(self._say_waiting)
         self.lock = Lock(self.folder)
         call_at_end(self.lock.close)
         self.watchdog = Watchdog(self.folder, opt.stall_timeout)  # a start may hang, too
@@ -159,19 +163,15 @@ class Run:
 
     def prepare_first_step(self) -> None:
         """Print the plan, save the initial state of a new run, and prepare the step."""
-        opt, ranks = self.opt, distributed.world_size()
-        say(
-            f"Training {opt.name} ({opt.model}) on {self.dataset.dataset}: "
-            f"{amount(len(self.dataset), 'image')} per epoch, batches of {opt.batch_size}, "
-            f"on {opt.device}{f' in each of {ranks} processes' * (ranks > 1)}, seed {opt.seed}"
-        )
-        say(f"Learning rate: {describe(opt)}")
-        if self.position.epoch > self.last_epoch:
+        opt, self.finished_before = self.opt, self.position.epoch > self.last_epoch
+        self._say_waiting(wanted=not self.finished_before)
+        if self.finished_before:
             say(
                 f"This run has finished its {amount(self.last_epoch, 'epoch')}; "
-                "to extend it: --n_epochs or --n_epochs_decay"
+                f"to extend it: --n_epochs or --n_epochs_decay.{self._page_address()}"
             )
         else:
+            self._say_plan()
             self._warn_of_a_full_disk()
             self._log_facts()
             if not checkpoint.resumes_from_state(opt):
@@ -183,11 +183,34 @@ class Run:
         self.state.before_save = self.step.check  # non-finite weights are never saved
         if self.position.total == 0 and self.position.epoch <= self.last_epoch:
             self.panel.show_first(self.model, self.position.epoch - 1)
+        if not (self.finished_before or opt.no_html):
+            say(self._page_address().strip())  # the panel has made the page
         batch = self.dataset.global_batch_size
         per_epoch = math.ceil(len(self.dataset) / batch) * batch  # a short batch counts as full
         done = (self.position.epoch - 1) * per_epoch + self.position.seen
         self.progress = Progress(self.last_epoch * per_epoch, done=done)
         self.stopping = self.signal_received()
+
+    def _say_waiting(self, wanted: bool = True) -> None:
+        """Print the lines of a resumed run so far, or drop them if nothing is left to train."""
+        self.waiting.close()
+        lines, self.lines = self.lines, []
+        if lines and wanted:
+            say(*lines)
+
+    def _say_plan(self) -> None:
+        opt, ranks = self.opt, distributed.world_size()
+        say(
+            f"Training {opt.name} ({opt.model}) on {self.dataset.dataset}: "
+            f"{amount(len(self.dataset), 'image')} per epoch, batches of {opt.batch_size}, "
+            f"on {opt.device}{f' in each of {ranks} processes' * (ranks > 1)}, seed {opt.seed}"
+        )
+        say(f"Learning rate: {describe(opt)}")
+
+    def _page_address(self) -> str:
+        """Return " Page: file:///..." if there is a page: most terminals open this on a click."""
+        page = self.folder.absolute() / "web" / "index.html"
+        return "" if self.opt.no_html else f" Page: {page.as_uri()}"
 
     def _log_facts(self) -> None:
         """Log facts of the model, such as its content loss; on a resume, those that are new."""
@@ -254,10 +277,12 @@ class Run:
         if self.dataset.skipped:
             times = amount(self.dataset.skipped, "time")
             say(f"Images that could not be read were left out {times}")
+        if self.finished_before:
+            return  # and prepare_first_step has said so
         self.validation.conclude(position)
-        page = "" if opt.no_html else f" Page: {self.folder / 'web' / 'index.html'}"
         others = f"; all runs: {self.index.path}" if self.index.wanted else ""
-        say(f"Done in {duration(position.elapsed)}. Networks: {self.folder}.{page}{others}")
+        networks = f"Networks: {self.folder}{others}.{self._page_address()}"
+        say(f"Done in {duration(position.elapsed)}. {networks}")
 
 
 def resume_command(opt: Namespace) -> str:

@@ -1,7 +1,9 @@
 """Train a small segmentation network on real photos, for scripts/segment_scores.py --network.
 
-    python scripts/train_segmenter.py --photos datasets/atlas/trainA --labels atlas --out net.pt
-    python scripts/train_segmenter.py --photos DIR --labels DIR --palette @colours.txt --out net.pt
+    python scripts/train_segmenter.py --photos datasets/atlas/trainA \\
+        --labels atlas --out net.pt
+    python scripts/train_segmenter.py --photos DIR --labels DIR \\
+        --palette @colours.txt --out net.pt
 
 It takes the place of the FCN that the paper uses for Cityscapes. Photos and labels are paired by
 stem. ``--labels atlas`` needs no label maps: it applies the rule that drew the maps of the bundled

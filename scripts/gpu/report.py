@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scripts.gpu.checks import OK, SKIPPED
+from util.tables import fitted
 
 Rows = dict[str, dict[str, Any]]  # title of a check -> its row
 # Option -> checks that should have passed before it is recommended
@@ -41,10 +42,10 @@ def speed_table(rows: Rows) -> list[str]:
     found = speeds(rows)
     if not found:
         return []
-    lines = ["", f"{'training step':50}" + "".join(f"{column:>22}" for column in COLUMNS)]
+    cells: list[tuple[str, ...]] = [("training step", *COLUMNS)]
     for variant, figures in found.items():
-        cells = [f"{figures[c]:22,.2f}" if c in figures else f"{'':22}" for c in COLUMNS]
-        lines.append(f"{variant:50}{''.join(cells)}")
+        cells.append((variant, *(f"{figures[c]:,.2f}" if c in figures else "" for c in COLUMNS)))
+    lines = ["", *fitted(cells, range(1, len(cells[0])))]
     if loader := rows.get("speed/loader", {}).get("figures"):
         lines.append(f"The loader alone: {loader['images/s']:,.1f} images/s")
     return lines

@@ -141,7 +141,7 @@ class Result:
             f"{statistics.median(side):,.2f}" if side else "" for side in (self.this, self.other)
         ]
         ratio = f"{self.ratio:.3f}" if self.ratio else ""
-        cells = self.error or f"{numbers[0]:>12} {numbers[1]:>12} {ratio:>8}  {self.unit}"
+        cells = self.error or f"{numbers[0]:>11} {numbers[1]:>11} {ratio:>7}  {self.unit}"
         return f"{self.section:9} {self.title:27} {cells}"
 
 
@@ -272,7 +272,7 @@ def main() -> None:
         opt.gpu_ids = 0 if report["machine"]["gpu"] else -1
     say(", ".join(f"{key} {value}" for key, value in report["machine"].items() if value))
     titles = ("this", "other", "ratio") if opt.against else ("this", "", "")
-    say("{:37} {:>12} {:>12} {:>8}".format("", *titles))
+    say("{:37} {:>11} {:>11} {:>7}".format("", *titles))
     with tempfile.TemporaryDirectory(prefix="benchmark_") as folder:
         for result in results(opt, Path(folder), opt.gpu_ids >= 0):
             say(result.line())

@@ -1,6 +1,6 @@
 """Measure what logging and live displays cost a training: step times with and without them.
 
-    python scripts/check_logging.py --dataroot datasets/atlas --steps 200 [options of train.py]
+    python scripts/check_logging.py --dataroot datasets/atlas --steps 200
 
 The sets of sinks take turns of ten steps, so that other load on the machine slows all alike.
 tensorboard and wandb are part of the third row if they are installed. --steps is per set. "In
@@ -31,6 +31,7 @@ from options.train_options import TrainOptions
 from scripts.arguments import Arguments
 from util.console import run_main, say
 from util.limits import whole
+from util.tables import fitted
 
 QUIET = {"display_id": 0, "no_html": True, "use_wandb": False, "use_tensorboard": False}
 BLOCK = 10  # consecutive steps with the same sinks
@@ -107,15 +108,16 @@ def measure(sets: list[Sinks], opt: Namespace, steps: int) -> None:
 def show(sets: list[Sinks]) -> None:
     """Print the table: median wall times, which other programs disturb less, and mean CPU times."""
     head = ("sinks", "ms per step", "against none", "CPU ms", "against none", "in reports", "share")
-    say("", "{:34} {:>12} {:>13} {:>8} {:>13} {:>11} {:>8}".format(*head))
+    cells = [head]
     steps = [(statistics.median(s.wall) / BLOCK, statistics.fmean(s.cpu) / BLOCK) for s in sets]
     base_wall, base_cpu = steps[0]
     for sinks, (wall, cpu) in zip(sets, steps, strict=True):
         reporting = sinks.reporting / (len(sinks.wall) * BLOCK)
-        say(
-            f"{sinks.name:34} {wall * 1e3:12.2f} {wall / base_wall - 1:13.2%} {cpu * 1e3:8.2f} "
-            f"{cpu / base_cpu - 1:13.2%} {reporting * 1e3:8.3f} ms {reporting / base_wall:8.2%}"
-        )
+        walls = f"{wall * 1e3:.2f}", f"{wall / base_wall - 1:.2%}"
+        cpus = f"{cpu * 1e3:.2f}", f"{cpu / base_cpu - 1:.2%}"
+        reports = f"{reporting * 1e3:.3f} ms", f"{reporting / base_wall:.2%}"
+        cells.append((sinks.name, *walls, *cpus, *reports))
+    say("", *fitted(cells, range(1, len(head))))
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Check that a killed training resumes exactly: kill -9 at random instants, resume, compare.
 
-    python scripts/check_resume.py                           30 kills, 10 of them during a save
-    python scripts/check_resume.py --variant all --kills 6   every variant, one after the other
+    python scripts/check_resume.py    # 30 kills, 10 of them during a save
+    python scripts/check_resume.py --variant all --kills 6    # every variant
 
 Each run is killed one to four times and then finished. Of two ranks either the launcher is killed,
 or it and both of them. It must equal an uninterrupted run:

@@ -1,6 +1,7 @@
 """Run the fast tests with the lowest and with the newest versions of all required packages.
 
-    python scripts/maintenance/check_versions.py [--only lowest|newest] [--folder DIR] [-- TESTS]
+    python scripts/maintenance/check_versions.py [--only lowest|newest] \\
+        [--folder DIR] [-- TESTS]
 
 Each environment is made once, in ``--folder`` (15 GB for both, most of it PyTorch for CUDA). The
 lowest versions are those of requirements.txt, with their last bug fixes: ``torch>=2.4`` becomes

@@ -1,9 +1,9 @@
 """Try odd options, damaged files and odd surroundings on every program; report what goes wrong.
 
-    python scripts/maintenance/fuzz.py                      1,500 cases, drawn by --seed
-    python scripts/maintenance/fuzz.py --all --jobs 4       every case
-    python scripts/maintenance/fuzz.py --only train plot    the cases of two programs
-    python scripts/maintenance/fuzz.py --case train:lr:20   one case again, with its output
+    python scripts/maintenance/fuzz.py                     # 1,500 cases
+    python scripts/maintenance/fuzz.py --all --jobs 4      # every case
+    python scripts/maintenance/fuzz.py --only train plot   # two programs
+    python scripts/maintenance/fuzz.py --case train:lr:20  # one case again
 
 Every option gets 30 odd values, every input file is damaged in many ways, and the main programs run
 with closed streams, little memory, read-only folders, signals and links that lead in a circle. Each

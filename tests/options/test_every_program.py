@@ -77,6 +77,16 @@ def is_limited(action: Action) -> bool:
     return math.isfinite(number.lowest) and math.isfinite(min(number.highest, number.below))
 
 
+@pytest.mark.parametrize(("name", "parser"), ALL, ids=[name for name, _ in ALL])
+def test_help_fits_a_terminal(
+    name: str, parser: ArgumentParser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = parser.format_help()
+    assert "default: None" not in text
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+
+
 def test_every_program_is_covered() -> None:
     names = {name for name, _ in ALL}
     assert {"scripts/evaluate.py", "datasets/edges.py", "scripts/paper.py"} <= names

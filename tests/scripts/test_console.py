@@ -34,9 +34,11 @@ class Terminal(io.StringIO):
         return shown
 
 
-def attach(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def attach(monkeypatch: pytest.MonkeyPatch, colours: bool = False) -> Terminal:
     """Make a terminal of stdout and stderr. Not a fixture: pytest replaces both before the test."""
     screen = Terminal()
+    monkeypatch.setenv("TERM", "xterm-256color" if colours else "dumb")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr(sys, "stdout", screen)
     monkeypatch.setattr(sys, "stderr", screen)
     return screen

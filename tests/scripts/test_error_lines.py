@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from test_console import attach
 
 from scripts import sheet
 from util import errors
-from util.console import Progress, run_main
-from util.errors import UsageError
+from util.console import Progress, run_main, warn
+from util.errors import UsageError, UserError
 
 
 def test_warnings_of_libraries_are_on_lines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,3 +67,31 @@ def test_a_mistyped_option_that_is_required(run: Programs) -> None:
     result.refused(2, "unknown option --imgaes", "did you mean --images?")
     run.call(sheet.main, *words).refused(2, "required: --images")
     run.call(sheet.main, *words, "--images", "x", "--ends").refused(2, "option --ends (--help")
+
+
+def test_colours_are_for_terminals(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """Of a message only the first word is coloured, and nothing in a file or with NO_COLOR."""
+
+    def main() -> None:
+        warn("two")
+        error = UserError("no host")
+        error.lines = ["no\x1b[31mhost", "a: down", "b: gone"]
+        raise error
+
+    def shown() -> str:
+        with pytest.raises(SystemExit):
+            run_main(main)
+        return getattr(sys.stderr, "getvalue", lambda: capsys.readouterr().err)()
+
+    plain = "warning: two\nerror: no\\x1b[31mhost\na: down\nb: gone\n"
+    assert shown() == plain
+    attach(monkeypatch, colours=True)
+    coloured = plain.replace("warning:", "\x1b[33mwarning:\x1b[0m")
+    assert shown() == coloured.replace("error:", "\x1b[31merror:\x1b[0m")
+    attach(monkeypatch, colours=True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert shown() == plain
+    attach(monkeypatch, colours=False)
+    assert shown() == plain

@@ -58,8 +58,8 @@ def record_of(run: Programs, task: str) -> dict:
 
 def rows(text: str, task: str) -> list[list[str]]:
     """The cells of each row of the printed table that belongs to ``task``."""
-    lines = [line.split("  ") for line in text.splitlines() if line.startswith(f"{task} ")]
-    return [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    lines = [line.split("  ") for line in text.splitlines() if line.startswith(f"{task}: ")]
+    return [[cell.strip() for cell in line if cell.strip()] for line in lines if len(line) > 1]
 
 
 def test_run(
@@ -75,7 +75,10 @@ def test_run(
     programs = ["datasets/download.py", "train.py", "test.py", "scripts/evaluate.py"]
     assert [shlex.split(line)[1] for line in planned] == programs
     assert called == [] and run.files() == set()
-    do(*words, *OVERRIDE).refused(1, "maps")
+    failed = do(*words, *OVERRIDE)
+    hosts = [line.split(": ")[0] for line in failed.err.splitlines() if line.startswith("  ")]
+    assert failed.status == 1 and hosts[0] == f"  {server.url}/cyclegan/datasets/maps.zip"
+    assert "\nBy hand: " in failed.err and len(hosts) > 1
     assert not (tmp_path / "datasets" / "maps").exists() and len(called) == 1
 
     archive = zipped(pairs(tmp_path / "maps"), "maps")
@@ -87,8 +90,8 @@ def test_run(
     assert {"--netG resnet_6blocks", "--load_size 34"} <= set(record["changed"])
     psnr = record["scores"]["AtoB"]["PSNR (dB)"]
     assert 0 < psnr < 60 and record["scores"]["BtoA"]["L1"] > 0
-    judged = ["maps", "map -> aerial photo", "taken for real by people (%)", "26.8 +- 2.8", "-"]
-    ours = ["maps", "aerial photo -> map", "PSNR (dB)", "-", f"{psnr:.3f}"]
+    judged = ["maps: map -> aerial photo", "taken for real by people (%)", "26.8 ± 2.8", "-"]
+    ours = ["maps: aerial photo -> map", "PSNR (dB)", "-", f"{psnr:.3f}"]
     for text in (printed, do("table", "--checkpoints_dir", "runs").ok().out):
         assert judged in rows(text, "maps") and ours in rows(text, "maps")
         assert "FID and KID need --features" in text
@@ -171,7 +174,7 @@ def test_cityscapes(do: Callable, called: list, tmp_path: Path) -> None:
     torch.jit.trace(network, torch.zeros(1, 3, 40, 40)).save(str(tmp_path / "fcn.pt"))
     words = ("run", "cityscapes", "--dataroot", data, *FOLDERS)
     out = do(*words, "--network", tmp_path / "fcn.pt", *OVERRIDE).ok().out
-    numbers = {(row[1], row[2]): row[3:] for row in rows(out, "cityscapes")}
+    numbers = {(row[0].split(": ")[1], row[1]): row[2:] for row in rows(out, "cityscapes")}
     assert numbers["labels -> photo", "class IOU"][0] == "0.11"
     assert numbers["photo -> labels", "per-pixel acc."][0] == "0.58"
     for side in ("labels -> photo", "photo -> labels"):

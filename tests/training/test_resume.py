@@ -118,10 +118,14 @@ def test_finished_and_extended(run: Programs, data: Path) -> None:
     train(run, data).ok()
     before = state(run.runs / "x")["number"]
     result = resume(run).ok()
-    assert "has finished its 2 epochs" in result.out and "--n_epochs" in result.out
+    page = run.runs / "x" / "web" / "index.html"
+    assert result.out.startswith("This run has finished its 2 epochs; to extend it: --n_epochs ")
+    assert result.out.endswith(f" Page: {page.as_uri()}\n") and result.out.count("\n") == 1
     assert state(run.runs / "x")["number"] == before
     result = resume(run, "--n_epochs", "3").ok()
     assert "--n_epochs 2 -> 3" in result.out and equal(run)
+    before_steps = result.out.split("(epoch: 3, ")[0]
+    assert f"\nPage: {page.as_uri()}\n" in before_steps
     result = resume(run, "--n_epochs_decay", "1").ok()
     assert "falling to 0.0001 in epoch 4" in result.out and "End of epoch 4 / 4" in result.out
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from util.errors import UsageError
@@ -118,13 +119,24 @@ def find(items: list[Item], name: str | None, kind: str | None) -> Item:
 
 
 def table(items: list[Item]) -> str:
-    """All items as text, one line each."""
-    rows = [("name", "kind", "size", "images", "source and terms"), *map(_row, items)]
-    return "\n".join(columns(rows))
+    """All items as text, one line each, and below them their sources with the terms of use."""
+    lines = columns([("name", "kind", "size", "images"), *map(_row, items)])
+    names: dict[str, list[str]] = {}
+    for item in items:
+        names.setdefault(item.source, []).append(item.name)
+    lines += ["", "Sources and their terms:"]
+    for source, of_source in names.items():
+        lines += [f"  {line}" for line in wrap(source, 78)]
+        if len(names) > 1:
+            lines += [f"    {line}" for line in wrap(", ".join(dict.fromkeys(of_source)), 76)]
+    return "\n".join(lines)
 
 
 def _row(item: Item) -> tuple[str, ...]:
     size = f"{'' if item.sha256 else '~'}{item.size / MIB:.1f} MiB" if item.size else "not known"
-    images = ", ".join(f"{split} {count}" for split, count in item.counts.items())
+    sides: dict[str, list[str]] = {}
+    for split, count in item.counts.items():
+        sides.setdefault(split.rstrip("AB"), []).append(str(count))
+    images = ", ".join(f"{split} {'+'.join(numbers)}" for split, numbers in sides.items())
     about = f"about {item.images[1:]} pairs" if item.images else "-"
-    return item.name, item.kind, size, images or about, item.source
+    return item.name, item.kind, size, images or about

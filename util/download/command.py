@@ -40,6 +40,7 @@ def obtain(
     mirrors: list[str],
     checked: bool,
     install: Callable[[Path], None],
+    by_hand: str,
 ) -> None:
     """Download ``item`` to a part file in ``folder`` and call ``install`` with it.
 
@@ -50,6 +51,7 @@ def obtain(
         mirrors: hosts to try first, before those of the environment variable CYCLEGAN_MIRROR.
         checked: verify the recorded or noted checksum and size.
         install: moves or unpacks the file; raises UserError if the content is wrong.
+        by_hand: what to do with a file from a browser, for the error.
 
     Raises:
         UserError: no host worked; the message has the reason for each.
@@ -68,15 +70,28 @@ def obtain(
         except UserError as error:
             problems.append(f"{url}: {error}")
     else:
-        raise UserError(
-            f"could not download {item.file}. {'; '.join(problems)}. To resume, run the same "
-            "command again; to use another host: --mirror URL or CYCLEGAN_MIRROR=URL"
-        )
+        raise failure(item, problems, by_hand)
     part.unlink(missing_ok=True)
     if checked and not item.sha256:
         noted = noted_checksums(folder) | {item.key: digest}
         text = json.dumps(noted, indent=2, sort_keys=True) + "\n"
         write_atomically(folder / NOTES, text.encode())
+
+
+def failure(item: Item, problems: list[str], by_hand: str) -> UserError:
+    """An error with the reason of each host on a line of its own, and with two ways out."""
+    other = "To use another host: --mirror URL or CYCLEGAN_MIRROR=URL"
+    by_hand = f"By hand: download it in a browser, and {by_hand}"
+    message = f"could not download {item.file}"
+    error = UserError(f"{message}. {'; '.join(problems)}. {other}. {by_hand}")
+    error.lines = [
+        f"{message} from any of these hosts:",
+        *(f"  {problem}" for problem in problems),
+        "To resume, run the same command again.",
+        other,
+        by_hand,
+    ]
+    return error
 
 
 def obtain_folder(
@@ -105,7 +120,9 @@ def obtain_folder(
         finally:
             shutil.rmtree(unpacked, ignore_errors=True)
 
-    obtain(item, out.parent, mirrors, checked, install)
+    splits = ", ".join(item.counts or item.splits)
+    by_hand = f"unpack {item.file} so that {out} holds {splits}"
+    obtain(item, out.parent, mirrors, checked, install, by_hand)
 
 
 def _obtain_from(

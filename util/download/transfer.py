@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from util.console import Progress, say
-from util.errors import UserError, first_line
+from util.errors import UserError, first_line, reason_of
 
 BLOCK = 1 << 16  # bytes
 TIMEOUT = 30.0  # seconds without data
@@ -81,7 +81,14 @@ def fetch(url: str, part: Path, size: int | None, sha256: str | None, most: int)
     try:
         return _fetch_verified(url, part, size, sha256, most)
     except NETWORK_ERRORS as error:
-        raise UserError(first_line(error)) from None
+        raise UserError(_reason(error)) from None
+
+
+def _reason(error: Exception) -> str:
+    """Return why a request failed, without the frame that urllib puts around the reason."""
+    if isinstance(error, urllib.error.URLError) and isinstance(error.reason, OSError):
+        return reason_of(error.reason)
+    return first_line(error)
 
 
 def _fetch_verified(url: str, part: Path, size: int | None, sha256: str | None, most: int) -> str:
