@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,6 +55,18 @@ class Values:
         """True if the files hold whole numbers."""
         return np.issubdtype(np.dtype(self.dtype), np.integer)
 
+    @property
+    def fill(self) -> float | None:
+        """The value of pixels without data in files: ``nodata`` if their type holds it, else None.
+
+        Unsigned files, for example, cannot hold -9999.
+        """
+        if self.nodata is None or not self.is_integer:
+            return self.nodata
+        limits = np.iinfo(np.dtype(self.dtype))
+        fits = limits.min <= self.nodata <= limits.max and self.nodata == int(self.nodata)
+        return self.nodata if fits else None
+
     def invalid(self, array: np.ndarray) -> np.ndarray | None:
         """Return where ``array`` (H, W, C) holds no data, as bool (H, W); None if nowhere."""
         if self.nodata is None:
@@ -88,7 +101,7 @@ class Values:
 
         Args:
             unit: (H, W, C) or (H, W); values outside of [-1, 1] are clipped.
-            valid: bool (H, W); pixels where it is False become ``nodata``.
+            valid: bool (H, W); pixels where it is False become ``fill``, or without one ``low``.
         """
         kind = np.dtype(self.dtype)
         share = (unit.astype(np.float64).clip(-1, 1) + 1) / 2
@@ -97,8 +110,8 @@ class Values:
             limits = np.iinfo(kind)
             values = values.round().clip(limits.min, limits.max)
         result = values.astype(kind)
-        if valid is not None and self.nodata is not None:
-            result[~valid] = self.nodata
+        if valid is not None:
+            result[~valid] = kind.type(self.low if self.fill is None else self.fill)
         return result
 
     def record(self) -> dict[str, Any]:
@@ -154,6 +167,11 @@ def load(folder: Path) -> DomainValues:
         }
     except (TypeError, ValueError) as error:
         raise UserError(f"cannot read {path}: it is damaged ({error})") from None
+
+
+def shows_domain(label: str) -> bool:
+    """True for the labels that :func:`domain_of` is made for; custom models may have others."""
+    return re.fullmatch("(real|fake|rec|idt)_[AB]|real|fake", label) is not None
 
 
 def domain_of(label: str, direction: str = "AtoB") -> str:

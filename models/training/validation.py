@@ -4,7 +4,9 @@ The images come from valA and valB (or val), or with ``--val_share`` from the tr
 from the test set. They are translated as test.py translates them, with ``--ema`` by the averaged
 generators. The training is not affected, except that ``--lr_policy plateau`` follows the metric.
 
-Metrics, in levels of 0 to 255 unless noted:
+Metrics, in levels of 0 to 255 unless noted. With more than 8-bit pictures, l1 and cycle are in the
+unit of the files, psnr and ssim are of the range of their values, and pixels without data do not
+count.
     l1, psnr (dB), ssim (0 to 1): against the true image. Only for pairs, whose file names are equal
         apart from _A and _B.
     patches: distance of colours and textures to those of the target domain
@@ -22,6 +24,7 @@ import time
 from argparse import Namespace
 from collections import defaultdict
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,18 +34,28 @@ from data.listing import stem
 from data.pipeline.loader import Loader, Unreadable
 from models.base_model import BaseModel
 from models.training.inspection import options_for_testing, translate_apart
+from models.training.measured import Measured
 from models.training.position import Position
+from models.translation.batch import masks_of_folders
 from util import distributed
 from util.console import say
 from util.errors import UserError
 from util.image import metrics
 from util.image.patch_distance import patch_distance, sample_patches
-from util.images import tensor2im
 from util.option_defaults import theirs
 from util.schedules import last_epoch, learning_rates
 from util.visualizer import Visualizer
 
 PAIRED_METRICS = {"l1": metrics.l1, "psnr": metrics.psnr, "ssim": metrics.ssim}
+UNITS = ("l1", "cycle")  # metrics in the unit of the values
+
+
+class Value(NamedTuple):
+    """A metric of an image: the letter of its label, the width of its range, and the metric."""
+
+    domain: str
+    span: float
+    number: float
 
 
 def validation_images(opt: Namespace) -> Loader:
@@ -74,6 +87,8 @@ class Validation:
                 "find_images in data/listing.py); use a folder of validation images instead"
             )
         self.paired = is_paired(self.images.dataset)
+        if any(getattr(self.images.dataset, "values", {}).values()):
+            say("Validation: l1 and cycle in the unit of the files; psnr and ssim of their range")
         measurable = self.compute_metrics(limit=1)
         if self.metric == "auto":
             self.metric = "l1" if "l1" in measurable else "patches"
@@ -146,43 +161,64 @@ class Validation:
     def compute_metrics(self, limit: int | None = None) -> dict[str, float]:
         """Return the mean of each metric over the first ``limit`` images (None: all)."""
         limit = limit or getattr(self.model, "validation_limit", None)  # of slow models
-        values: dict[str, list[float]] = defaultdict(list)
+        values: dict[str, list[Value]] = defaultdict(list)
         patches: dict[str, list] = defaultdict(list)
         rng = np.random.default_rng(self.opt.seed)
+        rules = getattr(self.images.dataset, "values", {})
         self.images.epoch = 1
         model = with_averaged_networks(self.model)
         for batch in islice(self.images, limit):
+            images = translate_apart(model, batch, self.opt.seed)[1]
+            masks = masks_of_folders(self.opt, batch)
             visuals = {
-                label: tensor2im(image)
-                for label, image in translate_apart(model, batch, self.opt.seed)[1].items()
+                label: Measured.of(label, image, self.opt.direction, rules, masks)
+                for label, image in images.items()
                 if label.startswith(("real_", "fake_", "rec_"))
             }
             for label, image in visuals.items():
                 kind, _, domain = label.partition("_")
-                patches[label].append(sample_patches(image, rng))
+                patches[label].append(sample_patches(image.levels, rng))
                 measured = self._compare(kind, image, visuals.get(f"real_{domain}"))
                 for name, value in measured.items():
-                    values[name].append(value)
+                    if not math.isnan(value):  # no pixel holds data
+                        values[name].append(Value(domain, image.span or metrics.DATA_RANGE, value))
         fakes = [label for label in patches if label.startswith("fake_")]
         pairs = [(fake, fake.replace("fake_", "real_")) for fake in fakes]
         if not pairs or any(real not in patches for _, real in pairs):
             needed = "has no images named fake_X and real_X to compare"
             raise UserError(f"--val_freq: --model {self.opt.model} {needed}")
         distances = [patch_distance(patches[fake], patches[real], rng) for fake, real in pairs]
-        values["patches"] = distances
-        return {name: float(np.mean(numbers)) for name, numbers in values.items()}
+        means: dict[str, float] = {}
+        for name, measured_values in values.items():
+            means |= averages(name, measured_values)
+        return means | {"patches": float(np.mean(distances))}
 
-    def _compare(
-        self, kind: str, image: metrics.Array, real: metrics.Array | None
-    ) -> dict[str, float]:
-        """Return the metrics of a reconstruction (rec) or translation (fake), uint8 (H, W, C)."""
-        if real is None or real.shape != image.shape or image.shape[2] != 3:
+    def _compare(self, kind: str, image: Measured, real: Measured | None) -> dict[str, float]:
+        """Return the metrics of a reconstruction (rec) or translation (fake)."""
+        if real is None or not image.is_comparable(real):
             return {}
         if kind == "rec":
-            return {"cycle": metrics.l1(image, real)}
-        if kind == "real" or not self.paired or min(image.shape[:2]) < metrics.WINDOW:
+            return {"cycle": image.compare(real, metrics.l1)}
+        if kind == "real" or not self.paired or min(image.pixels.shape[:2]) < metrics.WINDOW:
             return {}
-        return {n: min(metrics.PSNR_CAP, f(image, real)) for n, f in PAIRED_METRICS.items()}
+        measured = {name: image.compare(real, metric) for name, metric in PAIRED_METRICS.items()}
+        return measured | {"psnr": min(measured["psnr"], metrics.PSNR_CAP)}
+
+
+def averages(name: str, values: list[Value]) -> dict[str, float]:
+    """Return the mean of a metric over the images of all domains.
+
+    If ranges of values differ, an L1 is also given for each domain, such as "l1_A" in the unit of
+    its files, and the mean is in levels of 0 to 255 within each range.
+    """
+    scales = {value.span for value in values}
+    if name not in UNITS or len(scales) == 1:
+        return {name: float(np.mean([value.number for value in values]))}
+    means = {name: float(np.mean([255 * value.number / value.span for value in values]))}
+    for domain in sorted({value.domain for value in values}):
+        of_domain = [value.number for value in values if value.domain == domain]
+        means[f"{name}_{domain}"] = float(np.mean(of_domain))
+    return means
 
 
 def with_averaged_networks(model: BaseModel) -> BaseModel:

@@ -58,6 +58,39 @@ def test_values_by_hand() -> None:
     assert metrics.psnr(one_channel, black) == pytest.approx(10 * math.log10(3))
 
 
+@pytest.mark.parametrize("low, high, dtype", [(-1024, 3071, "int16"), (0, 1, "float32")])
+def test_metrics_of_other_values_are_those_of_their_range(low: float, high: float, dtype: str):
+    """PSNR and SSIM agree with scikit-image, and L1 is in the unit of the values."""
+    rng = np.random.default_rng(0)
+    image, target = (rng.uniform(low, high, (30, 24, 2)).astype(dtype) for _ in range(2))
+    floats, span = (image.astype(float), target.astype(float)), high - low
+    psnr = peak_signal_noise_ratio(floats[1], floats[0], data_range=span)
+    assert metrics.psnr(image, target, span) == pytest.approx(psnr)
+    ssim = structural_similarity(
+        *floats,
+        gaussian_weights=True,
+        sigma=1.5,
+        data_range=span,
+        use_sample_covariance=False,
+        channel_axis=2,
+    )
+    assert metrics.ssim(image, target, span) == pytest.approx(ssim, abs=1e-6)
+    assert metrics.l1(image, target, span) == pytest.approx(np.abs(floats[0] - floats[1]).mean())
+
+
+def test_pixels_without_data_do_not_count():
+    rng = np.random.default_rng(0)
+    image, target = (rng.uniform(0, 1, (30, 24, 1)) for _ in range(2))
+    valid = np.ones((30, 24), bool)
+    valid[:12] = False
+    hidden = image.copy()
+    hidden[:12] = -9999
+    for metric in (metrics.psnr, metrics.ssim, metrics.l1):
+        expected = metric(image[12:], target[12:], 1)
+        assert metric(hidden, target, 1, valid) == pytest.approx(expected)
+        assert math.isnan(metric(image, target, 1, np.zeros_like(valid)))
+
+
 def test_incomparable_images_are_refused() -> None:
     image = np.zeros((16, 16, 3), np.uint8)
     with pytest.raises(UserError, match="at least 11x11 pixels, this one is 16x10"):

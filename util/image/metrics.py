@@ -1,7 +1,10 @@
 """Metrics of an image against its target, computed with numpy.
 
 Images are uint8 arrays (H, W, 3) with levels from 0 to 255; image and target have the same shape.
-Averaging over a test set is left to the caller (``scripts/evaluate.py``).
+Given a ``data_range`` (highest minus lowest possible value), they are arrays (H, W, C) of any real
+type and any unit. ``valid``, bool (H, W), is then False where pixels hold no data and do not count;
+without a valid pixel, a metric is NaN. Averaging over a test set is left to the caller
+(``scripts/evaluate.py``).
 """
 
 from __future__ import annotations
@@ -24,41 +27,57 @@ HIGHER_IS_BETTER = ("psnr", "ssim")  # of the metrics of a validation
 PSNR_CAP = 100.0  # dB; stands for identical images, so that means over images stay finite
 
 
-def psnr(image: Array, target: Array) -> float:
+def psnr(
+    image: Array, target: Array, data_range: float | None = None, valid: Array | None = None
+) -> float:
     """Peak signal-to-noise ratio in dB over all pixels and channels; ``inf`` for equal images."""
-    a, b = _as_floats(image, target)
-    error = float(np.mean((a - b) ** 2))
-    return 10 * math.log10(DATA_RANGE**2 / error) if error else math.inf
+    a, b = _as_floats(image, target, data_range)
+    error = _mean((a - b) ** 2, valid)
+    return 10 * math.log10((data_range or DATA_RANGE) ** 2 / error) if error else math.inf
 
 
-def l1(image: Array, target: Array) -> float:
-    """Mean absolute difference in levels, 0 to 255."""
-    a, b = _as_floats(image, target)
-    return float(np.mean(np.abs(a - b)))
+def l1(
+    image: Array, target: Array, data_range: float | None = None, valid: Array | None = None
+) -> float:
+    """Mean absolute difference in levels, 0 to 255, or in the unit of the values."""
+    a, b = _as_floats(image, target, data_range)
+    return _mean(np.abs(a - b), valid)
 
 
-def ssim(image: Array, target: Array) -> float:
+def ssim(
+    image: Array, target: Array, data_range: float | None = None, valid: Array | None = None
+) -> float:
     """Structural similarity, at most 1: the mean over channels and all complete windows.
 
     Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural
     similarity", IEEE Transactions on Image Processing 13(4), 2004, equation 13: Gaussian 11x11
     window with sigma 1.5, weighted (biased) moments. The paper uses luminance; here each channel
-    is compared separately, as in scikit-image.
+    is compared separately, as in scikit-image. Windows with a pixel that is not valid are left out.
 
     Raises:
         UserError: a side is shorter than the window.
     """
-    a, b = _as_floats(image, target)
+    a, b = _as_floats(image, target, data_range)
     height, width = a.shape[:2]
     if min(height, width) < WINDOW:
         size = f"{WINDOW}x{WINDOW} pixels, this one is {width}x{height}"
         raise UserError(f"SSIM needs images of at least {size}")
+    highest = data_range or DATA_RANGE
     mean_a, mean_b, square_a, square_b, product = _blur(np.stack([a, b, a * a, b * b, a * b]))
     var_a, var_b, covariance = square_a - mean_a**2, square_b - mean_b**2, product - mean_a * mean_b
-    c1, c2 = (K1 * DATA_RANGE) ** 2, (K2 * DATA_RANGE) ** 2
+    c1, c2 = (K1 * highest) ** 2, (K2 * highest) ** 2
     luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
     structure = (2 * covariance + c2) / (var_a + var_b + c2)
-    return float(np.mean(luminance * structure))
+    complete = None
+    if valid is not None:
+        complete = np.asarray(sliding_window_view(valid, (WINDOW, WINDOW)).all(axis=(2, 3)))
+    return _mean(luminance * structure, complete)
+
+
+def _mean(values: Array, valid: Array | None) -> float:
+    """Mean of (H, W, C) where ``valid``, NaN if that is nowhere."""
+    counted = values if valid is None else values[valid]
+    return float(np.mean(counted)) if counted.size else math.nan
 
 
 def palette_labels(image: Array, palette: ArrayLike) -> Array:
@@ -85,7 +104,7 @@ def palette_labels(image: Array, palette: ArrayLike) -> Array:
 
 def palette_accuracy(image: Array, target: Array, palette: ArrayLike) -> float:
     """Share of pixels, 0 to 1, whose nearest palette colour is that of the target."""
-    _check(image, target)
+    _check(image, target, None)
     return float(np.mean(palette_labels(image, palette) == palette_labels(target, palette)))
 
 
@@ -108,13 +127,13 @@ def _blur(maps: Array) -> Array:
     return maps
 
 
-def _as_floats(image: Array, target: Array) -> tuple[Array, Array]:
-    _check(image, target)
+def _as_floats(image: Array, target: Array, data_range: float | None) -> tuple[Array, Array]:
+    _check(image, target, data_range)
     return image.astype(np.float64), target.astype(np.float64)
 
 
-def _check(image: Array, target: Array) -> None:
-    for array in (image, target):
+def _check(image: Array, target: Array, data_range: float | None) -> None:
+    for array in (image, target) if data_range is None else ():
         if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
             shape = f"{array.dtype} {array.shape}"
             raise ValueError(f"metrics need uint8 images (H, W, 3), not {shape}")

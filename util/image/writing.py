@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -89,14 +90,18 @@ class ImageWriter:
         self.jobs: deque[Future] = deque()
 
     def save(self, image: np.ndarray, path: Path, aspect_ratio: float = 1.0) -> None:
-        """Queue a call of :func:`save_image`; wait if the queue is full.
+        """Queue a call of :func:`save_image`; see :meth:`submit`."""
+        self.submit(save_image, image, path, aspect_ratio)
+
+    def submit(self, save: Callable[..., object], *arguments: Any) -> None:
+        """Queue a call of ``save``; wait if the queue is full.
 
         Raises:
             UserError: an earlier image could not be written.
         """
         while self.jobs and (len(self.jobs) == self.limit or self.jobs[0].done()):
             self.jobs.popleft().result()
-        self.jobs.append(self.pool.submit(save_image, image, path, aspect_ratio))
+        self.jobs.append(self.pool.submit(save, *arguments))
 
     def close(self) -> None:
         """Wait until all images are written. Raises UserError: one could not be written."""
