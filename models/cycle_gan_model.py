@@ -82,7 +82,7 @@ class CycleGANModel(OfficialHooks, BaseModel):
             adam = functools.partial(torch.optim.Adam, lr=opt.lr, betas=(opt.beta1, 0.999))
             self.optimizer_G, self.optimizer_D = adam(weights_G), adam(weights_D)
             self.optimizers = [self.optimizer_G, self.optimizer_D]
-            # A subclass written for the official code may declare only the official options.
+            # 1 for subclasses that declare only the official options, which lack --lambda_GAN
             self.lambda_GAN = getattr(opt, "lambda_GAN", 1.0)
             self.lambda_identity = identity_weight(opt)  # --lambda_identity, 0 if channels differ
             self.loss_idt_A = self.loss_idt_B = torch.zeros(())  # logged without identity loss
@@ -119,9 +119,9 @@ class CycleGANModel(OfficialHooks, BaseModel):
         The fakes for D_X and D_Y come from the image history. It receives the fakes of this step,
         which G and F generated before their weights changed.
 
-        models/training/step.py calls this, except with --accumulate. It also registers a function
-        that runs before each ``optimizer.step()``: this averages the gradients over several GPUs,
-        divides them by the loss scale of --amp fp16, and checks that they are finite.
+        models/training/step.py has registered a function with both optimizers that runs at the
+        beginning of each ``step()``. It averages the gradients over several GPUs, divides them by
+        the loss scale of --amp fp16, and checks that they are finite.
         """
         self.optimizer_G.zero_grad()
         self.gradients_G()
@@ -130,11 +130,11 @@ class CycleGANModel(OfficialHooks, BaseModel):
         self.gradients_D()
         self.optimizer_D.step()
 
-    # With --accumulate N, models/training/accumulation.py makes the same two steps with N
-    # micro-batches of --batch_size images. For each optimizer, in the order below, it calls the
-    # method once per micro-batch and steps that optimizer with the mean of the gradients. The
-    # networks and image pools are shared; each micro-batch has its own real_A, fake_B, ... in a
-    # shallow copy of this model. The logged losses are means.
+    # With --accumulate N, models/training/accumulation.py replaces optimize_parameters(). It makes
+    # the same two steps from N micro-batches of --batch_size images: for each row below, it calls
+    # the method once per micro-batch, then steps the optimizer with the mean gradients. Each
+    # micro-batch has its own real_A, fake_B, ... in a shallow copy of this model; networks and
+    # image pools are shared. The logged losses are means.
     gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
 
     def gradients_G(self) -> None:

@@ -189,7 +189,7 @@ class UnetGenerator(Generator):
         self.multiple = self.minimum = 2**num_downs
         block = functools.partial(UnetSkipConnectionBlock, norm_layer=norm_layer)
         unet = block(8 * ngf, 8 * ngf, innermost=True)
-        for _ in range(num_downs - 5):  # the other five blocks are the innermost and the last four
+        for _ in range(num_downs - 5):  # 5 = the innermost block and the four below
             unet = block(8 * ngf, 8 * ngf, submodule=unet, use_dropout=use_dropout)
         for c in (4 * ngf, 2 * ngf, ngf):
             unet = block(c, 2 * c, submodule=unet)
@@ -216,30 +216,32 @@ class UnetSkipConnectionBlock(nn.Module):
         super().__init__()
         self.outermost = outermost
         bias = needs_bias(norm_layer)
-        conv = functools.partial(nn.Conv2d, kernel_size=4, stride=2, padding=1)
-        up_conv = functools.partial(nn.ConvTranspose2d, kernel_size=4, stride=2, padding=1)
-        # The output of a submodule includes its input, so it has twice as many channels.
-        features = inner_nc if innermost else 2 * inner_nc
-        inside = [] if submodule is None else [submodule]
-        down = conv(input_nc or outer_nc, inner_nc, bias=bias)
-        up = [nn.ReLU(True), up_conv(features, outer_nc, bias=bias or outermost)]
+        halve = functools.partial(nn.Conv2d, kernel_size=4, stride=2, padding=1)
+        double = functools.partial(nn.ConvTranspose2d, kernel_size=4, stride=2, padding=1)
+        features = inner_nc if innermost else 2 * inner_nc  # a submodule also returns its input
+        down = halve(input_nc or outer_nc, inner_nc, bias=bias)
+        up = double(features, outer_nc, bias=bias or outermost)
+        layers: list[nn.Module | None]
         if outermost:
-            layers = [down, *inside, *up, nn.Tanh()]
+            layers = [down, submodule, nn.ReLU(True), up, nn.Tanh()]
+        elif innermost:
+            layers = [nn.LeakyReLU(0.2), down, nn.ReLU(True), up, norm_layer(outer_nc)]
         else:
-            norm = [] if innermost else [norm_layer(inner_nc)]
-            dropout = [nn.Dropout(0.5)] if use_dropout and not innermost else []
-            layers = [nn.LeakyReLU(0.2), down, *norm, *inside, *up, norm_layer(outer_nc), *dropout]
-        self.model = nn.Sequential(*layers)
+            dropout = [nn.Dropout(0.5)] if use_dropout else []
+            layers = [nn.LeakyReLU(0.2), down, norm_layer(inner_nc), submodule]
+            layers += [nn.ReLU(True), up, norm_layer(outer_nc), *dropout]
+        self.model = nn.Sequential(*(layer for layer in layers if layer is not None))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.model(x) if self.outermost else torch.cat([x, self.model(x)], 1)
 
 
-# The choices of --netG, called with (input_nc, output_nc, ngf=, norm_layer=, use_dropout=). To add
-# one, derive a class from Generator, write its apply_layers(), add a row here, and add its name to
-# NET_G in options/flags/model.py, which --help reads before PyTorch is imported. If weights without
-# the options of a run should be recognised, extend architecture_of() in util/weight_shapes.py.
-# For --upsample resize, util/upsampling.py replaces the transposed convolutions.
+# The choices of --netG, called with (input_nc, output_nc, ngf=, norm_layer=, use_dropout=).
+# To add a generator:
+# 1. Derive a class from Generator, with an apply_layers() of its own, and add a row here.
+# 2. Add its name to NET_G in options/flags/model.py: --help reads it without importing PyTorch.
+# 3. To recognise such weights without their options, extend util/weight_shapes.py.
+# For --upsample resize, util/upsampling.py replaces the transposed convolutions of any generator.
 GENERATORS: dict[str, Callable[..., Generator]] = {
     "resnet_9blocks": functools.partial(ResnetGenerator, n_blocks=9),
     "resnet_6blocks": functools.partial(ResnetGenerator, n_blocks=6),
@@ -283,16 +285,15 @@ class PixelDiscriminator(nn.Module):
     def __init__(self, input_nc: int, ndf: int = 64, norm_layer: Norm = nn.BatchNorm2d) -> None:
         super().__init__()
         conv, bias = functools.partial(nn.Conv2d, kernel_size=1), needs_bias(norm_layer)
-        first = [conv(input_nc, ndf), nn.LeakyReLU(0.2, True)]
-        second = [conv(ndf, 2 * ndf, bias=bias), norm_layer(2 * ndf), nn.LeakyReLU(0.2, True)]
-        self.net = nn.Sequential(*first, *second, conv(2 * ndf, 1, bias=bias))
+        layers = [conv(input_nc, ndf), nn.LeakyReLU(0.2, True)]
+        layers += [conv(ndf, 2 * ndf, bias=bias), norm_layer(2 * ndf), nn.LeakyReLU(0.2, True)]
+        self.net = nn.Sequential(*layers, conv(2 * ndf, 1, bias=bias))
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         return self.net(input)
 
 
-# The choices of --netD.
-DISCRIMINATORS: dict[str, Callable[..., nn.Module]] = {
+DISCRIMINATORS: dict[str, Callable[..., nn.Module]] = {  # the choices of --netD
     "basic": NLayerDiscriminator,
     "n_layers": NLayerDiscriminator,
     "pixel": PixelDiscriminator,

@@ -50,7 +50,7 @@ class Run:
         model: the networks, losses and optimizers.
         step: ``step(batch, weight, images_seen)`` trains the model on one batch. Created by
             :meth:`prepare_first_step`.
-        stopping: True once Ctrl-C or another signal has asked any rank to stop.
+        stopping: True once :meth:`signal_received` has found a signal to stop, on any rank.
         report: logs the losses and shows images when they are due.
         validation: measures the model every ``--val_freq`` epochs.
         finished_before: True if ``--continue_train`` finds nothing left to train.
@@ -189,7 +189,7 @@ class Run:
         per_epoch = math.ceil(len(self.dataset) / batch) * batch  # a short batch counts as full
         done = (self.position.epoch - 1) * per_epoch + self.position.seen
         self.progress = Progress(self.last_epoch * per_epoch, done=done)
-        self.stopping = self.signal_received()
+        self.signal_received()
 
     def _say_waiting(self, wanted: bool = True) -> None:
         """Print the lines of a resumed run so far, or drop them if nothing is left to train."""
@@ -239,8 +239,8 @@ class Run:
         if not (own and self.position.seen):  # a method of a custom model may count its calls
             self.model.update_learning_rate()
 
-    def train_step(self, batch: dict) -> None:
-        """Train the model on a batch (models/training/step.py) and move the position.
+    def check(self) -> None:
+        """Check the last step, and show the progress.
 
         Raises:
             UserError: the last save failed.
@@ -248,8 +248,6 @@ class Run:
                 printed, because the check waits for the GPU.
         """
         position = self.position
-        self.step(batch, self.dataset.batch_weight, images_seen=position.total)
-        position.advance(self.dataset.last_batch_images)
         self.watchdog.step()
         self.state.background.check()
         if position.reached_multiple_of(self.opt.print_freq):
@@ -262,8 +260,12 @@ class Run:
         return self.position.seen >= len(self.dataset)
 
     def signal_received(self) -> bool:
-        """True on all ranks, which must all call this, if any has received a signal to stop."""
-        return self.signals.poll() > 0
+        """Set :attr:`stopping` on all ranks if any has received a signal to stop, and return it.
+
+        All ranks must call this.
+        """
+        self.stopping = self.signals.poll() > 0
+        return self.stopping
 
     def finish(self) -> None:
         """Print where the results are; after a signal, end with its exit status."""

@@ -54,6 +54,47 @@ class Step:
         self._prepare_optimizers()
         self._prepare_networks()
 
+    def __call__(self, batch: dict, weight: float = 1.0, images_seen: int = 0) -> None:
+        """Train on one batch.
+
+        All generators are seeded with (seed, rank, ``images_seen``) first, so that a resumed run
+        draws the same dropout, image pool choices and gradient penalties as an uninterrupted one.
+
+        Args:
+            batch: what the dataset gives.
+            weight: the number of images in ``batch`` divided by that of all ranks.
+            images_seen: the images that the training has taken before this step.
+
+        Raises:
+            NonFinite: a gradient is not finite; the weights are as before this step. On a GPU
+                :meth:`check` raises it later.
+            UserError: a batch without the images that the model needs.
+        """
+        self.weight = weight
+        seed_everything(derived_seed("step", self.opt.seed, distributed.rank(), images_seen))
+        if self.opt.cuda_graphs:
+            torch.compiler.cudagraph_mark_step_begin()
+        if self.opt.accumulate > 1:
+            accumulated_step(self.model, batch, self.opt.batch_size)
+        else:
+            set_batch(self.model, batch)
+            self.model.optimize_parameters()
+        if self.model.fp16_scaler:
+            self.model.fp16_scaler.update()
+        for name, average in self.model.averaged.items():
+            average.update_parameters(self.model.get_networks()[name])
+        if self.opt.compile:
+            self._count_graphs()
+        if self.check_every_step:
+            self.check()
+
+    def _before_step(self, optimizer: torch.optim.Optimizer, *unused: object) -> None:
+        """Average, unscale and check the gradients between the backward pass and the optimizer."""
+        average_gradients(parameters_of(optimizer), self.weight)
+        if self.model.fp16_scaler:
+            self.model.fp16_scaler.unscale_(optimizer)
+        self.guard.watch(optimizer, self.model.get_batch_paths())
+
     def _set_backends(self) -> None:
         """Apply the options that hold for the whole process."""
         allow = not self.opt.no_tf32
@@ -114,47 +155,6 @@ class Step:
         options = {"layout_optimization": False} if keep_layout else None
         part = net.get_submodule("model" if inner else "")
         part.compile(backend=BACKEND, fullgraph=True, mode=mode, dynamic=dynamic, options=options)
-
-    def __call__(self, batch: dict, weight: float = 1.0, images_seen: int = 0) -> None:
-        """Train on one batch.
-
-        All generators are seeded with (seed, rank, ``images_seen``) first, so that a resumed run
-        draws the same dropout, image pool choices and gradient penalties as an uninterrupted one.
-
-        Args:
-            batch: what the dataset gives.
-            weight: the number of images in ``batch`` divided by that of all ranks.
-            images_seen: the images that the training has taken before this step.
-
-        Raises:
-            NonFinite: a gradient is not finite; the weights are as before this step. On a GPU
-                :meth:`check` raises it later.
-            UserError: a batch without the images that the model needs.
-        """
-        self.weight = weight
-        seed_everything(derived_seed("step", self.opt.seed, distributed.rank(), images_seen))
-        if self.opt.cuda_graphs:
-            torch.compiler.cudagraph_mark_step_begin()
-        if self.opt.accumulate > 1:
-            accumulated_step(self.model, batch, self.opt.batch_size)
-        else:
-            set_batch(self.model, batch)
-            self.model.optimize_parameters()
-        if self.model.fp16_scaler:
-            self.model.fp16_scaler.update()
-        for name, average in self.model.averaged.items():
-            average.update_parameters(self.model.get_networks()[name])
-        if self.opt.compile:
-            self._count_graphs()
-        if self.check_every_step:
-            self.check()
-
-    def _before_step(self, optimizer: torch.optim.Optimizer, *unused: object) -> None:
-        """Average, unscale and check the gradients between the backward pass and the optimizer."""
-        average_gradients(parameters_of(optimizer), self.weight)
-        if self.model.fp16_scaler:
-            self.model.fp16_scaler.unscale_(optimizer)
-        self.guard.watch(optimizer, self.model.get_batch_paths())
 
     def _count_graphs(self) -> None:
         """Say how many graphs were compiled, whenever there are more."""
