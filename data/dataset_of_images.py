@@ -22,7 +22,6 @@ from data.image_file import (
     limit_pixels,
     open_image,
     read_image,
-    turned_sideways,
 )
 from data.image_to_tensor import (
     Resize,
@@ -33,6 +32,8 @@ from data.image_to_tensor import (
     too_small,
 )
 from data.listing import remarks
+from data.rasters.header import upright_size
+from data.rasters.items import ValuesOfDomains
 from util.errors import UserError
 from util.option_defaults import add_missing, ours
 from util.words import amount
@@ -41,12 +42,13 @@ OPAQUE = "which are taken as opaque (255)"
 READER = 3  # changes with the pixels that data/image_file.py gives for a file: caches are new then
 
 
-class BaseDataset(data.Dataset, ABC):
+class BaseDataset(ValuesOfDomains, data.Dataset, ABC):
     """Items are dicts such as {"A": float tensor (C, H, W) in [-1, 1], "A_paths": str}.
 
     A subclass implements ``__getitem__``, as in the official code. Or it implements :meth:`pixels`,
-    whose images are uint8: worker processes then send a quarter of the data, and the loader
-    converts whole batches to floats on the model's device.
+    whose 8-bit images are uint8: worker processes then send a quarter of the data, and the loader
+    converts whole batches to floats on the model's device. :class:`ValuesOfDomains` adds images of
+    other depths and numbers of bands.
     """
 
     def __init__(self, opt: Namespace) -> None:
@@ -77,7 +79,7 @@ class BaseDataset(data.Dataset, ABC):
         return images_to_float(self.pixels(index))
 
     def pixels(self, index: int) -> dict:
-        """Return item ``index`` with uint8 images (C, H, W) in place of floats in [-1, 1]."""
+        """Return item ``index`` with uint8 (C, H, W) in place of 8-bit images in [-1, 1]."""
         raise NotImplementedError(f"{type(self).__name__} needs __getitem__ or pixels")
 
     def __str__(self) -> str:
@@ -129,7 +131,7 @@ class BaseDataset(data.Dataset, ABC):
     ) -> list[Image.Image]:
         number, exif, draft = len(channels), not ours(self.opt).no_exif, self._draft(resizes)
         with_alpha = 4 if {2, 4} & set(channels) else 3
-        image = read_image(path, with_alpha, exif, draft, number)
+        image = read_image(path, with_alpha, exif, draft, number, reduce=not self.uses_values)
         if number > 1:
             width, height = image.width // number, image.height
             edges = [i * width for i in range(number + 1)]
@@ -151,12 +153,6 @@ class BaseDataset(data.Dataset, ABC):
         return first.load_size * len(resizes), height
 
 
-def channels_of_domains(opt: Namespace) -> tuple[int, int]:
-    """Return the number of channels of images A and of images B."""
-    channels = opt.input_nc, opt.output_nc
-    return channels if opt.direction == "AtoB" else channels[::-1]
-
-
 def check_sizes(
     opt: Namespace, paths: list[str], n_side_by_side: int = 1, at_most: int = 500
 ) -> None:
@@ -174,9 +170,8 @@ def check_sizes(
     small = []
     for path in evenly_spread(paths, at_most):
         # An unreadable image is reported, with its cause, when the training reads it
-        with contextlib.suppress(UserError), open_image(path) as image:
-            turned = turned_sideways(image) and not ours(opt).no_exif
-            width, height = image.size[::-1] if turned else image.size
+        with contextlib.suppress(UserError):
+            width, height = upright_size(path, ours(opt).npz_key, exif=not ours(opt).no_exif)
             width = max(1, width // n_side_by_side)
             if not crop_fits(opt, (width, height)):
                 small.append(f"{path} ({width}x{height})")

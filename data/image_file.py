@@ -26,6 +26,7 @@ BANDS |= {"RGB": 3, "RGBX": 3, "YCbCr": 3, "LAB": 3, "RGBA": 4, "RGBa": 4, "CMYK
 TooLarge = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 LOW = 4095  # the largest value of 12 bits; see check_values
 ACCEPTED = "images should have 8 bits or 16 unsigned bits per channel"
+MIXED = "it has 16 bits per channel and other images of its folder 8; save all in one type"
 TAG = {tag.name: number for number, tag in TiffTags.TAGS_V2.items()}
 NOT_A_PAGE = 1 | 4  # bits of NewSubfileType: a smaller copy (overview, thumbnail), a mask
 
@@ -43,8 +44,11 @@ def limit_pixels(max_pixels: int | None) -> None:
 
 
 @contextlib.contextmanager
-def open_image(path: str) -> Iterator[Image.Image]:
+def open_image(path: str, complete: bool = True) -> Iterator[Image.Image]:
     """A context manager that opens an image file; its pixels are decoded on first use.
+
+    Args:
+        complete: refuse a file that Pillow would not read completely and correctly.
 
     Raises:
         UserError: names the file and why it cannot be read. Errors inside the ``with`` block, such
@@ -56,7 +60,8 @@ def open_image(path: str) -> Iterator[Image.Image]:
         with Image.open(path, formats=FORMATS) as image:
             if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
                 raise Image.DecompressionBombWarning
-            if problem := value_problem(image) or band_problem(image) or page_problem(image):
+            checks = (value_problem, band_problem, page_problem) if complete else ()
+            if problem := next(filter(None, (check(image) for check in checks)), ""):
                 raise UserError(problem)
             yield image
     except UsageError:
@@ -228,13 +233,14 @@ def highest_value(image: Image.Image) -> int:
     return 257 * level - 128 if image.format == "PPM" else 256 * level + 255
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 (upright) to 8."""
     return image.getexif().get(ExifTags.Base.Orientation, 1)
 
 
 def turned_sideways(image: Image.Image) -> bool:
     """True if the EXIF orientation exchanges width and height."""
-    return _orientation(image) >= 5
+    return orientation(image) >= 5
 
 
 def as_mode(image: Image.Image, channels: int, exif: bool = True) -> Image.Image:
@@ -254,7 +260,7 @@ def as_mode(image: Image.Image, channels: int, exif: bool = True) -> Image.Image
         raise UsageError(f"--input_nc and --output_nc: images have 1 to 4 channels, not {channels}")
     if problem := value_problem(image) or band_problem(image):
         raise UserError(f"the image cannot be used: {problem}")
-    if exif and _orientation(image) != 1:
+    if exif and orientation(image) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16 bits; Pillow would clip them at 255 instead of scaling
         image = Image.fromarray((np.asarray(image, np.int64) >> 8).clip(0, 255).astype(np.uint8))
@@ -269,6 +275,7 @@ def read_image(
     exif: bool = True,
     draft: tuple[int, int] | None = None,
     n_side_by_side: int = 1,
+    reduce: bool = True,
 ) -> Image.Image:
     """Decode an image file; see :func:`as_mode` for ``channels`` and ``exif``.
 
@@ -277,11 +284,14 @@ def read_image(
             their size, which is fast but not exact.
         n_side_by_side: number of images side by side in the file. ``draft`` is ignored where it
             could mix pixels of neighbours.
+        reduce: scale 16 bits to 8; False refuses them.
 
     Raises:
         UserError: names the file and what is wrong with it.
     """
     with open_image(path) as image:
+        if not reduce and bits_per_channel(image) == 16:
+            raise UserError(MIXED)
         if draft and (n_side_by_side == 1 or image.width % (8 * n_side_by_side) == 0):
             image.draft(None, draft[::-1] if exif and turned_sideways(image) else draft)
         image.load()

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from data.rasters.raster import Raster
 from util.errors import UserError
 
 BICUBIC = Image.Resampling.BICUBIC
@@ -48,7 +49,8 @@ class Resize:
     grayscale: bool = False
     method: Any = BICUBIC
 
-    def __call__(self, image: Image.Image) -> Image.Image:
+    def __call__(self, image: Any) -> Any:
+        """Return a resized PIL image, or :class:`Raster`, in gray if so set."""
         image = image.convert("L") if self.grayscale else image
         size = resized_size(self, image.size)
         if size == image.size:
@@ -116,8 +118,11 @@ def crop_position(opt: Namespace, size: tuple[int, int]) -> tuple[int, int]:
     return left, top
 
 
-def crop(image: Image.Image, opt: Namespace, params: dict | None) -> Image.Image:
-    """Crop a resized image. Outside of training, sides shorter than ``--crop_size`` stay whole."""
+def crop(image: Any, opt: Namespace, params: dict | None) -> Any:
+    """Crop a resized PIL image or :class:`Raster`.
+
+    Outside of training, sides shorter than ``--crop_size`` stay whole.
+    """
     width, height = image.size
     if _in_training(opt) and min(image.size) < opt.crop_size:
         raise UserError(too_small(opt, [f"{width}x{height}"]))
@@ -128,7 +133,7 @@ def crop(image: Image.Image, opt: Namespace, params: dict | None) -> Image.Image
     return image.crop((left, top, right, bottom))
 
 
-def flip(image: Image.Image, params: dict | None) -> Image.Image:
+def flip(image: Any, params: dict | None) -> Any:
     """Mirror half of the images left to right."""
     flipped = random.random() > 0.5 if params is None else params["flip"]
     return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flipped else image
@@ -171,8 +176,14 @@ def apply_as_bytes(steps: list[Callable], image: Any) -> Any:
     return to_pixels(image) if image.mode in BYTE_MODES else to_tensor(image)
 
 
-def to_tensor(image: Image.Image) -> torch.Tensor:
-    """Return a float tensor (C, H, W) in [-1, 1], as torchvision's ToTensor and Normalize do."""
+def to_tensor(image: Any) -> torch.Tensor:
+    """Return a float tensor (C, H, W) in [-1, 1], as torchvision's ToTensor and Normalize do.
+
+    Args:
+        image: a PIL image, or a :class:`Raster`, whose values are in [-1, 1] already.
+    """
+    if isinstance(image, Raster):
+        return torch.from_numpy(image.pixels.transpose(2, 0, 1).copy())
     if image.mode in BYTE_MODES:
         return to_float(to_pixels(image))
     from torchvision.transforms import functional  # slow to import, and rarely needed

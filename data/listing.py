@@ -23,6 +23,7 @@ IMG_EXTENSIONS = [
     for extension in (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp")
     for spelling in (extension, extension.upper())
 ]
+ARRAYS = (".npy", ".npz")  # extensions of files with NumPy arrays
 # Folders of file managers, network drives and archives; hidden folders begin with a dot
 HELPER_FOLDERS = (
     "@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found",
@@ -99,11 +100,12 @@ def make_dataset(dir: str, max_dataset_size: float = float("inf")) -> list[str]:
         return []
 
 
-def image_paths(folder: str, limit: float = float("inf")) -> list[str]:
+def image_paths(folder: str, limit: float = float("inf"), arrays: bool = False) -> list[str]:
     """Return the sorted paths of all images in ``folder`` and its sub-folders, at least one.
 
     Args:
         limit: return only this many of them, the first ones.
+        arrays: a folder without images may hold NumPy arrays instead (``.npy``, ``.npz``).
 
     Raises:
         MissingFolder: the folder is missing.
@@ -112,7 +114,7 @@ def image_paths(folder: str, limit: float = float("inf")) -> list[str]:
     """
     if not os.path.isdir(folder):
         raise MissingFolder(_missing(Path(folder)))
-    paths = []
+    paths, found_arrays = [], []
     others: Counter[str] = Counter()
     for parent, _, names in walk(folder):
         for name in names:
@@ -120,6 +122,12 @@ def image_paths(folder: str, limit: float = float("inf")) -> list[str]:
                 paths.append(os.path.join(parent, name))
             else:
                 others[extension(name)] += 1
+                if extension(name) in ARRAYS:
+                    found_arrays.append(os.path.join(parent, name))
+    if not paths and arrays:
+        paths = found_arrays
+        for kind in ARRAYS:
+            del others[kind]
     if not paths:
         found = f", but other files: {counted(others)}" if others else ""
         raise NoImages(f"{folder} holds no images ({kinds()}){found}")
@@ -160,7 +168,7 @@ def find_images(opt: Namespace, folder: str) -> list[str]:
         UserError: there are no images, or none is left to train on.
     """
     opt = ours(opt)
-    paths = list_images(os.path.join(opt.dataroot, folder), opt.max_dataset_size)
+    paths = image_paths(os.path.join(opt.dataroot, folder), opt.max_dataset_size, arrays=True)
     share = opt.val_share
     if not share:
         return paths

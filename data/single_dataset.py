@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from data.base_dataset import get_transform
 from data.dataset_of_images import BaseDataset, check_sizes, count_opaque
-from data.listing import list_images
+from data.listing import image_paths
 
 
 class SingleDataset(BaseDataset):
@@ -14,15 +14,22 @@ class SingleDataset(BaseDataset):
 
     def __init__(self, opt: Namespace) -> None:
         super().__init__(opt)
-        self.A_paths = list_images(opt.dataroot, opt.max_dataset_size)
+        self.A_paths = image_paths(opt.dataroot, opt.max_dataset_size, arrays=True)
         check_sizes(opt, self.A_paths)
-        count_opaque(self.A_paths, opt.input_nc, opt.dataroot)
+        self.domain = opt.direction[0]  # the folder that such images were in during training
+        self.set_values({self.domain: self.A_paths}, {self.domain: opt.input_nc}, opt.dataroot)
+        if self.values[self.domain] is None:
+            count_opaque(self.A_paths, opt.input_nc, opt.dataroot)
         self.transform = get_transform(opt, grayscale=opt.input_nc == 1)
 
     def pixels(self, index: int) -> dict:
-        """Return {"A": uint8 (C, H, W), "A_paths": str}."""
-        path = self.A_paths[index]
-        return {"A": self.image(path, self.opt.input_nc, self.transform), "A_paths": path}
+        """Return {"A": uint8 (C, H, W), "A_paths": str}.
+
+        Images that are not on the 8-bit path are floats; see :meth:`entry`.
+        """
+        path, nc = self.A_paths[index], self.opt.input_nc
+        entry = self.entry(self.domain, path, nc, self.transform)
+        return {f"A{key[1:]}": value for key, value in entry.items()}
 
     def __len__(self) -> int:
         return len(self.A_paths)

@@ -7,8 +7,9 @@ import random
 from argparse import Namespace
 
 from data.base_dataset import get_transform
-from data.dataset_of_images import BaseDataset, channels_of_domains, check_sizes, count_opaque
+from data.dataset_of_images import BaseDataset, check_sizes, count_opaque
 from data.listing import find_images
+from data.rasters.items import channels_of_domains
 from util.words import amount
 
 
@@ -24,8 +25,11 @@ class UnalignedDataset(BaseDataset):
         self.A_paths, self.B_paths = (find_images(opt, opt.phase + domain) for domain in "AB")
         check_sizes(opt, self.A_paths + self.B_paths)
         self.nc_A, self.nc_B = channels_of_domains(opt)
-        count_opaque(self.A_paths, self.nc_A, opt.phase + "A")
-        count_opaque(self.B_paths, self.nc_B, opt.phase + "B")
+        files, channels = {"A": self.A_paths, "B": self.B_paths}, {"A": self.nc_A, "B": self.nc_B}
+        self.set_values(files, channels, opt.phase + "{}")
+        for domain, paths in files.items():
+            if self.values[domain] is None:
+                count_opaque(paths, channels[domain], opt.phase + domain)
         self.transform_A = get_transform(opt, grayscale=self.nc_A == 1)
         self.transform_B = get_transform(opt, grayscale=self.nc_B == 1)
         # Attributes of the official class, for subclasses
@@ -33,14 +37,16 @@ class UnalignedDataset(BaseDataset):
         self.A_size, self.B_size = len(self.A_paths), len(self.B_paths)
 
     def pixels(self, index: int) -> dict:
-        """Return {"A": uint8 (C, H, W), "B": uint8 (C, H, W), "A_paths": str, "B_paths": str}."""
+        """Return {"A": uint8 (C, H, W), "B": uint8 (C, H, W), "A_paths": str, "B_paths": str}.
+
+        Images that are not on the 8-bit path are floats; see :meth:`entry`.
+        """
         number = self.B_size
         A_path = self.A_paths[index % self.A_size]
         B_index = index % number if self.opt.serial_batches else random.randrange(number)
         B_path = self.B_paths[B_index]
-        A = self.image(A_path, self.nc_A, self.transform_A)
-        B = self.image(B_path, self.nc_B, self.transform_B)
-        return {"A": A, "B": B, "A_paths": A_path, "B_paths": B_path}
+        A = self.entry("A", A_path, self.nc_A, self.transform_A)
+        return A | self.entry("B", B_path, self.nc_B, self.transform_B)
 
     def __len__(self) -> int:
         return max(self.A_size, self.B_size)

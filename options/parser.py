@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from string import Formatter
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from options.arguments import Anything, plain_words
 from util import distributed
 from util.console import say
 from util.errors import UsageError
@@ -24,13 +25,6 @@ from util.runs import check_inside
 
 if TYPE_CHECKING:  # importing PyTorch would slow --help down
     import torch
-
-
-class Anything(argparse.Action):
-    """An option that takes any number of values and ignores them."""
-
-    def __call__(self, *args: Any) -> None:
-        pass
 
 
 class Parser(ArgumentParser):
@@ -47,9 +41,10 @@ class Parser(ArgumentParser):
     saved: Callable[[], dict[str, Any]] = dict  # values of the run that a model's call sees
 
     def words(self, args: Sequence[str] | None = None) -> list[str]:
-        """Return ``args`` as a list, or what is parsed without it."""
+        """Return ``args``, or what is parsed without it, as words that argparse accepts."""
         args = self.arguments if args is None else args
-        return sys.argv[1:] if args is None else list(args)
+        words = sys.argv[1:] if args is None else args
+        return plain_words(words, self._option_string_actions)
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError with one line; argparse would print the usage first and exit."""
@@ -182,7 +177,9 @@ class Parser(ArgumentParser):
                 action.choices = None
         try:
             self.refuse_odd(args)
-            return vars(super().parse_known_args(args)[0])  # without the check: defaults are away
+            return vars(
+                super().parse_known_args(self.words(args))[0]
+            )  # without the check: defaults are away
         finally:
             self._defaults = defaults
             strings.update(replaced)

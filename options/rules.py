@@ -18,6 +18,7 @@ from util.errors import UsageError
 from util.option_defaults import DEFAULTS, OFFICIAL, ours, usable_seed
 from util.runs import check_inside, did_you_mean_folder
 
+RANGES = ("value_range", "value_range_A", "value_range_B")
 # Our options that the official code lacks, so that other code may have its own of these names
 OWN = {name: value for name, value in DEFAULTS.items() if name not in OFFICIAL} | {"seed": None}
 
@@ -91,6 +92,11 @@ class Rules:
             raise UsageError(f"--epoch {opt.epoch}: should be a number, latest or best")
         if len(opt.show_bands or ()) > 3:
             raise UsageError(f"--show_bands {opt.show_bands}: should be one to three bands")
+        for name in RANGES:
+            limits = getattr(opt, name, None)
+            if limits and not limits[0] < limits[1]:
+                low, high = (f"{limit:g}" for limit in limits)
+                raise UsageError(f"--{name} {low} {high}: LOW should be less than HIGH")
         if opt.preprocess == "resize_and_crop" and opt.load_size < opt.crop_size:
             raise UsageError(
                 f"--load_size {opt.load_size} is smaller than --crop_size {opt.crop_size}: "

@@ -26,7 +26,8 @@ NOT_RESUMED = {
 FIXED = {
     "model", "dataset_mode", "input_nc", "output_nc", "ngf", "ndf", "netG", "netD", "n_layers_D",
     "norm", "no_dropout", "direction", "seed", "serial_batches", "max_dataset_size", "beta1",
-    "pool_size", "lr_policy", "val_share", "val_metric",
+    "pool_size", "lr_policy", "val_share", "val_metric", "value_range", "value_range_A",
+    "value_range_B", "bands_A", "bands_B", "nodata", "npz_key",
 }  # fmt: skip
 SYNC = re.compile("^sync_?")  # of --norm: the weights fit with and without it
 # Models that keep no output or gradient of a network for the next step.

@@ -36,6 +36,7 @@ class Number:
 
     def __call__(self, text: str) -> float:
         """Convert the text of an option. Raises ArgumentTypeError: it is not accepted."""
+        text = text.lstrip(" ")  # of options.arguments.plain_words
         try:
             value = self.kind(text)
         except ValueError:
@@ -76,6 +77,23 @@ def real(
 ) -> Number:
     """Return a type for finite numbers, at least ``lowest``; see :class:`Number`."""
     return Number(float, lowest, highest, below, zero)
+
+
+def value_or_nan(text: str) -> str:
+    """Return the text of a finite number or "nan", as a type of an option.
+
+    The option keeps text because NaN is no value of other options, nor of JSON.
+
+    Raises ArgumentTypeError: it is neither.
+    """
+    text = text.strip()
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.inf
+    if math.isinf(value):
+        raise ArgumentTypeError(f"{text[:SHOWN]}: should be a finite number, or nan")
+    return "nan" if math.isnan(value) else text
 
 
 WEIGHT = real(0, 10**6)  # for weights of losses, such as --lambda_A

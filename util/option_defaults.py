@@ -21,6 +21,8 @@ DEFAULTS: dict[str, Any] = {
     "accept_new_data": False,
     "accumulate": 1,
     "amp": "none",
+    "bands_A": None,
+    "bands_B": None,
     "cache_images": None,
     "channels_last": False,
     "checkpoint_activations": False,
@@ -43,7 +45,9 @@ DEFAULTS: dict[str, Any] = {
     "no_exif": False,
     "no_health": False,
     "no_tf32": False,
+    "nodata": None,
     "note": "",
+    "npz_key": None,
     "on_bad_image": "stop",
     "on_nonfinite": "stop",
     "panel": None,
@@ -58,6 +62,9 @@ DEFAULTS: dict[str, Any] = {
     "val_freq": 0,
     "val_metric": "auto",
     "val_share": 0.0,
+    "value_range": None,
+    "value_range_A": None,
+    "value_range_B": None,
     "wandb_project_name": "CycleGAN-and-pix2pix",
 }
 # The official ones among them
@@ -69,6 +76,7 @@ OFFICIAL = {
 # what ours() and theirs() read
 NOTES = (
     "explicit_options", "changed", "images_per_epoch", "framework_options", "own_options", "twin",
+    "domain_values",
 )  # fmt: skip
 
 

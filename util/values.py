@@ -144,13 +144,15 @@ DomainValues = dict[str, Values | None]  # "A" and "B" -> the rule; None: 8-bit 
 
 
 def save(folder: Path, domains: DomainValues) -> None:
-    """Write the rules of a run to ``folder/values.json``; nothing if both domains are 8-bit.
+    """Write the rules of a run to ``folder/values.json``; no file if both domains are 8-bit.
 
     Raises UserError: the file cannot be written.
     """
     if any(domains.values()):
         records = {name: values and values.record() for name, values in domains.items()}
         write_atomically(folder / FILE, json.dumps(records, indent=1).encode())
+    else:  # an earlier run in this folder may have had rules
+        (folder / FILE).unlink(missing_ok=True)
 
 
 def load(folder: Path) -> DomainValues:

@@ -21,13 +21,16 @@ import data
 from data.dataset_of_images import BaseDataset
 from data.image_to_tensor import images_to_float
 from data.listing import counted, kinds, left_out, remarks
+from data.pipeline.clipped import Clipped
 from data.pipeline.processes import start
 from data.pipeline.sampler import EpochSampler
 from data.pipeline.worker import SeededDataset, collate, digest_of, gives_pixels, prepare
+from data.rasters.wishes import refuse_unused
 from util import distributed
 from util.console import say, warn
 from util.errors import UserError
 from util.option_defaults import add_missing, ours, theirs
+from util.values import DomainValues
 
 PREFETCHED = 2  # batches that each worker prepares ahead of the one in use
 _live: weakref.WeakSet[Loader] = weakref.WeakSet()
@@ -62,6 +65,7 @@ class Loader:
         self.dataset, self.opt, self.root, self.device = dataset, opt, opt.dataroot, "cpu"
         self.epoch = getattr(opt, "epoch_count", 1)
         self.start = self.skipped = self.last_batch_images = 0
+        self.clipped = Clipped()
         self.batch_weight = 1.0
         self.size = len(self)
         if not self.size:
@@ -174,9 +178,17 @@ class Loader:
                 self._check(batch.error)
                 self.last_batch_images = max(self.global_batch_size, count)
                 self.batch_weight = weight
+                self.clipped.take(batch.data)
                 yield images_to_float(batch.data, self.device) if to_float else batch.data
         finally:
             self._in_use = nested
+            self.clipped.report(self.values)
+
+    @property
+    def values(self) -> DomainValues:
+        """The rules of the values of folder A and folder B; None: 8-bit images."""
+        rules: DomainValues = {"A": None, "B": None}
+        return self.dataset.values if getattr(self.dataset, "uses_values", False) else rules
 
     def _iterate_replaced(self) -> Iterator:
         batch_size = self.opt.batch_size
@@ -248,6 +260,7 @@ class CustomDatasetDataLoader(Loader):
         left_out.clear()
         remarks.clear()
         dataset = data.find_dataset_using_name(opt.dataset_mode)(theirs(opt))
+        refuse_unused(opt, dataset)
         if left_out and say_left_out:
             remarks.append(
                 f"Files left out by their extension: {counted(left_out)} (images are {kinds()})"
@@ -257,6 +270,8 @@ class CustomDatasetDataLoader(Loader):
         super().__init__(dataset, opt)
         if opt.phase == "train":
             given.images_per_epoch = len(self)  # for the Visualizer of a script
+        if getattr(opt, "isTrain", True):
+            opt.domain_values = self.values  # for datasets of validation images
 
 
 @atexit.register

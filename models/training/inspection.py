@@ -24,6 +24,7 @@ def options_for_testing(opt: Namespace, phase: str) -> Namespace:
     changed = {"phase": phase, "isTrain": False, "no_flip": True, "serial_batches": True}
     changed["load_size"] = opt.crop_size if opt.preprocess == "resize_and_crop" else opt.load_size
     changed["jpeg_draft"] = False
+    changed["domain_values"] = getattr(opt, "domain_values", {})
     if phase != opt.phase:
         changed |= {"max_dataset_size": math.inf, "val_share": 0}
     return replaced(opt, **changed)

@@ -26,7 +26,7 @@ from models.training.schedulers import describe
 from models.training.state_files import recover
 from models.training.step import Step
 from models.training.validation import Validation
-from util import checkpoint, distributed, plugins
+from util import checkpoint, distributed, plugins, values
 from util.console import Progress, duration, quiet, say, warn
 from util.errors import UserError, first_line, is_out_of_memory
 from util.lock import Lock
@@ -174,6 +174,8 @@ class Run:
             self._say_plan()
             self._warn_of_a_full_disk()
             self._log_facts()
+            if distributed.is_main():
+                values.save(self.folder, self.dataset.values)
             if not checkpoint.resumes_from_state(opt):
                 self.state.begin()
         self.lock.begun = True

@@ -3,9 +3,12 @@
 from math import inf
 
 from options.flags.flag import Flag
-from util.limits import whole
+from util.limits import real, value_or_nan, whole
 
 PREPROCESS = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
+
+LIMIT = real(-1e300, 1e300)  # of a range of values
+BAND = whole(1, 65535)
 
 MAX_PIXELS = Flag("max_pixels", whole(1, 10**12), 10**8, "refuse images with more pixels")
 
@@ -29,4 +32,36 @@ FLAGS = (
     Flag("no_flip", bool, False, "no random horizontal flips"),
     Flag("no_exif", bool, False, "ignore the orientation in EXIF data"),
     MAX_PIXELS,
+    Flag(
+        "value_range",
+        LIMIT,
+        None,
+        "values that become -1..1, e.g. -1024 3071; default: 0 255, for 16 bits 0 65535",
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+    ),
+    *(
+        Flag(
+            f"value_range_{domain}",
+            LIMIT,
+            None,
+            f"the same for folder {domain} alone, whatever --direction",
+            nargs=2,
+            metavar=("LOW", "HIGH"),
+        )
+        for domain in "AB"
+    ),
+    *(
+        Flag(
+            f"bands_{domain}",
+            BAND,
+            None,
+            f"bands of folder {domain} to use, counted from 1, e.g. 4 3 2; default: all",
+            nargs="+",
+            metavar="N",
+        )
+        for domain in "AB"
+    ),
+    Flag("nodata", value_or_nan, None, "pixels of this value (or nan) hold no data", metavar="X"),
+    Flag("npz_key", str, None, "name of the array to read from .npz files", metavar="NAME"),
 )

@@ -24,7 +24,8 @@ class Flag(NamedTuple):
             or a function from text to a value.
         default: the value if the option is not given.
         help: one line for ``--help``.
-        nargs: as in ``ArgumentParser.add_argument``; with "?" the value may be left out.
+        nargs: as in ``ArgumentParser.add_argument``; with "?" the value may be left out, with a
+            number there are so many values.
         metavar: name of a value in ``--help``; numbers are N or X.
         required: True if the program does not run without the option.
         const: with nargs "?", the value of an option without one.
@@ -35,8 +36,8 @@ class Flag(NamedTuple):
     kind: tuple[str, ...] | Callable[[str], Any]
     default: Any
     help: str
-    nargs: str | None = None
-    metavar: str | None = None
+    nargs: str | int | None = None
+    metavar: str | tuple[str, ...] | None = None
     required: bool = False
     const: str = ""
     repeatable: bool = False

@@ -155,12 +155,13 @@ def test_numbers_have_ranges(program: str, flag: Flag) -> None:
     """Numbers outside of their range are refused, and so are infinities and NaN."""
     number = flag.kind
     assert isinstance(number, Number)
-    outside = [number.lowest - 2, number.highest + 1, number.below]
+    outside = [number.lowest - max(2, abs(number.lowest)), 2 * number.highest + 1, number.below]
     values = [str(n) for n in outside if math.isfinite(n)]
     values += ["nan", "-inf", "", "x", "1e400"] + ["inf"] * (not number.unlimited)
     for value in values:
-        with pytest.raises(UsageError, match=rf"--{flag.name} {value}: should be"):
-            parse(program, f"--{flag.name}={value}")
+        with pytest.raises(UsageError, match=rf"--{flag.name} {re.escape(value)}: should be"):
+            more = [value] * (flag.nargs - 1 if isinstance(flag.nargs, int) else 0)
+            parse(program, f"--{flag.name}={value}", *more)
 
 
 class OwnOptions(TrainOptions):

@@ -73,6 +73,8 @@ def test_options_of_an_older_version() -> None:
         "n_epochs": 300,
         **{"max_pixels": 10**8, "init_bare": False, "min_batch": 1, "note": ""},  # new
         **{"upsample": "transpose", "show_bands": None, "show_range": "range"},
+        **dict.fromkeys(("value_range", "value_range_A", "value_range_B", "bands_A", "bands_B")),
+        **dict.fromkeys(("nodata", "npz_key")),
         "given": ["continue_train", "dataroot", "gpu_ids", "n_epochs", "name"],
     }
     opt = parse("test", "--name", "pix")

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from parsing import PROGRAMS, parse
 
+from util.limits import value_or_nan
+
 INF = float("inf")
 
 # The official options (junyanz/pytorch-CycleGAN-and-pix2pix at da39a52): type, default, choices.
@@ -99,7 +101,18 @@ DEVIATIONS = {
     },
 }
 # Our own options: every new one is added here.
-BOTH = {"seed": (int, None), "no_exif": (bool, False), "max_pixels": (int, 10**8)}
+BOTH = {
+    "seed": (int, None),
+    "no_exif": (bool, False),
+    "max_pixels": (int, 10**8),
+    "value_range": (float, None),
+    "value_range_A": (float, None),
+    "value_range_B": (float, None),
+    "bands_A": (int, None),
+    "bands_B": (int, None),
+    "nodata": (value_or_nan, None),
+    "npz_key": (str, None),
+}
 BOTH |= {"show_bands": (int, None), "show_range": (str, "range", "range percentiles")}
 BOTH |= {"upsample": (str, "transpose", "transpose resize")}
 OURS = {

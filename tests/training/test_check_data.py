@@ -118,8 +118,6 @@ def test_modes(run: Programs, tmp_path: Path) -> None:
     }
     for name, mode in modes.items():
         picture(data / "trainA" / name, mode=mode)
-    deep = np.linspace(0, 65535, 1600).astype(np.uint16).reshape(40, 40)
-    Image.fromarray(deep).save(data / "trainA" / "deep.png")
     result = check(run, data).ok()
     for kind, name in {
         "grayscale": "l",
@@ -128,12 +126,15 @@ def test_modes(run: Programs, tmp_path: Path) -> None:
         "palette": "p",
         "black and white": "bit",
         "CMYK": "cmyk",
-        "16 bits per channel": "deep",
     }.items():
         assert re.search(
             rf"note: 1 image, {kind}, converted by training: trainA/{name}\.", result.out
         ), kind
     run.train("--dataroot", data, "--name", "x", *TINY, *ONE_EPOCH).ok()
+    deep = np.linspace(0, 65535, 1600).astype(np.uint16).reshape(40, 40)
+    Image.fromarray(deep).save(data / "trainA" / "deep.png")
+    result = check(run, data)
+    assert result.status == 1 and "trainA mixes kinds of files" in result.out
 
 
 def test_too_small(run: Programs, unaligned: Path, aligned: Path, tmp_path: Path) -> None:

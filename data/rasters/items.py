@@ -1,0 +1,150 @@
+"""The part of a dataset that reads files with their values kept."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from data.image_to_tensor import Compose, steps_of, to_tensor
+from data.listing import remarks
+from data.rasters.folder import Folder, choose
+from data.rasters.header import describe
+from data.rasters.raster import Raster
+from data.rasters.reading import native, read_array, read_picture
+from data.rasters.rules import find_rules, misfit
+from util.errors import UserError
+from util.option_defaults import ours
+from util.values import DomainValues, Values
+
+
+def channels_of_domains(opt: Namespace) -> tuple[int, int]:
+    """Return the number of channels of images A and of images B."""
+    channels = opt.input_nc, opt.output_nc
+    return channels if opt.direction == "AtoB" else channels[::-1]
+
+
+class ValuesOfDomains:
+    """Rules for the values of each domain, and items that follow them.
+
+    A subclass calls :meth:`set_values` in ``__init__`` and makes its items by :meth:`entry`. To
+    read files of another kind, it overrides :meth:`read_array` and lists the files itself.
+
+    Attributes:
+        values: the rule of domain "A" and of domain "B", which are folders, whatever
+            ``--direction``; None: 8-bit images, as PIL images and bytes.
+        uses_values: True once the rules are set; other datasets ignore ``--value_range``.
+    """
+
+    opt: Namespace
+    values: DomainValues = {"A": None, "B": None}
+    uses_values = False
+
+    def set_values(
+        self, paths: Mapping[str, Sequence[str]], channels: Mapping[str, int], name: str
+    ) -> None:
+        """Find the rules of some domains.
+
+        Args:
+            paths: domain, "A" or "B" -> its files.
+            channels: domain -> the number of bands that the networks take or give.
+            name: of the folders in messages; the domain replaces ``{}``.
+
+        Raises:
+            UserError: see :func:`data.rasters.rules.find_rules`.
+        """
+        opt = ours(self.opt)
+        inner = type(self).read_array is ValuesOfDomains.read_array
+        folders = [
+            Folder(
+                domain,
+                name.format(domain),
+                files,
+                channels[domain],
+                "--input_nc" if opt.direction.startswith(domain) else "--output_nc",
+                opt.npz_key,
+                None if inner else self.read_array,
+            )
+            for domain, files in paths.items()
+        ]
+        self.values, self.uses_values = find_rules(opt, folders), True
+        if opt.cache_images is not None and any(self.values[domain] for domain in paths):
+            remarks.append("--cache_images keeps 8-bit images only; the others are read each time")
+
+    def read_array(self, path: str) -> np.ndarray:
+        """Return all bands of a file as (H, W, C), of the file's own type.
+
+        Raises UserError: names the file and why it cannot be read.
+        """
+        opt = ours(self.opt)
+        return read_array(path, opt.npz_key, exif=not opt.no_exif)
+
+    def image(self, path: str, channels: int, transform: Callable) -> Any:
+        """Return an image of the 8-bit path."""
+        raise NotImplementedError
+
+    def raster(self, array: np.ndarray, rule: Values, path: str) -> tuple[Raster, int]:
+        """Return the used bands of (H, W, C) in [-1, 1], and how many values were clipped.
+
+        Raises UserError: names the file; its type or bands differ, or a value is not a number.
+        """
+        try:
+            if problem := misfit(array.dtype.name, rule, strict=self.opt.isTrain):
+                raise UserError(f"it {problem}")
+            bands = choose(array, rule.bands)
+            if bands.shape[2] != rule.channels:
+                raise UserError(f"it holds {bands.shape[2]} bands, the other files {rule.channels}")
+            pixels, valid, clipped = rule.to_unit(bands)
+        except UserError as error:
+            raise UserError(f"cannot use the image {path}: {error}") from None
+        return Raster(pixels, valid), clipped
+
+    def used_array(self, path: str, rule: Values) -> np.ndarray:
+        """Return all bands of a file; pictures of 8 bits are converted as on the 8-bit path.
+
+        They have the channels of the rule then, unless bands are chosen.
+        """
+        opt = ours(self.opt)
+        inner = type(self).read_array is ValuesOfDomains.read_array
+        converts = inner and rule.dtype == "uint8" and not rule.bands and rule.channels <= 4
+        if converts and describe(path, opt.npz_key).is_bytes:
+            return native(read_picture(path, rule.channels, exif=not opt.no_exif))
+        return self.read_array(path)
+
+    def entry(self, domain: str, path: str, channels: int, transform: Callable) -> dict:
+        """Return the part of an item that shows the file at ``path``.
+
+        Returns: {"A": tensor, "A_paths": str}, or the same for B. The tensor is uint8 (C, H, W) on
+            the 8-bit path, else float in [-1, 1]. Then there is also "A_clipped", the number of
+            values that were outside of the range, and with ``--nodata`` "A_mask": bool (1, H, W),
+            True where there is data.
+        """
+        rule = self.values[domain]
+        if rule is None:
+            return {domain: self.image(path, channels, transform), f"{domain}_paths": path}
+        raster, clipped = self.raster(self.used_array(path, rule), rule, path)
+        return raster_entry(domain, raster, clipped, rule, steps_of(transform)) | {
+            f"{domain}_paths": path
+        }
+
+
+def raster_entry(
+    domain: str, raster: Raster, clipped: int, rule: Values, steps: Sequence[Callable]
+) -> dict:
+    """Apply the steps of a transform to a raster; see :meth:`ValuesOfDomains.entry`.
+
+    Raises UserError: with ``--nodata``, the last step is not ours, so that the mask is lost.
+    """
+    item: dict[str, Any] = {f"{domain}_clipped": clipped}
+    if steps and steps[-1] is to_tensor:
+        raster = Compose(list(steps[:-1]))(raster)
+        item[domain] = to_tensor(raster)
+    else:
+        item[domain] = Compose(list(steps))(raster)
+    if rule.nodata is not None:
+        if not isinstance(raster, Raster) or raster.size[::-1] != tuple(item[domain].shape[-2:]):
+            raise UserError("--nodata needs a transform of get_transform(opt)")
+        item[f"{domain}_mask"] = raster.mask()
+    return item
