@@ -151,6 +151,7 @@ def speed_rules(opt: Namespace, gpus: list[int]) -> list[tuple[object, str]]:
         ),
         (opt.cuda_graphs and not gpus, "--cuda_graphs needs a CUDA GPU"),
         (opt.val_share and not opt.val_freq, "--val_share needs --val_freq"),
+        (opt.early_stop and not opt.val_freq, "--early_stop needs --val_freq"),
     ]
 
 

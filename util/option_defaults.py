@@ -35,6 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "display_port": 8097,
     "display_server": "http://localhost",
     "dry_run": False,
+    "early_stop": 0,
     "ema": 0.0,
     "format": "png",
     "init_bare": False,

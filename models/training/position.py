@@ -19,6 +19,7 @@ class Position:
         validated: (epoch, value of the metric) of the last and of the best validation; empty before
             the first.
         best: the content of ``best.json``.
+        without_best: validations since the best one.
     """
 
     epoch: int
@@ -29,6 +30,7 @@ class Position:
     elapsed: float = 0.0
     validated: list = field(default_factory=list)
     best: dict = field(default_factory=dict)
+    without_best: int = 0
     last_images = 0  # of the last step; without an annotation, so not a field to save
 
     def reached_multiple_of(self, frequency: int) -> bool:

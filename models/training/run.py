@@ -31,7 +31,6 @@ from util.console import Progress, duration, quiet, say, warn
 from util.errors import UserError, first_line, is_out_of_memory
 from util.lock import Lock
 from util.option_defaults import theirs
-from util.schedules import last_epoch
 from util.seeds import seed_everything
 from util.sinks.training_page import TrainingPage
 from util.training_process import SignalHandler, Watchdog
@@ -45,7 +44,7 @@ class Run:
     Attributes (most exist only inside :meth:`create_parts`):
         position: the epoch, and the images seen in this epoch and in total. Restored by
             ``--continue_train``.
-        last_epoch: ``n_epochs + n_epochs_decay``.
+        last_epoch: ``n_epochs + n_epochs_decay``, or the epoch in which ``--early_stop`` ends it.
         dataset: iterating gives the batches of one epoch, or the rest of an epoch after a resume.
         model: the networks, losses and optimizers.
         step: ``step(batch, weight, images_seen)`` trains the model on one batch. Created by
@@ -64,7 +63,10 @@ class Run:
 
     def __init__(self, opt: Namespace) -> None:
         self.opt, self.folder = opt, Path(opt.checkpoints_dir) / opt.name
-        self.last_epoch = last_epoch(opt)
+
+    @property
+    def last_epoch(self) -> int:
+        return self.validation.last_epoch(self.position)
 
     @contextlib.contextmanager
     def create_parts(self) -> Iterator[None]:
@@ -120,6 +122,7 @@ class Run:
         page = self.visualizer.sinks.get("the page")
         if isinstance(page, TrainingPage):
             page.facts = facts_of_start(opt, self.model)
+            page.last_epoch = lambda: self.last_epoch
         self.panel = Panel(opt, page)
         self.report = Report(opt, self.visualizer)
         self.state = RunState(opt, self.model, self.dataset, self.report)
@@ -159,6 +162,8 @@ class Run:
                 end = f"failed, {first_line(error)}"
             else:
                 end = "finished" if self.position.epoch > self.last_epoch else "interrupted"
+                early = self.validation.early_end(self.position)
+                end += early and f", {early}"
             self.index.note_end(self.visualizer, min(self.position.epoch, self.last_epoch), end)
 
     def prepare_first_step(self) -> None:
@@ -166,10 +171,7 @@ class Run:
         opt, self.finished_before = self.opt, self.position.epoch > self.last_epoch
         self._say_waiting(wanted=not self.finished_before)
         if self.finished_before:
-            say(
-                f"This run has finished its {amount(self.last_epoch, 'epoch')}; "
-                f"to extend it: --n_epochs or --n_epochs_decay.{self._page_address()}"
-            )
+            say(f"This run {self.validation.how_it_ended(self.position)}.{self._page_address()}")
         else:
             self._say_plan()
             self._warn_of_a_full_disk()

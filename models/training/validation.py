@@ -45,6 +45,7 @@ from util.image.patch_distance import patch_distance, sample_patches
 from util.option_defaults import theirs
 from util.schedules import last_epoch, learning_rates
 from util.visualizer import Visualizer
+from util.words import amount
 
 PAIRED_METRICS = {"l1": metrics.l1, "psnr": metrics.psnr, "ssim": metrics.ssim}
 UNITS = ("l1", "cycle")  # metrics in the unit of the values
@@ -107,7 +108,7 @@ class Validation:
         """Validate on rank 0; True on all ranks if the networks are the best so far.
 
         Args:
-            position: its ``validated`` and ``best`` are updated on rank 0.
+            position: its ``validated`` and ``without_best`` are updated, on rank 0 also ``best``.
             visualizer: logs the values.
 
         Raises Unreadable: a validation image cannot be read.
@@ -119,7 +120,9 @@ class Validation:
                     improved = self._measure(position, visualizer)
             except UserError as e:
                 error = str(e)
-        improved, error = distributed.broadcast_object((improved, error))
+        results = improved, error, position.validated, position.without_best
+        improved, error, *found = distributed.broadcast_object(results)
+        position.validated, position.without_best = found
         if error:
             raise Unreadable(error)
         return improved
@@ -142,11 +145,37 @@ class Validation:
         improved = better or math.isnan(best)
         latest = (position.epoch, value)
         position.validated = [latest, latest if improved else position.validated[1]]
+        position.without_best = 0 if improved else position.without_best + 1
         if improved:
             position.best = {"epoch": position.epoch, "metric": self.metric, "value": value}
         if self.opt.lr_policy == "plateau":
             self.model.metric = as_loss(self.metric, value)
         return improved
+
+    def last_epoch(self, position: Position) -> int:
+        """Return the last epoch: the planned one, or the one in which ``--early_stop`` ends it."""
+        last, patience = last_epoch(self.opt), self.opt.early_stop
+        if 0 < patience <= position.without_best:
+            last = min(last, position.validated[0][0])
+        return last
+
+    def early_end(self, position: Position) -> str:
+        """Return when and why ``--early_stop`` has ended the training, or ""."""
+        planned, last = last_epoch(self.opt), self.last_epoch(position)
+        if not last < position.epoch <= planned:
+            return ""
+        validations = amount(position.without_best, "validation")
+        return (
+            f"stopped early after epoch {last} of {planned}: {validations} without a new best "
+            f"(--early_stop {self.opt.early_stop})"
+        )
+
+    def how_it_ended(self, position: Position) -> str:
+        """Return what a training that is complete did, and how to continue it."""
+        if early := self.early_end(position):
+            return f"{early}; to continue it: --early_stop 0"
+        epochs = amount(last_epoch(self.opt), "epoch")
+        return f"has finished its {epochs}; to extend it: --n_epochs or --n_epochs_decay"
 
     def conclude(self, position: Position) -> None:
         """Print the values of the last and of the best epoch."""
@@ -157,6 +186,8 @@ class Validation:
                 f"{best} with {best_value:.4g}, kept as best_net_*.pth "
                 f"(test.py --epoch best{' --ema' * bool(self.opt.ema)})"
             )
+        if early := self.early_end(position):
+            say(f"The training {early}; to continue it, resume it with --early_stop 0")
 
     def compute_metrics(self, limit: int | None = None) -> dict[str, float]:
         """Return the mean of each metric over the first ``limit`` images (None: all)."""

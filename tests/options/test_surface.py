@@ -145,6 +145,7 @@ OURS = {
         "val_freq": (int, 0),
         "val_share": (float, 0.0),
         "val_metric": (str, "auto", "auto l1 psnr ssim cycle patches"),
+        "early_stop": (int, 0),
     },
     "test": BOTH
     | {"ema": (bool, False), "save": (str, None), "format": (str, "png", "png jpg webp")},

@@ -12,7 +12,8 @@ let data = emptyData();
 
 function emptyData() {
   const lists = { begins: [], keys: [], losses: [], points: [], panel: [], images: [], texts: [] };
-  return { ...lists, end: null, time: 0 }; // time: Unix time of the last event
+  // time: Unix time of the last event; stoppedEarly: the epoch in which --early_stop ended the run
+  return { ...lists, end: null, stoppedEarly: 0, time: 0 };
 }
 
 // Takes in one event; each line of data.js is a call of this function.
@@ -21,6 +22,7 @@ function run(kind, ...values) {
     begin(start) {
       data.begins.push(start);
       data.end = null;
+      data.stoppedEarly = 0;
       data.time = start.time;
     },
     keys(keys, losses = lossesOf(keys)) {
@@ -47,8 +49,9 @@ function run(kind, ...values) {
       data.texts.push({ epoch, message, x: place() });
       data.time = time;
     },
-    end(state, time) {
+    end(state, time, stoppedEarly = 0) {
       data.end = state;
+      data.stoppedEarly = stoppedEarly;
       data.time = time;
     },
   };

@@ -209,7 +209,8 @@ def _row(run: Summary, options: dict[str, str | None]) -> str:
     texts = [("about", run.options.get("note", "")), ("given", given)]
     notes = "".join(f'<p class="{kind}">{escape(readable(t))}</p>' for kind, t in texts if t)
     # The last line of the log of a finished run can lie before the end of the last epoch.
-    epoch = run.epochs if run.epochs and run.state == "finished" else run.log.epoch
+    complete = run.epochs and run.state == "finished" and not run.reason  # not stopped early
+    epoch = run.epochs if complete else run.log.epoch
     done = min(1.0, epoch / run.epochs) if run.epochs else 0.0
     bar = f'<div class="progress"><div style="width:{100 * done:.4g}%"></div></div>'
     place = f"{epoch:.4g} of {amount(run.epochs, 'epoch')}" if run.epochs else ""

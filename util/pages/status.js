@@ -26,6 +26,8 @@ function drawStatus() {
   state.className = `state ${now}`;
   state.textContent = now === "silent" ? "no updates" : now;
   const percent = (100 * at) / begin.epochs;
+  const total = `${begin.epochs} epoch${begin.epochs === 1 ? "" : "s"}`;
+  const early = data.stoppedEarly ? `Stopped early after epoch ${data.stoppedEarly} of ` : "";
   done.style.width = `${percent}%`;
   const sign = { finished: "✓", stopped: "■", silent: "?" }[now] ?? `${Math.floor(percent)} %`;
   document.title = `${sign} ${heading}`;
@@ -39,7 +41,7 @@ function drawStatus() {
   const end = left >= 0 ? `, about ${duration(left)} left (until ${date(data.time + left)})` : "";
   const details = {
     running: where + end,
-    finished: `${begin.epochs} epoch${begin.epochs === 1 ? "" : "s"}, finished ${date(data.time)}`,
+    finished: `${early}${total}, finished ${date(data.time)}`,
     stopped: `${where}, ${date(data.time)}. Resume with ${begin.resume || "--continue_train"}`,
     silent: `${where}. Last update: ${date(data.time)}; reload the page to check again`,
   };

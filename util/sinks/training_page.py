@@ -9,6 +9,7 @@ import os
 import shlex
 import time
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ class TrainingPage:
         facts: what the page says about this start of the run, e.g. "Device" -> "cpu"; set it, and
             ``panel_title``, before the first event.
         panel_title: the heading of the panel: where its images come from.
+        last_epoch: returns the last epoch, which is not the planned one after ``--early_stop``.
         memory: state to save: the size of ``data.js`` (a resumed run cuts the file back to it), the
             names of all numbers and of the losses among them, the points to average next, ``last``
             (the losses as text), ``shown`` (epoch -> label -> file) and ``panel``
@@ -63,6 +65,7 @@ class TrainingPage:
         self.memory |= {"losses": [], "last": "", "shown": {}, "panel": {}}
         self.facts: dict[str, str] = {}
         self.panel_title = "Validation images"
+        self.last_epoch: Callable[[], int] = lambda: last_epoch(opt)
 
     def scalars(self, epoch: int, share: float, total: int, values: dict[str, float]) -> None:
         """Collect a point; the mean of the points in each part of an epoch is written.
@@ -150,8 +153,10 @@ class TrainingPage:
 
     def close(self) -> None:
         self._flush()
-        finished = self.memory["at"] >= last_epoch(self.opt)
-        self._add("end", "finished" if finished else "stopped", _now())
+        last = self.last_epoch()
+        finished = self.memory["at"] >= last
+        stopped_early = [last] if last < last_epoch(self.opt) else []
+        self._add("end", "finished" if finished else "stopped", _now(), *stopped_early)
         self._write_shell()
 
     def _add(self, kind: str, *values: Any) -> None:

@@ -52,7 +52,7 @@ PROGRAMS = (
         f"{TRAIN} --val_freq 1 --val_share 0.4 --max_dataset_size 5 --panel in/photos/a.png "
         "--ema 0.5",
         ("in/two", "in/photos"),
-        only="val_freq val_share val_metric panel ema",
+        only="val_freq val_share val_metric early_stop panel ema",
         files={"in/photos/a.png": "image"},
     ),
     Program(
