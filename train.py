@@ -11,7 +11,8 @@ NAME_net_G_A.pth, ... in the format of the official code, which test.py and othe
     (none)   before the first step of a new run, so that any crash can be resumed
     latest   every --save_latest_freq images, after the last epoch, when a signal stops the run,
              and with each save under another name at the end of an epoch
-    iter_N   with --save_by_iter, instead of latest during an epoch; N = images seen so far
+    iter_N   with --save_by_iter, instead of latest during an epoch, and besides latest at its end;
+             N = images seen so far
     EPOCH    after every --save_epoch_freq epochs, e.g. 5_net_G_A.pth
     best     after a validation that was the best so far
 """
@@ -33,13 +34,13 @@ def main() -> None:
     options = Program(TrainOptions())
     opt = options.parse()
     if opt.dry_run:
-        from models.training.check_data import report
+        from models.training import check_data
 
-        sys.exit(report(opt))
+        sys.exit(check_data.report(opt))
     from models.training.run import Run  # not at the top: PyTorch would slow --help down
 
     run = Run(opt)
-    with run.create_parts():  # with --continue_train, as they were saved; errors end in one line
+    with run.create_or_restore():  # model, dataset, ...; closed at the end, also after an error
         options.record(opt)  # prints the options and writes train_opt.txt
         run.prepare_first_step()  # prints the plan, and saves the initial state of a new run
         train(run)
@@ -50,11 +51,19 @@ def train(run: Run) -> None:
     """Train until the last epoch, or until a signal.
 
     The first Ctrl-C or SIGTERM finishes the step, saves "latest" and ends; a second one quits at
-    once, without a save. With several GPUs, a signal to any of their processes stops them all.
+    once, without a save. With several GPUs, each has a process that runs this loop, and a signal
+    to one of them stops all: save(), validate() and signal_received() need all processes.
+
+    To validate every 500 steps as well as by --val_freq 1, insert before the check for a signal:
+
+        images = 500 * dataset.global_batch_size  # of a step: all micro-batches, all GPUs
+        if position.reached_multiple_of(images) and not run.epoch_complete:
+            if run.validation.validate(position, run.visualizer):  # True: the best so far
+                state.save("latest", "best")
     """
     model = run.model  # networks, losses and optimizers
     dataset = run.dataset  # gives the batches of an epoch; after a resume, those that are left
-    step = run.step  # trains the model on a batch
+    step = run.step  # what options such as --amp add to a step (models/training/step.py)
     position = run.position  # epoch, from 1; images seen in this epoch and in total
     report = run.report  # decides when losses and images are due, and logs and shows them
     state = run.state  # saves the training, and resumes it
@@ -66,40 +75,38 @@ def train(run: Run) -> None:
         # factor is 1 - max(0, epoch - n_epochs) / (n_epochs_decay + 1): of 100 + 100 epochs, epoch
         # 101 has 100/101, and epoch 200 has 1/101. Other --lr_policy: util/schedules.py.
         run.set_learning_rates(position.epoch)
+        names: list[int | str] = []
         for batch in report.timed_batches(dataset):
-            # model.set_input(batch) and model.optimize_parameters(); models/training/step.py adds
-            # mixed precision, accumulation, several GPUs (weight) and averaged weights (--ema).
-            # All random numbers of a step are seeded by --seed and images_seen.
-            step(batch, weight=dataset.batch_weight, images_seen=position.total)
+            # Seeds all random numbers before the step by --seed and images_seen, and averages
+            # weights after it (--ema). weight: the share of these images in those of all GPUs.
+            with step.surround(batch, weight=dataset.batch_weight, images_seen=position.total):
+                if run.opt.accumulate > 1:  # the batch holds that many micro-batches
+                    step.accumulate(batch)
+                else:
+                    model.set_input(batch)
+                    model.optimize_parameters()
             position.advance(dataset.last_batch_images)
-            run.check()  # ends the run if a gradient was not finite, or if a save has failed
-            # Losses every --print_freq images, pictures every --display_freq
-            report.log_and_show(position, model, dataset)
+            run.raise_if_failed()  # a gradient was not finite, or a save has failed
+            report.log_and_show(position, model, dataset)  # by --print_freq and --display_freq
             names = state.names_due()  # every --save_latest_freq images: ["latest"] or ["iter_N"]
             if names and not run.epoch_complete:  # else end_epoch saves
                 state.save(*names)
             if run.signal_received():  # from now on, run.stopping is True
                 break
         if run.epoch_complete:  # all images were seen, even if a signal came in the last step
-            end_epoch(run)
+            end_epoch(run, names)
         else:
             state.save("latest")
 
 
-def end_epoch(run: Run) -> None:
+def end_epoch(run: Run, names: list[int | str]) -> None:
     """Validate, show the progress, and save if due.
 
-    To validate every 500 steps as well, train with --val_freq 1, which validates after every epoch
-    and requires validation images, and add this to train(), before the check for a signal:
-
-        images = 500 * dataset.global_batch_size  # of a step: all micro-batches, all GPUs
-        if position.reached_multiple_of(images) and not run.epoch_complete:
-            if run.validation.validate(position, run.visualizer):  # True: the best so far
-                state.save("latest", "best")
+    Args:
+        names: those that the last step is to be saved under.
     """
-    position, validation, state = run.position, run.validation, run.state
+    position, validation = run.position, run.validation
     epoch = position.epoch
-    names = state.names_due()
     if validation.is_due(epoch):  # every --val_freq epochs
         is_best = validation.validate(position, run.visualizer)  # logs the metrics
         names += ["best"] if is_best else []
@@ -109,7 +116,7 @@ def end_epoch(run: Run) -> None:
     run.panel.show(run.model, epoch)  # the same few validation images, after every epoch
     position.begin_next_epoch()  # before the save, which contains the position
     if run.signal_received() or names or epoch == run.last_epoch:
-        state.save("latest", *names)  # a name that is given twice is written once
+        run.state.save("latest", *names)  # a name that is given twice is written once
 
 
 if __name__ == "__main__":

@@ -5,9 +5,12 @@ To add a model, copy ``template_model.py``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+import traceback
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 from data.image_file import limit_pixels
@@ -92,9 +95,19 @@ def create_model(opt: Namespace) -> BaseModel:
 
 def set_batch(model: BaseModel, batch: dict) -> None:
     """Call ``model.set_input(batch)``; raise UserError if it needs what the dataset lacks."""
-    try:
+    with explain_missing_images(model, batch):
         model.set_input(batch)
+
+
+@contextlib.contextmanager
+def explain_missing_images(model: BaseModel, batch: dict) -> Iterator[None]:
+    """Turn the KeyError of a ``set_input`` that needs what ``batch`` lacks into a UserError."""
+    try:
+        yield
     except KeyError as error:
+        functions = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+        if "set_input" not in functions:  # an error in the model itself
+            raise
         raise UserError(
             f"--dataset_mode {model.opt.dataset_mode} gives {', '.join(batch)}, "
             f"but --model {model.opt.model} needs {error.args[0]}"

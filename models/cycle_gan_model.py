@@ -14,7 +14,7 @@ from models.base_model import BaseModel
 from models.training.official_hooks import OfficialHooks
 from util import checkpoint
 from util.image_pool import ImagePool
-from util.limits import WEIGHT  # the type of such options: a number that is not negative
+from util.limits import WEIGHT  # the type of an option: a number >= 0
 from util.loss_weights import identity_weight
 from util.modules import forward_pair
 from util.upsampling import use_upsampling
@@ -36,7 +36,8 @@ class CycleGANModel(OfficialHooks, BaseModel):
     3. Add an option for the weight in ``modify_commandline_options``, like ``--lambda_A``.
     4. Create a fixed network in ``__init__`` if ``self.isTrain``, on ``self.device``, with
        ``.eval().requires_grad_(False)``. Leave it out of ``model_names``, which lists the networks
-       to save. ``--amp`` applies to those only, so the fixed network computes in float32.
+       to save. ``--amp`` applies to those only. Their outputs are float32, and so is the fixed
+       network, which may want another range of values than [-1, 1].
     """
 
     @staticmethod
@@ -85,7 +86,9 @@ class CycleGANModel(OfficialHooks, BaseModel):
             # 1 for subclasses that declare only the official options, which lack --lambda_GAN
             self.lambda_GAN = getattr(opt, "lambda_GAN", 1.0)
             self.lambda_identity = identity_weight(opt)  # --lambda_identity, 0 if channels differ
-            self.loss_idt_A = self.loss_idt_B = torch.zeros(())  # logged without identity loss
+            self.loss_idt_A = self.loss_idt_B = torch.zeros(
+                ()
+            )  # logged as 0 if there is no such loss
             if self.lambda_identity > 0:
                 visual_names_A.append("idt_B")
                 visual_names_B.append("idt_A")
@@ -101,7 +104,7 @@ class CycleGANModel(OfficialHooks, BaseModel):
         self.visual_paths = dict.fromkeys(from_y, input[y + "_paths"])
 
     def forward(self) -> None:
-        """Translate x and y, and both back. Tests and validation call this, training the halves."""
+        """Translate x and y, and both back. Training calls only the two halves."""
         self.forward_A()
         self.forward_B()
 
@@ -181,7 +184,7 @@ class CycleGANModel(OfficialHooks, BaseModel):
     def identity_A(self) -> torch.Tensor:
         """G(y) should be y; the weight is relative to that of y's cycle loss.
 
-        G(y) is always a pass of its own, never joined with another one in a batch.
+        G(y) is a pass of its own: joined with G(x), both would fill the memory at the same time.
         """
         self.idt_A = self.netG_A(self.real_B)
         weight = self.lambda_identity * self.opt.lambda_B

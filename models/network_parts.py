@@ -29,16 +29,16 @@ def get_norm_layer(norm_type: str = "instance") -> Norm:
     raise NotImplementedError(f"norm {norm_type}: should be (sync_)batch, (sync_)instance or none")
 
 
-def cpu_optimized_norm_layer(norm_type: str) -> Norm:
-    """Like get_norm_layer, with an instance norm that is much faster on CPUs.
+def fast_norm_layer(norm_type: str) -> Norm:
+    """Like get_norm_layer, with an instance norm that is much faster on CPUs (same values).
 
     get_norm_layer itself keeps ``nn.InstanceNorm2d``, because forks compare with that class.
     """
     norm_layer = get_norm_layer(norm_type)
-    return InstanceNorm if needs_bias(norm_layer) else norm_layer
+    return InstanceNorm if conv_needs_bias(norm_layer) else norm_layer
 
 
-def needs_bias(norm_layer: Norm) -> bool:
+def conv_needs_bias(norm_layer: Norm) -> bool:
     """True if convolutions before this norm have a bias: only before instance norm.
 
     Batch norm adds a bias of its own. Before no norm, the official code has none either, and

@@ -13,14 +13,14 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from models.network_parts import Norm, cpu_optimized_norm_layer, needs_bias
+from models.network_parts import Norm, conv_needs_bias, fast_norm_layer
 from util.errors import UserError
 from util.init_weights import init_net
 from util.modules import recompute_in_backward
 from util.reflection import ReflectionPad, reflect_to_multiple
 
 # isort: split
-# Not used here: models of users import these official names from networks.py.
+# Official names that models import from networks.py
 from torch.nn import init  # noqa: F401
 from torch.optim import lr_scheduler  # noqa: F401
 
@@ -48,7 +48,7 @@ def define_G(
     """
     if netG not in GENERATORS:
         raise NotImplementedError(f"netG {netG}: should be one of {', '.join(GENERATORS)}")
-    options = {"norm_layer": cpu_optimized_norm_layer(norm), "use_dropout": use_dropout}
+    options = {"norm_layer": fast_norm_layer(norm), "use_dropout": use_dropout}
     net = GENERATORS[netG](input_nc, output_nc, ngf=ngf, **options)
     return init_net(net, init_type, init_gain, gpu_ids)
 
@@ -63,11 +63,11 @@ def define_D(
     init_gain: float = 0.02,
     gpu_ids: Sequence[int] = (),
 ) -> nn.Module:
-    """A discriminator (N, input_nc, H, W) -> (N, 1, h, w): a logit per overlapping patch."""
+    """A discriminator (N, input_nc, H, W) -> (N, 1, h, w): a score for each overlapping patch."""
     if netD not in DISCRIMINATORS:
         raise NotImplementedError(f"netD {netD}: should be one of {', '.join(DISCRIMINATORS)}")
     depth = {"n_layers": n_layers_D} if netD == "n_layers" else {}
-    net = DISCRIMINATORS[netD](input_nc, ndf, norm_layer=cpu_optimized_norm_layer(norm), **depth)
+    net = DISCRIMINATORS[netD](input_nc, ndf, norm_layer=fast_norm_layer(norm), **depth)
     # With (sync_)batch norm, images of a batch influence each other. forward_pair() then makes two
     # passes for real and fake images, and --accumulate does not equal one large batch.
     net.can_join_batches = "batch" not in norm  # type: ignore[assignment]
@@ -81,7 +81,7 @@ class Generator(nn.Module):
     ``multiple`` and at least ``minimum``.
     """
 
-    multiple, minimum = 1, 1
+    multiple, minimum = 1, 1  # pixels
     __constants__ = ["multiple", "minimum"]  # for torch.jit.script
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
@@ -112,7 +112,7 @@ class ResnetGenerator(Generator):
     ) -> None:
         super().__init__()
         self.use_dropout = use_dropout
-        bias = needs_bias(norm_layer)
+        bias = conv_needs_bias(norm_layer)
 
         def stage(conv: nn.Module, channels: int) -> list[nn.Module]:
             return [conv, norm_layer(channels), nn.ReLU(True)]
@@ -133,10 +133,10 @@ class ResnetGenerator(Generator):
     def apply_layers(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``model(x)``.
 
-        ``--checkpoint_activations`` keeps only the inputs of each residual block and of the layers
-        before and after all blocks. backward() computes the features within these parts again: same
-        gradients, a third slower. Refused with U-Nets, and with batch norm, whose running
-        statistics would be updated twice.
+        ``--checkpoint_activations`` keeps only the input of each residual block, of the layers
+        before the blocks, and of those after them. backward() computes all other features again:
+        same gradients, a third slower. Refused with other generators, and with batch norm, whose
+        running statistics would be updated twice.
         """
         if self.checkpoint_activations and torch.is_grad_enabled():
             return recompute_in_backward(self.model, ResnetBlock, x, preserve_rng=self.use_dropout)
@@ -189,7 +189,7 @@ class UnetGenerator(Generator):
         self.multiple = self.minimum = 2**num_downs
         block = functools.partial(UnetSkipConnectionBlock, norm_layer=norm_layer)
         unet = block(8 * ngf, 8 * ngf, innermost=True)
-        for _ in range(num_downs - 5):  # 5 = the innermost block and the four below
+        for _ in range(num_downs - 5):  # 5: the innermost, the next three, the outermost
             unet = block(8 * ngf, 8 * ngf, submodule=unet, use_dropout=use_dropout)
         for c in (4 * ngf, 2 * ngf, ngf):
             unet = block(c, 2 * c, submodule=unet)
@@ -215,7 +215,7 @@ class UnetSkipConnectionBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.outermost = outermost
-        bias = needs_bias(norm_layer)
+        bias = conv_needs_bias(norm_layer)
         halve = functools.partial(nn.Conv2d, kernel_size=4, stride=2, padding=1)
         double = functools.partial(nn.ConvTranspose2d, kernel_size=4, stride=2, padding=1)
         features = inner_nc if innermost else 2 * inner_nc  # a submodule also returns its input
@@ -258,7 +258,7 @@ class NLayerDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         conv = functools.partial(nn.Conv2d, kernel_size=4, padding=1)
-        bias = needs_bias(norm_layer)
+        bias = conv_needs_bias(norm_layer)
         layers: list[nn.Module] = [conv(input_nc, ndf, stride=2), nn.LeakyReLU(0.2, True)]
         widths = [ndf * min(2**n, 8) for n in range(n_layers + 1)]
         for n in range(1, n_layers + 1):
@@ -284,7 +284,7 @@ class PixelDiscriminator(nn.Module):
 
     def __init__(self, input_nc: int, ndf: int = 64, norm_layer: Norm = nn.BatchNorm2d) -> None:
         super().__init__()
-        conv, bias = functools.partial(nn.Conv2d, kernel_size=1), needs_bias(norm_layer)
+        conv, bias = functools.partial(nn.Conv2d, kernel_size=1), conv_needs_bias(norm_layer)
         layers = [conv(input_nc, ndf), nn.LeakyReLU(0.2, True)]
         layers += [conv(ndf, 2 * ndf, bias=bias), norm_layer(2 * ndf), nn.LeakyReLU(0.2, True)]
         self.net = nn.Sequential(*layers, conv(2 * ndf, 1, bias=bias))

@@ -41,7 +41,7 @@ from util.words import amount
 class Run:
     """One training in ``checkpoints/NAME``.
 
-    Attributes (most exist only inside :meth:`create_parts`):
+    Attributes (most exist only inside :meth:`create_or_restore`):
         position: the epoch, and the images seen in this epoch and in total. Restored by
             ``--continue_train``.
         last_epoch: ``n_epochs + n_epochs_decay``, or the epoch in which ``--early_stop`` ends it.
@@ -69,7 +69,7 @@ class Run:
         return self.validation.last_epoch(self.position)
 
     @contextlib.contextmanager
-    def create_parts(self) -> Iterator[None]:
+    def create_or_restore(self) -> Iterator[None]:
         """A context manager: creates all parts, turns errors into one line, closes the parts.
 
         Raises UserError: another training runs in the folder, a part cannot be created, an image
@@ -243,7 +243,7 @@ class Run:
         if not (own and self.position.seen):  # a method of a custom model may count its calls
             self.model.update_learning_rate()
 
-    def check(self) -> None:
+    def raise_if_failed(self) -> None:
         """Check the last step, and show the progress.
 
         Raises:

@@ -5,13 +5,15 @@ The step adds AMP, accumulation, averaging over ranks, the non-finite guard, com
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from argparse import Namespace
+from collections.abc import Iterator
 
 import torch
 from torch import nn
 
-from models import set_batch
+from models import explain_missing_images
 from models.base_model import BaseModel
 from models.networks import ResnetGenerator
 from models.training.accumulation import accumulated_step, require_gradient_methods
@@ -55,7 +57,17 @@ class Step:
         self._prepare_networks()
 
     def __call__(self, batch: dict, weight: float = 1.0, images_seen: int = 0) -> None:
-        """Train on one batch.
+        """Train on one batch as train.py does; see :meth:`surround`."""
+        with self.surround(batch, weight, images_seen):
+            if self.opt.accumulate > 1:
+                self.accumulate(batch)
+            else:
+                self.model.set_input(batch)
+                self.model.optimize_parameters()
+
+    @contextlib.contextmanager
+    def surround(self, batch: dict, weight: float = 1.0, images_seen: int = 0) -> Iterator[None]:
+        """A context manager to compute a step in: what the options add before and after it.
 
         All generators are seeded with (seed, rank, ``images_seen``) first, so that a resumed run
         draws the same dropout, image pool choices and gradient penalties as an uninterrupted one.
@@ -74,11 +86,8 @@ class Step:
         seed_everything(derived_seed("step", self.opt.seed, distributed.rank(), images_seen))
         if self.opt.cuda_graphs:
             torch.compiler.cudagraph_mark_step_begin()
-        if self.opt.accumulate > 1:
-            accumulated_step(self.model, batch, self.opt.batch_size)
-        else:
-            set_batch(self.model, batch)
-            self.model.optimize_parameters()
+        with explain_missing_images(self.model, batch):
+            yield
         if self.model.fp16_scaler:
             self.model.fp16_scaler.update()
         for name, average in self.model.averaged.items():
@@ -87,6 +96,13 @@ class Step:
             self._count_graphs()
         if self.check_every_step:
             self.check()
+
+    def accumulate(self, batch: dict) -> None:
+        """Make the step of ``optimize_parameters`` from micro-batches of ``--batch_size`` images.
+
+        Each optimizer steps with the mean gradients of all images; see accumulation.py.
+        """
+        accumulated_step(self.model, batch, self.opt.batch_size)
 
     def _before_step(self, optimizer: torch.optim.Optimizer, *unused: object) -> None:
         """Average, unscale and check the gradients between the backward pass and the optimizer."""
