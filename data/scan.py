@@ -13,13 +13,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from data.image_file import FORMATS, limit_pixels, read_image
-from data.listing import is_image_file, list_images, walk
+from data.listing import ARRAYS, image_paths, is_image_file, list_images, walk
+from data.rasters.folder import choose
+from data.rasters.header import Header, describe
+from data.rasters.reading import read_array
+from data.rasters.statistics import Sample, sample_of
+from data.rasters.wishes import wish
 from util.console import Progress, warn
 from util.errors import UserError, printable
 
+VALUES, VALUES_OF_FILE = 100_000, 200  # kept for percentiles, of all files and at least of each
 SIDES = {"unaligned": ("A", "B"), "aligned": ("",), "colorization": ("",)}  # of --dataset_mode
 
 
@@ -34,6 +41,8 @@ class ImageFile:
     digest: bytes = b""  # equal if all pixels are equal
     error: str = ""  # the reason why training cannot read the file
     damage: str = ""  # a defect in a file that training can read
+    header: Header | None = None  # None if there is an error
+    sample: Sample | None = None  # of its values in the used bands
 
 
 def image_folders(opt: Namespace) -> dict[str, list[str]]:
@@ -43,14 +52,17 @@ def image_folders(opt: Namespace) -> dict[str, list[str]]:
         UserError: a folder of ``--phase`` is missing or empty.
     """
     limit_pixels(opt.max_pixels)
-    if opt.dataset_mode not in SIDES:  # single, template and most custom datasets
+    if opt.dataset_mode == "single":
+        return {".": image_paths(opt.dataroot, opt.max_dataset_size, arrays=True)}
+    if opt.dataset_mode not in SIDES:  # template and most custom datasets
         return {".": list_images(opt.dataroot, opt.max_dataset_size)}
     folders = {}
     for phase in dict.fromkeys((opt.phase, "train", "val", "test")):
         limit = opt.max_dataset_size if phase == opt.phase else float("inf")
         for folder in (phase + side for side in SIDES[opt.dataset_mode]):
             try:
-                folders[folder] = list_images(os.path.join(opt.dataroot, folder), limit)
+                path = os.path.join(opt.dataroot, folder)
+                folders[folder] = image_paths(path, limit, arrays=True)
             except UserError as error:
                 if phase == opt.phase:
                     raise
@@ -66,24 +78,49 @@ def scan(opt: Namespace, folders: dict[str, list[str]]) -> dict[str, list[ImageF
     progress = Progress(len(jobs), "Reading images")
     with warnings.catch_warnings(), ThreadPoolExecutor(max(1, opt.num_threads)) as pool:
         warnings.simplefilter("ignore")  # Pillow warns of large images and unusual metadata
-        for image in pool.map(lambda job: read(opt, *job), jobs):
+        size = max(VALUES_OF_FILE, VALUES // max(1, len(jobs)))
+        for image in pool.map(lambda job: read(opt, job[0], job[1], size), jobs):
             images[image.folder].append(image)
             progress.update()
     progress.close()
     return images
 
 
-def read(opt: Namespace, folder: str, path: str) -> ImageFile:
-    """Read one image as training does, then verify the file."""
+def read(opt: Namespace, folder: str, path: str, sample_size: int = VALUES) -> ImageFile:
+    """Read one image as training does, then verify the file.
+
+    Args:
+        sample_size: the number of values to keep for percentiles.
+    """
     image = ImageFile(folder, printable(os.path.relpath(path, opt.dataroot)))
+    wanted, exif = wish(opt, domain_of_folder(folder)), not opt.no_exif
     try:
-        pixels = read_image(path, exif=not opt.no_exif)
+        header = describe(path, opt.npz_key)
+        if header.is_bytes and not wanted.bands:
+            picture = read_image(path, exif=exif)
+            array, image.size = np.asarray(picture), picture.size
+        else:
+            array = choose(read_array(path, opt.npz_key, exif), wanted.bands)
+            image.size = array.shape[1::-1]
     except UserError as error:
         image.error = printable(str(error).removeprefix(f"cannot read the image {path}: "))
         return image
-    image.size = pixels.size
-    content = repr(pixels.size).encode() + pixels.tobytes()
+    image.header, image.mode = header, header.dtype
+    image.sample = sample_of(array, wanted.nodata, sample_size)
+    content = repr((image.size, header.dtype)).encode() + array.tobytes()
     image.digest = hashlib.blake2b(content, digest_size=16).digest()
+    if header.is_bytes:
+        _verify(path, image)
+    return image
+
+
+def domain_of_folder(folder: str) -> str:
+    """Return "A" or "B" for a folder such as trainB; a folder of both, or of any, counts as A."""
+    return "B" if folder.endswith("B") else "A"
+
+
+def _verify(path: str, image: ImageFile) -> None:
+    """Set ``mode`` of a picture with 8 bits, and ``damage`` if its file is not as it should be."""
     try:
         with Image.open(path, formats=FORMATS) as file:
             image.mode = file.mode
@@ -93,16 +130,20 @@ def read(opt: Namespace, folder: str, path: str) -> ImageFile:
             file.verify()  # checksums and end marks, which decoding ignores
     except Exception as error:  # Pillow's decoders raise many types
         image.damage = printable(str(error) or type(error).__name__)
-    return image
 
 
 def stray_entries(opt: Namespace, folders: dict[str, list[str]]) -> tuple[list[str], list[str]]:
     """(Sub-folders named like an image, files that are not images), relative to the dataset."""
     like_images, other_files = [], []
-    for folder in folders:
+    for folder, paths in folders.items():
         root = os.path.join(opt.dataroot, folder)
+        holds_arrays = bool(paths) and paths[0].lower().endswith(ARRAYS)
         for parent, subfolders, files in walk(root):
             inside = Path(os.path.relpath(parent, opt.dataroot))
             like_images += [str(inside / name) for name in subfolders if is_image_file(name)]
-            other_files += [str(inside / name) for name in files if not is_image_file(name)]
+            other_files += [
+                str(inside / name)
+                for name in files
+                if not (name.lower().endswith(ARRAYS) if holds_arrays else is_image_file(name))
+            ]
     return sorted(map(printable, like_images)), sorted(map(printable, other_files))

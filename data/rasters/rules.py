@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from data.image_file import LOW, evenly_spread
+from data.image_file import evenly_spread
 from data.listing import remarks
 from data.rasters.folder import LOOKED_AT, Folder, choose, common_header, headers_of, used_bands
 from data.rasters.header import Header
@@ -72,7 +72,7 @@ def describe_rule(rule: Values) -> str:
     """Return a line, e.g. "int16, 1 band, -1024..3071 becomes -1..1"."""
     bands = f"band{'s' * (rule.channels > 1)} {' '.join(map(str, rule.bands or ()))}"
     text = f"{rule.dtype}, {bands if rule.bands else amount(rule.channels, 'band')}"
-    text += f", {shown(rule.low)}..{shown(rule.high)} becomes -1..1"
+    text += f", {describe_limits((rule.low, rule.high))} becomes -1..1"
     if rule.nodata is not None:
         text += f", {shown(rule.nodata)} is no data"
     if rule.dtype not in EXACT:
@@ -90,10 +90,14 @@ def derive(wanted: Wish, folder: Folder) -> Values | None:
     if not headers or (pictures and wanted.asks_nothing() and folder.channels <= 4):
         return None
     path, first = common_header(headers, folder, pictures and wanted.bands is None)
-    channels = used_bands(wanted, folder, path, first, pictures)
     limits = wanted.range or DEFAULT_RANGES.get(first.dtype)
+    no_range = "" if limits else _no_range(wanted, folder, first)
+    try:
+        channels = used_bands(wanted, folder, path, first, pictures)
+    except UserError as error:
+        raise UserError(f"{error}; {no_range}" if no_range else str(error)) from None
     if limits is None:
-        raise UserError(_no_range(wanted, folder, first))
+        raise UserError(no_range)
     if first.dtype == "uint16" and wanted.range is None:
         _warn_of_low_values(wanted, folder)
     container = first.container if channels <= 4 or first.container != "png" else "tif"
@@ -130,12 +134,21 @@ def _no_range(wanted: Wish, folder: Folder, first: Header) -> str:
     )
 
 
+def fitting_range(high: float) -> int:
+    """Return the largest number of 8 to 12 bits for 16-bit values up to ``high``; 0 if larger."""
+    return next((2**bits - 1 for bits in range(8, 13) if high < 2**bits), 0)
+
+
+def describe_limits(limits: tuple[float, float]) -> str:
+    """Return a range as "LOW..HIGH"."""
+    return f"{shown(limits[0])}..{shown(limits[1])}"
+
+
 def _warn_of_low_values(wanted: Wish, folder: Folder) -> None:
     """Warn if 16-bit files use at most 12 bits: read as 0..65535, they are almost black."""
     found = _measure(wanted, folder)
-    if found is None or found.high > LOW:
+    if found is None or not (top := fitting_range(found.high)):
         return
-    top = next(2**bits - 1 for bits in (8, 9, 10, 11, 12) if found.high < 2**bits)
     warn(
         f"{folder.name}: 16 bits are read as 0..65535, but no value of the "
         f"{amount(found.files, 'image')} looked at is above {shown(found.high)}, so the images are "

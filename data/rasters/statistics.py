@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -22,7 +23,7 @@ class Statistics(NamedTuple):
     high: float
     percentiles: tuple[float, ...]  # at PERCENTILES
     files: int
-    without_number: int  # files with values that are NaN or infinite
+    without_number: int  # files with values that are NaN, unless NaN means no data
 
     def __str__(self) -> str:
         """Say what was measured, e.g. "-1024 to 3071 (1 %: -1000, 50 %: 40, 99 %: 1200)"."""
@@ -32,7 +33,7 @@ class Statistics(NamedTuple):
         )
         text = f"{shown(self.low)} to {shown(self.high)} ({shares})"
         if self.without_number:
-            text += f", and NaN or infinity in {amount(self.without_number, 'file')}"
+            text += f", and NaN in {amount(self.without_number, 'file')}"
         return text
 
     def proposal(self) -> str:
@@ -53,6 +54,51 @@ def shown(number: float) -> str:
     return str(int(number)) if whole else f"{number:.6g}"
 
 
+class Sample(NamedTuple):
+    """The values of one file, as far as statistics need them."""
+
+    low: float  # NaN if no value is finite
+    high: float
+    values: np.ndarray  # float64, evenly spread over the file
+    without_number: bool  # some values are NaN, and NaN does not mean no data
+
+
+def sample_of(array: np.ndarray, nodata: float | None = None, size: int = PER_FILE) -> Sample:
+    """Return the sample of an array.
+
+    Args:
+        nodata: a value that does not count.
+        size: at most so many values are kept.
+    """
+    values, without_number = array.ravel(), False
+    if values.dtype.kind == "f":
+        may_be_nan = nodata is not None and math.isnan(nodata)
+        without_number = not may_be_nan and bool(np.isnan(values).any())
+        values = values[np.isfinite(values)]
+    if nodata is not None:
+        values = values[values != nodata]
+    if not values.size:
+        return Sample(math.nan, math.nan, np.empty(0), without_number)
+    spread = values[:: -(-values.size // size)].astype(np.float64)
+    return Sample(float(values.min()), float(values.max()), spread, without_number)
+
+
+def pooled(samples: Iterable[Sample]) -> Statistics | None:
+    """Return the statistics of the samples of files; None if there are no finite values."""
+    samples = list(samples)
+    finite = [sample for sample in samples if sample.values.size]
+    if not finite:
+        return None
+    at = np.percentile(np.concatenate([sample.values for sample in finite]), PERCENTILES)
+    return Statistics(
+        min(sample.low for sample in finite),
+        max(sample.high for sample in finite),
+        tuple(map(float, at)),
+        len(samples),
+        sum(sample.without_number for sample in samples),
+    )
+
+
 def measure(
     paths: Iterable[str], read: Callable[[str], np.ndarray], nodata: float | None = None
 ) -> Statistics | None:
@@ -62,25 +108,8 @@ def measure(
         read: called with a path, returns an array.
         nodata: a value that does not count.
     """
-    lows, highs, samples = [], [], []
-    files = without_number = 0
+    samples = []
     for path in paths:
-        try:
-            values = read(path).ravel()
-        except UserError:  # reported, with its cause, when a program reads it
-            continue
-        files += 1
-        if values.dtype.kind == "f":
-            finite = np.isfinite(values)
-            without_number += not (finite | (nodata is not None and np.isnan(values))).all()
-            values = values[finite]
-        if nodata is not None:
-            values = values[values != nodata]
-        if values.size:
-            lows.append(float(values.min()))
-            highs.append(float(values.max()))
-            samples.append(values[:: -(-values.size // PER_FILE)].astype(np.float64))
-    if not samples:
-        return None
-    at = np.percentile(np.concatenate(samples), PERCENTILES)
-    return Statistics(min(lows), max(highs), tuple(map(float, at)), files, without_number)
+        with contextlib.suppress(UserError):  # reported, with its cause, when a program reads it
+            samples.append(sample_of(read(path), nodata))
+    return pooled(samples)

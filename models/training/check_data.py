@@ -13,6 +13,7 @@ from statistics import median
 from data.image_to_tensor import crop_fits, resized_size
 from data.scan import ImageFile, image_folders, scan, stray_entries
 from models.training import plan
+from models.training.check_values import value_problems, values_of, values_outside
 from models.training.panel import Panel
 from models.training.validation import validation_images
 from options.flags.data import PREPROCESS
@@ -28,7 +29,6 @@ MODES = {  # Pillow's names in upper case (La, RGBa: premultiplied); others are 
     "P": "palette",
     "PA": "palette with alpha",
     "RGBA": "alpha",
-    "I": "16 bits per channel",
 }
 UNBALANCED = 3.0  # ratio of the domains' numbers of images that is worth a note
 
@@ -41,7 +41,7 @@ def report(opt: Namespace) -> int:
     folders = image_folders(opt)
     images = scan(opt, folders)
     for folder, group in images.items():
-        say(f"{folder}: {sizes(group)}")
+        say(f"{folder}: {sizes(group)}", *values_of(opt, folder, group))
     problems, notes = findings(opt, images)
     plan_lines, stops = plan.lines(opt, rehearse_it=not problems)
     problems = problems or stops
@@ -93,6 +93,9 @@ def findings(opt: Namespace, images: dict[str, list[ImageFile]]) -> tuple[list[s
             skips = opt.on_bad_image == "skip" and len(bad) < len(group)
             lines = problems if folder in training_folders and not skips else notes
             lines.append(f"{folder}: {listed(opt, bad, f' of {len(group)} cannot be read')}")
+        if folder in training_folders:
+            problems += value_problems(opt, folder, group)
+            notes += values_outside(opt, folder, group)
         small = [
             f"{image.name} ({image.size[0]}x{image.size[1]})"
             for image in group
@@ -140,7 +143,7 @@ def oddities(opt: Namespace, images: list[ImageFile]) -> list[str]:
     """Notes on images that training converts, and on defects that it ignores."""
     kinds: dict[str, list[str]] = defaultdict(list)
     for image in images:
-        if image.mode != "RGB":
+        if image.mode != "RGB" and image.header and image.header.is_bytes:
             kind = MODES.get(image.mode.split(";")[0].upper(), image.mode)  # I;16, I;16B: I
             kinds[f", {kind}, converted by training"].append(image.name)
         if image.damage:
