@@ -34,14 +34,14 @@ def main() -> None:
     if count < len(dataset):
         images = amount(len(dataset), "image")
         say(f"--num_test {count}: only the first {count} of {images} are tested")
-    results = Results(opt)
+    results = Results(opt, dataset.values)
     if opt.batch_size > 1 and (causes := batch_dependence(model.get_networks().values())):
         results.note(f"--batch_size {opt.batch_size} changes the results, because of {causes}")
     progress = Progress(count, "Translating")
     try:
         for batch in islice(dataset, -(-count // opt.batch_size)):
             translate_batch(model, batch, opt.seed)
-            results.add(model, limit=count - progress.done)
+            results.add(model, count - progress.done, batch)
             progress.update(len(model.get_image_paths()))
     except Unreadable:
         results.note(f"Only {progress.done} of {amount(count, 'image')}: the next cannot be read")

@@ -65,7 +65,8 @@ def load_generator(run: str | Path, **options) -> Translator:
     args += ["--dataroot", str(folder)]
     for name, value in options.items():
         if value is not False:
-            args += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+            values = value if isinstance(value, list | tuple) else () if value is True else (value,)
+            args += [f"--{name}", *map(str, values)]
     with quiet() as messages, preserve_rng():
         opt = _TestOptions().parse(args, record=False)
         translator = Translator(opt, silent=True)

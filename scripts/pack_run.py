@@ -31,6 +31,7 @@ from util.files import read_json, write_atomically
 from util.limits import whole
 from util.pages.page import readable
 from util.runs import run_folder
+from util.values import FILE, load
 from util.words import amount
 
 FLAGS = (
@@ -80,17 +81,21 @@ def main() -> None:
     folder = run_folder(args.run, args.checkpoints_dir, "RUN")
     weights = read_weights(folder, args.epoch, args.discriminators)
     options, shortened = public_options(saved_options(folder))
+    domains = load(folder)  # the rules of the values, if images are more than 8-bit pictures
     samples = samples_of(folder, args.epoch, args.samples)
     for file in samples.values():
         with open_image(str(file)) as image:
             image.load()
     name = args.output.stem
     best = read_json(folder / "best.json", BEST, {}) if args.epoch == "best" else {}
-    card = Card(name, args.epoch, options, weights, list(samples), best, args.note, args.license)
+    facts = (weights, list(samples), best, args.note, args.license)
+    card = Card(name, args.epoch, options, *facts, domains)
     contents = {"README.md": card.text().encode()}
     contents |= (
         {"train_opt.json": (json.dumps(options, indent=1) + "\n").encode()} if options else {}
     )
+    if any(domains.values()):
+        contents[FILE] = (folder / FILE).read_bytes()
     contents |= {part.name: part.content for part in weights}
     contents |= {path: file.read_bytes() for path, file in samples.items()}
     write_atomically(args.output, partial(write_archive, name=name, contents=contents), "--output")

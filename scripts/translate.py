@@ -13,18 +13,23 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data.image_file import check_values, limit_pixels, read_image
-from data.listing import list_images
+from data.image_file import limit_pixels, read_image
+from data.listing import image_paths
 from options.flags.flag import Flag
 from options.flags.testing import FORMAT
 from scripts.arguments import PICTURES, Arguments, check_output
 from util.console import Progress, run_main, say
 from util.errors import UserError
 from util.files import real_path
+from util.image.raster_writing import KINDS
 from util.image.writing import save_image
+from util.values import DomainValues, domain_of
 from util.words import amount
 
 FLAGS = (
@@ -36,26 +41,36 @@ FLAGS = (
         "file or existing folder; for an input folder, a folder",
         required=True,
     ),
-    Flag("format", FORMAT, "png", "file format in an output folder"),
+    Flag(
+        "format",
+        FORMAT,
+        None,
+        "file format in an output folder (default: that of the domain's files; png for 8 bits)",
+    ),
 )
+ENDINGS = tuple(dict.fromkeys((*PICTURES, *KINDS)))
 
 
-def plan(source: Path, target: Path, extension: str, limit: float) -> dict[Path, Path]:
+def plan(files: list[Path], args: Namespace, extension: str) -> dict[Path, Path]:
     """Return which file to write (key) from which image (value).
+
+    Args:
+        extension: of the files in an output folder.
 
     Raises:
         UserError: an output would replace an input.
     """
-    jobs = {}
-    if source.is_dir():
-        for path in map(Path, list_images(str(source), limit)):
-            out = target / path.relative_to(source).with_suffix(f".{extension}")
+    jobs: dict[Path, Path] = {}
+    target = args.output
+    if args.input.is_dir():
+        for path in files:
+            out = target / path.relative_to(args.input).with_suffix(f".{extension}")
             if out in jobs:  # two inputs differ only in their extension
                 out = out.with_stem(path.stem + path.suffix.replace(".", "_"))
             jobs[out] = path
     else:
-        check_values([str(source)], str(source))
-        jobs[target] = source
+        [path] = files
+        jobs[target / f"{path.stem}.{extension}" if target.is_dir() else target] = path
     lost = {real_path(path) for path in jobs.values()} & {real_path(out) for out in jobs}
     if lost:
         raise UserError(f"--output {target} would replace the input {min(lost)}; choose another")
@@ -74,34 +89,77 @@ def parse() -> tuple[Namespace, list[str]]:
         raise UserError(f"--input {args.input}: no such file or folder")
     if args.input.is_dir() and args.output.is_file():
         raise UserError(f"--output {args.output} is a file; a folder of images needs a folder")
-    if args.input.is_file() and args.output.is_dir():
-        args.output /= f"{args.input.stem}.{args.format}"
-    if args.input.is_file() and args.output.suffix.lower() not in PICTURES:
-        raise UserError(f"--output {args.output}: give .png, .jpg or .webp, or an existing folder")
-    check_output("--output", args.output, folder=args.input.is_dir())
+    folder = args.input.is_dir() or args.output.is_dir()
+    if not folder and args.output.suffix.lower() not in ENDINGS:
+        raise UserError(
+            f"--output {args.output}: give .png, .jpg, .webp, .tif or .npy, or an existing folder"
+        )
+    check_output("--output", args.output, folder)
     return args, others
+
+
+def find_values(opt: Namespace, args: Namespace, files: list[Path]) -> DomainValues:
+    """Return the rules of the values of the input and of the output; print what is to be said.
+
+    Raises:
+        UserError: the input does not suit the run, or needs a range.
+    """
+    from data.dataset_of_images import count_opaque  # imports torch
+    from data.listing import remarks
+    from data.rasters.rules import Folder, find_rules
+
+    domain, paths = domain_of("real", opt.direction), list(map(str, files))
+    source = f"--input {args.input}"
+    folder = Folder(domain, source, paths, opt.input_nc, "--input_nc", opt.npz_key)
+    rules = find_rules(opt, [folder])
+    if rules[domain] is None:
+        count_opaque(paths, opt.input_nc, source)
+    for remark in remarks:
+        say(remark)
+    return rules
+
+
+def as_array(image: Any, channels: int) -> np.ndarray:
+    """Return a translation, a picture or an array, as (H, W, C); gray pictures have C = 1."""
+    array = np.asarray(image)
+    array = array if array.ndim == 3 else array[..., None]
+    return array[..., :1] if channels == 1 else array
 
 
 def main() -> None:
     args, others = parse()
 
-    from data.dataset_of_images import count_opaque
-    from data.listing import remarks
-    from models.translation.translator import Translator  # imports torch
+    from data.rasters.tags import KeptTags  # imports torch, as do the next
+    from models.translation.output_files import check_output_files, save_array
+    from models.translation.translator import Translator
     from options.test_options import TestOptions
 
     root = args.input if args.input.is_dir() else args.input.parent
     opt = TestOptions().parse(["--model", "test", "--dataroot", str(root), *others], record=False)
     limit_pixels(opt.max_pixels)
-    limit = min(opt.max_dataset_size, opt.num_test)
-    jobs = plan(args.input, args.output, args.format, limit)
-    count_opaque([str(path) for path in jobs.values()], opt.input_nc, f"--input {args.input}")
-    for remark in remarks:
-        say(remark)
-    translate, progress = Translator(opt), Progress(len(jobs), "Translating")
-    for target, source in jobs.items():
-        image = read_image(str(source), opt.input_nc, exif=not opt.no_exif)
-        save_image(translate(image), target, opt.aspect_ratio)
+    limit, files = min(opt.max_dataset_size, opt.num_test), [args.input]
+    if args.input.is_dir():
+        files = list(map(Path, image_paths(str(args.input), limit, arrays=True)))
+    rules = find_values(opt, args, files)
+    rule = rules[domain_of("fake", opt.direction)]
+    jobs = plan(files, args, args.format or (rule.container if rule else "png"))
+    kind, flag = next(iter(jobs)).suffix[1:].lower(), f"--output {args.output}"
+    flag = f"--format {args.format}" if args.format else flag
+    check_output_files(kind, rule, flag, "the output", opt.aspect_ratio)
+    translate, progress = Translator(opt, domains=rules), Progress(len(jobs), "Translating")
+    tags = KeptTags(opt, translate.values.note)
+    for target, path in jobs.items():
+        source = str(path)
+        is_value = any(rules.values())
+        result = translate(
+            source if is_value else read_image(source, opt.input_nc, exif=not opt.no_exif)
+        )
+        if rule is None and kind not in ("tif", "tiff", "npy"):
+            save_image(result, target, opt.aspect_ratio)
+        else:
+            array = as_array(result, opt.output_nc)
+            size = array.shape[1], array.shape[0]
+            save_array(array, target, rule, tags.of(source, size, kind, same_bands=False))
         progress.update()
     progress.close()
     say(f"{amount(len(jobs), 'image')}: {args.output}")

@@ -15,7 +15,7 @@ from data.rasters.header import describe
 from data.rasters.raster import Raster
 from data.rasters.reading import native, read_array, read_picture
 from data.rasters.rules import find_rules, misfit
-from util.errors import UserError
+from util.errors import UserError, culprit
 from util.option_defaults import ours
 from util.values import DomainValues, Values
 
@@ -86,32 +86,16 @@ class ValuesOfDomains:
         raise NotImplementedError
 
     def raster(self, array: np.ndarray, rule: Values, path: str) -> tuple[Raster, int]:
-        """Return the used bands of (H, W, C) in [-1, 1], and how many values were clipped.
-
-        Raises UserError: names the file; its type or bands differ, or a value is not a number.
-        """
-        try:
-            if problem := misfit(array.dtype.name, rule, strict=self.opt.isTrain):
-                raise UserError(f"it {problem}")
-            bands = choose(array, rule.bands)
-            if bands.shape[2] != rule.channels:
-                raise UserError(f"it holds {bands.shape[2]} bands, the other files {rule.channels}")
-            pixels, valid, clipped = rule.to_unit(bands)
-        except UserError as error:
-            raise UserError(f"cannot use the image {path}: {error}") from None
-        return Raster(pixels, valid), clipped
+        """Call :func:`raster_of` for the array of a file; an error names the file."""
+        with culprit(f"cannot use the image {path}"):
+            return raster_of(array, rule, strict=self.opt.isTrain)
 
     def used_array(self, path: str, rule: Values) -> np.ndarray:
-        """Return all bands of a file; pictures of 8 bits are converted as on the 8-bit path.
-
-        They have the channels of the rule then, unless bands are chosen.
-        """
+        """Return the array of a file for :meth:`raster`; see :func:`array_for`."""
+        if type(self).read_array is not ValuesOfDomains.read_array:
+            return self.read_array(path)
         opt = ours(self.opt)
-        inner = type(self).read_array is ValuesOfDomains.read_array
-        converts = inner and rule.dtype == "uint8" and not rule.bands and rule.channels <= 4
-        if converts and describe(path, opt.npz_key).is_bytes:
-            return native(read_picture(path, rule.channels, exif=not opt.no_exif))
-        return self.read_array(path)
+        return array_for(path, rule, opt.npz_key, exif=not opt.no_exif)
 
     def entry(self, domain: str, path: str, channels: int, transform: Callable) -> dict:
         """Return the part of an item that shows the file at ``path``.
@@ -128,6 +112,34 @@ class ValuesOfDomains:
         return raster_entry(domain, raster, clipped, rule, steps_of(transform)) | {
             f"{domain}_paths": path
         }
+
+
+def array_for(path: str, rule: Values, npz_key: str | None, exif: bool) -> np.ndarray:
+    """Return all bands of a file; pictures of 8 bits are converted as on the 8-bit path.
+
+    They have the channels of the rule then, unless bands are chosen.
+    """
+    converts = rule.dtype == "uint8" and not rule.bands and rule.channels <= 4
+    if converts and describe(path, npz_key).is_bytes:
+        return native(read_picture(path, rule.channels, exif))
+    return read_array(path, npz_key, exif)
+
+
+def raster_of(array: np.ndarray, rule: Values, strict: bool = False) -> tuple[Raster, int]:
+    """Return the used bands of (H, W, C) in [-1, 1], and how many values were clipped.
+
+    Args:
+        strict: refuse similar types, too; see :func:`data.rasters.rules.misfit`.
+
+    Raises UserError: the type or the bands differ from the rule, or a value is not a number.
+    """
+    if problem := misfit(array.dtype.name, rule, strict):
+        raise UserError(f"it {problem}")
+    bands = choose(array, rule.bands)
+    if bands.shape[2] != rule.channels:
+        raise UserError(f"it holds {bands.shape[2]} bands, the other files {rule.channels}")
+    pixels, valid, clipped = rule.to_unit(bands)
+    return Raster(pixels, valid), clipped
 
 
 def raster_entry(

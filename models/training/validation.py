@@ -88,7 +88,7 @@ class Validation:
                 "find_images in data/listing.py); use a folder of validation images instead"
             )
         self.paired = is_paired(self.images.dataset)
-        if any(getattr(self.images.dataset, "values", {}).values()):
+        if any(self.images.values.values()):
             say("Validation: l1 and cycle in the unit of the files; psnr and ssim of their range")
         measurable = self.compute_metrics(limit=1)
         if self.metric == "auto":
@@ -195,7 +195,7 @@ class Validation:
         values: dict[str, list[Value]] = defaultdict(list)
         patches: dict[str, list] = defaultdict(list)
         rng = np.random.default_rng(self.opt.seed)
-        rules = getattr(self.images.dataset, "values", {})
+        rules = self.images.values
         self.images.epoch = 1
         model = with_averaged_networks(self.model)
         for batch in islice(self.images, limit):

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from data.listing import stem
 from models.base_model import BaseModel
+from models.translation.batch import masks_of_folders
+from models.translation.output_files import OutputFiles
 from util.console import say
 from util.errors import UserError
-from util.image.writing import ImageWriter, stretched
+from util.image.preview import Preview
+from util.image.writing import stretched
 from util.images import show_images
-from util.pages.page import link, row, write_metrics, write_page
+from util.pages.page import PREVIEWS, link, row, write_metrics, write_page
+from util.values import FILE, DomainValues, domain_of, save
 
 SCRIPTS = ("page.js", "viewer.js", "statistics.js", "summary.js", "address.js", "results.js")
 
@@ -20,12 +25,24 @@ SCRIPTS = ("page.js", "viewer.js", "statistics.js", "summary.js", "address.js", 
 class Results:
     """Writes ``results/NAME/PHASE_EPOCH[_iterN]/index.html`` and ``images/STEM_LABEL.png``.
 
-    The page also reads ``metrics.js``, which ``scripts/evaluate.py --page`` fills.
+    Images that are more than 8-bit pictures are written as the files of their domain are, such as
+    ``images/STEM_LABEL.tif``; the page shows them by ``previews/STEM_LABEL.png``, and
+    ``values.json`` says what values they hold. The page also reads ``metrics.js``, which
+    ``scripts/evaluate.py --page`` fills.
     """
 
-    def __init__(self, opt: Namespace) -> None:
-        """Create the folder. Raises UserError: it cannot be created."""
-        self.opt = opt
+    def __init__(self, opt: Namespace, domains: DomainValues | None = None) -> None:
+        """Create the folder.
+
+        Args:
+            domains: the rules of the values of the folders A and B; None: 8-bit images.
+
+        Raises UserError: it cannot be created, or ``--format`` does not suit the values.
+        """
+        self.opt, self.notes = opt, list[str]()
+        domains = domains or {"A": None, "B": None}
+        self.files = OutputFiles(opt, domains, self.note)
+        self.how = Preview.of(opt, Path(opt.checkpoints_dir) / opt.name, domains)
         iteration = f"_iter{opt.load_iter}" if opt.load_iter > 0 else ""
         self.folder = Path(opt.results_dir, opt.name, f"{opt.phase}_{opt.epoch}{iteration}")
         try:
@@ -35,7 +52,10 @@ class Results:
                 f"--results_dir {opt.results_dir}: cannot create {self.folder}: {error.strerror}"
             ) from None
         size = f" {opt.load_size}" if opt.preprocess != "none" else ""
-        self.notes = [
+        (self.folder / FILE).unlink(missing_ok=True)
+        # Of the labels real_A and real_B, which with --direction BtoA show the folders B and A
+        save(self.folder, {x: domains[domain_of(f"real_{x}", opt.direction)] for x in "AB"})
+        self.notes += [
             f"{opt.model}, {opt.netG}, {opt.direction}, epoch {opt.epoch}, "
             f"images of {opt.dataroot}, preprocess {opt.preprocess}{size}"
         ]
@@ -44,7 +64,7 @@ class Results:
                 "Dropout and batch statistics are active, as in the pix2pix paper "
                 f"(seed {opt.seed}; --eval turns them off)"
             )
-        self.writer = ImageWriter()
+        self.notes += [f"{images}: {text}" for images, text in self.how.facts().items()]
         self.stems: dict[tuple[str, str], str] = {}  # (folder, stem) -> the first path with it
         self.rows: list[str] = []
         self.numbers: dict[tuple[str, str], list[float]] = {}  # (label, name) -> values
@@ -56,8 +76,11 @@ class Results:
             say(text)
             self.notes.append(text)
 
-    def add(self, model: BaseModel, limit: int) -> None:
+    def add(self, model: BaseModel, limit: int, batch: dict | None = None) -> None:
         """Save the model's last images, at most ``limit`` items, with a row of the page for each.
+
+        Args:
+            batch: the model's input, with masks of the pixels that hold data, if there are any.
 
         Raises UserError: ``--save`` names a label that the model does not have; or the model has no
         images, or no paths to name their files after.
@@ -71,18 +94,39 @@ class Results:
                 )
         if unknown := set(self.opt.save or ()) - set(visuals):
             raise UserError(f"--save {' '.join(unknown)}: this model gives {', '.join(visuals)}")
-        save = self.opt.save or visuals
-        chosen = {label: image for label, image in visuals.items() if label in save}
+        wanted = self.opt.save or visuals
+        chosen = {label: image for label, image in visuals.items() if label in wanted}
+        masks = masks_of_folders(self.opt, batch)
         for i, path in enumerate(paths[:limit]):
-            files, size = {}, None
             sources = {label: visual_paths.get(label, paths)[i] for label in chosen}
-            for label, image in show_images(chosen, i, self.note).items():
-                files[label] = f"{self.stem(sources[label])}_{label}.{self.opt.format}"
-                file = self.folder / "images" / files[label]
-                self.writer.save(image, file, self.opt.aspect_ratio)
-                size = stretched((image.shape[1], image.shape[0]), self.opt.aspect_ratio)
-            self.rows.append(row(self.stem(path), files, size, true_images(sources)))
+            files, previews, size = self._save(chosen, i, sources, masks)
+            self.rows.append(row(self.stem(path), files, size, true_images(sources), previews))
             self._note_metrics(getattr(model, "image_metrics", {}), files, i)
+
+    def _save(
+        self, images: dict[str, Any], i: int, sources: dict[str, str], masks: dict[str, Any]
+    ) -> tuple[dict[str, str], dict[str, str], tuple[int, int] | None]:
+        """Save image ``i`` of each label; return its files, those of its previews, and its size."""
+        files, previews, size, ratio = {}, {}, None, self.opt.aspect_ratio
+        rules = {label: self.files.rule_of(label, image) for label, image in images.items()}
+        shown = show_images({k: images[k] for k in images if not rules[k]}, i, self.note)
+        if any(rules.values()):
+            previewed = show_images(images, i, self.note, self.how, masks)
+            shown |= {label: picture for label, picture in previewed.items() if rules[label]}
+        for label, image in images.items():
+            if label not in shown:
+                continue
+            name, rule = f"{self.stem(sources[label])}_{label}", rules[label]
+            files[label] = f"{name}.{self.files.format_of(rule)}"
+            file = self.folder / "images" / files[label]
+            if rule or self.opt.format in ("tif", "npy"):
+                previews[label] = f"{name}.png"
+                self.files.save_raster(label, image, i, file, sources[label], masks, shown[label])
+                self.files.writer.save(shown[label], self.folder / PREVIEWS / previews[label])
+            else:
+                self.files.writer.save(shown[label], file, ratio)
+            size = stretched((shown[label].shape[1], shown[label].shape[0]), ratio)
+        return files, previews, size
 
     def _note_metrics(self, metrics: dict, files: dict[str, str], i: int) -> None:
         """Keep the model's own metrics of image ``i`` of a batch, for the page."""
@@ -112,7 +156,7 @@ class Results:
 
     def close(self) -> None:
         """Wait for the images and write the page. Raises UserError: an image was not written."""
-        self.writer.close()
+        self.files.writer.close()
         for (label, name), numbers in self.numbers.items():
             self.note(f"{label}: {name} {sum(numbers) / len(numbers):.2f} on average")
         write_metrics(self.folder, self.metrics)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import math
-import os
 import warnings
+from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,26 +20,24 @@ from data.image_file import (
     LOW,
     as_mode,
     bits_per_channel,
-    check_values,
     has_alpha,
     highest_value,
-    open_image,
     too_low,
     value_problem,
 )
+from data.rasters import wishes
 from models.test_model import TestModel
+from models.translation.given_images import EXPECTED, checked_range, described, picture_of
+from models.translation.value_images import ValueImages
+from util import values
 from util.console import quiet, say
 from util.errors import UserError, culprit, first_line
 from util.images import show_images
 from util.modules import batch_dependence
-from util.option_defaults import theirs
+from util.option_defaults import ours, theirs
 from util.seeds import LocalGenerators
 from util.upsampling import require_upsampling
-
-EXPECTED = (
-    "an image should be a PIL image, the path of a file, an array of uint8 (H, W) or (H, W, C), an "
-    "array of floats with value_range, a tensor, or a list of these"
-)
+from util.values import DomainValues
 
 
 class Translator:
@@ -55,8 +53,14 @@ class Translator:
         messages: what loading would have printed, if ``silent``.
     """
 
-    def __init__(self, opt, silent: bool = False) -> None:
-        """Load the generator. Raises UserError: ``--model`` is given and not "test"."""
+    def __init__(self, opt, silent: bool = False, domains: DomainValues | None = None) -> None:
+        """Load the generator.
+
+        Args:
+            domains: the rules of the values of the folders A and B; None: those of the run.
+
+        Raises UserError: ``--model`` is given and not "test".
+        """
         if opt.model != "test":
             raise UserError(
                 f"--model {opt.model}: one generator translates, so leave this option out "
@@ -64,6 +68,7 @@ class Translator:
             )
         self.opt, self.silent = opt, silent
         self.messages: list[str] = []
+        self.values = ValueImages(opt, domains or rules_of_run(opt), self._report)
         self.model = TestModel(opt)
         require_upsampling(opt, self.model)
         self.model.setup(theirs(opt))
@@ -102,6 +107,11 @@ class Translator:
                   The images of a batch influence each other if batch statistics are in use; a
                   warning says so;
                 - a list or a tuple of these: gives a list.
+                In a run with images that are more than 8-bit pictures (``--value_range``), paths,
+                PIL images and arrays hold the values of its files, with all their bands; arrays
+                have their type. They give arrays of the type and the values of the other domain:
+                (H, W) for a single band, if the input was no array (H, W, C), else (H, W, C). If
+                the other domain has 8-bit pictures, they give what it says above.
             value_range: the values of black and white in arrays of floats, such as (0, 1).
 
         Raises:
@@ -116,20 +126,47 @@ class Translator:
                     results.append(self(item, value_range))
             return results
         with quiet() if self.silent else contextlib.nullcontext():
+            holds_values = not isinstance(image, torch.Tensor) and value_range is None
+            if holds_values and (self.values.source or self.values.target):
+                return self._translate_values(image)
             if isinstance(image, np.ndarray) and image.dtype.kind == "f":
                 return self._translate_floats(image, value_range)
             if value_range is not None:
                 raise UserError(f"value_range is for arrays of floats, not for {described(image)}")
             if isinstance(image, torch.Tensor):
                 return self._translate_tensor(image)
-            if isinstance(image, str | os.PathLike):
-                return self._translate_picture(opened(os.fspath(image)))
-            if isinstance(image, np.ndarray):
-                return np.asarray(self._translate_picture(as_picture(image)))
-            return self._translate_picture(image)
+            result = self._translate_picture(picture_of(image))
+            return np.asarray(result) if isinstance(image, np.ndarray) else result
 
-    def _translate_picture(self, picture: Any) -> Image.Image:
-        """Translate a PIL image. Raises UserError: it is none, or cannot be read or used."""
+    def _translate_values(self, image: Any) -> Any:
+        """Translate a path, a PIL image or an array in the values of the run's files.
+
+        Raises UserError: it is none of these, cannot be read, or does not suit the rule.
+        """
+        is_array = isinstance(image, np.ndarray)
+        if self.values.source is None:
+            valid = None
+            batch = self._input_of(picture_of(image))
+        else:
+            batch, valid = self.values.to_input(self.values.array_of(image))
+        result = self._run(batch)
+        if self.values.target is None:
+            picture = show_images({"the translation": result})["the translation"]
+            return picture if is_array else Image.fromarray(picture)
+        array = self.values.to_values(result, valid)
+        is_plane = array.shape[2] == 1 and not (is_array and image.ndim == 3)
+        return array[..., 0] if is_plane else array
+
+    def _translate_picture(self, picture: Image.Image) -> Image.Image:
+        """Translate a PIL image. Raises UserError: it cannot be read or used."""
+        result = self._run(self._input_of(picture))
+        return Image.fromarray(show_images({"the translation": result})["the translation"])
+
+    def _input_of(self, picture: Any) -> torch.Tensor:
+        """Return the input (1, C, h, w) for a PIL image, resized and cropped as in a test.
+
+        Raises UserError: it is none, or cannot be read or used.
+        """
         if not isinstance(picture, Image.Image) or picture.mode == "F" or not all(picture.size):
             raise UserError(f"{EXPECTED}, not {described(picture)}")
         deep = not value_problem(picture) and bits_per_channel(picture) == 16
@@ -143,8 +180,7 @@ class Translator:
             self._report(f"an image without alpha, {OPAQUE}")
             self.said_opaque = True
         picture = as_mode(picture, self.opt.input_nc, exif=not self.opt.no_exif)
-        result = self._run(self.transform(picture)[None])
-        return Image.fromarray(show_images({"the translation": result})["the translation"])
+        return self.transform(picture)[None]
 
     def _translate_floats(
         self, array: np.ndarray, value_range: tuple[float, float] | None
@@ -216,45 +252,16 @@ class Translator:
             say(message)
 
 
-def opened(path: str) -> Image.Image:
-    """Return a decoded image file. Raises UserError: it cannot be read, or its values are unfit."""
-    if os.path.isdir(path):
-        raise UserError(f"{path} is a folder; give a list of the images in it")
-    with open_image(path) as image:
-        check_values([path], path)
-        image.load()
-        return image
+def rules_of_run(opt: Namespace) -> DomainValues:
+    """Return the rules of the values of a run's folders, as ``opt`` names it.
 
-
-def as_picture(array: np.ndarray) -> Image.Image:
-    """Return an array of uint8 as a PIL image. Raises UserError: it is none that Pillow takes."""
-    if array.dtype == np.uint8 and array.size:
-        with contextlib.suppress(TypeError, IndexError, ValueError):
-            return Image.fromarray(array)
-    raise UserError(f"{EXPECTED}, not {described(array)}")
-
-
-def checked_range(value_range: Any) -> tuple[float, float]:
-    """Return a range as (lowest, highest). Raises UserError: these are not two numbers in order."""
-    try:
-        low, high = map(float, value_range)
-    except (TypeError, ValueError):
-        low, high = 0.0, 0.0
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise UserError(f"value_range should be (BLACK, WHITE), such as (0, 1), not {value_range}")
-    return low, high
-
-
-def described(image: Any) -> str:
-    """Return what a caller has given as an image, in words."""
-    if isinstance(image, np.ndarray):
-        return f"an array of {image.dtype} {image.shape}"
-    if isinstance(image, Image.Image):
-        return f"a PIL image of mode {image.mode} and {image.width}x{image.height} pixels"
-    if isinstance(image, torch.Tensor):
-        if image.is_nested:
-            return "a nested one"
-        return f"{tuple(image.shape)} of {image.dtype}" + " without values" * image.is_meta
-    if isinstance(image, str | os.PathLike):
-        return f"the path {os.fspath(image)!r}"
-    return f"an object of type {type(image).__name__}"
+    Raises UserError: an option of values is given, which only test.py and scripts/translate.py can
+        change.
+    """
+    given = [name for name in wishes.OPTIONS if name in ours(opt).explicit_options]
+    if given:
+        raise UserError(
+            f"--{', --'.join(given)}: load_generator takes the values of the run; for an array of "
+            "floats, give the range with the image: translate(array, value_range=(LOW, HIGH))"
+        )
+    return values.load(Path(opt.checkpoints_dir) / opt.name)

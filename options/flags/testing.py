@@ -5,7 +5,7 @@ from math import inf
 from options.flags.flag import Flag
 from util.limits import real, whole
 
-FORMAT = ("png", "jpg", "webp")
+FORMAT = ("png", "jpg", "webp", "tif", "npy")
 
 FLAGS = (
     Flag("results_dir", str, "./results/", "folder of all results"),
@@ -14,5 +14,10 @@ FLAGS = (
     Flag("eval", bool, False, "evaluation mode: no dropout, running statistics in batch norm"),
     Flag("ema", bool, False, "use the averaged generators of a run with --ema"),
     Flag("save", str, None, "save only these, e.g. fake_B rec_A", nargs="+", metavar="LABEL"),
-    Flag("format", FORMAT, "png", "file format of saved images"),
+    Flag(
+        "format",
+        FORMAT,
+        None,
+        "file format of saved images (default: that of the files of each domain; png for 8 bits)",
+    ),
 )

@@ -26,7 +26,7 @@ from util.words import amount
 
 SCRIPT = re.compile(r'<script src="([^"]+)"></script>')
 LINK = re.compile(r'\b(src|href)="([^"]+)"')
-IMAGE = re.compile(r"\.(png|jpe?g|webp|gif|bmp|tiff?)$", re.IGNORECASE)
+IMAGE = re.compile(r"\.(png|jpe?g|webp|gif|bmp|tiff?|npy)$", re.IGNORECASE)
 ROWS = re.compile(r"(?<=<noscript>)(.*?)(?=</noscript>)", re.DOTALL)
 OTHER_PAGE = re.compile(r'<p[^>]*><a href="(?!https?:|#|data:)[^"]+">[^<]*</a></p>')
 PLACE, IN_LIST = re.compile(r'"\\u0000(\d+)"'), r"sharedImages[\1]"
@@ -96,7 +96,10 @@ class SharedPage:
     def urls(self, part: Any) -> Iterator[str]:
         """Yield the URLs of images in a part of the page, as the part writes them."""
         if isinstance(part, str) and "<" in part:
-            yield from (url for _, url in LINK.findall(part) if self.file(unescape(url)))
+            # A link of an image may lead to its values, which are in a file of their own
+            yield from (
+                u for kind, u in LINK.findall(part) if kind == "src" and self.file(unescape(u))
+            )
         elif isinstance(part, str):
             yield from [part] if self.file(part) else ()
         elif isinstance(part, (list, tuple, dict)):

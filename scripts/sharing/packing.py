@@ -16,6 +16,7 @@ from util.checkpoint import load_state_dict, require_numbers
 from util.errors import UserError
 from util.files import read_json
 from util.pages.data_file import Panel, read_panel
+from util.values import DomainValues
 
 # Options that say how and where the training ran, rather than what was trained.
 LEFT_OUT = {
@@ -135,6 +136,7 @@ class Card(NamedTuple):
         name: of the run, and of the archive without ``.zip``.
         options: those in the archive.
         best: content of ``best.json``, {} without one.
+        domains: the rules of the values of the folders A and B.
     """
 
     name: str
@@ -145,6 +147,7 @@ class Card(NamedTuple):
     best: dict[str, Any]
     note: str
     license: str
+    domains: DomainValues
 
     def text(self) -> str:
         """Return the card as Markdown, with a head of YAML as model hubs read it."""
@@ -168,11 +171,10 @@ class Card(NamedTuple):
             "## Use",
             "",
             "```python",
-            "from data.image_file import read_image",
             "from models import load_generator",
             "",
             f"translate = load_generator({self.name + '.zip'!r}){back}",
-            'translate(read_image("input.jpg")).save("output.png")',
+            *self._example(),
             "```",
             "",
             "```bash",
@@ -182,6 +184,12 @@ class Card(NamedTuple):
             "The files of weights are state dicts in the layout of the official PyTorch code.",
             "",
         ]
+
+    def _example(self) -> list[str]:
+        """Return lines that translate an image."""
+        if any(self.domains.values()):
+            return ['output = translate("input.tif")  # an array in the values of the other domain']
+        return ['translate("input.jpg").save("output.png")']
 
     def _samples(self) -> list[str]:
         if not self.samples:
@@ -199,6 +207,12 @@ class Card(NamedTuple):
     def _training(self) -> list[str]:
         rows = [("epoch of the weights", self.epoch)]
         rows += [(name, self.options[name]) for name in SHOWN if name in self.options]
+        for name, rule in self.domains.items():
+            if rule:
+                nodata = "" if rule.nodata is None else f", no data: {rule.nodata:g}"
+                bands = f", bands {' '.join(map(str, rule.bands))}" if rule.bands else ""
+                text = f"{rule.dtype}, {rule.low:g}..{rule.high:g}{bands}{nodata}"
+                rows.append((f"values of {name}", text))
         if {"epoch", "metric", "value"} <= self.best.keys():
             best = f"{self.best['metric']} {self.best['value']:.4g} in epoch {self.best['epoch']}"
             rows.append(("best validation result", best))

@@ -80,7 +80,7 @@ def test_usage(run: Programs, unaligned: Path, args: str, words: str) -> None:
         ("--num_test -1", "--num_test -1"),
         ("--aspect_ratio 0", "--aspect_ratio 0"),
         ("--aspect_ratio -2", "--aspect_ratio -2"),
-        ("--format gif", "--format png jpg webp"),
+        ("--format gif", "--format png jpg webp tif npy"),
         ("--model cyclegan", "cycle_gan?"),
     ],
 )

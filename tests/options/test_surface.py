@@ -113,7 +113,6 @@ BOTH = {
     "nodata": (value_or_nan, None),
     "npz_key": (str, None),
 }
-BOTH |= {"config": (str, None)}
 BOTH |= {"show_bands": (int, None), "show_range": (str, "range", "range percentiles")}
 BOTH |= {"upsample": (str, "transpose", "transpose resize")}
 OURS = {
@@ -149,7 +148,7 @@ OURS = {
         "early_stop": (int, 0),
     },
     "test": BOTH
-    | {"ema": (bool, False), "save": (str, None), "format": (str, "png", "png jpg webp")},
+    | {"ema": (bool, False), "save": (str, None), "format": (str, None, "png jpg webp tif npy")},
 }
 WARM_STARTS = {
     "cycle_gan": ["init_G_A", "init_G_B", "init_D_A", "init_D_B"],

@@ -251,7 +251,7 @@ def test_one_image_from_the_shell(trained):
     assert names == {"a.png", "one.JPEG"}
     for output in "existing/one", "existing/one.xyz":
         result = run_translate(trained, image, output)
-        result.refused(1, f"--output {output}", ".png, .jpg or .webp")
+        result.refused(1, f"--output {output}", ".png, .jpg, .webp, .tif or .npy")
 
 
 def test_a_folder_from_the_shell(trained):

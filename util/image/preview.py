@@ -40,15 +40,18 @@ class Preview:
     direction: str = "AtoB"
 
     @staticmethod
-    def of(opt: Namespace, folder: Path) -> Preview:
+    def of(opt: Namespace, folder: Path, domains: DomainValues | None = None) -> Preview:
         """Return how ``opt`` shows the images of the run in ``folder``.
+
+        Args:
+            domains: the rules of the values, if they are not those of the run.
 
         Raises UserError: the file with the rules of the values is damaged.
         """
         return Preview(
             tuple(getattr(opt, "show_bands", None) or ()),
             getattr(opt, "show_range", None) or "range",
-            values.load(folder),
+            domains or values.load(folder),
             getattr(opt, "direction", None) or "AtoB",
         )
 

@@ -17,12 +17,13 @@ from dominate.util import raw
 from util.files import write_atomically
 
 STYLES = ("page.css", "viewer.css", "training.css", "results.css", "print.css")
+PREVIEWS = "previews"  # folder of what the page shows for files that browsers do not
 SMALL = 128  # images up to this size are enlarged with sharp pixels, as in viewer.js
 
 
-def link(file: str) -> str:
+def link(file: str, folder: str = "images") -> str:
     """Returns the URL, relative to the page, of a file in its folder ``images``."""
-    return "images/" + quote(os.fsencode(file))
+    return f"{folder}/{quote(os.fsencode(file))}"
 
 
 def readable(text: str) -> str:
@@ -35,6 +36,7 @@ def row(
     images: dict[str, str],
     size: tuple[int, int] | None = None,
     truth: dict[str, str] | None = None,
+    previews: dict[str, str] | None = None,
 ) -> str:
     """Returns the HTML of a row of images under a heading, on a single line for ``results.js``.
 
@@ -42,14 +44,17 @@ def row(
         images: caption -> file in the folder ``images``.
         size: (width, height) of the images in pixels, if known.
         truth: caption of a translation -> caption of the true image.
+        previews: caption -> file in the folder ``previews`` that is shown in place of the image.
     """
     columns = len(images) if len(images) <= 8 else (len(images) + 1) // 2
     shape = f' width="{size[0]}" height="{size[1]}"' if size else ""
     if size and max(size) <= SMALL:
         shape += f' class="sharp" style="--pixels:{size[0]}px"'
     true = {label: f' data-truth="{escape(real)}"' for label, real in (truth or {}).items()}
+    shown = {label: link(file) for label, file in images.items()}
+    shown |= {label: link(file, PREVIEWS) for label, file in (previews or {}).items()}
     figures = "".join(
-        f'<figure{true.get(label, "")}><a href="{link(file)}"><img src="{link(file)}" '
+        f'<figure{true.get(label, "")}><a href="{link(file)}"><img src="{shown[label]}" '
         f'alt="{escape(label)}" loading="lazy"{shape}></a>'
         f"<figcaption>{escape(label)}</figcaption></figure>"
         for label, file in images.items()

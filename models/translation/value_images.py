@@ -1,0 +1,105 @@
+"""Images in the values of a run's files: from arrays to the input of a network, and back."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from data.base_dataset import get_transform
+from data.image_file import as_mode
+from data.image_to_tensor import steps_of
+from data.rasters.items import array_for, raster_entry, raster_of
+from models.translation.output_files import to_file
+from util.errors import UserError, culprit
+from util.values import DomainValues, domain_of
+
+
+class ValueImages:
+    """Converts images of a run by the rules of its values.
+
+    Attributes:
+        source: the rule of the images that are translated; None: 8-bit pictures.
+        target: the rule of the translations; None: 8-bit pictures.
+    """
+
+    def __init__(
+        self, opt: Namespace, domains: DomainValues, report: Callable[[str], None]
+    ) -> None:
+        """Args:
+        domains: the rules of the folders A and B.
+        report: gets a line about what a caller may not expect.
+        """
+        self.opt, self.said, self.report = opt, set[str](), report
+        self.source = domains[domain_of("real", opt.direction)]
+        self.target = domains[domain_of("fake", opt.direction)]
+        self.steps = steps_of(get_transform(opt))
+
+    def note(self, line: str) -> None:
+        """Report a line, the same line once."""
+        if line not in self.said:
+            self.said.add(line)
+            self.report(line)
+
+    def array_of(self, image: Any) -> np.ndarray:
+        """Return a path, a PIL image or an array as an array (H, W) or (H, W, C) of all its bands.
+
+        PIL images and files with 8 bits are converted as on the 8-bit path.
+
+        Raises UserError: it is none of these, or cannot be read.
+        """
+        assert self.source is not None
+        exif, channels = not self.opt.no_exif, self.source.channels
+        if isinstance(image, str | os.PathLike):
+            return array_for(os.fspath(image), self.source, self.opt.npz_key, exif)
+        if isinstance(image, Image.Image):
+            if self.source.dtype == "uint8" and self.source.bands is None and channels <= 4:
+                image = as_mode(image, channels, exif)
+                image = image.convert("L") if channels == 1 else image
+            return np.asarray(image)
+        if not isinstance(image, np.ndarray):
+            raise UserError(
+                f"an image should be a path, a PIL image or an array, not {type(image).__name__}"
+            )
+        return image
+
+    def to_input(self, array: np.ndarray) -> tuple[torch.Tensor, np.ndarray | None]:
+        """Return the input (1, C, h, w) of the network, resized and cropped as in a test.
+
+        Args:
+            array: (H, W) or (H, W, C) in the type and the values of the files, with all their
+                bands.
+
+        Returns:
+            The input, and where it holds data, as bool (h, w); None: everywhere.
+
+        Raises:
+            UserError: the array does not suit the rule.
+        """
+        assert self.source is not None
+        if array.ndim == 2:
+            array = array[..., None]
+        if array.ndim != 3 or not array.size:
+            raise UserError(f"an array should be (H, W) or (H, W, C), not {array.shape}")
+        with culprit("the image cannot be used"):
+            raster, clipped = raster_of(array, self.source)
+        if clipped:
+            low, high = self.source.low, self.source.high
+            self.note(
+                f"{clipped} of {array.size} values of an image are outside of {low:g}..{high:g} "
+                "and were set to its ends"
+            )
+        item = raster_entry("A", raster, clipped, self.source, self.steps)
+        mask = item.get("A_mask")
+        return item["A"][None], None if mask is None else mask[0].numpy()
+
+    def to_values(self, result: torch.Tensor, valid: np.ndarray | None) -> np.ndarray:
+        """Return an output (1, C, h, w) of the network as (h, w, C) in the type of its domain."""
+        assert self.target is not None
+        unit = result[0].detach().float().cpu().numpy().transpose(1, 2, 0)
+        return to_file("a translation", unit, self.target, valid, self.note)
