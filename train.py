@@ -4,11 +4,11 @@ models/cycle_gan_model.py and models/networks.py say what a step computes; model
 what surrounds the steps. The files of a training are in checkpoints/--name.
 
 Each save replaces state.pth, from which --continue_train restores everything: networks, optimizers,
-image history, position. A save also has names. For each NAME, it writes the networks alone as
-NAME_net_G_A.pth, ... in the format of the official code, which test.py and other programs read
-(with --ema also the averaged generators, NAME_net_G_A_ema.pth, ...):
+image history, position. A save can also write the networks alone, under one or more names: NAME
+gives NAME_net_G_A.pth, ... in the format of the official code, which test.py and other programs
+read (with --ema also the averaged generators, NAME_net_G_A_ema.pth, ...). The names are:
 
-    (none)   before the first step of a new run, so that any crash can be resumed
+    none     before the first step of a new run: only state.pth, so that any crash can be resumed
     latest   every --save_latest_freq images, after the last epoch, when a signal stops the run,
              and with each save under another name at the end of an epoch
     iter_N   with --save_by_iter, instead of latest during an epoch, and besides latest at its end;
@@ -52,12 +52,12 @@ def train(run: Run) -> None:
 
     The first Ctrl-C or SIGTERM finishes the step, saves "latest" and ends; a second one quits at
     once, without a save. With several GPUs, each has a process that runs this loop, and a signal
-    to one of them stops all: save(), validate() and signal_received() need all processes.
+    to one of them stops all: save(), validate() and poll_signal() need all of them.
 
     To validate every 500 steps as well as by --val_freq 1, insert before the check for a signal:
 
         images = 500 * dataset.global_batch_size  # of a step: all micro-batches, all GPUs
-        if position.reached_multiple_of(images) and not run.epoch_complete:
+        if position.crossed_multiple_of(images) and not run.epoch_complete:  # else see end_epoch
             if run.validation.validate(position, run.visualizer):  # True: the best so far
                 state.save("latest", "best")
     """
@@ -78,8 +78,8 @@ def train(run: Run) -> None:
         names: list[int | str] = []
         for batch in report.timed_batches(dataset):
             # Seeds all random numbers before the step by --seed and images_seen, and averages
-            # weights after it (--ema). weight: the share of these images in those of all GPUs.
-            with step.surround(batch, weight=dataset.batch_weight, images_seen=position.total):
+            # weights after it (--ema). weight: of this GPU's gradients, if batches are unequal.
+            with step.context(batch, weight=dataset.batch_weight, images_seen=position.total):
                 if run.opt.accumulate > 1:  # the batch holds that many micro-batches
                     step.accumulate(batch)
                 else:
@@ -91,7 +91,7 @@ def train(run: Run) -> None:
             names = state.names_due()  # every --save_latest_freq images: ["latest"] or ["iter_N"]
             if names and not run.epoch_complete:  # else end_epoch saves
                 state.save(*names)
-            if run.signal_received():  # from now on, run.stopping is True
+            if run.poll_signal():  # sets run.stopping
                 break
         if run.epoch_complete:  # all images were seen, even if a signal came in the last step
             end_epoch(run, names)
@@ -115,7 +115,7 @@ def end_epoch(run: Run, names: list[int | str]) -> None:
     run.report.print_epoch(position, run.model)
     run.panel.show(run.model, epoch)  # the same few validation images, after every epoch
     position.begin_next_epoch()  # before the save, which contains the position
-    if run.signal_received() or names or epoch == run.last_epoch:
+    if run.poll_signal() or names or epoch == run.last_epoch:  # each process has to poll
         run.state.save("latest", *names)  # a name that is given twice is written once
 
 

@@ -36,8 +36,16 @@ class CycleGANModel(OfficialHooks, BaseModel):
     3. Add an option for the weight in ``modify_commandline_options``, like ``--lambda_A``.
     4. Create a fixed network in ``__init__`` if ``self.isTrain``, on ``self.device``, with
        ``.eval().requires_grad_(False)``. Leave it out of ``model_names``, which lists the networks
-       to save. ``--amp`` applies to those only. Their outputs are float32, and so is the fixed
-       network, which may want another range of values than [-1, 1].
+       to save, and to run with ``--amp``. The fixed network computes in float32, and fake_B is
+       float32; rescale fake_B first if the network does not expect values in [-1, 1].
+
+    To add a network that is trained, for example a third discriminator netD_C:
+
+    1. Create it in ``__init__``, and add "D_C" to ``model_names``: it is then moved to the device,
+       saved and resumed. Append its optimizer to ``optimizers``, which gives it the learning rates
+       of ``--lr_policy`` and the function that models/training/step.py runs before each step.
+    2. Add a method like :meth:`gradients_D`, its step to :meth:`optimize_parameters`, and a row to
+       ``gradient_methods``, whose order is that of the steps.
     """
 
     @staticmethod
@@ -86,9 +94,7 @@ class CycleGANModel(OfficialHooks, BaseModel):
             # 1 for subclasses that declare only the official options, which lack --lambda_GAN
             self.lambda_GAN = getattr(opt, "lambda_GAN", 1.0)
             self.lambda_identity = identity_weight(opt)  # --lambda_identity, 0 if channels differ
-            self.loss_idt_A = self.loss_idt_B = torch.zeros(
-                ()
-            )  # logged as 0 if there is no such loss
+            self.loss_idt_A = self.loss_idt_B = torch.zeros(())  # logged if the weight is 0
             if self.lambda_identity > 0:
                 visual_names_A.append("idt_B")
                 visual_names_B.append("idt_A")

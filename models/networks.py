@@ -236,9 +236,9 @@ class UnetSkipConnectionBlock(nn.Module):
         return self.model(x) if self.outermost else torch.cat([x, self.model(x)], 1)
 
 
-# The choices of --netG, called with (input_nc, output_nc, ngf=, norm_layer=, use_dropout=).
-# To add a generator:
+# --netG -> constructor(input_nc, output_nc, ngf=, norm_layer=, use_dropout=). To add one:
 # 1. Derive a class from Generator, with an apply_layers() of its own, and add a row here.
+#    functools.partial sets further arguments, as below; options reach them through define_G.
 # 2. Add its name to NET_G in options/flags/model.py: --help reads it without importing PyTorch.
 # 3. To recognise such weights without their options, extend util/weight_shapes.py.
 # For --upsample resize, util/upsampling.py replaces the transposed convolutions of any generator.

@@ -33,7 +33,7 @@ class Position:
     without_best: int = 0
     last_images = 0  # of the last step; without an annotation, so not a field to save
 
-    def reached_multiple_of(self, frequency: int) -> bool:
+    def crossed_multiple_of(self, frequency: int) -> bool:
         """True if the last step made ``total`` reach a multiple of ``frequency``."""
         return self.total // frequency > (self.total - self.last_images) // frequency
 

@@ -54,7 +54,7 @@ class Report:
         """
         if not distributed.is_main():
             return
-        epoch_ends, due = position.seen >= len(dataset), position.reached_multiple_of
+        epoch_ends, due = position.seen >= len(dataset), position.crossed_multiple_of
         with distributed.single_rank():
             if due(self.opt.print_freq) or (epoch_ends and not position.printed):
                 position.printed = True
@@ -70,7 +70,7 @@ class Report:
     def _show(self, position: Position, model: BaseModel) -> None:
         """Show the images of the last step."""
         model.compute_visuals()
-        save = position.reached_multiple_of(self.opt.update_html_freq)
+        save = position.crossed_multiple_of(self.opt.update_html_freq)
         images = model.get_current_visuals()
         self.visualizer.display_current_results(
             images, position.epoch, save_result=save, masks=self.masks

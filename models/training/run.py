@@ -49,7 +49,7 @@ class Run:
         model: the networks, losses and optimizers.
         step: ``step(batch, weight, images_seen)`` trains the model on one batch. Created by
             :meth:`prepare_first_step`.
-        stopping: True once :meth:`signal_received` has found a signal to stop, on any rank.
+        stopping: True once :meth:`poll_signal` has found a signal to stop, on any rank.
         report: logs the losses and shows images when they are due.
         validation: measures the model every ``--val_freq`` epochs.
         finished_before: True if ``--continue_train`` finds nothing left to train.
@@ -193,7 +193,7 @@ class Run:
         per_epoch = math.ceil(len(self.dataset) / batch) * batch  # a short batch counts as full
         done = (self.position.epoch - 1) * per_epoch + self.position.seen
         self.progress = Progress(self.last_epoch * per_epoch, done=done)
-        self.signal_received()
+        self.poll_signal()
 
     def _say_waiting(self, wanted: bool = True) -> None:
         """Print the lines of a resumed run so far, or drop them if nothing is left to train."""
@@ -254,7 +254,7 @@ class Run:
         position = self.position
         self.watchdog.step()
         self.state.background.check()
-        if position.reached_multiple_of(self.opt.print_freq):
+        if position.crossed_multiple_of(self.opt.print_freq):
             self.step.check()  # printing losses waits for the GPU, too
         self.progress.update(position.last_images, f"epoch {position.epoch}/{self.last_epoch}")
 
@@ -263,7 +263,7 @@ class Run:
         """True if all images of this epoch have been seen (on all ranks together)."""
         return self.position.seen >= len(self.dataset)
 
-    def signal_received(self) -> bool:
+    def poll_signal(self) -> bool:
         """Set :attr:`stopping` on all ranks if any has received a signal to stop, and return it.
 
         All ranks must call this.

@@ -69,7 +69,7 @@ class RunState:
     def names_due(self) -> list[int | str]:
         """Names to save the last step under by ``--save_latest_freq``; [] if it is not due."""
         name = f"iter_{self.position.total}" if self.opt.save_by_iter else "latest"
-        return [name] if self.position.reached_multiple_of(self.opt.save_latest_freq) else []
+        return [name] if self.position.crossed_multiple_of(self.opt.save_latest_freq) else []
 
     def save(self, *names: int | str) -> None:
         """Copy the state; a thread writes ``state.pth``, then ``{name}_net_*.pth`` for each name.

@@ -57,8 +57,8 @@ class Step:
         self._prepare_networks()
 
     def __call__(self, batch: dict, weight: float = 1.0, images_seen: int = 0) -> None:
-        """Train on one batch as train.py does; see :meth:`surround`."""
-        with self.surround(batch, weight, images_seen):
+        """Train on one batch as train.py does; see :meth:`context`."""
+        with self.context(batch, weight, images_seen):
             if self.opt.accumulate > 1:
                 self.accumulate(batch)
             else:
@@ -66,7 +66,7 @@ class Step:
                 self.model.optimize_parameters()
 
     @contextlib.contextmanager
-    def surround(self, batch: dict, weight: float = 1.0, images_seen: int = 0) -> Iterator[None]:
+    def context(self, batch: dict, weight: float = 1.0, images_seen: int = 0) -> Iterator[None]:
         """A context manager to compute a step in: what the options add before and after it.
 
         All generators are seeded with (seed, rank, ``images_seen``) first, so that a resumed run
