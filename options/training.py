@@ -26,8 +26,9 @@ NOT_RESUMED = {
 FIXED = {
     "model", "dataset_mode", "input_nc", "output_nc", "ngf", "ndf", "netG", "netD", "n_layers_D",
     "norm", "no_dropout", "direction", "seed", "serial_batches", "max_dataset_size", "beta1",
-    "pool_size", "lr_policy", "val_share", "val_metric", "value_range", "value_range_A",
-    "value_range_B", "bands_A", "bands_B", "nodata", "npz_key",
+    "pool_size", "lr_policy", "val_share", "val_metric", "features", "features_size",
+    "features_range", "value_range", "value_range_A", "value_range_B", "bands_A", "bands_B",
+    "nodata", "npz_key",
 }  # fmt: skip
 SYNC = re.compile("^sync_?")  # of --norm: the weights fit with and without it
 # Models that keep no output or gradient of a network for the next step.
@@ -151,6 +152,12 @@ def speed_rules(opt: Namespace, gpus: list[int]) -> list[tuple[object, str]]:
         ),
         (opt.cuda_graphs and not gpus, "--cuda_graphs needs a CUDA GPU"),
         (opt.val_share and not opt.val_freq, "--val_share needs --val_freq"),
+        (opt.features and not opt.val_freq, "--features needs --val_freq"),
+        (
+            opt.val_metric in ("fid", "kid") and not opt.features,
+            f"--val_metric {opt.val_metric} needs --features NETWORK: inception, "
+            "efficientnet-lite0, or a TorchScript or ONNX file",
+        ),
         (opt.early_stop and not opt.val_freq, "--early_stop needs --val_freq"),
     ]
 

@@ -36,6 +36,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data.image_file import limit_pixels, read_image
 from options.flags.flag import Flag
+from options.flags.validation import FEATURES_HELP
 from scripts.arguments import IMAGES, SEED, Output, colour
 from scripts.evaluation.page_metrics import add_metrics, page_of
 from scripts.evaluation.pairs import HINT, Pairs, find_images, match, random_others, warn_missing
@@ -54,7 +55,6 @@ from util.words import amount
 HEADINGS = {key: heading for key, (heading, _) in METRICS.items()} | {"lpips": "LPIPS"}
 BACKBONES = ("alex", "vgg", "squeeze")
 PALETTE_HELP = "classes; adds the %% of pixels in the right class (nearest colour); or @FILE"
-FEATURES_HELP = "network for FID and KID: inception, efficientnet-lite0, TorchScript or ONNX file"
 FLAGS = (
     Flag("fake", str, None, "results; LABEL selects STEM_LABEL.png", metavar=IMAGES, required=True),
     Flag("real", str, None, "targets, paired by stem, sub-folders too", None, IMAGES, True),

@@ -15,6 +15,7 @@ from data.scan import ImageFile, image_folders, scan, stray_entries
 from models.training import plan
 from models.training.check_values import value_problems, values_of, values_outside
 from models.training.panel import Panel
+from models.training.set_metrics import SetMetrics
 from models.training.validation import validation_images
 from options.flags.data import PREPROCESS
 from util.checkpoint import load_state_dict
@@ -61,6 +62,8 @@ def files_of_options(opt: Namespace) -> list[str]:
         checks.append(Panel(opt, None).load)
     if opt.val_freq:
         checks.append(lambda: validation_images(opt))
+    if opt.features:
+        checks.append(lambda: SetMetrics(opt))
     for name, file in vars(opt).items():
         if name.startswith("init_") and name != "init_type" and file and isinstance(file, str):
             checks.append(partial(load_state_dict, Path(file)))

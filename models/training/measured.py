@@ -12,6 +12,8 @@ from util.image.metrics import Array
 from util.images import tensor2im
 from util.values import DomainValues, domain_of, shows_domain, source_of
 
+UNITS = ("l1", "cycle")  # metrics in the unit of the values
+
 
 class Measured(NamedTuple):
     """Attributes:
@@ -65,3 +67,27 @@ class Measured(NamedTuple):
         masks = [mask for mask in (self.valid, target.valid) if mask is not None]
         valid = np.logical_and.reduce(masks) if masks else None
         return metric(self.pixels, target.pixels, self.span, valid)
+
+
+class Value(NamedTuple):
+    """A metric of an image: the letter of its label, the width of its range, and the metric."""
+
+    domain: str
+    span: float
+    number: float
+
+
+def averages(name: str, values: list[Value]) -> dict[str, float]:
+    """Return the mean of a metric over the images of all domains.
+
+    If ranges of values differ, an L1 is also given for each domain, such as "l1_A" in the unit of
+    its files, and the mean is in levels of 0 to 255 within each range.
+    """
+    scales = {value.span for value in values}
+    if name not in UNITS or len(scales) == 1:
+        return {name: float(np.mean([value.number for value in values]))}
+    means = {name: float(np.mean([255 * value.number / value.span for value in values]))}
+    for domain in sorted({value.domain for value in values}):
+        of_domain = [value.number for value in values if value.domain == domain]
+        means[f"{name}_{domain}"] = float(np.mean(of_domain))
+    return means

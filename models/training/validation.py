@@ -14,6 +14,8 @@ count.
         input.
     cycle: L1 between an image and its reconstruction. It is 0 if nothing is translated, so it does
         not prove quality.
+    fid, kid (times 1000): distance of the features of ``--features`` to those of the target domain
+        (set_metrics.py).
 """
 
 from __future__ import annotations
@@ -24,7 +26,6 @@ import time
 from argparse import Namespace
 from collections import defaultdict
 from itertools import islice
-from typing import NamedTuple
 
 import numpy as np
 
@@ -34,8 +35,9 @@ from data.listing import stem
 from data.pipeline.loader import Loader, Unreadable
 from models.base_model import BaseModel
 from models.training.inspection import options_for_testing, translate_apart
-from models.training.measured import Measured
+from models.training.measured import Measured, Value, averages
 from models.training.position import Position
+from models.training.set_metrics import NAMES, SetMetrics
 from models.translation.batch import masks_of_folders
 from util import distributed
 from util.console import say
@@ -48,15 +50,6 @@ from util.visualizer import Visualizer
 from util.words import amount
 
 PAIRED_METRICS = {"l1": metrics.l1, "psnr": metrics.psnr, "ssim": metrics.ssim}
-UNITS = ("l1", "cycle")  # metrics in the unit of the values
-
-
-class Value(NamedTuple):
-    """A metric of an image: the letter of its label, the width of its range, and the metric."""
-
-    domain: str
-    span: float
-    number: float
 
 
 def validation_images(opt: Namespace) -> Loader:
@@ -77,6 +70,7 @@ class Validation:
     def __init__(self, opt: Namespace, model: BaseModel, training: Loader) -> None:
         """Raises UserError: there are no validation images for ``--val_metric``."""
         self.opt, self.model, self.metric = opt, model, opt.val_metric
+        self.said_time = False
         if not opt.val_freq:
             return
         self.images = validation_images(opt)
@@ -90,7 +84,12 @@ class Validation:
         self.paired = is_paired(self.images.dataset)
         if any(self.images.values.values()):
             say("Validation: l1 and cycle in the unit of the files; psnr and ssim of their range")
-        measurable = self.compute_metrics(limit=1)
+        self.sets = SetMetrics(opt) if opt.features else None
+        measurable = [*self.compute_metrics(limit=1), *(NAMES if self.sets else ())]
+        if self.sets:
+            limit = getattr(model, "validation_limit", None) or 10**9
+            counts = [min(len(files), limit) for files in files_of_sides(self.images.dataset)]
+            self.sets.require_enough(counts)
         if self.metric == "auto":
             self.metric = "l1" if "l1" in measurable else "patches"
         if self.metric not in measurable:
@@ -135,6 +134,7 @@ class Validation:
         start = time.monotonic()
         values = {f"val_{name}": value for name, value in self.compute_metrics().items()}
         lr = next(iter(learning_rates(self.model.optimizers)), 0.0)
+        self._say_time(time.monotonic() - start)
         seconds = (time.monotonic() - start) / len(self.images)
         visualizer.print_current_losses(position.epoch, position.seen, values, seconds, 0.0)
         more = {"lr": lr, "time": seconds, "data": 0.0, **values}
@@ -151,6 +151,17 @@ class Validation:
         if self.opt.lr_policy == "plateau":
             self.model.metric = as_loss(self.metric, value)
         return improved
+
+    def _say_time(self, seconds: float) -> None:
+        """Print once how long a validation takes, because that may be more than the training."""
+        if self.said_time:
+            return
+        self.said_time = True
+        text = f"The first validation of {amount(len(self.images), 'image')} took {seconds:.1f} s"
+        if self.sets:
+            text += f", {self.sets.seconds:.1f} s of it for FID and KID; later ones need only the "
+            text += "features of translations"
+        say(text)
 
     def last_epoch(self, position: Position) -> int:
         """Return the last epoch: the planned one, or the one in which ``--early_stop`` ends it."""
@@ -197,6 +208,8 @@ class Validation:
         rng = np.random.default_rng(self.opt.seed)
         rules = self.images.values
         self.images.epoch = 1
+        if self.sets:
+            self.sets.begin()
         model = with_averaged_networks(self.model)
         for batch in islice(self.images, limit):
             images = translate_apart(model, batch, self.opt.seed)[1]
@@ -209,6 +222,8 @@ class Validation:
             for label, image in visuals.items():
                 kind, _, domain = label.partition("_")
                 patches[label].append(sample_patches(image.levels, rng))
+                if self.sets:
+                    self.sets.add(label, image.levels, batch)
                 measured = self._compare(kind, image, visuals.get(f"real_{domain}"))
                 for name, value in measured.items():
                     if not math.isnan(value):  # no pixel holds data
@@ -222,7 +237,8 @@ class Validation:
         means: dict[str, float] = {}
         for name, measured_values in values.items():
             means |= averages(name, measured_values)
-        return means | {"patches": float(np.mean(distances))}
+        means["patches"] = float(np.mean(distances))
+        return means | (self.sets.distances() if self.sets and limit != 1 else {})
 
     def _compare(self, kind: str, image: Measured, real: Measured | None) -> dict[str, float]:
         """Return the metrics of a reconstruction (rec) or translation (fake)."""
@@ -234,22 +250,6 @@ class Validation:
             return {}
         measured = {name: image.compare(real, metric) for name, metric in PAIRED_METRICS.items()}
         return measured | {"psnr": min(measured["psnr"], metrics.PSNR_CAP)}
-
-
-def averages(name: str, values: list[Value]) -> dict[str, float]:
-    """Return the mean of a metric over the images of all domains.
-
-    If ranges of values differ, an L1 is also given for each domain, such as "l1_A" in the unit of
-    its files, and the mean is in levels of 0 to 255 within each range.
-    """
-    scales = {value.span for value in values}
-    if name not in UNITS or len(scales) == 1:
-        return {name: float(np.mean([value.number for value in values]))}
-    means = {name: float(np.mean([255 * value.number / value.span for value in values]))}
-    for domain in sorted({value.domain for value in values}):
-        of_domain = [value.number for value in values if value.domain == domain]
-        means[f"{name}_{domain}"] = float(np.mean(of_domain))
-    return means
 
 
 def with_averaged_networks(model: BaseModel) -> BaseModel:
@@ -268,6 +268,8 @@ def as_loss(metric: str, value: float) -> float:
     """Return a positive number that is smaller for a better ``value``."""
     if metric == "psnr":
         return 255 * 10 ** (-value / 20)  # the root mean square error that gives this PSNR
+    if metric == "kid":
+        return math.exp(value / 1000)  # an unbiased KID may be negative
     return 1 - value if metric == "ssim" else value
 
 
@@ -275,6 +277,12 @@ def listed_files(dataset: BaseDataset) -> set[str]:
     """Return the strings in all lists of ``dataset``, e.g. the paths in ``A_paths``."""
     lists = [value for value in vars(dataset).values() if isinstance(value, list)]
     return {path for paths in lists for path in paths if isinstance(path, str)}
+
+
+def files_of_sides(dataset: BaseDataset) -> list[set[str]]:
+    """Return the image files of each domain; [] if ``dataset`` does not list them as ours do."""
+    lists = [getattr(dataset, f"{name}_paths", None) for name in ("A", "B", "AB")]
+    return [set(paths) for paths in lists if paths]
 
 
 def is_paired(dataset: BaseDataset) -> bool:

@@ -144,7 +144,11 @@ OURS = {
         "panel_size": (int, 4),
         "val_freq": (int, 0),
         "val_share": (float, 0.0),
-        "val_metric": (str, "auto", "auto l1 psnr ssim cycle patches"),
+        "val_metric": (str, "auto", "auto l1 psnr ssim cycle patches fid kid"),
+        "features": (str, None),
+        "inception_weights": (str, None),
+        "features_size": (int, 224),
+        "features_range": (str, "imagenet", "0..1 -1..1 0..255 imagenet efficientnet fcn8s hed"),
         "early_stop": (int, 0),
     },
     "test": BOTH

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.training.measured import Measured
-from models.training.validation import Value, averages
+from models.training.measured import Measured, Value, averages
 from util.image import metrics
 from util.values import Values
 

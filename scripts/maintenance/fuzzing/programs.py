@@ -52,7 +52,8 @@ PROGRAMS = (
         f"{TRAIN} --val_freq 1 --val_share 0.4 --max_dataset_size 5 --panel in/photos/a.png "
         "--ema 0.5",
         ("in/two", "in/photos"),
-        only="val_freq val_share val_metric early_stop panel ema",
+        only="val_freq val_share val_metric early_stop panel ema features features_size "
+        "features_range inception_weights",
         files={"in/photos/a.png": "image"},
     ),
     Program(
