@@ -5,6 +5,7 @@ PYTEST_DONT_REWRITE
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import shutil
@@ -61,17 +62,19 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def after_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], object]], None]:
     """``after_step(3, call)`` runs ``call()`` at the end of the third step from now."""
-    step, todo = Step.__call__, {}
+    surround, todo = Step.surround, {}
 
-    def counted_step(self: Step, *args, **kwargs) -> None:
-        step(self, *args, **kwargs)
+    @contextlib.contextmanager
+    def counted_step(self: Step, *args, **kwargs) -> Iterator[None]:
+        with surround(self, *args, **kwargs):
+            yield
         for what in list(todo):
             todo[what] -= 1
             if todo[what] == 0:
                 todo.pop(what)
                 what()
 
-    monkeypatch.setattr(Step, "__call__", counted_step)
+    monkeypatch.setattr(Step, "surround", counted_step)
     return lambda count, what: todo.update({what: count})
 
 

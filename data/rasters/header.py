@@ -161,6 +161,8 @@ def array_file(path: str, npz_key: str | None = None) -> Iterator[np.ndarray]:
         UserError: names the file and why it cannot be read.
     """
     with errors_of(path):
+        if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe would block forever
+            raise UserError("it is not a file")
         if path.lower().endswith(".npy"):
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from rasters import SIZE, ramp, write_npy, write_pages, write_png, write_tif
@@ -155,6 +157,13 @@ def test_damaged_files_are_named(tmp_path):
         with pytest.raises(UserError, match="^cannot read the image [^\n]*$") as error:
             read_array(str(tmp_path / name))
         assert name in str(error.value)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    for name in ("x.npy", "x.npz", "x.tif"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(UserError, match=f"{name}: it is not a file"):
+            describe(str(tmp_path / name))
 
 
 def test_pickles_and_other_types_are_refused(tmp_path):

@@ -51,13 +51,15 @@ class Option:
     kind: str
     values: tuple[str, ...]
     unlimited: bool = False  # infinity is the default and means "no limit"
+    more: tuple[str, ...] = ()  # the further values of an option of several
 
 
 def option_of(action: Action) -> Option:
     """Return what the fuzzer needs of an option."""
     flag = max(action.option_strings, key=len, default="")
     unlimited = action.default == math.inf
-    return Option(action.dest, flag, kind_of(action), tuple(odd_values(action)), unlimited)
+    more = ("70000",) * (action.nargs - 1) if isinstance(action.nargs, int) else ()
+    return Option(action.dest, flag, kind_of(action), tuple(odd_values(action)), unlimited, more)
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Case:
             return words
         if not self.option.flag:
             return [self.value if word == self.program.positional else word for word in words]
-        return [*words, f"{self.option.flag}={self.value}"]
+        return [*words, f"{self.option.flag}={self.value}", *self.option.more]
 
     def command(self) -> str:
         """Return the command line for a shell; odd characters appear as in ``$'...'``."""

@@ -48,10 +48,23 @@ def make_images(root: Path) -> None:
                 seed += 1
                 picture(root / folder / name, seed, size)
     (root / "in/results").mkdir(parents=True)
+    make_values(root / "in/values")
     make_study(root / "in/study")
     for name, text in FORK.items():
         (root / "in/fork" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "in/fork" / name).write_text(text)
+
+
+def make_values(folder: Path) -> None:
+    """Write images of floats with two bands (trainA), and of 16 bits (trainB)."""
+    rng = np.random.default_rng(0)
+    for domain in "AB":
+        (folder / f"train{domain}").mkdir(parents=True)
+    for name in ("a", "b"):
+        array = rng.uniform(-1, 1, (16, 16, 2)).astype(np.float32)
+        np.save(folder / f"trainA/{name}.npy", array)
+        deep = rng.integers(0, 65536, (16, 16)).astype(np.uint16)
+        Image.fromarray(deep).save(folder / f"trainB/{name}.png")
 
 
 def make_study(folder: Path) -> None:

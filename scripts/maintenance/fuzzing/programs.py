@@ -35,6 +35,14 @@ PROGRAMS = (
         files={"in/AB/train/a.png": "image"},
     ),
     Program(
+        "train-values",
+        "train.py",
+        f"{TRAIN} --dataroot in/values --input_nc 2 --output_nc 1 --value_range_A -1 1",
+        ("in/values",),
+        only="value_range value_range_A value_range_B bands_A bands_B nodata npz_key",
+        files={"in/values/trainA/a.npy": "array", "in/values/trainB/a.png": "image"},
+    ),
+    Program(
         "train-content",
         "train.py",
         f"--model content_gan {TRAIN} --content_loss features --content_features in/features.pt "
