@@ -202,6 +202,14 @@ PROGRAMS = (
         positional="out",
     ),
     Program(
+        "phantoms",
+        "datasets/make_phantoms.py",
+        "out --size 16 --train 2 --test 1",
+        work="size train test",
+        effective="size train test seed",
+        positional="out",
+    ),
+    Program(
         "download",
         "datasets/download.py",
         "facades --kind cyclegan --out out/data --mirror http://127.0.0.1:PORT --unchecked",
