@@ -1,4 +1,4 @@
-"""Pairs: each file holds image A in its left half and image B in its right half."""
+"""Pairs: image A and image B side by side in a file, or in two folders, under the same name."""
 
 from __future__ import annotations
 
@@ -8,32 +8,63 @@ from argparse import Namespace
 from data.base_dataset import get_params, get_transform
 from data.dataset_of_images import BaseDataset, check_sizes, count_opaque
 from data.image_to_tensor import Resize, apply_as_bytes, steps_of
-from data.listing import find_images
+from data.rasters.inputs import find_inputs, input_folders
 from data.rasters.items import channels_of_domains, raster_entry
 from data.rasters.rules import complete_pair
+from util.errors import UserError
 
 
 class AlignedDataset(BaseDataset):
-    """``dataroot/train`` (or val, test). Both halves get the same crop and flip."""
+    """Pairs of ``dataroot/train`` (or val, test): A is the left half of a file, B the right one.
+
+    Without that folder, pairs are matched by name in ``trainA``, or ``trainA1``, ``trainA2``, ...,
+    and ``trainB``. Both images of a pair get the same crop and flip.
+
+    Attributes:
+        AB_paths: the files; of two folders, those of A.
+        B_of: file of image A -> file of image B, if they are not the same.
+        pair: the rules of the values of both images; {} on the 8-bit path.
+    """
 
     def __init__(self, opt: Namespace) -> None:
         super().__init__(opt)
-        self.AB_paths = find_images(opt, opt.phase)
-        check_sizes(opt, self.AB_paths, n_side_by_side=2)
+        self.B_of: dict[str, str] = {}
         channels = self.input_nc, self.output_nc = channels_of_domains(opt)
-        files = dict.fromkeys("AB", self.AB_paths)
-        self.set_values(files, dict(zip("AB", channels, strict=True)), opt.phase)
-        self.pair = complete_pair(self.values, channels)
+        if os.path.isdir(os.path.join(opt.dataroot, opt.phase)) or not self._list_folders(opt):
+            self.AB_paths = self.list_files(opt, opt.phase)
+        check_sizes(opt, self.AB_paths, n_side_by_side=1 if self.B_of else 2)
+        files = {"A": self.AB_paths, "B": list(self.B_of.values()) or self.AB_paths}
+        name = opt.phase + "{}" * bool(self.B_of)
+        self.set_values(files, dict(zip("AB", channels, strict=True)), name)
+        self.pair = complete_pair(self.values, channels, always=bool(self.B_of))
         self.values = dict(self.pair) or self.values
         if not self.pair:
             count_opaque(self.AB_paths, 4 if {2, 4} & set(channels) else 3, opt.phase)
         self.dir_AB = os.path.join(opt.dataroot, opt.phase)  # an official attribute, for subclasses
 
+    def _list_folders(self, opt: Namespace) -> bool:
+        """Find the pairs of trainA and trainB; return False if there are no such folders.
+
+        Raises UserError: names an image without its partner.
+        """
+        inputs = [
+            input_folders(opt.dataroot, opt.phase + domain) or [opt.phase + domain]
+            for domain in "AB"
+        ]
+        if not all(os.path.isdir(os.path.join(opt.dataroot, folders[0])) for folders in inputs):
+            return False
+        for domain in "AB":
+            self.find_files(opt, opt.phase + domain)
+        firsts = [folders[0] for folders in inputs]
+        self.AB_paths, partners = find_inputs(opt, firsts, self.list_files)
+        self.B_of = {path: others[0] for path, others in partners.items()}
+        return True
+
     def pixels(self, index: int) -> dict:
         """Return {"A": uint8 (C, H, W), "B": uint8 (C, H, W), "A_paths": str, "B_paths": str}.
 
-        Both paths are that of the pair. Images that are not on the 8-bit path are floats, see
-        :meth:`entry`; for them, the middle of a file with an odd width belongs to B.
+        Both paths are that of the pair, if it is one file. Images that are not on the 8-bit path
+        are floats, see :meth:`entry`; for them, the middle of an odd width belongs to B.
         """
         if self.pair:
             return self._halves_of_values(self.AB_paths[index])
@@ -45,18 +76,24 @@ class AlignedDataset(BaseDataset):
         return {"A": A, "B": B, "A_paths": path, "B_paths": path}
 
     def _halves_of_values(self, path: str) -> dict:
-        """Return the item of a file whose halves follow the rules of the domains."""
-        item: dict = {"A_paths": path, "B_paths": path}
-        halves, opt = {}, self.opt
+        """Return the item of a pair whose images follow the rules of the domains."""
+        paths = {"A": path, "B": self.B_of.get(path, path)}
+        item: dict = {}
+        halves = {}
         for domain, rule in self.pair.items():
-            array = self.used_array(path, rule)
-            middle = array.shape[1] // 2
-            part = array[:, :middle] if domain == "A" else array[:, middle:]
-            halves[domain] = self.raster(part, rule, path)
-        size = halves["A"][0].size
-        steps = steps_of(get_transform(opt, get_params(opt, size)))
+            array = self.used_array(paths[domain], rule)
+            if paths["A"] == paths["B"]:
+                middle = array.shape[1] // 2
+                array = array[:, :middle] if domain == "A" else array[:, middle:]
+            halves[domain] = self.raster(array, rule, paths[domain])
+        sizes = [raster.size for raster, _ in halves.values()]
+        if self.B_of and sizes[0] != sizes[1]:
+            kinds = " and ".join(f"{width}x{height}" for width, height in sizes)
+            raise UserError(f"{paths['A']} and {paths['B']} are a pair, but have {kinds} pixels")
+        steps = steps_of(get_transform(self.opt, get_params(self.opt, sizes[0])))
         for domain, (half, clipped) in halves.items():
             item |= raster_entry(domain, half, clipped, self.pair[domain], steps)
+            item[f"{domain}_paths"] = paths[domain]
         return item
 
     def __len__(self) -> int:

@@ -7,7 +7,7 @@ import os
 import re
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -100,12 +100,18 @@ def make_dataset(dir: str, max_dataset_size: float = float("inf")) -> list[str]:
         return []
 
 
-def image_paths(folder: str, limit: float = float("inf"), arrays: bool = False) -> list[str]:
+def image_paths(
+    folder: str,
+    limit: float = float("inf"),
+    arrays: bool = False,
+    accepts: Callable[[str], bool] | None = None,
+) -> list[str]:
     """Return the sorted paths of all images in ``folder`` and its sub-folders, at least one.
 
     Args:
         limit: return only this many of them, the first ones.
         arrays: a folder without images may hold NumPy arrays instead (``.npy``, ``.npz``).
+        accepts: says of a path if it is an image; None: by ``IMG_EXTENSIONS``.
 
     Raises:
         MissingFolder: the folder is missing.
@@ -118,7 +124,7 @@ def image_paths(folder: str, limit: float = float("inf"), arrays: bool = False) 
     others: Counter[str] = Counter()
     for parent, _, names in walk(folder):
         for name in names:
-            if is_image_file(name):
+            if accepts(os.path.join(parent, name)) if accepts else is_image_file(name):
                 paths.append(os.path.join(parent, name))
             else:
                 others[extension(name)] += 1
@@ -158,7 +164,9 @@ def list_images(folder: str, limit: float = float("inf")) -> list[str]:
     return paths
 
 
-def find_images(opt: Namespace, folder: str) -> list[str]:
+def find_images(
+    opt: Namespace, folder: str, accepts: Callable[[str], bool] | None = None
+) -> list[str]:
     """Return the paths of the images in ``dataroot/folder`` that this phase uses.
 
     With ``--val_share``, validation uses the held-out share, and training the rest. The share
@@ -168,7 +176,7 @@ def find_images(opt: Namespace, folder: str) -> list[str]:
         UserError: there are no images, or none is left to train on.
     """
     opt = ours(opt)
-    paths = image_paths(os.path.join(opt.dataroot, folder), opt.max_dataset_size, arrays=True)
+    paths = image_paths(os.path.join(opt.dataroot, folder), opt.max_dataset_size, True, accepts)
     share = opt.val_share
     if not share:
         return paths

@@ -8,7 +8,6 @@ from argparse import Namespace
 
 from data.base_dataset import get_transform
 from data.dataset_of_images import BaseDataset, check_sizes, count_opaque
-from data.listing import find_images
 from data.rasters.items import channels_of_domains
 from util.words import amount
 
@@ -16,13 +15,15 @@ from util.words import amount
 class UnalignedDataset(BaseDataset):
     """``dataroot/trainA`` and ``dataroot/trainB`` (in tests testA and testB).
 
+    Without trainA, trainA1, trainA2, ... are several inputs, whose bands are joined.
+
     An epoch has as many items as the larger folder has images. Image B of an item is drawn at
     random; with ``--serial_batches`` both domains are read in order.
     """
 
     def __init__(self, opt: Namespace) -> None:
         super().__init__(opt)
-        self.A_paths, self.B_paths = (find_images(opt, opt.phase + domain) for domain in "AB")
+        self.A_paths, self.B_paths = (self.find_files(opt, opt.phase + domain) for domain in "AB")
         check_sizes(opt, self.A_paths + self.B_paths)
         self.nc_A, self.nc_B = channels_of_domains(opt)
         files, channels = {"A": self.A_paths, "B": self.B_paths}, {"A": self.nc_A, "B": self.nc_B}

@@ -128,7 +128,9 @@ def _valid(
     masks: Mapping[str, torch.Tensor], label: str, index: int, how: Preview
 ) -> np.ndarray | None:
     """Return where the image ``label`` has data, as bool (H, W); None: everywhere."""
-    mask = masks.get(source_of(label, how.direction))
+    # The dataset of --model test calls its only folder A
+    folder = "A" if label in ("real", "fake") else source_of(label, how.direction)
+    mask = masks.get(folder)
     return None if mask is None else mask[index, 0].cpu().numpy()
 
 

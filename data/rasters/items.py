@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from data.image_to_tensor import Compose, steps_of, to_tensor
-from data.listing import remarks
+from data.listing import find_images, remarks
 from data.rasters.folder import Folder, choose
 from data.rasters.header import describe
+from data.rasters.inputs import find_inputs, input_folders, joined
 from data.rasters.raster import Raster
 from data.rasters.reading import native, read_array, read_picture
 from data.rasters.rules import find_rules, misfit
@@ -35,12 +36,14 @@ class ValuesOfDomains:
     Attributes:
         values: the rule of domain "A" and of domain "B", which are folders, whatever
             ``--direction``; None: 8-bit images, as PIL images and bytes.
+        partners: file of a first input, in trainA1 -> files of the others, in trainA2, ...
         uses_values: True once the rules are set; other datasets ignore ``--value_range``.
     """
 
     opt: Namespace
     values: DomainValues = {"A": None, "B": None}
     uses_values = False
+    partners: Mapping[str, list[str]] = {}
 
     def set_values(
         self, paths: Mapping[str, Sequence[str]], channels: Mapping[str, int], name: str
@@ -56,7 +59,6 @@ class ValuesOfDomains:
             UserError: see :func:`data.rasters.rules.find_rules`.
         """
         opt = ours(self.opt)
-        inner = type(self).read_array is ValuesOfDomains.read_array
         folders = [
             Folder(
                 domain,
@@ -65,13 +67,40 @@ class ValuesOfDomains:
                 channels[domain],
                 "--input_nc" if opt.direction.startswith(domain) else "--output_nc",
                 opt.npz_key,
-                None if inner else self.read_array,
+                None if self.is_known_format(files[0]) else self.read_inputs,
             )
             for domain, files in paths.items()
         ]
         self.values, self.uses_values = find_rules(opt, folders), True
         if opt.cache_images is not None and any(self.values[domain] for domain in paths):
             remarks.append("--cache_images keeps 8-bit images only; the others are read each time")
+
+    def list_files(self, opt: Namespace, folder: str) -> list[str]:
+        """Return the files of ``dataroot/folder`` that this phase uses, in a fixed order.
+
+        For subclasses that read files of another kind, see :meth:`read_array`.
+        """
+        return find_images(opt, folder)
+
+    def find_files(self, opt: Namespace, folder: str) -> list[str]:
+        """Return the files of ``folder``, or of the first of several inputs; see ``partners``.
+
+        Raises UserError: a file has no partner among the other inputs.
+        """
+        folders = input_folders(opt.dataroot, folder)
+        if not folders:
+            return self.list_files(opt, folder)
+        paths, partners = find_inputs(opt, folders, self.list_files)
+        self.partners = {**self.partners, **partners}
+        return paths
+
+    def is_known_format(self, path: str) -> bool:
+        """True if an image is one file of a format that others can read, too."""
+        return type(self).read_array is ValuesOfDomains.read_array and path not in self.partners
+
+    def read_inputs(self, path: str) -> np.ndarray:
+        """Return the bands of all inputs of an image as (H, W, C); see :meth:`read_array`."""
+        return joined({x: self.read_array(x) for x in (path, *self.partners.get(path, ()))})
 
     def read_array(self, path: str) -> np.ndarray:
         """Return all bands of a file as (H, W, C), of the file's own type.
@@ -92,8 +121,8 @@ class ValuesOfDomains:
 
     def used_array(self, path: str, rule: Values) -> np.ndarray:
         """Return the array of a file for :meth:`raster`; see :func:`array_for`."""
-        if type(self).read_array is not ValuesOfDomains.read_array:
-            return self.read_array(path)
+        if not self.is_known_format(path):
+            return self.read_inputs(path)
         opt = ours(self.opt)
         return array_for(path, rule, opt.npz_key, exif=not opt.no_exif)
 

@@ -210,15 +210,18 @@ def misfit(dtype: str, rule: Values, strict: bool = False) -> str:
     return f"holds {dtype} values, where the rule is for {rule.dtype}"
 
 
-def complete_pair(rules: DomainValues, channels: tuple[int, int]) -> dict[str, Values]:
-    """Return rules for both halves of a file; {} if both are on the 8-bit path.
+def complete_pair(
+    rules: DomainValues, channels: tuple[int, int], always: bool = False
+) -> dict[str, Values]:
+    """Return rules for both images of a pair; {} if both are on the 8-bit path.
 
     If only one half has a rule, the other is 8-bit with the range 0..255.
 
     Args:
         channels: of domain A and of domain B.
+        always: give rules to 8-bit images, too.
     """
-    if not any(rules.values()):
+    if not always and not any(rules.values()):
         return {}
     return {
         domain: rules[domain] or Values(*EIGHT_BITS, "uint8", number, container="png")

@@ -15,19 +15,24 @@ import torch
 from models.base_model import BaseModel
 from util import distributed
 from util.image.preview import Preview
+from util.values import DomainValues
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def facts_of_start(opt: Namespace, model: BaseModel) -> dict[str, str]:
-    """Return the facts as label -> text, without those that are unknown."""
+def facts_of_start(opt: Namespace, model: BaseModel, domains: DomainValues) -> dict[str, str]:
+    """Return the facts as label -> text, without those that are unknown.
+
+    Args:
+        domains: the rules of the values of the training images.
+    """
     facts = {
         "Command": f"{launcher()} {shlex.join(['train.py', *sys.argv[1:]])}",
         "Commit": commit(),
         "Device": device_name(opt.device),
         "PyTorch": f"{torch.__version__}, Python {platform.python_version()}",
         "Parameters": parameter_counts(model),
-        **Preview.of(opt, Path(opt.checkpoints_dir) / opt.name).facts(),
+        **Preview.of(opt, Path(opt.checkpoints_dir) / opt.name, domains).facts(),
     }
     return {label: text for label, text in facts.items() if text}
 

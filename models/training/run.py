@@ -121,7 +121,7 @@ class Run:
         call_at_end(self.visualizer.close)
         page = self.visualizer.sinks.get("the page")
         if isinstance(page, TrainingPage):
-            page.facts = facts_of_start(opt, self.model)
+            page.facts = facts_of_start(opt, self.model, self.dataset.values)
             page.last_epoch = lambda: self.last_epoch
         self.panel = Panel(opt, page)
         self.report = Report(opt, self.visualizer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,7 @@ class Results:
             inner = Path(Path(path).name)
         parts, phase = list(inner.with_suffix("").parts), self.opt.phase
         folder = ""
-        if len(parts) > 1 and parts[0] in (phase, f"{phase}A", f"{phase}B"):
+        if len(parts) > 1 and re.fullmatch(f"{re.escape(phase)}([AB]\\d*)?", parts[0]):
             folder, *parts = parts
         stem = "/".join(parts)
         if self.stems.setdefault((folder, stem), path) != path:

@@ -102,7 +102,7 @@ def test_train_continue_test(run: Programs, aligned: Path, flags: list[str]) -> 
 
 def test_listed_in_help(run: Programs, dropped: list[str]) -> None:
     text = " ".join(run.train("--help").ok().out.split())
-    assert "cycle_gan, legacy_pix, pix2pix" in text and "colorization, legacy_pair, single" in text
+    assert "cycle_gan, legacy_pix, pix2pix" in text and "legacy_pair, nifti, single" in text
     run.train("--model", "legacy_pics").refused(2, "did you mean legacy_pix?")
 
 

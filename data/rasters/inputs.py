@@ -1,0 +1,103 @@
+"""Several inputs of a domain: folders trainA1, trainA2, ... whose bands are joined."""
+
+from __future__ import annotations
+
+import math
+import os
+from argparse import Namespace
+from collections.abc import Callable
+from itertools import count
+
+import numpy as np
+
+from data.listing import remarks
+from util.errors import UserError
+from util.option_defaults import replaced
+from util.words import amount, listed
+
+Lister = Callable[[Namespace, str], list[str]]  # as find_images() of data/listing.py
+
+
+def input_folders(dataroot: str, folder: str) -> list[str]:
+    """Return trainA1, trainA2, ... in order, if ``folder`` is trainA and there are at least two.
+
+    They count only if there is no ``folder`` itself.
+
+    Raises UserError: one is missing between others.
+    """
+    found = []
+    for number in count(1):
+        if not os.path.isdir(os.path.join(dataroot, f"{folder}{number}")):
+            break
+        found.append(f"{folder}{number}")
+    later = f"{folder}{len(found) + 2}"
+    if found and os.path.isdir(os.path.join(dataroot, later)):
+        raise UserError(f"{dataroot} has {found[-1]} and {later}, but no {folder}{len(found) + 1}")
+    if len(found) < 2:
+        return []
+    if os.path.isdir(os.path.join(dataroot, folder)):
+        remarks.append(f"{folder} is used, and not {listed(found)} beside it")
+        return []
+    return found
+
+
+def find_inputs(
+    opt: Namespace, folders: list[str], find: Lister
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Return the files of the first folder, and for each its partners in the others.
+
+    Partners have the same path below their folders apart from the extension.
+
+    Args:
+        find: lists the files of a folder that a phase uses.
+
+    Raises:
+        UserError: names a file without a partner.
+    """
+    every = replaced(opt, max_dataset_size=math.inf, val_share=0)
+    stems = [stems_of(opt.dataroot, folder, find(every, folder)) for folder in folders]
+    for found in stems:
+        for other, others in zip(folders, stems, strict=True):
+            if lonely := sorted(found.keys() - others.keys()):
+                more = f", and {len(lonely) - 1} more have none" if len(lonely) > 1 else ""
+                raise UserError(
+                    f"{found[lonely[0]]} has no partner {other}/{lonely[0]}.*{more}: the inputs "
+                    f"in {listed(folders)} are matched by name"
+                )
+    remarks.append(
+        f"{listed(folders)}: the bands of {amount(len(stems[0]), 'image')} of each are joined"
+    )
+    paths = find(opt, folders[0])
+    stem_of = {path: stem for stem, path in stems[0].items()}
+    return paths, {path: [found[stem_of[path]] for found in stems[1:]] for path in paths}
+
+
+def stems_of(dataroot: str, folder: str, paths: list[str]) -> dict[str, str]:
+    """Return path below the folder, without extension -> path. Raises UserError: two are equal."""
+    found: dict[str, str] = {}
+    for path in paths:
+        stem = os.path.splitext(os.path.relpath(path, os.path.join(dataroot, folder)))[0]
+        if stem in found:
+            raise UserError(f"{found[stem]} and {path} have the same name; each needs its own")
+        found[stem] = path
+    return found
+
+
+def joined(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """Return the bands of all inputs of an image as one array (H, W, C).
+
+    Args:
+        arrays: path -> (H, W, C).
+
+    Raises:
+        UserError: names two files that differ in size or type.
+    """
+    (first, one), *others = arrays.items()
+    for path, other in others:
+        if (one.shape[:2], one.dtype) != (other.shape[:2], other.dtype):
+            kinds = [f"{x.dtype} of {x.shape[1]}x{x.shape[0]}" for x in (one, other)]
+            raise UserError(
+                f"{first} holds {kinds[0]} pixels, its partner {path} {kinds[1]}: inputs of an "
+                "image need one size and one type"
+            )
+    return np.concatenate(list(arrays.values()), axis=2) if others else one

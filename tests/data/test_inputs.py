@@ -1,0 +1,164 @@
+"""Several inputs of a domain: trainA1, trainA2, ... are joined as bands, matched by name."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import CPU, picture
+from PIL import Image
+
+from data.aligned_dataset import AlignedDataset
+from data.listing import remarks
+from data.single_dataset import SingleDataset
+from data.unaligned_dataset import UnalignedDataset
+from options.test_options import TestOptions
+from options.train_options import TrainOptions
+from util.errors import UserError
+
+NAMES = ("x/a", "x/b", "c")
+
+
+def options(root: Path, *words: object, test: bool = False) -> Namespace:
+    flags = ("--dataroot", root, "--preprocess", "none", *CPU, "--name", "x", *words)
+    flags = (*flags, "--model", "cycle_gan") if test else (*flags, "--no_flip")
+    return (TestOptions if test else TrainOptions)().parse([str(word) for word in flags])
+
+
+def floats(path: Path, bands: int, seed: int) -> np.ndarray:
+    array = np.random.default_rng(seed).uniform(0, 1, (8, 8, bands)).astype(np.float32)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, array)
+    return array
+
+
+@pytest.fixture
+def two_inputs(tmp_path: Path) -> Path:
+    """Gray in trainA1, RGB in trainA2 with another extension, RGB in trainB."""
+    for seed, name in enumerate(NAMES):
+        picture(tmp_path / "trainA1" / f"{name}.png", seed, (8, 8), "L")
+        picture(tmp_path / "trainA2" / f"{name}.bmp", seed + 10, (8, 8))
+        picture(tmp_path / "trainB" / f"{name}_other.png", seed + 20, (8, 8))
+    remarks.clear()
+    return tmp_path
+
+
+def test_8_bit_inputs_are_joined(two_inputs: Path) -> None:
+    dataset = UnalignedDataset(options(two_inputs, "--input_nc", 4, "--output_nc", 3))
+    assert any("trainA1 and trainA2: the bands of 3 images" in line for line in remarks)
+    for i, name in enumerate(sorted(NAMES)):
+        item = dataset[i]
+        assert item["A_paths"] == str(two_inputs / "trainA1" / f"{name}.png")
+        files = two_inputs / "trainA1" / f"{name}.png", two_inputs / "trainA2" / f"{name}.bmp"
+        one, two = (np.asarray(Image.open(file)) for file in files)
+        expected = np.dstack([one, two]).transpose(2, 0, 1) / 127.5 - 1
+        assert np.abs(item["A"].numpy() - expected).max() < 1e-6
+        assert item["B"].shape == (3, 8, 8)
+    assert dataset.values["B"] is None
+
+
+def test_input_nc_is_the_sum(two_inputs: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"trainA: .*4 bands, but --input_nc is 3: give --input_nc 4"
+    ):
+        UnalignedDataset(options(two_inputs, "--input_nc", 3, "--output_nc", 3))
+    with pytest.raises(UserError, match=r"4 bands, but --output_nc is 3"):
+        UnalignedDataset(options(two_inputs, "--direction", "BtoA"))
+
+
+def test_bands_are_chosen_from_all_inputs(two_inputs: Path) -> None:
+    dataset = UnalignedDataset(options(two_inputs, "--input_nc", 2, "--bands_A", 4, 1))
+    gray = np.asarray(Image.open(two_inputs / "trainA1" / "c.png"))
+    blue = np.asarray(Image.open(two_inputs / "trainA2" / "c.bmp"))[..., 2]
+    found = (dataset[0]["A"].numpy() + 1) * 127.5
+    assert np.abs(found - np.stack([blue, gray])).max() < 1e-3
+
+
+def test_floats_of_three_inputs_of_b(tmp_path: Path) -> None:
+    arrays = [
+        floats(tmp_path / f"trainB{i}" / "s.npy", bands, i) for i, bands in ((1, 1), (2, 2), (3, 1))
+    ]
+    floats(tmp_path / "trainA" / "s.npy", 2, 9)
+    flags = ("--input_nc", 2, "--output_nc", 4, "--value_range", 0, 1)
+    item = UnalignedDataset(options(tmp_path, *flags))[0]
+    expected = np.concatenate(arrays, 2).transpose(2, 0, 1) * 2 - 1
+    assert np.abs(item["B"].numpy() - expected).max() < 1e-6
+    with pytest.raises(UserError, match=r"trainB holds float32.*--value_range_B"):
+        UnalignedDataset(options(tmp_path, *flags[:4], "--value_range_A", 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("removed", "words"),
+    [
+        ("trainA2/x/b.bmp", r"trainA1/x/b\.png has no partner trainA2/x/b\.\*"),
+        ("trainA1/c.png", r"trainA2/c\.bmp has no partner trainA1/c\.\*"),
+    ],
+)
+def test_a_file_without_a_partner_is_named(two_inputs: Path, removed: str, words: str) -> None:
+    (two_inputs / removed).unlink()
+    with pytest.raises(UserError, match=words):
+        UnalignedDataset(options(two_inputs, "--input_nc", 4))
+
+
+def test_what_does_not_match_is_named(two_inputs: Path) -> None:
+    flags = options(two_inputs, "--input_nc", 4)
+    picture(two_inputs / "trainA2" / "c.jpg")
+    with pytest.raises(UserError, match=r"c\.bmp and .*c\.jpg have the same name"):
+        UnalignedDataset(flags)
+    (two_inputs / "trainA2" / "c.jpg").unlink()
+    picture(two_inputs / "trainA2" / "c.bmp", size=(8, 9))
+    with pytest.raises(UserError, match=r"8x8 pixels, its partner .*c\.bmp uint8 of 8x9"):
+        UnalignedDataset(flags)[0]
+    (two_inputs / "trainA2").rename(two_inputs / "trainA3")
+    with pytest.raises(UserError, match="trainA1 and trainA3, but no trainA2"):
+        UnalignedDataset(flags)
+
+
+def test_a_folder_without_a_number_comes_first(two_inputs: Path) -> None:
+    picture(two_inputs / "trainA" / "only.png", 1, (8, 8))
+    assert len(UnalignedDataset(options(two_inputs)).A_paths) == 1
+    assert any("trainA is used, and not trainA1 and trainA2" in line for line in remarks)
+
+
+def test_partners_stay_together_in_parts_of_a_folder(two_inputs: Path) -> None:
+    limited = UnalignedDataset(options(two_inputs, "--input_nc", 4, "--max_dataset_size", 2))
+    assert [Path(path).name for path in limited.A_paths] == ["c.png", "a.png"]
+    held_out = ("--input_nc", 4, "--val_share", 0.3, "--val_freq", 1)
+    training = UnalignedDataset(options(two_inputs, *held_out))
+    assert len(training.A_paths) == 2
+    for path, partners in training.partners.items():
+        assert [Path(p).stem for p in partners] == [Path(path).stem]
+
+
+def test_pairs_in_folders(two_inputs: Path) -> None:
+    """Pairs of files, here with two inputs, get the same crop and flip."""
+    for name in NAMES:
+        (two_inputs / "trainB" / f"{name}_other.png").rename(two_inputs / "trainB" / f"{name}.png")
+    flags = ("--model", "pix2pix", "--input_nc", 4, "--direction", "AtoB")
+    crops = ("--preprocess", "resize_and_crop", "--load_size", 8, "--crop_size", 4)
+    opt = options(two_inputs, *flags, *crops)
+    opt.no_flip = False
+    dataset = AlignedDataset(opt)
+    A, B = (str(two_inputs / f"train{domain}" / "c.png") for domain in ("A1", "B"))
+    item = dataset[0]
+    assert (item["A_paths"], item["B_paths"]) == (A, B) and len(dataset) == 3
+    picture(two_inputs / "trainA2" / "c.bmp").write_bytes(Path(B).read_bytes())
+    for _ in range(5):
+        item = dataset[0]
+        assert item["A"].shape == (4, 4, 4) and (item["A"][1:] == item["B"]).all()
+    picture(Path(B), size=(8, 9))
+    with pytest.raises(UserError, match="are a pair, but have 8x8 and 8x9 pixels"):
+        dataset[0]
+    Path(B).unlink()
+    with pytest.raises(UserError, match=r"trainA1/c\.png has no partner trainB/c\.\*"):
+        AlignedDataset(opt)
+
+
+def test_one_sided_tests(two_inputs: Path) -> None:
+    for number in (1, 2):
+        (two_inputs / f"trainA{number}").rename(two_inputs / f"testA{number}")
+    opt = options(two_inputs, "--input_nc", 4, test=True)
+    dataset = SingleDataset(opt)
+    assert len(dataset) == 3 and dataset[2]["A"].shape == (4, 8, 8)
