@@ -4,17 +4,16 @@ models/cycle_gan_model.py and models/networks.py say what a step computes; model
 what surrounds the steps. The files of a training are in checkpoints/--name.
 
 Each save replaces state.pth, from which --continue_train restores everything: networks, optimizers,
-image history, position. A save can also write the networks alone, under one or more names: NAME
+image history, position. Most saves also write the networks alone, under one or more names: NAME
 gives NAME_net_G_A.pth, ... in the format of the official code, which test.py and other programs
-read (with --ema also the averaged generators, NAME_net_G_A_ema.pth, ...). The names are:
+read (with --ema also the averaged generators, NAME_net_G_A_ema.pth, ...).
 
-    none     before the first step of a new run: only state.pth, so that any crash can be resumed
-    latest   every --save_latest_freq images, after the last epoch, when a signal stops the run,
-             and with each save under another name at the end of an epoch
-    iter_N   with --save_by_iter, instead of latest during an epoch, and besides latest at its end;
-             N = images seen so far
-    EPOCH    after every --save_epoch_freq epochs, e.g. 5_net_G_A.pth
-    best     after a validation that was the best so far
+    When                                           Names
+    before the first step of a new run             none: only state.pth, to resume after a crash
+    every --save_latest_freq images                latest, or iter_N with --save_by_iter (N images)
+    after a validation that was the best so far    latest and best
+    after every --save_epoch_freq epochs           latest and the epoch, e.g. 5_net_G_A.pth
+    after the last epoch, or by a signal           latest
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ def train(run: Run) -> None:
     once, without a save. With several GPUs, each has a process that runs this loop, and a signal
     to one of them stops all: save(), validate() and poll_signal() need all of them.
 
-    To validate every 500 steps as well as by --val_freq 1, insert before the check for a signal:
+    To validate every 500 steps, train with --val_freq 1 and insert before the check for a signal:
 
         images = 500 * dataset.global_batch_size  # of a step: all micro-batches, all GPUs
         if position.crossed_multiple_of(images) and not run.epoch_complete:  # else see end_epoch
@@ -78,7 +77,7 @@ def train(run: Run) -> None:
         names: list[int | str] = []
         for batch in report.timed_batches(dataset):
             # Seeds all random numbers before the step by --seed and images_seen, and averages
-            # weights after it (--ema). weight: of this GPU's gradients, if batches are unequal.
+            # weights after it (--ema). weight: this GPU's share of the images of the step.
             with step.context(batch, weight=dataset.batch_weight, images_seen=position.total):
                 if run.opt.accumulate > 1:  # the batch holds that many micro-batches
                     step.accumulate(batch)
@@ -95,7 +94,7 @@ def train(run: Run) -> None:
                 break
         if run.epoch_complete:  # all images were seen, even if a signal came in the last step
             end_epoch(run, names)
-        else:
+        else:  # a signal has ended the epoch early
             state.save("latest")
 
 
@@ -109,9 +108,9 @@ def end_epoch(run: Run, names: list[int | str]) -> None:
     epoch = position.epoch
     if validation.is_due(epoch):  # every --val_freq epochs
         is_best = validation.validate(position, run.visualizer)  # logs the metrics
-        names += ["best"] if is_best else []
+        names = [*names, "best"] if is_best else names
     if epoch % run.opt.save_epoch_freq == 0:
-        names.append(epoch)
+        names = [*names, epoch]
     run.report.print_epoch(position, run.model)
     run.panel.show(run.model, epoch)  # the same few validation images, after every epoch
     position.begin_next_epoch()  # before the save, which contains the position

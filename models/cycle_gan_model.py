@@ -129,8 +129,9 @@ class CycleGANModel(OfficialHooks, BaseModel):
         which G and F generated before their weights changed.
 
         models/training/step.py has registered a function with both optimizers that runs at the
-        beginning of each ``step()``. It averages the gradients over several GPUs, divides them by
-        the loss scale of --amp fp16, and checks that they are finite.
+        beginning of each ``step()``. It averages the gradients over several GPUs, and divides them
+        by the loss scale of --amp fp16. If one is not finite, the weights stay as they are, and
+        training ends (--on_nonfinite skip: continues; fp16: continues with a lower scale).
         """
         self.optimizer_G.zero_grad()
         self.gradients_G()

@@ -133,10 +133,10 @@ class ResnetGenerator(Generator):
     def apply_layers(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``model(x)``.
 
-        ``--checkpoint_activations`` keeps only the input of each residual block, of the layers
-        before the blocks, and of those after them. backward() computes all other features again:
-        same gradients, a third slower. Refused with other generators, and with batch norm, whose
-        running statistics would be updated twice.
+        With ``--checkpoint_activations``, the layers before the blocks, each block, and the layers
+        after them keep only their inputs. backward() computes all other features again: same
+        gradients, a third slower. Refused with other generators, and with batch norm, whose running
+        statistics would be updated twice.
         """
         if self.checkpoint_activations and torch.is_grad_enabled():
             return recompute_in_backward(self.model, ResnetBlock, x, preserve_rng=self.use_dropout)
