@@ -25,31 +25,36 @@ Folders without pairs:
 from __future__ import annotations
 
 import json
-import math
 import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from data.image_file import limit_pixels, read_image
+from data.image_file import limit_pixels
 from options.flags.flag import Flag
 from options.flags.validation import FEATURES_HELP
 from scripts.arguments import IMAGES, SEED, Output, colour
+from scripts.evaluation.measuring import (
+    Readers,
+    Scores,
+    mean,
+    measure_checkerboards,
+    measure_pairs,
+    measure_sets,
+)
 from scripts.evaluation.page_metrics import add_metrics, page_of
 from scripts.evaluation.pairs import HINT, Pairs, find_images, match, random_others, warn_missing
+from scripts.evaluation.reading import Reader, make_readers
 from scripts.image_arguments import ImageArguments
-from util.console import Progress, run_main, say, warn
-from util.errors import UserError
+from util.console import Progress, run_main, say
+from util.errors import UsageError
 from util.files import write_atomically
-from util.image.checkerboard import checkerboards
-from util.image.distances import fid, kid, warn_small
 from util.image.metrics import METRICS, PSNR_CAP
 from util.image.ranges import RANGES
-from util.limits import whole
+from util.limits import real, value_or_nan, whole
 from util.tables import fitted
+from util.values import Values
 from util.words import amount
 
 HEADINGS = {key: heading for key, (heading, _) in METRICS.items()} | {"lpips": "LPIPS"}
@@ -70,6 +75,16 @@ FLAGS = (
     Flag("inception_weights", str, None, "torch-fidelity's weights of inception", metavar="FILE"),
     Flag("features_size", whole(1, 4096), 224, "input size of a network file (default: 224)"),
     Flag("features_range", tuple(RANGES), "imagenet", "value range of its input"),
+    Flag(
+        "value_range",
+        real(-1e300, 1e300),
+        None,
+        "values that metrics are for, in the unit of the files (default: that of the run; 0 255 or "
+        "0 65535)",
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+    ),
+    Flag("nodata", value_or_nan, None, "pixels of this value (or nan) hold no data", metavar="X"),
     Flag("checkerboards", bool, False, "measure the grid patterns of results against targets"),
     Flag("unpaired", bool, False, "the folders hold no pairs: only what compares sets"),
     Flag("name", str, None, "name in the table (default: the value of --fake)"),
@@ -77,34 +92,45 @@ FLAGS = (
     Flag("json", Output(), None, "also write all numbers and settings to FILE", metavar="FILE"),
     Flag("page", bool, False, "show the metrics on the page of test.py, too"),
 )
-Values = dict[str, dict[str, float]]  # stem -> metric -> value of that pair
 
 
-def find_pairs(job: Namespace) -> dict[str, Pairs]:
-    """Return the pairs of the result and of each baseline, on the stems of the result.
+def find_pairs(job: Namespace) -> tuple[dict[str, Pairs], Readers]:
+    """Return the pairs of the result and of each baseline, and how images are read.
 
     Raises:
-        UserError: images, or the page of ``--page``, are missing.
+        UserError: images, a range of values, or the page of ``--page`` are missing.
     """
+    options = [option for option in ("fake", "real", "baseline_input") if getattr(job, option)]
+    images = {option: find_images(getattr(job, option), values=True) for option in options}
+    readers = make_readers(job, {option: list(files.values()) for option, files in images.items()})
     if job.unpaired:
-        for source in filter(None, (job.fake, job.real, job.baseline_input)):
-            find_images(source)
-        return {}
-    fake, real = match(job.fake, job.real, HINT + "; for sets without pairs give --unpaired")
+        return {}, readers
+    hint = HINT + "; for sets without pairs give --unpaired"
+    fake, real = match(job.fake, job.real, hint, values=True)
     if job.page:
         page_of(next(iter(fake.values())))
     say(f"{job.name}: {amount(len(real), 'pair')} of {job.fake} with {job.real}")
     rows = {"result": fake}
-    if job.baseline_input:
-        rows["identity"] = find_images(job.baseline_input)
+    if job.baseline_input and fits(readers["baseline_input"], job):
+        rows["identity"] = images["baseline_input"]
         missing = real.keys() - rows["identity"].keys()
         warn_missing(missing, job.real, job.baseline_input)
-    rows["random target"] = random_others(find_images(job.real), job.seed)
+    rows["random target"] = random_others(images["real"], job.seed, readers["real"].size)
     pairs = {
-        row: {stem: (images[stem], real[stem]) for stem in real if stem in images}
-        for row, images in rows.items()
+        row: {stem: (of_row[stem], real[stem]) for stem in real if stem in of_row}
+        for row, of_row in rows.items()
     }
-    return {row: of_row for row, of_row in pairs.items() if of_row}
+    return {row: of_row for row, of_row in pairs.items() if of_row}, readers
+
+
+def fits(inputs: Reader, job: Namespace) -> bool:
+    """True if inputs have as many bands as targets; else a line says that they are left out."""
+    own, rule = inputs.own, inputs.rule
+    if own is None or rule is None or own.channels == rule.channels:
+        return True
+    bands = f"inputs have {amount(own.channels, 'band')} and targets {rule.channels}"
+    say(f"{job.name}: no row identity, because {bands}")
+    return False
 
 
 def load_networks(job: Namespace) -> tuple[Any, Any]:
@@ -120,74 +146,6 @@ def load_networks(job: Namespace) -> tuple[Any, Any]:
             levels = job.features_size, job.features_range
             features = load_features(job.features, job.inception_weights, *levels)
     return lpips, features
-
-
-def measure_pairs(pairs: Pairs, job: Namespace, lpips: Any, progress: Progress) -> Values:
-    """Return the value of each metric for each pair; ``lpips`` is the network or None.
-
-    Raises:
-        UserError: the images of a pair differ in size.
-    """
-    keys = [key for key in METRICS if job.palette or key != "palette"]
-    values: Values = {}
-    for stem, pair in pairs.items():
-        image, target = (np.asarray(read_image(path)) for path in pair)
-        if image.shape != target.shape:
-            sizes = "{1}x{0}, {4}x{3}".format(*image.shape, *target.shape)
-            raise UserError(
-                f"{pair[0]} and its target {pair[1]} differ in size ({sizes}): compare with what "
-                "test.py saved (--real DIR:real_B --baseline_input DIR:real_A) or test with "
-                "--preprocess none"
-            )
-        values[stem] = {key: METRICS[key][1](image, target, job.palette) for key in keys}
-        if lpips:
-            values[stem]["lpips"] = lpips(image, target)
-        progress.update()
-    if same := [stem for stem, row in values.items() if row["psnr"] == PSNR_CAP]:
-        count = f"{len(same)} of {len(pairs)}, e.g. {pairs[same[0]][0]}"
-        warn(f"identical to the target, counted as {PSNR_CAP:g} dB: {count}")
-    return values
-
-
-def mean(values: Values) -> dict[str, float]:
-    """Return the number of pairs ``n`` and the mean of each metric over them."""
-    rows = list(values.values())
-    return {"n": len(rows)} | {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
-
-
-def measure_sets(job: Namespace, network: Any) -> dict:
-    """Return FID and KID of the result and the inputs to the targets, and facts of the network."""
-    from scripts.evaluation.external import features_of_files  # imports torch
-
-    sources = {"real": job.real, "result": job.fake}
-    if job.baseline_input:
-        sources["identity"] = job.baseline_input
-    paths = {row: sorted(find_images(source).values()) for row, source in sources.items()}
-    progress = Progress(sum(map(len, paths.values())), "Features")
-    features = {row: features_of_files(network, paths[row], progress) for row in paths}
-    progress.close()
-    real = features.pop("real")
-    warn_small(min(map(len, features.values())), len(real), real.shape[1])
-    rows = {}
-    for row, fake in features.items():
-        keys = ("n", "fid", "kid", "kid_low", "kid_high")
-        numbers = (len(fake), fid(fake, real), *kid(fake, real, job.seed))
-        rows[row] = dict(zip(keys, numbers, strict=True))
-    about = {"features": network.name, "dimension": real.shape[1], "resize": network.resize}
-    return about | {"n_real": len(real), "rows": rows}
-
-
-def measure_checkerboards(job: Namespace) -> float:
-    """Return the grid patterns of the result divided by those of the targets.
-
-    Raises UserError: the targets have no fine detail at all.
-    """
-    fake, real = (sorted(find_images(source).values()) for source in (job.fake, job.real))
-    images = ((np.asarray(read_image(path)) for path in paths) for paths in (fake, real))
-    ratio = checkerboards(*images)
-    if math.isinf(ratio):
-        raise UserError(f"--checkerboards: the images of {job.real} have no detail to compare with")
-    return ratio
 
 
 def show_pairs(evaluations: list[dict]) -> None:
@@ -228,6 +186,29 @@ def show_sets(evaluations: list[dict]) -> None:
         say(line)
 
 
+def show_values(job: Namespace, readers: Readers) -> None:
+    """Print what the metrics of values are about; nothing for 8-bit pictures."""
+    if rule := readers["real"].rule:
+        say(
+            f"{job.name}: PSNR and SSIM are for {rule.low:g}..{rule.high:g} ({rule.dtype}), L1 is "
+            "in this unit; networks and grid patterns see 8-bit previews"
+        )
+        for option, reader in readers.items():
+            reader.report(getattr(job, option))
+
+
+def show_on_page(pairs: Pairs, scores: Scores, rule: Values | None) -> None:
+    """Add metrics to the page of the results. The name of an L1 of values says their range."""
+    names = HEADINGS | ({"l1": f"L1 ({rule.low:g}..{rule.high:g})"} if rule else {})
+    by_file = {pairs[stem][0]: of_pair for stem, of_pair in scores.items()}
+    add_metrics(
+        {
+            file: {names[key]: value for key, value in of_pair.items()}
+            for file, of_pair in by_file.items()
+        }
+    )
+
+
 def build_parser() -> ImageArguments:
     return ImageArguments(__doc__, FLAGS, files=True, allow_abbrev=False)
 
@@ -245,6 +226,9 @@ def parse(words: list[str]) -> list[Namespace]:
         job.name = job.name or job.fake
         if job.unpaired and not (job.features or job.checkerboards):
             parser.error("--unpaired leaves FID and KID, which need --features, or --checkerboards")
+        if job.value_range and not job.value_range[0] < job.value_range[1]:
+            parser.error("--value_range: LOW should be less than HIGH")
+        job.nodata = None if job.nodata is None else float(job.nodata)
         if job.unpaired and job.page:
             parser.error("--page needs pairs, so not --unpaired")
         jobs.append(job)
@@ -255,33 +239,40 @@ def parse(words: list[str]) -> list[Namespace]:
 def main() -> None:
     jobs = parse(sys.argv[1:])
     out = next((job.json for job in jobs if job.json), None)
-    pairs_of = [find_pairs(job) for job in jobs]  # reports missing images before networks load
+    found = [find_pairs(job) for job in jobs]  # reports missing images before networks load
+    pairs_of, readers_of = [pairs for pairs, _ in found], [readers for _, readers in found]
+    for job, readers in zip(jobs, readers_of, strict=True):
+        if readers["real"].rule and job.palette:
+            raise UsageError("--palette needs 8-bit pictures as results and targets")
     networks = [load_networks(job) for job in jobs]
     count = sum(len(pairs) for rows in pairs_of for pairs in rows.values())
     progress = Progress(count, "Comparing")
     measured = [
-        {row: measure_pairs(pairs, job, lpips, progress) for row, pairs in rows.items()}
-        for job, rows, (lpips, _) in zip(jobs, pairs_of, networks, strict=True)
+        {
+            row: measure_pairs(row, pairs, readers, job, lpips, progress)
+            for row, pairs in rows.items()
+        }
+        for job, rows, readers, (lpips, _) in zip(jobs, pairs_of, readers_of, networks, strict=True)
     ]
     progress.close()
     evaluations = []
-    for job, values, (_, features) in zip(jobs, measured, networks, strict=True):
-        rows_of_pairs = {row: mean(of_row) for row, of_row in values.items()}
-        sets = measure_sets(job, features) if features else None
-        grid = measure_checkerboards(job) if job.checkerboards else None
+    for job, readers, values, (_, features) in zip(
+        jobs, readers_of, measured, networks, strict=True
+    ):
+        rows_of_pairs = {row: mean(of_row, job.name) for row, of_row in values.items()}
+        sets = measure_sets(job, readers, features) if features else None
+        grid = measure_checkerboards(job, readers) if job.checkerboards else None
+        rule = readers["real"].rule
         facts = {"rows": rows_of_pairs, "sets": sets, "checkerboards": grid}
+        facts["values"] = rule.record() if rule else None
         evaluations.append(vars(job) | facts)
-    for job, rows, values in zip(jobs, pairs_of, measured, strict=True):
+    for job, rows, readers, values in zip(jobs, pairs_of, readers_of, measured, strict=True):
         if job.page:
-            by_file = {rows["result"][stem][0]: row for stem, row in values["result"].items()}
-            add_metrics(
-                {
-                    file: {HEADINGS[key]: value for key, value in row.items()}
-                    for file, row in by_file.items()
-                }
-            )
+            show_on_page(rows["result"], values["result"], readers["real"].rule)
     show_pairs(evaluations)
     show_sets(evaluations)
+    for job, readers in zip(jobs, readers_of, strict=True):
+        show_values(job, readers)
     for e in evaluations:
         if e["checkerboards"] is not None:
             say(f"{e['name']}: checkerboards {e['checkerboards']:.2f} times those of {e['real']}")

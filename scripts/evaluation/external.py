@@ -17,14 +17,22 @@ from util.errors import explain, needs
 from util.image.features import Features, run, to_batch
 
 
-def features_of_files(network: Features, paths: list[str], progress: Progress) -> np.ndarray:
+def features_of_files(
+    network: Features,
+    paths: list[str],
+    progress: Progress,
+    read: Callable[[str], Image.Image] = read_image,
+) -> np.ndarray:
     """Return the features (n, d) of image files, which may differ in size.
+
+    Args:
+        read: returns the RGB image of a file.
 
     Raises UserError: an image cannot be read, or the network cannot take it.
     """
     features = []
     for path in paths:
-        features.append(network(read_image(path)))
+        features.append(network(read(path)))
         progress.update()
     return np.stack(features)
 
