@@ -30,15 +30,13 @@ demo: $(VENV)/.installed
 test: lint check
 
 lint: $(VENV)/.installed-dev
-	@echo "== ruff"; $(PY) -m ruff check . && $(PY) -m ruff format --check --quiet .
-	@echo "== mypy"; $(PY) -m mypy
-	@echo "== house rules"; $(PY) scripts/maintenance/check_house.py
+	@$(PY) scripts/tests.py --only lint
 
 check: $(VENV)/.installed-dev
-	@echo "== pytest"; $(PY) -m pytest -m "not slow"
+	@$(PY) scripts/tests.py --only check
 
 slow: $(VENV)/.installed-dev
-	@echo "== pytest, the slow tests"; $(PY) -m pytest -m slow
+	@$(PY) scripts/tests.py --only slow
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -24,7 +24,8 @@ from util.limits import Number, real, whole
 # Programs without options of their own: started by another program, or with those of train.py.
 OTHERS = {"scripts/maintenance/benchmark_worker.py", "scripts/check_data.py"}
 NO_PROGRAMS = {"scripts/maintenance/fuzzing/child.py"}  # mentions __main__
-PASSES_ON = {"scripts/demo.py"}  # another process refuses the options (tests/scripts/test_demo.py)
+# Another process refuses the options; see tests/scripts/test_demo.py.
+PASSES_ON = {"scripts/demo.py", "scripts/tests.py"}
 
 
 def programs() -> Iterator[str]:

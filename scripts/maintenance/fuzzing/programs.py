@@ -264,6 +264,7 @@ PROGRAMS = (
         only="key answers output seed",
         files={"in/study/key.json": "json", "in/study/answers/first.json": "json"},
     ),
+    Program("tests", "scripts/tests.py", "--only lint", (), slow=True),
     Program("demo", "scripts/demo.py", f"{TINY} --folder out", (), slow=True),
     Program("benchmark", "scripts/benchmark.py", "--quick --only start-up", (), slow=True),
     Program("check_resume", "scripts/check_resume.py", "--kills 1", (), slow=True),
