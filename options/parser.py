@@ -39,6 +39,7 @@ class Parser(ArgumentParser):
     not_empty: set[str] | None = None
     arguments: Sequence[str] | None = None
     saved: Callable[[], dict[str, Any]] = dict  # values of the run that a model's call sees
+    before_parsing: Callable[[], Any] = dict  # may refuse an option that was declared meanwhile
 
     def words(self, args: Sequence[str] | None = None) -> list[str]:
         """Return ``args``, or what is parsed without it, as words that argparse accepts."""
@@ -90,6 +91,7 @@ class Parser(ArgumentParser):
 
         Argparse would drop the value ``--`` of ``--NAME=--`` before Python 3.13.
         """
+        self.before_parsing()
         for word in words:
             name, equals, value = word.partition("=")
             if "\0" in word or (name.startswith("-") and equals and value == "--"):

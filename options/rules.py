@@ -36,6 +36,7 @@ class Rules:
         defaults: defaults that differ from those in the tables.
         fixed: defaults that the official program sets after parsing, whatever is given.
         once: options that belong to one call: no other call takes them over.
+        left_out_of_files: options that ``--config`` does not take from the record of a run.
         run: the run that is resumed or tested, with its saved options, if there are any.
         remarks: what to print once all options have been accepted: functions and their texts.
     """
@@ -44,6 +45,7 @@ class Rules:
     defaults: Mapping[str, Any] = {}
     fixed: Mapping[str, Any] = {}
     once: set[str] = set()
+    left_out_of_files: set[str] = set()
 
     def __init__(self) -> None:
         self.run = SavedRun()

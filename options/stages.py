@@ -6,10 +6,12 @@ import argparse
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
 from options.completion import check_and_derive, command_line, complete, find_run, rules_of
+from options.config import Config
 from options.flags import RENAMED, TEST, TRAIN
 from options.help_text import show_help, titled
 from options.parser import Parser, dump, full_name, option_values
@@ -20,7 +22,7 @@ from util.distributed import is_main
 from util.errors import UsageError, UserError, printable
 from util.files import write_atomically
 from util.gpu import ids_as_typed
-from util.named_values import extend_choices
+from util.named_values import extend_choices, quotes
 
 NETS = ("G", "D", "E", "G_A", "G_B", "D_A", "D_B")
 FILES = {"content_features", "content_weights", *(f"init_{net}" for net in NETS)}  # of models
@@ -45,6 +47,7 @@ class Options:
     def __init__(self) -> None:
         self.initialized = False
         self.automatic = "auto"  # the default of --gpu_ids that stands for a choice
+        self.config: Config | None = None
         self.added: list[str] = []  # words after the command line, for a class with its own parser
 
     def initialize(self, parser: ArgumentParser) -> ArgumentParser:
@@ -80,6 +83,14 @@ class Options:
         parser.set_defaults(**self.rules.fixed)
         parser.not_empty = parser.defaults().keys() | FILES
         parser.refuse_empty(args)
+        self.config = self._read_file(args)
+        with self.config.named_in_errors(parser) if self.config else nullcontext():
+            return self._gather(parser, [*self.config.words, *args] if self.config else args)
+
+    def _gather(self, parser: Parser, args: list[str]) -> Namespace:
+        """Parse ``args`` with the options of the model and dataset that they name."""
+        parser.arguments = args
+        parser.refuse_empty(args)
         given = parser.given(args, OWN)
         wants_help = given.pop("help", False)
         if wants_help and not given.keys() & {"model", "dataset_mode"}:
@@ -90,6 +101,8 @@ class Options:
         model = self._add_plugin_options(args, given)
         if wants_help:
             show_help(parser)
+        if self.config:
+            self._check_file(args, model)
         given = parser.given(args)
         self.rules.apply_run_defaults(parser, given, model)
         opt, unknown = parser.parse_known_args(args)
@@ -98,6 +111,27 @@ class Options:
         opt.model, opt.dataset_mode = map(plugins.absolute, (opt.model, opt.dataset_mode))
         opt.explicit_options = sorted(given)
         return opt
+
+    def _read_file(self, args: Sequence[str]) -> Config | None:
+        """Return the options in the file of ``--config``, None without one."""
+        parser = self.parser
+        typed = parser.given(args, OWN.keys() - {"config"})
+        file = typed.get("config")
+        plugin_names = [typed.get(k, parser.get_default(k)) for k in ("model", "dataset_mode")]
+        if not file or quotes("--config", *plugin_names):  # a project's own option of this name
+            return None
+        return Config(file, parser, self.rules.left_out_of_files, typed)
+
+    def _check_file(self, args: list[str], model: type[Any]) -> None:
+        """Check the file of ``--config`` now that all options are declared."""
+        assert self.config
+        others = Parser(add_help=False, conflict_handler="resolve")
+        if not self.isTrain:  # a file of both programs may hold what the model adds in training
+            model.modify_commandline_options(others, True)
+        before = list(self.config.words)
+        text = self.config.check(self.parser, others.defaults())
+        args[: len(before)] = self.config.words
+        self.rules.remarks.append((say, text))
 
     def _add_plugin_options(self, args: Sequence[str], given: dict[str, Any]) -> type[Any]:
         """Declare the options of the model and the dataset; returns the class of the model."""

@@ -19,7 +19,7 @@ from util.errors import UsageError, UserError
 NOT_INHERITED = {
     "dataroot", "name", "gpu_ids", "checkpoints_dir", "seed", "serial_batches", "num_threads",
     "batch_size", "max_dataset_size", "no_flip", "display_winsize", "epoch", "load_iter", "verbose",
-    "suffix", "use_wandb", "wandb_project_name", "phase", "max_pixels",
+    "suffix", "use_wandb", "wandb_project_name", "phase", "max_pixels", "config",
     *(flag.name for table in TEST.values() for flag in table),
 }  # fmt: skip
 SIZES = ("load_size", "crop_size")
@@ -36,6 +36,7 @@ class TestingRules(Rules):
     defaults = {"model": "test", "phase": "test", "load_size": 256}
     fixed = {"no_flip": True, "serial_batches": True, "num_threads": 0}
     once = NOT_INHERITED
+    left_out_of_files = NOT_INHERITED | {*SIZES, "preprocess"}  # a test has no random crops
 
     def unpack_run(self, values: dict[str, Any]) -> dict[str, Any]:
         root = Path(values["checkpoints_dir"])

@@ -20,7 +20,7 @@ from util.runs import require_run
 # Options of a run that --continue_train does not take over: they belong to one call.
 NOT_RESUMED = {
     "name", "checkpoints_dir", "gpu_ids", "continue_train", "epoch", "load_iter", "epoch_count",
-    "suffix", "verbose", "dry_run", "accept_new_data",
+    "suffix", "verbose", "dry_run", "accept_new_data", "config",
 }  # fmt: skip
 # Options that must not change when a training state is resumed.
 FIXED = {
@@ -39,7 +39,7 @@ class TrainingRules(Rules):
     """Rules of training; the defaults of the tables are the paper's recipe (section 7.1)."""
 
     tables = {**SHARED, **TRAIN}
-    once = NOT_RESUMED
+    once = left_out_of_files = NOT_RESUMED
 
     def find_run(self, parser: Parser, given: dict[str, Any]) -> None:
         """Find the run that ``--continue_train`` resumes. Raises UserError: no such run."""

@@ -106,6 +106,11 @@ def extend_choices(actions: Iterable[Action], model: str, dataset: str = "") -> 
             action.choices.named_for = action.dest, model, dataset
 
 
+def quotes(text: str, model: str, dataset: str) -> bool:
+    """True if the file of the model or that of the dataset holds ``text``."""
+    return any(text in _text(path) for path in sources_of("direction", model, dataset))
+
+
 def refused_value(error: BaseException, arguments: Sequence[str]) -> str:
     """Return ``--netG mine: MESSAGE`` if a NotImplementedError is about that option, else "".
 

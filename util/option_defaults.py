@@ -27,6 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "channels_last": False,
     "checkpoint_activations": False,
     "compile": False,
+    "config": None,
     "cuda_graphs": False,
     "deterministic": False,
     "display_env": "main",

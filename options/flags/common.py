@@ -7,6 +7,13 @@ FLAGS = (
     Flag("name", str, "experiment_name", "name of the run, a folder in --checkpoints_dir"),
     Flag("checkpoints_dir", str, "./checkpoints", "folder of all runs"),
     Flag("suffix", str, "", "appended to --name; may name options, e.g. {model}_{netG}"),
+    Flag(
+        "config",
+        str,
+        None,
+        "options from a JSON file, e.g. train_opt.json of a run; others on the command line win",
+        metavar="FILE",
+    ),
     Flag("gpu_ids", str, "auto", "number of the GPU, -1: CPU; several GPUs: use torchrun"),
     Flag("seed", whole(0, 2**32 - 1), None, "seed; training draws one, tests use 0"),
     Flag("epoch", str, "latest", "saved networks to load: number of an epoch, latest, or best"),

@@ -113,6 +113,7 @@ BOTH = {
     "nodata": (value_or_nan, None),
     "npz_key": (str, None),
 }
+BOTH |= {"config": (str, None)}
 BOTH |= {"show_bands": (int, None), "show_range": (str, "range", "range percentiles")}
 BOTH |= {"upsample": (str, "transpose", "transpose resize")}
 OURS = {

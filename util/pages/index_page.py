@@ -39,7 +39,7 @@ SCRIPTS = (
     "page.js", "series.js", "chart_input.js", "chart.js",
     "compare.js", "index_views.js", "index.js",
 )  # fmt: skip
-NOT_COMPARED = HIDDEN | {"note", "given", "framework_options", "no_html"}
+NOT_COMPARED = HIDDEN | {"note", "config", "given", "framework_options", "no_html"}
 PATIENCE = 1.0  # seconds to wait for another training that writes the index
 FORGOTTEN = 3600.0  # age in seconds of a temporary file that a killed process has left
 STATES = {

@@ -50,6 +50,8 @@ def make_images(root: Path) -> None:
     (root / "in/results").mkdir(parents=True)
     make_values(root / "in/values")
     make_study(root / "in/study")
+    options = {"lr": 0.0003, "no_flip": True, "lambda_A": 9, "panel": ["in/photos/a.png"]}
+    (root / "in/options.json").write_text(json.dumps(options))
     for name, text in FORK.items():
         (root / "in/fork" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "in/fork" / name).write_text(text)

@@ -26,6 +26,14 @@ PROGRAMS = (
         files={"in/two/trainA/a.png": "image"},
     ),
     Program(
+        "train-config",
+        "train.py",
+        f"{TRAIN} --config in/options.json",
+        ("in/two", "in/photos", "in/options.json"),
+        only="config",
+        files={"in/options.json": "json"},
+    ),
+    Program(
         "train-pix2pix",
         "train.py",
         f"--model pix2pix {TRAIN} --dataroot in/AB",
