@@ -117,6 +117,25 @@ def test_sorting_and_filtering(page: Browser) -> None:
     assert page.js("[search.value, order.value]") == ["nothing has this", "run"]
 
 
+def test_runs_of_a_folder_stand_together(page: Browser) -> None:
+    """Below a line with its name, where the first of them stands; a button shows their curves."""
+    lines = "[...document.querySelectorAll('#runs .group')]"
+    assert page.js(f"{lines}.map((line) => line.textContent)") == ["exp/ 100 runs Compare curves"]
+    assert names(page)[:4] == [EVIL, "exp/run1", "exp/run3", "exp/run5"]
+    assert names(page)[100:103] == ["exp/run199", "run2", "run4"]
+    assert page.js(f"{lines}[0].nextSibling.dataset.name") == "exp/run1"
+    choose(page, "search", "run199")
+    assert names(page) == ["exp/run199"] and page.js(f"{lines}.length") == 0
+    choose(page, "search", "run19")
+    assert names(page) == [f"exp/run{n}" for n in (19, 191, 193, 195, 197, 199)] + [
+        f"run{n}" for n in (190, 192, 194, 196, 198)
+    ]
+    page.js(f"{lines}[0].querySelector('button').click()")
+    assert [chip[:-2] for chip in text(page, ".chosen button:not(.none)")] == [
+        f"exp/run{n}" for n in (19, 191, 193, 195, 197, 199)
+    ]
+
+
 def test_curves_of_selected_runs(page: Browser) -> None:
     press(page, "Compare curves (6)")
     titles = text(page, ".chart h2")
@@ -127,8 +146,8 @@ def test_curves_of_selected_runs(page: Browser) -> None:
     press(page, "Select none")
     assert text(page, "#curves-view .charts p") == ["Select runs with curves in the table."]
     press(page, "Runs")
-    for i in (2, 4):
-        page.js(f"document.querySelectorAll('.pick input')[{i}].click()")
+    for name in ("run2", "run4"):
+        page.js(f"document.querySelector('[aria-label=\"Compare {name}\"]').click()")
     press(page, "Compare curves (2)")
     x, y, width, height = rectangle(page, ".charts .chart:nth-child(2) canvas")
     page.mouse("mouseMoved", x + width - 20, y + height / 2)

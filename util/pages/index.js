@@ -150,6 +150,33 @@ function comparison() {
   }[shown.sort];
 }
 
+// The rows of sorted runs. Runs of one folder, such as those of a sweep, stand together where the
+// first of them stands, below a line with the name of the folder.
+function inGroups(sorted) {
+  const folders = new Map();
+  for (const i of sorted) {
+    const folder = nameOf(i).split("/").slice(0, -1).join("/");
+    const key = folder || i; // a run in no folder stands alone
+    folders.set(key, [...(folders.get(key) ?? []), i]);
+  }
+  return [...folders].flatMap(([folder, runs]) => {
+    const found = runs.map((i) => rows[i]);
+    found.forEach((row) => row.classList.toggle("member", runs.length > 1));
+    return runs.length > 1 ? [groupLine(folder, runs), ...found] : found;
+  });
+}
+
+function groupLine(folder, runs) {
+  const compare = () => {
+    shown.view = "curves";
+    select(runs.map(nameOf));
+  };
+  const button = make("button", { onclick: compare }, "Compare curves");
+  const note = make("span", { class: "note" }, `${runs.length} runs`);
+  const cell = make("th", { colspan: 5, scope: "rowgroup" }, `${folder}/ `, note, " ", button);
+  return make("tr", { class: "group" }, cell);
+}
+
 function drawTable() {
   const words = shown.search.toLowerCase().split(/\s+/).filter(Boolean);
   const fits = (i) =>
@@ -157,8 +184,8 @@ function drawTable() {
     (!shown.state || rows[i].dataset.state === shown.state);
   const found = rows.map((_, i) => i).filter(fits);
   rows.forEach((row, i) => (row.hidden = !fits(i)));
-  const sorted = found.sort(comparison()).map((i) => rows[i]);
-  document.querySelector("#runs tbody").append(...sorted);
+  for (const line of document.querySelectorAll("#runs .group")) line.remove();
+  document.querySelector("#runs tbody").append(...inGroups(found.sort(comparison())));
   for (const cell of document.querySelectorAll("#runs th[data-sort]"))
     cell.dataset.sort === shown.sort
       ? cell.setAttribute("aria-sort", shown.sort === "updated" ? "descending" : "ascending")
