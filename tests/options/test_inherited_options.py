@@ -75,7 +75,7 @@ def test_options_of_an_older_version() -> None:
         **{"upsample": "transpose", "show_bands": None, "show_range": "range"},
         **dict.fromkeys(("value_range", "value_range_A", "value_range_B", "bands_A", "bands_B")),
         **dict.fromkeys(("nodata", "npz_key")),
-        "config": None,
+        **{"config": None, "early_stop": 0},
         "given": ["continue_train", "dataroot", "gpu_ids", "n_epochs", "name"],
     }
     opt = parse("test", "--name", "pix")
