@@ -1,7 +1,7 @@
 """Download a trained generator of the official pages.
 
     python scripts/download_model.py horse2zebra
-    python scripts/translate.py --name horse2zebra_pretrained --model test \\
+    python scripts/translate.py --name horse2zebra_pretrained \\
         --input photos --output zebras
 
 The file becomes checkpoints/NAME_pretrained/latest_net_G.pth once it is complete and readable. To

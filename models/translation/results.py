@@ -19,6 +19,7 @@ from util.image.writing import stretched
 from util.images import show_images
 from util.pages.page import PREVIEWS, link, row, write_metrics, write_page
 from util.values import FILE, DomainValues, domain_of, save
+from util.words import natural
 
 SCRIPTS = ("page.js", "viewer.js", "statistics.js", "summary.js", "address.js", "results.js")
 
@@ -67,7 +68,7 @@ class Results:
             )
         self.notes += [f"{images}: {text}" for images, text in self.how.facts().items()]
         self.stems: dict[tuple[str, str], str] = {}  # (folder, stem) -> the first path with it
-        self.rows: list[str] = []
+        self.rows: list[tuple[str, str]] = []  # (stem, HTML)
         self.numbers: dict[tuple[str, str], list[float]] = {}  # (label, name) -> values
         self.metrics: dict[str, dict[str, float]] = {}  # URL of an image -> name -> value
 
@@ -101,7 +102,8 @@ class Results:
         for i, path in enumerate(paths[:limit]):
             sources = {label: visual_paths.get(label, paths)[i] for label in chosen}
             files, previews, size = self._save(chosen, i, sources, masks)
-            self.rows.append(row(self.stem(path), files, size, true_images(sources), previews))
+            name, shown = self.stem(path), true_images(sources)
+            self.rows.append((name, row(name, files, size, shown, previews)))
             self._note_metrics(getattr(model, "image_metrics", {}), files, i)
 
     def _save(
@@ -162,7 +164,8 @@ class Results:
             self.note(f"{label}: {name} {sum(numbers) / len(numbers):.2f} on average")
         write_metrics(self.folder, self.metrics)
         title, width = f"Results of {self.opt.name}", self.opt.display_winsize
-        write_page(self.folder, title, self.notes, self.rows, width, SCRIPTS, data="metrics.js")
+        rows = [html for _, html in sorted(self.rows, key=lambda pair: natural(pair[0]))]
+        write_page(self.folder, title, self.notes, rows, width, SCRIPTS, data="metrics.js")
 
 
 def true_images(sources: dict[str, str]) -> dict[str, str]:

@@ -44,17 +44,23 @@ def test_odd_names(run: Programs, tmp_path: Path) -> None:
 
 
 def test_linked_folders(run: Programs, unaligned: Path, tmp_path: Path) -> None:
-    """Sub-folders are kept if the folders of images are links, e.g. to a separate data disk."""
+    """Sub-folders are kept if the folders of images are links, e.g. to a separate data disk.
+
+    The page counts numbers in names as numbers.
+    """
     train(run, unaligned)
-    pictures(tmp_path / "disk", ["u/1.png", "v/1.png"])
+    pictures(tmp_path / "disk", ["u/10.png", "u/2.png", "v/1.png"])
     (tmp_path / "linked").mkdir()
     for folder in ("testA", "testB"):
         (tmp_path / "linked" / folder).symlink_to(tmp_path / "disk")
     run.test("--dataroot", tmp_path / "linked", "--name", "x", "--save", "fake_B").ok()
     assert names(run.results / "x" / "test_latest" / "images") == {
-        "u/1_fake_B.png",
+        "u/10_fake_B.png",
+        "u/2_fake_B.png",
         "v/1_fake_B.png",
     }
+    page = Page(run.results / "x" / "test_latest" / "index.html")
+    assert [word for word in page.words if "/" in word][-3:] == ["u/2", "u/10", "v/1"]
 
 
 def test_nothing_is_overwritten(run: Programs, unaligned: Path, tmp_path: Path) -> None:
