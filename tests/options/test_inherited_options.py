@@ -76,6 +76,8 @@ def test_options_of_an_older_version() -> None:
         **dict.fromkeys(("value_range", "value_range_A", "value_range_B", "bands_A", "bands_B")),
         **dict.fromkeys(("nodata", "npz_key")),
         **{"config": None, "early_stop": 0},
+        **{"features": None, "features_range": "imagenet", "features_size": 224},
+        "inception_weights": None,
         "given": ["continue_train", "dataroot", "gpu_ids", "n_epochs", "name"],
     }
     opt = parse("test", "--name", "pix")
