@@ -160,19 +160,6 @@ PROGRAMS = (
     ),
     *PROGRAMS_OF_RUNS,
     Program(
-        "index",
-        "scripts/index.py",
-        "",
-        (RUN,),
-        files={
-            f"{RUN}/metrics.jsonl": "json lines",
-            f"{RUN}/train_opt.json": "options",
-            f"{RUN}/web/data.js": "text",
-            f"{RUN}/.lock": "text",
-            "checkpoints/index.html": "text",
-        },
-    ),
-    Program(
         "edges",
         "scripts/edges.py",
         "--input in/photos --output out --size 16",

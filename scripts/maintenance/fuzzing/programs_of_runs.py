@@ -68,4 +68,17 @@ PROGRAMS_OF_RUNS = (
         only="name",
         files={"in/run.zip": "script"},
     ),
+    Program(
+        "index",
+        "scripts/index.py",
+        "",
+        (RUN,),
+        files={
+            f"{RUN}/metrics.jsonl": "json lines",
+            f"{RUN}/train_opt.json": "options",
+            f"{RUN}/web/data.js": "text",
+            f"{RUN}/.lock": "text",
+            "checkpoints/index.html": "text",
+        },
+    ),
 )
