@@ -49,14 +49,14 @@ def main() -> None:
 def train(run: Run) -> None:
     """Train until the last epoch, or until a signal.
 
-    The first Ctrl-C or SIGTERM finishes the step, saves "latest" and ends; a second one quits at
-    once, without a save. With several GPUs, each has a process that runs this loop, and a signal
-    to one of them stops all: save(), validate() and poll_signal() need all of them.
+    The first Ctrl-C or SIGTERM finishes the step (and the epoch, if it was the last step), saves
+    "latest" and ends; a second one quits at once, without a save. Each of several GPUs has a
+    process that runs this loop. save(), validate() and poll_signal() need all of them.
 
     To validate every 500 steps, train with --val_freq 1 and insert before the check for a signal:
 
-        images = 500 * dataset.global_batch_size  # of a step: all micro-batches, all GPUs
-        if position.crossed_multiple_of(images) and not run.epoch_complete:  # else see end_epoch
+        images = 500 * dataset.global_batch_size  # per step: those of all micro-batches and GPUs
+        if position.crossed_multiple_of(images) and not run.epoch_complete:  # end_epoch validates
             if run.validation.validate(position, run.visualizer):  # True: the best so far
                 state.save("latest", "best")
     """
@@ -102,12 +102,13 @@ def end_epoch(run: Run, names: list[int | str]) -> None:
     """Validate, show the progress, and save if due.
 
     Args:
-        names: those that the last step is to be saved under.
+        names: those due by --save_latest_freq.
     """
     position, validation = run.position, run.validation
     epoch = position.epoch
     if validation.is_due(epoch):  # every --val_freq epochs
-        is_best = validation.validate(position, run.visualizer)  # logs the metrics
+        # Logs the metrics; with --ema, they are those of the averaged generators.
+        is_best = validation.validate(position, run.visualizer)
         names = [*names, "best"] if is_best else names
     if epoch % run.opt.save_epoch_freq == 0:
         names = [*names, epoch]

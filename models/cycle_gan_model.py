@@ -24,8 +24,9 @@ class CycleGANModel(OfficialHooks, BaseModel):
     """Two generators and two discriminators, trained on two unpaired sets of images x and y.
 
     netG_A: A -> B is the paper's G, and netG_B: B -> A its F. netD_A is D_Y: it judges images of
-    domain B. netD_B is D_X. x = real_A, y = real_B. OfficialHooks only serves subclasses that were
-    written for the official code.
+    domain B. netD_B is D_X. x = real_A, y = real_B. Here A is the source and B the target: with
+    ``--direction BtoA``, real_A is an image of the folder B. OfficialHooks (official_hooks.py) only
+    serves subclasses that were written for the official code.
 
     To add a loss to the generators, for example a perceptual loss:
 
@@ -36,8 +37,8 @@ class CycleGANModel(OfficialHooks, BaseModel):
     3. Add an option for the weight in ``modify_commandline_options``, like ``--lambda_A``.
     4. Create a fixed network in ``__init__`` if ``self.isTrain``, on ``self.device``, with
        ``.eval().requires_grad_(False)``. Leave it out of ``model_names``, which lists the networks
-       to save, and to run with ``--amp``. The fixed network computes in float32, and fake_B is
-       float32; rescale fake_B first if the network does not expect values in [-1, 1].
+       to save, and to run in low precision with ``--amp``. The fixed network computes in float32,
+       and fake_B is float32; rescale it if the network does not expect values in [-1, 1].
 
     To add a network that is trained, for example a third discriminator netD_C:
 
@@ -144,7 +145,8 @@ class CycleGANModel(OfficialHooks, BaseModel):
     # the same two steps from N micro-batches of --batch_size images: for each row below, it calls
     # the method once per micro-batch, then steps the optimizer with the mean gradients. Each
     # micro-batch has its own real_A, fake_B, ... in a shallow copy of this model; networks and
-    # image pools are shared. The logged losses are means.
+    # image pools are shared. The logged losses are means. A subclass with an optimize_parameters()
+    # of its own also needs rows of its own; without them, --accumulate is refused.
     gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
 
     def gradients_G(self) -> None:
@@ -158,7 +160,7 @@ class CycleGANModel(OfficialHooks, BaseModel):
         GAN is the least-squares loss of section 4, or that of --gan_mode.
         """
         self.set_requires_grad([self.netD_A, self.netD_B], False)
-        self.loss_G = torch.zeros(())
+        self.loss_G = torch.zeros(())  # the sum, an official attribute; its terms are logged
         self.forward_A()
         self.backward_term(self.objective_A())
         self.forward_B()

@@ -220,7 +220,7 @@ class UnetSkipConnectionBlock(nn.Module):
         double = functools.partial(nn.ConvTranspose2d, kernel_size=4, stride=2, padding=1)
         features = inner_nc if innermost else 2 * inner_nc  # a submodule also returns its input
         down = halve(input_nc or outer_nc, inner_nc, bias=bias)
-        up = double(features, outer_nc, bias=bias or outermost)
+        up = double(features, outer_nc, bias=bias or outermost)  # outermost: no norm follows
         layers: list[nn.Module | None]
         if outermost:
             layers = [down, submodule, nn.ReLU(True), up, nn.Tanh()]
@@ -238,7 +238,7 @@ class UnetSkipConnectionBlock(nn.Module):
 
 # --netG -> constructor(input_nc, output_nc, ngf=, norm_layer=, use_dropout=). To add one:
 # 1. Derive a class from Generator, with an apply_layers() of its own, and add a row here.
-#    functools.partial sets further arguments, as below; options reach them through define_G.
+#    functools.partial sets further arguments. An option needs a parameter in define_G, too.
 # 2. Add its name to NET_G in options/flags/model.py: --help reads it without importing PyTorch.
 # 3. To recognise such weights without their options, extend util/weight_shapes.py.
 # For --upsample resize, util/upsampling.py replaces the transposed convolutions of any generator.
