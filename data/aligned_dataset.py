@@ -64,7 +64,7 @@ class AlignedDataset(BaseDataset):
         """Return {"A": uint8 (C, H, W), "B": uint8 (C, H, W), "A_paths": str, "B_paths": str}.
 
         Both paths are that of the pair, if it is one file. Images that are not on the 8-bit path
-        are floats, see :meth:`entry`; for them, the middle of an odd width belongs to B.
+        are floats, see :meth:`entry`.
         """
         if self.pair:
             return self._halves_of_values(self.AB_paths[index])
@@ -84,7 +84,8 @@ class AlignedDataset(BaseDataset):
             array = self.used_array(paths[domain], rule)
             if paths["A"] == paths["B"]:
                 middle = array.shape[1] // 2
-                array = array[:, :middle] if domain == "A" else array[:, middle:]
+                end = None if "resize" in self.opt.preprocess else 2 * middle  # as for 8 bits
+                array = array[:, :middle] if domain == "A" else array[:, middle:end]
             halves[domain] = self.raster(array, rule, paths[domain])
         sizes = [raster.size for raster, _ in halves.values()]
         if self.B_of and sizes[0] != sizes[1]:

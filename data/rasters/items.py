@@ -176,16 +176,15 @@ def raster_entry(
 ) -> dict:
     """Apply the steps of a transform to a raster; see :meth:`ValuesOfDomains.entry`.
 
-    Raises UserError: with ``--nodata``, the last step is not ours, so that the mask is lost.
+    Raises UserError: the last step is not ours, so the transform is for PIL images.
     """
-    item: dict[str, Any] = {f"{domain}_clipped": clipped}
-    if steps and steps[-1] is to_tensor:
-        raster = Compose(list(steps[:-1]))(raster)
-        item[domain] = to_tensor(raster)
-    else:
-        item[domain] = Compose(list(steps))(raster)
+    if not steps or steps[-1] is not to_tensor:
+        raise UserError(
+            f"files of {rule.dtype} values need the transform of get_transform(opt) in "
+            "data/image_to_tensor.py; another one takes 8-bit images only"
+        )
+    raster = Compose(list(steps[:-1]))(raster)
+    item: dict[str, Any] = {f"{domain}_clipped": clipped, domain: to_tensor(raster)}
     if rule.nodata is not None:
-        if not isinstance(raster, Raster) or raster.size[::-1] != tuple(item[domain].shape[-2:]):
-            raise UserError("--nodata needs a transform of get_transform(opt)")
         item[f"{domain}_mask"] = raster.mask()
     return item

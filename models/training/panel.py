@@ -141,7 +141,8 @@ def _check_files(opt: Namespace) -> None:
     for path in opt.panel or ():
         if not Path(path).is_file():
             raise UserError(f"there is no file {path}")
-    check_values(opt.panel or [], "these files")
+    if not any(getattr(opt, "domain_values", {}).values()):
+        check_values(opt.panel or [], "these files")
 
 
 def _use_files(dataset: BaseDataset, opt: Namespace) -> int:

@@ -192,6 +192,12 @@ def test_pairs_of_one_file(tmp_path):
         assert [made.values[domain].low for domain in "AB"] == [-1000, 0]
 
 
+def test_pairs_of_an_odd_width_have_halves_of_one_size(tmp_path):
+    write(tmp_path / "train" / "x.npy", ramp("int16", 0, 99, 1, (41, 20)))
+    item = dataset("aligned", tmp_path, **PLAIN, **channels(1), **values(0, 99))[0]
+    assert item["A"].shape == item["B"].shape == (1, 20, 20)
+
+
 def test_pairs_get_the_same_crop_and_flip(tmp_path):
     array = ramp("int16", -1000, 1000)
     write(tmp_path / "train" / "x.tif", np.concatenate([array, array], axis=1))
@@ -211,3 +217,11 @@ def test_one_folder_for_one_direction(tmp_path):
         )
         assert made.values[own].dtype == "float32"
         assert made[0]["A"].shape == (2, 20, 24) and made[0]["A_clipped"] == 0
+
+
+def test_a_transform_for_8_bit_images_is_refused(tmp_path):
+    root = both(tmp_path, [ramp("float32", 0, 1)])
+    made = dataset("unaligned", root, **PLAIN, **channels(1), **values(0, 1))
+    made.transform_A = np.asarray
+    with pytest.raises(UserError, match="need the transform of get_transform"):
+        made[0]
