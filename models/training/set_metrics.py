@@ -16,6 +16,7 @@ from util.errors import UserError
 from util.image.distances import fid, kid_estimate, warn_small
 from util.image.features import load_features
 from util.image.metrics import Array
+from util.image.preview import preview
 from util.seeds import preserve_rng
 from util.values import source_of
 
@@ -52,7 +53,7 @@ class SetMetrics:
 
         Args:
             label: real_X or fake_X; others are left out.
-            levels: (H, W, C) from 0 to 255, one or three channels.
+            levels: (H, W, C) from 0 to 255; uint8 for 8-bit pictures.
 
         Raises UserError: it has other channels, or the network cannot take it.
         """
@@ -103,8 +104,12 @@ class SetMetrics:
 
 
 def as_rgb(levels: Array) -> Image.Image:
-    """Return levels (H, W, 1 or 3) as a picture. Raises UserError: there are other channels."""
+    """Return levels (H, W, C) as a picture; images of any values are shown by their preview.
+
+    Raises UserError: an 8-bit picture has other channels than gray or RGB.
+    """
+    if levels.dtype != np.uint8:
+        return Image.fromarray(preview(levels / 127.5 - 1))
     if levels.shape[2] not in (1, 3):
         raise UserError(f"--features takes images of 1 or 3 channels, not {levels.shape[2]}")
-    rgb = np.broadcast_to(levels, (*levels.shape[:2], 3))
-    return Image.fromarray(np.ascontiguousarray(rgb.round().astype(np.uint8)))
+    return Image.fromarray(np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3))))

@@ -27,6 +27,7 @@ from util.words import amount
 SCRIPT = re.compile(r'<script src="([^"]+)"></script>')
 LINK = re.compile(r'\b(src|href)="([^"]+)"')
 IMAGE = re.compile(r"\.(png|jpe?g|webp|gif|bmp|tiff?|npy)$", re.IGNORECASE)
+DOWNLOAD = re.compile(r"<a download[^>]*>[^<]*</a>")  # of files that a shared page does not hold
 ROWS = re.compile(r"(?<=<noscript>)(.*?)(?=</noscript>)", re.DOTALL)
 OTHER_PAGE = re.compile(r'<p[^>]*><a href="(?!https?:|#|data:)[^"]+">[^<]*</a></p>')
 PLACE, IN_LIST = re.compile(r'"\\u0000(\d+)"'), r"sharedImages[\1]"
@@ -74,7 +75,7 @@ class SharedPage:
         if page.is_file() and page.stat().st_size > LARGEST:
             raise UserError(f"{page}: larger than {LARGEST >> 20} MB, which is no page of ours")
         self.file = cache(lambda url: file_of(url, folder) if IMAGE.search(url) else None)
-        html = without_home(read_text(page))
+        html = DOWNLOAD.sub("", without_home(read_text(page)))
         files = {name: file_of(name, folder) for name in SCRIPT.findall(html)}
         self.scripts = {n: without_home(read_calls(file)) for n, file in files.items() if file}
         events: dict[str, list[Part]] = {}  # first argument -> calls that show images

@@ -14,6 +14,7 @@ from value_results import HU, SPECTRA, batch_of, options, random_array, save
 
 from data.rasters.reading import read_array
 from models.translation.results import Results
+from scripts.sharing.inline import SharedPage
 from util.errors import UsageError, UserError
 from util.values import Values, load
 
@@ -162,8 +163,17 @@ def test_the_page_shows_previews_and_links_to_the_files(tmp_path):
     folder = save(opt, {"A": HU, "B": SPECTRA}, visuals)
     page = (folder / "index.html").read_text()
     assert '<a href="images/a_fake_B.tif"><img src="previews/a_fake_B.png"' in page
+    assert '<a download href="images/a_fake_B.tif">.tif file</a>' in page
     assert "-1024..3071 (int16)" in page
     assert json.loads((folder / "values.json").read_text())["A"]["dtype"] == "int16"
+
+
+def test_a_shared_page_holds_the_previews(tmp_path):
+    visuals = {"real_A": torch.zeros(1, 1, 16, 20), "fake_B": torch.zeros(1, 5, 16, 20)}
+    folder = save(options(tmp_path, format="npy"), {"A": HU, "B": SPECTRA}, visuals)
+    page = SharedPage(folder).fit(10**7, lambda: None).decode()
+    assert page.count('src="data:image/png') == 2
+    assert "could not be read" not in page and "<a download" not in page
 
 
 def test_values_that_are_not_numbers(tmp_path, capsys):

@@ -44,7 +44,8 @@ def row(
         images: caption -> file in the folder ``images``.
         size: (width, height) of the images in pixels, if known.
         truth: caption of a translation -> caption of the true image.
-        previews: caption -> file in the folder ``previews`` that is shown in place of the image.
+        previews: caption -> file in the folder ``previews`` that is shown in place of the image,
+            which then has a link of its own.
     """
     columns = len(images) if len(images) <= 8 else (len(images) + 1) // 2
     shape = f' width="{size[0]}" height="{size[1]}"' if size else ""
@@ -53,10 +54,15 @@ def row(
     true = {label: f' data-truth="{escape(real)}"' for label, real in (truth or {}).items()}
     shown = {label: link(file) for label, file in images.items()}
     shown |= {label: link(file, PREVIEWS) for label, file in (previews or {}).items()}
+    kinds = {label: escape(Path(images[label]).suffix) for label in previews or ()}
+    downloads = {
+        label: f'<a download href="{link(images[label])}">{kind} file</a>'
+        for label, kind in kinds.items()
+    }
     figures = "".join(
         f'<figure{true.get(label, "")}><a href="{link(file)}"><img src="{shown[label]}" '
         f'alt="{escape(label)}" loading="lazy"{shape}></a>'
-        f"<figcaption>{escape(label)}</figcaption></figure>"
+        f"<figcaption>{escape(label)}</figcaption>{downloads.get(label, '')}</figure>"
         for label, file in images.items()
     )
     return (

@@ -240,7 +240,7 @@ const viewer = {
 
   document.addEventListener("epoch", refresh);
   document.addEventListener("click", (event) => {
-    const link = event.target.closest("figure a");
+    const link = event.target.closest("figure a:not([download])");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     viewer.open(link.parentElement);
