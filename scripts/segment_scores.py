@@ -35,7 +35,8 @@ from data.image_file import read_image
 from options.flags.flag import Flag
 from scripts.arguments import IMAGES, Output, colour
 from scripts.evaluation.classes import CITYSCAPES, LABEL_IDS, Classes
-from scripts.evaluation.pairs import HINT, Images, find_images, match
+from scripts.evaluation.pairs import HINT, Images, find_images, match, split_source
+from scripts.evaluation.reading import page_rules
 from scripts.image_arguments import ImageArguments
 from util.console import Progress, run_main, say, warn
 from util.errors import UserError
@@ -183,9 +184,21 @@ def score_folder(
     return {"n": len(stems)} | scores(total, quirks)
 
 
+def require_pictures(source: str) -> None:
+    """Raise UserError: ``source`` has results of test.py that are more than 8-bit pictures."""
+    page = page_rules(source)
+    if page and page.rule:
+        folder, label = split_source(source)
+        raise UserError(
+            f"--fake {source}: these results hold {page.rule.dtype} values, and label maps and "
+            f"photos are 8-bit pictures; their previews are: {Path(folder).parent}/previews:{label}"
+        )
+
+
 def evaluate(args: Namespace) -> dict[str, dict[str, float]]:
     """Return the rows of the table. The row "ground truth" is a self-test: it should be 1."""
     classes = CITYSCAPES if args.classes else Classes(np.asarray(args.palette, np.uint8))
+    require_pictures(args.fake)
     fake, real = match(args.fake, args.real, HINT)
     colours = by_colour(classes.palette)
     label = by_network(args.network, args.network_range) if args.network else colours

@@ -13,7 +13,7 @@ from PIL import Image
 from util.console import say
 from util.errors import first_line
 from util.image.preview import Preview, choose, mapping, percentiles, preview
-from util.values import source_of
+from util.values import mask_of
 from util.words import amount
 
 AS_IT_IS = Preview()
@@ -128,9 +128,7 @@ def _valid(
     masks: Mapping[str, torch.Tensor], label: str, index: int, how: Preview
 ) -> np.ndarray | None:
     """Return where the image ``label`` has data, as bool (H, W); None: everywhere."""
-    # The dataset of --model test calls its only folder A
-    folder = "A" if label in ("real", "fake") else source_of(label, how.direction)
-    mask = masks.get(folder)
+    mask = mask_of(masks, label, how.direction)
     return None if mask is None else mask[index, 0].cpu().numpy()
 
 

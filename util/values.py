@@ -196,6 +196,14 @@ def source_of(label: str, direction: str = "AtoB") -> str:
     return OTHER[domain] if label.startswith("fake") else domain
 
 
+def mask_of(masks: Mapping[str, Any], label: str, direction: str = "AtoB") -> Any:
+    """Return the mask of the images that ``label`` was made from, of :func:`masks_of`; or None.
+
+    The one folder of ``--model test`` is A in its batches, whatever ``--direction``.
+    """
+    return masks.get("A" if label in ("real", "fake") else source_of(label, direction))
+
+
 def masks_of(batch: Any) -> dict[str, Any]:
     """Return the masks of a batch: folder, "A" or "B" -> bool (N, 1, H, W), True where valid."""
     names = {"A_mask": "A", "B_mask": "B"}.items()

@@ -10,7 +10,7 @@ import torch
 
 from util.image.metrics import Array
 from util.images import tensor2im
-from util.values import DomainValues, domain_of, shows_domain, source_of
+from util.values import DomainValues, domain_of, mask_of, shows_domain
 
 UNITS = ("l1", "cycle")  # metrics in the unit of the values
 
@@ -48,7 +48,7 @@ class Measured(NamedTuple):
             picture = tensor2im(image)
             return Measured(picture, None, None, picture)
         unit = image[0].detach().float().cpu().numpy().transpose(1, 2, 0)
-        mask = masks.get(source_of(label, direction))
+        mask = mask_of(masks, label, direction)
         valid = None if mask is None else mask[0, 0].cpu().numpy()
         valid = valid if valid is not None and valid.shape == unit.shape[:2] else None
         levels = (unit.clip(-1, 1) + 1) * 127.5

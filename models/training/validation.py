@@ -38,7 +38,6 @@ from models.training.inspection import options_for_testing, translate_apart
 from models.training.measured import Measured, Value, averages
 from models.training.position import Position
 from models.training.set_metrics import NAMES, SetMetrics
-from models.translation.batch import masks_of_folders
 from util import distributed
 from util.console import say
 from util.errors import UserError
@@ -46,6 +45,7 @@ from util.image import metrics
 from util.image.patch_distance import patch_distance, sample_patches
 from util.option_defaults import theirs
 from util.schedules import last_epoch, learning_rates
+from util.values import masks_of
 from util.visualizer import Visualizer
 from util.words import amount
 
@@ -213,7 +213,7 @@ class Validation:
         model = with_averaged_networks(self.model)
         for batch in islice(self.images, limit):
             images = translate_apart(model, batch, self.opt.seed)[1]
-            masks = masks_of_folders(self.opt, batch)
+            masks = masks_of(batch)
             visuals = {
                 label: Measured.of(label, image, self.opt.direction, rules, masks)
                 for label, image in images.items()

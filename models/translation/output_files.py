@@ -15,7 +15,7 @@ from util.errors import UsageError
 from util.image.raster_tags import RasterTags
 from util.image.raster_writing import EIGHT_BITS, KINDS, check_format, save_raster
 from util.image.writing import ImageWriter, save_image
-from util.values import DomainValues, Values, domain_of, shows_domain, source_of
+from util.values import DomainValues, Values, domain_of, mask_of, shows_domain, source_of
 
 
 class OutputFiles:
@@ -80,7 +80,8 @@ class OutputFiles:
         array = picture[..., :1] if is_gray else picture
         if rule:
             unit = image[i].detach().float().cpu().numpy().transpose(1, 2, 0)
-            valid = masks[folder][i, 0].cpu().numpy() if folder in masks else None
+            mask = mask_of(masks, label, self.opt.direction)
+            valid = None if mask is None else mask[i, 0].cpu().numpy()
             array = to_file(label, unit, rule, valid, self.note)
         is_same = folder == domain_of(label, self.opt.direction)
         tags = self.tags.of(

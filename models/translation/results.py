@@ -10,7 +10,6 @@ from typing import Any
 
 from data.listing import stem
 from models.base_model import BaseModel
-from models.translation.batch import masks_of_folders
 from models.translation.output_files import OutputFiles
 from util.console import say
 from util.errors import UserError
@@ -18,7 +17,7 @@ from util.image.preview import Preview
 from util.image.writing import stretched
 from util.images import show_images
 from util.pages.page import PREVIEWS, link, row, write_metrics, write_page
-from util.values import FILE, DomainValues, domain_of, save
+from util.values import FILE, DomainValues, domain_of, masks_of, save
 from util.words import natural
 
 SCRIPTS = ("page.js", "viewer.js", "statistics.js", "summary.js", "address.js", "results.js")
@@ -98,7 +97,7 @@ class Results:
             raise UserError(f"--save {' '.join(unknown)}: this model gives {', '.join(visuals)}")
         wanted = self.opt.save or visuals
         chosen = {label: image for label, image in visuals.items() if label in wanted}
-        masks = masks_of_folders(self.opt, batch)
+        masks = masks_of(batch)
         for i, path in enumerate(paths[:limit]):
             sources = {label: visual_paths.get(label, paths)[i] for label in chosen}
             files, previews, size = self._save(chosen, i, sources, masks)

@@ -139,6 +139,8 @@ def test_the_mask_of_the_one_folder_of_model_test(tmp_path):
     [file] = (folder / "images").iterdir()
     fake = tifffile.imread(file)
     assert fake.dtype == np.int16 and (fake[:4] == -2000).all() and (fake[4:] == 3071).all()
+    with Image.open(folder / "previews" / f"{file.stem}.png") as preview:
+        assert (np.asarray(preview)[:4] == (120, 92, 160)).all()  # violet
 
 
 @pytest.mark.parametrize("given, saved", [("png", "fake_B"), ("jpg", "fake_A"), ("webp", None)])

@@ -11,7 +11,7 @@ import pytest
 from conftest import Programs, Result
 from rasters import make_folder, ramp, write_png
 
-from scripts import evaluate
+from scripts import evaluate, segment_scores
 from scripts.evaluation.page_metrics import read_metrics
 from util.values import Values, save
 
@@ -132,6 +132,13 @@ def test_a_page_of_8_bit_results_is_compared_as_ever(run: Programs) -> None:
         write_png(results / "images" / f"{i}_fake_B.png", np.maximum(array, 1))
     rows = rows_of(run, "--fake", f"{results / 'images'}:fake_B", "--real", "real")
     assert rows["result"]["l1"] == pytest.approx(np.mean([(a == 0).mean() for a in arrays]))
+
+
+def test_segmentation_scores_of_values_are_refused_with_the_previews(run: Programs) -> None:
+    images = page(run, B=RULE) / "images"
+    arguments = ("--palette", "0,0,0", "9,9,9", "--fake", f"{images}:fake_B", "--real", "real")
+    result = run.call(segment_scores.main, "segment_scores.py", *arguments)
+    result.refused(1, "int16", f"{images.parent}/previews:fake_B")
 
 
 def test_images_that_do_not_suit_the_rule_are_named(run: Programs) -> None:

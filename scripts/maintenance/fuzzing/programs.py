@@ -132,15 +132,6 @@ PROGRAMS = (
         files={"in/photos/a.png": "image", "in/targets/a.png": "image"},
     ),
     Program(
-        "evaluate-values",
-        "scripts/evaluate.py",
-        "--fake in/values/trainA --real in/values/trainA --value_range -1 1 --json out.json",
-        ("in/values",),
-        only="value_range nodata",
-        effective="value_range",
-        files={"in/values/trainA/a.npy": "array"},
-    ),
-    Program(
         "evaluate-sets",
         "scripts/evaluate.py",
         "--unpaired --features in/features.pt --features_size 16 --fake in/photos "

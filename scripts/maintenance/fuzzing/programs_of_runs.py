@@ -81,4 +81,13 @@ PROGRAMS_OF_RUNS = (
             "checkpoints/index.html": "text",
         },
     ),
+    Program(
+        "evaluate-values",
+        "scripts/evaluate.py",
+        "--fake in/values/trainA --real in/values/trainA --value_range -1 1 --json out.json",
+        ("in/values",),
+        only="value_range nodata",
+        effective="value_range",
+        files={"in/values/trainA/a.npy": "array"},
+    ),
 )
