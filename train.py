@@ -77,10 +77,10 @@ def train(run: Run) -> None:
         names: list[int | str] = []
         for batch in report.timed_batches(dataset):
             # Seeds all random numbers before the step by --seed and images_seen, and averages
-            # weights after it (--ema). weight: this GPU's share of the images of the step.
-            with step.context(batch, weight=dataset.batch_weight, images_seen=position.total):
+            # the networks' weights after it (--ema). batch_share: of the step's images on all GPUs.
+            with step.context(batch, dataset.batch_share, images_seen=position.total):
                 if run.opt.accumulate > 1:  # the batch holds that many micro-batches
-                    step.accumulate(batch)
+                    step.accumulate(batch)  # by model.gradient_methods
                 else:
                     model.set_input(batch)
                     model.optimize_parameters()
@@ -102,7 +102,7 @@ def end_epoch(run: Run, names: list[int | str]) -> None:
     """Validate, show the progress, and save if due.
 
     Args:
-        names: those due by --save_latest_freq.
+        names: those due by --save_latest_freq, not saved yet.
     """
     position, validation = run.position, run.validation
     epoch = position.epoch
@@ -115,7 +115,8 @@ def end_epoch(run: Run, names: list[int | str]) -> None:
     run.report.print_epoch(position, run.model)
     run.panel.show(run.model, epoch)  # the same few validation images, after every epoch
     position.begin_next_epoch()  # before the save, which contains the position
-    if run.poll_signal() or names or epoch == run.last_epoch:  # each process has to poll
+    stopping = run.poll_signal()
+    if names or stopping or epoch == run.last_epoch:
         run.state.save("latest", *names)  # a name that is given twice is written once
 
 

@@ -47,6 +47,8 @@ class CycleGANModel(OfficialHooks, BaseModel):
        of ``--lr_policy`` and the function that models/training/step.py runs before each step.
     2. Add a method like :meth:`gradients_D`, its step to :meth:`optimize_parameters`, and a row to
        ``gradient_methods``, whose order is that of the steps.
+    3. Add its GAN loss to :meth:`objective_A` or :meth:`objective_B`, as a loss above, and freeze
+       it in :meth:`gradients_G`.
     """
 
     @staticmethod
@@ -141,8 +143,8 @@ class CycleGANModel(OfficialHooks, BaseModel):
         self.gradients_D()
         self.optimizer_D.step()
 
-    # With --accumulate N, models/training/accumulation.py replaces optimize_parameters(). It makes
-    # the same two steps from N micro-batches of --batch_size images: for each row below, it calls
+    # With --accumulate N, train.py calls step.accumulate(), not optimize_parameters(). It makes
+    # the same two steps with N micro-batches of --batch_size images: for each row below, it calls
     # the method once per micro-batch, then steps the optimizer with the mean gradients. Each
     # micro-batch has its own real_A, fake_B, ... in a shallow copy of this model; networks and
     # image pools are shared. The logged losses are means. A subclass with an optimize_parameters()

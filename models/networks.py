@@ -238,7 +238,7 @@ class UnetSkipConnectionBlock(nn.Module):
 
 # --netG -> constructor(input_nc, output_nc, ngf=, norm_layer=, use_dropout=). To add one:
 # 1. Derive a class from Generator, with an apply_layers() of its own, and add a row here.
-#    functools.partial sets further arguments. An option needs a parameter in define_G, too.
+#    functools.partial sets further arguments; models pass those of options through define_G.
 # 2. Add its name to NET_G in options/flags/model.py: --help reads it without importing PyTorch.
 # 3. To recognise such weights without their options, extend util/weight_shapes.py.
 # For --upsample resize, util/upsampling.py replaces the transposed convolutions of any generator.
@@ -287,13 +287,13 @@ class PixelDiscriminator(nn.Module):
         conv, bias = functools.partial(nn.Conv2d, kernel_size=1), conv_needs_bias(norm_layer)
         layers = [conv(input_nc, ndf), nn.LeakyReLU(0.2, True)]
         layers += [conv(ndf, 2 * ndf, bias=bias), norm_layer(2 * ndf), nn.LeakyReLU(0.2, True)]
-        self.net = nn.Sequential(*layers, conv(2 * ndf, 1, bias=bias))
+        self.net = nn.Sequential(*layers, conv(2 * ndf, 1, bias=bias))  # bias: as in official code
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         return self.net(input)
 
 
-DISCRIMINATORS: dict[str, Callable[..., nn.Module]] = {  # the choices of --netD
+DISCRIMINATORS: dict[str, Callable[..., nn.Module]] = {  # --netD; the names: NET_D in model.py
     "basic": NLayerDiscriminator,
     "n_layers": NLayerDiscriminator,
     "pixel": PixelDiscriminator,

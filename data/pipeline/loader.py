@@ -53,7 +53,7 @@ class Loader:
         global_batch_size: images in a full step, on all ranks together.
         last_batch_images: images that the last batch counts as; as in the official code, a short
             batch counts as a full one. A longer one, by ``--min_batch``, counts as what it is.
-        batch_weight: this rank's share of the last step's images; 1 without other ranks.
+        batch_share: this rank's share of the last step's images; 1 without other ranks.
         skipped: number of unreadable images left out so far (``--on_bad_image skip``).
         raise_on_all_ranks: an error of one rank is raised on all, which then have to iterate in
             step. False, as in the official code, unless a program sets it.
@@ -66,7 +66,7 @@ class Loader:
         self.epoch = getattr(opt, "epoch_count", 1)
         self.start = self.skipped = self.last_batch_images = 0
         self.clipped = Clipped()
-        self.batch_weight = 1.0
+        self.batch_share = 1.0
         self.size = len(self)
         if not self.size:
             raise UserError(f"--dataset_mode {opt.dataset_mode}: the dataset has no items (len 0)")
@@ -177,7 +177,7 @@ class Loader:
                     warn(f"left out: {message}")
                 self._check(batch.error)
                 self.last_batch_images = max(self.global_batch_size, count)
-                self.batch_weight = weight
+                self.batch_share = weight
                 self.clipped.take(batch.data)
                 yield images_to_float(batch.data, self.device) if to_float else batch.data
         finally:
@@ -195,7 +195,7 @@ class Loader:
         for number, batch in enumerate(self.dataloader):
             if number * batch_size >= self.opt.max_dataset_size:
                 break
-            self.last_batch_images, self.batch_weight = self.global_batch_size, 1.0
+            self.last_batch_images, self.batch_share = self.global_batch_size, 1.0
             yield batch
 
     def _fresh_batches(self) -> DataLoader:
