@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import warnings
 from argparse import Namespace
 from concurrent.futures import ThreadPoolExecutor
@@ -20,13 +21,15 @@ from data.image_file import FORMATS, limit_pixels, read_image
 from data.listing import ARRAYS, image_paths, is_image_file, list_images, walk
 from data.rasters.folder import choose
 from data.rasters.header import Header, describe
+from data.rasters.inputs import input_folders
 from data.rasters.reading import read_array
 from data.rasters.statistics import Sample, sample_of
 from data.rasters.wishes import wish
-from util.console import Progress, warn
+from util.console import Progress, say, warn
 from util.errors import UserError, printable
 
 VALUES, VALUES_OF_FILE = 100_000, 200  # kept for percentiles, of all files and at least of each
+OWN_FORMATS = ("dicom", "nifti")  # datasets that read their files themselves
 SIDES = {"unaligned": ("A", "B"), "aligned": ("",), "colorization": ("",)}  # of --dataset_mode
 
 
@@ -54,12 +57,15 @@ def image_folders(opt: Namespace) -> dict[str, list[str]]:
     limit_pixels(opt.max_pixels)
     if opt.dataset_mode == "single":
         return {".": image_paths(opt.dataroot, opt.max_dataset_size, arrays=True)}
+    if opt.dataset_mode in OWN_FORMATS:
+        say(f"The files of --dataset_mode {opt.dataset_mode} are not looked at one by one")
+        return {}
     if opt.dataset_mode not in SIDES:  # template and most custom datasets
         return {".": list_images(opt.dataroot, opt.max_dataset_size)}
     folders = {}
     for phase in dict.fromkeys((opt.phase, "train", "val", "test")):
         limit = opt.max_dataset_size if phase == opt.phase else float("inf")
-        for folder in (phase + side for side in SIDES[opt.dataset_mode]):
+        for folder in _folders_of(opt, phase):
             try:
                 path = os.path.join(opt.dataroot, folder)
                 folders[folder] = image_paths(path, limit, arrays=True)
@@ -69,6 +75,18 @@ def image_folders(opt: Namespace) -> dict[str, list[str]]:
                 if os.path.isdir(os.path.join(opt.dataroot, folder)):
                     warn(f"not checked: {error}")
     return folders
+
+
+def _folders_of(opt: Namespace, phase: str) -> list[str]:
+    """Return the folders of a phase: trainA and trainB, or trainA1, trainA2, ..., or train."""
+    sides = SIDES[opt.dataset_mode]
+    pairs = [phase + side for side in SIDES["unaligned"]]
+    if opt.dataset_mode == "aligned" and not os.path.isdir(os.path.join(opt.dataroot, phase)):
+        inputs = [input_folders(opt.dataroot, folder) or [folder] for folder in pairs]
+        if all(os.path.isdir(os.path.join(opt.dataroot, folders[0])) for folders in inputs):
+            return sum(inputs, [])
+    folders = [phase + side for side in sides]
+    return sum((input_folders(opt.dataroot, folder) or [folder] for folder in folders), [])
 
 
 def scan(opt: Namespace, folders: dict[str, list[str]]) -> dict[str, list[ImageFile]]:
@@ -94,6 +112,8 @@ def read(opt: Namespace, folder: str, path: str, sample_size: int = VALUES) -> I
     """
     image = ImageFile(folder, printable(os.path.relpath(path, opt.dataroot)))
     wanted, exif = wish(opt, domain_of_folder(folder)), not opt.no_exif
+    if is_one_of_several(folder):  # bands are chosen from all inputs together
+        wanted = wanted._replace(bands=None)
     try:
         header = describe(path, opt.npz_key)
         if header.is_bytes and not wanted.bands:
@@ -115,8 +135,13 @@ def read(opt: Namespace, folder: str, path: str, sample_size: int = VALUES) -> I
 
 
 def domain_of_folder(folder: str) -> str:
-    """Return "A" or "B" for a folder such as trainB; a folder of both, or of any, counts as A."""
-    return "B" if folder.endswith("B") else "A"
+    """Return "A" or "B" for a folder such as trainB or trainB2; any other counts as A."""
+    return "B" if folder.rstrip("0123456789").endswith("B") else "A"
+
+
+def is_one_of_several(folder: str) -> bool:
+    """True for a folder such as trainA2, which holds some of the bands of its domain."""
+    return bool(re.search(r"[AB]\d+$", folder))
 
 
 def _verify(path: str, image: ImageFile) -> None:

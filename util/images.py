@@ -13,7 +13,7 @@ from PIL import Image
 from util.console import say
 from util.errors import first_line
 from util.image.preview import Preview, choose, mapping, percentiles, preview
-from util.values import mask_of
+from util.values import domain_of, mask_of
 from util.words import amount
 
 AS_IT_IS = Preview()
@@ -114,11 +114,12 @@ def _unit_image(pixels: torch.Tensor) -> np.ndarray:
 
 
 def _say_what(label: str, unit: np.ndarray, how: Preview, report: Callable[[str], None]) -> None:
-    """Report which bands of an image are shown, if not all are, and if it has NaN."""
+    """Report which bands of an image are shown, unless the page states it, and if it has NaN."""
     channels = unit.shape[-1]
     if how.bands and max(how.bands) > channels:
         report(f"{label} has {amount(channels, 'channel')}, so --show_bands is not used for it")
-    if len(choose(channels, how.bands)) < channels:
+    stated = how.domains[domain_of(label, how.direction)] is not None
+    if len(choose(channels, how.bands)) < channels and not stated:
         report(f"{label} has {channels} channels: {mapping(channels, how.bands)} (--show_bands)")
     if np.isnan(unit).any():
         report(f"{label} has values that are not numbers (NaN): they are shown in violet")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from argparse import Namespace
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -87,9 +88,8 @@ def findings(opt: Namespace, images: dict[str, list[ImageFile]]) -> tuple[list[s
     problems: list[str] = []
     notes: list[str] = []
     known = opt.preprocess in PREPROCESS  # else the project's own code makes the sizes
-    training_folders = [
-        f for f in images if f in (opt.phase, opt.phase + "A", opt.phase + "B", ".")
-    ]
+    pattern = rf"\.|{re.escape(opt.phase)}([AB]\d*)?"
+    training_folders = [folder for folder in images if re.fullmatch(pattern, folder)]
     for folder, group in images.items():
         bad = [f"{image.name} ({image.error})" for image in group if image.error]
         if bad:
@@ -124,9 +124,10 @@ def listed(opt: Namespace, names: list[str], text: str, noun: str = "image") -> 
 
 
 def part_size(opt: Namespace, image: ImageFile) -> tuple[int, int]:
-    """(width, height) of one image: with ``--dataset_mode aligned``, of one half of the file."""
+    """(width, height) of one image: of two side by side in a file, of one half of the file."""
     width, height = image.size
-    return (max(1, width // 2) if opt.dataset_mode == "aligned" else width), height
+    halves = opt.dataset_mode == "aligned" and not re.search(r"[AB]\d*$", image.folder)
+    return (max(1, width // 2) if halves else width), height
 
 
 def mixed_sizes(opt: Namespace, images: list[ImageFile]) -> list[str]:
@@ -170,6 +171,8 @@ def duplicates(opt: Namespace, images: list[ImageFile]) -> list[str]:
 
 def balance(counts: dict[str, int]) -> list[str]:
     """A note if one folder has at least ``UNBALANCED`` times the images of the other."""
+    if not counts:
+        return []
     ranked = sorted((count, folder) for folder, count in counts.items())
     (fewest, small), (most, large) = ranked[0], ranked[-1]
     if most < UNBALANCED * fewest:

@@ -10,7 +10,7 @@ from data.rasters.items import channels_of_domains
 from data.rasters.rules import DEFAULT_RANGES, describe_limits, fitting_range
 from data.rasters.statistics import Statistics, pooled, shown
 from data.rasters.wishes import wish
-from data.scan import ImageFile, domain_of_folder
+from data.scan import ImageFile, domain_of_folder, is_one_of_several
 from util.words import amount
 
 
@@ -49,13 +49,14 @@ def flags_for(
     domain = domain_of_folder(folder)
     header = next(image.header for image in images if image.header)
     wanted = wish(opt, domain)
+    several = is_one_of_several(folder)
     paired = folder[-1:] in ("A", "B") and opt.dataset_mode == "unaligned"
     flags = []
     low_of_16 = found and header.dtype == "uint16" and fitting_range(found.high)
     if not wanted.range and found:
         limits = f"0 {low_of_16}" if low_of_16 else found.proposal()
         if header.dtype not in DEFAULT_RANGES or low_of_16:
-            flags.append(f"--value_range{f'_{domain}' * paired} {limits}")
+            flags.append(f"--value_range{f'_{domain}' * (paired or several)} {limits}")
     if found and found.without_number and not wanted.nodata:
         flags.append("--nodata nan")
     elif header.nodata and wanted.nodata is None:
@@ -65,7 +66,7 @@ def flags_for(
     name = names[-1] if paired and not opt.direction.startswith(domain) else names[0]
     number = len(wanted.bands) if wanted.bands else header.channels
     channels = channels_of_domains(opt)["AB".index(domain)]
-    if not convertible and number != channels:
+    if not convertible and not several and number != channels:
         flags.append(f"--{name} {number}")
     return flags
 

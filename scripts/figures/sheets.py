@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from data.image_file import read_image
+from data.rasters.shown import read_shown
 from scripts.figures.insets import Box, Frame, Picture, inset, moved
 from scripts.figures.letters import text_width
 from util.errors import UserError
@@ -125,7 +125,7 @@ def load(
         first: tuple[int, int] | None = None
         cells.append([])
         for file in row:
-            image = read_image(file)
+            image = read_shown(file)
             first = first or image.size
             width = max(1, round(style.size * image.width / image.height))
             pixels += image.width * image.height if style.keep else width * style.size

@@ -188,7 +188,7 @@ def main() -> None:
     write_atomically(out / "scores.json", json.dumps(found, indent=1).encode())
     write_atomically(out / "scores.md", table(found).encode())
     picture(out)
-    say(table(found))
+    say(*table(found).splitlines())
 
 
 if __name__ == "__main__":

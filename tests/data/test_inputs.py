@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import CPU, picture
+from conftest import CPU, TINY, Programs, picture
 from PIL import Image
 
 from data.aligned_dataset import AlignedDataset
@@ -162,3 +162,10 @@ def test_one_sided_tests(two_inputs: Path) -> None:
     opt = options(two_inputs, "--input_nc", 4, test=True)
     dataset = SingleDataset(opt)
     assert len(dataset) == 3 and dataset[2]["A"].shape == (4, 8, 8)
+
+
+def test_the_check_of_data_looks_at_all_inputs(run: Programs, two_inputs: Path) -> None:
+    words = ("--dataroot", two_inputs, *TINY, "--preprocess", "none", "--netD", "pixel")
+    found = run.check(*words, "--input_nc", 4)
+    assert found.status == 0 and "trainA1: 3 images" in found.out and "trainA2: 3" in found.out
+    assert "give --input_nc 4" in run.check(*words).out

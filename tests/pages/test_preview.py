@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from data.rasters.shown import read_shown
 from util import images
 from util.image.preview import NODATA, Preview, choose, mapping, percentiles, preview
 from util.values import Values
@@ -102,3 +106,17 @@ def test_facts_for_pages() -> None:
         "percentile 2 to 98" in Preview(spread="percentiles", domains=RULES).facts()["Images of B"]
     )
     assert Preview().facts() == {}
+
+
+def test_files_of_any_values_for_sheets(tmp_path: Path) -> None:
+    """A file is shown by its preview, if it is a result, else by the percentiles of its bands."""
+    folder = tmp_path / "images" / "sub"
+    folder.mkdir(parents=True)
+    ramp = np.linspace(-500, 500, 101, dtype=np.float32).reshape(1, -1)
+    np.save(folder / "x.npy", ramp)
+    shown = np.asarray(read_shown(str(folder / "x.npy")))
+    assert shown[0, [0, 50, 100], 0].tolist() == [0, 128, 255]
+    (tmp_path / "previews" / "sub").mkdir(parents=True)
+    Image.new("RGB", (101, 1), "red").save(tmp_path / "previews" / "sub" / "x.png")
+    assert read_shown(str(folder / "x.npy")).getpixel((0, 0)) == (255, 0, 0)
+    assert read_shown(str(tmp_path / "previews" / "sub" / "x.png")).size == (101, 1)
