@@ -45,7 +45,7 @@ MEMORY = {"MALLOC_MMAP_THRESHOLD_": "16777216", "MALLOC_TRIM_THRESHOLD_": "10737
 FLAGS = (
     Flag("seed", SEED, 1, "seed of the training (default: 1)"),
     Flag("name", str, "atlas", "name of the run (default: atlas)"),
-    Flag("folder", Output(folder=True), ROOT, "folder for checkpoints and results"),
+    Flag("folder", Output(folder=True), None, "folder of the runs and results (default: this one)"),
 )
 
 
@@ -68,7 +68,7 @@ def build_parser() -> Arguments:
 
 def main() -> None:
     opt, others = build_parser().parse_known_args()
-    folder, images = real_path(opt.folder), f"./results/{opt.name}/test_latest/images"
+    folder, images = real_path(opt.folder or ROOT), f"./results/{opt.name}/test_latest/images"
     common, results = ["--name", opt.name], []
     if folder != ROOT:
         common += ["--checkpoints_dir", str(folder / "checkpoints")]

@@ -62,11 +62,11 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def after_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], object]], None]:
     """``after_step(3, call)`` runs ``call()`` at the end of the third step from now."""
-    surround, todo = Step.surround, {}
+    context, todo = Step.context, {}
 
     @contextlib.contextmanager
     def counted_step(self: Step, *args, **kwargs) -> Iterator[None]:
-        with surround(self, *args, **kwargs):
+        with context(self, *args, **kwargs):
             yield
         for what in list(todo):
             todo[what] -= 1
@@ -74,7 +74,7 @@ def after_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], o
                 todo.pop(what)
                 what()
 
-    monkeypatch.setattr(Step, "surround", counted_step)
+    monkeypatch.setattr(Step, "context", counted_step)
     return lambda count, what: todo.update({what: count})
 
 

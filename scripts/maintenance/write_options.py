@@ -68,6 +68,8 @@ def default(action: Action, parser: ArgumentParser) -> str:
         return "required"
     if value in (None, "", argparse.SUPPRESS) or (action.nargs == 0 and not value):
         return "–"
+    if isinstance(value, Path) and value.is_relative_to(ROOT):  # the same in every clone
+        value = value.relative_to(ROOT).as_posix()
     if isinstance(value, list):
         value = " ".join(map(str, value)) or "–"
     return f"`{value:.12g}`" if isinstance(value, float) else f"`{value}`"
