@@ -127,11 +127,13 @@ def test_odd_numbers_are_refused_by_name(program: str) -> None:
                 "",
                 "x",
                 "1" * 5000,
-                str(action.type.lowest - 2),
+                str(action.type.lowest - max(2, abs(action.type.lowest))),
             ):
                 flag = action.option_strings[0]
-                with pytest.raises(UsageError, match=rf"^{flag} {text[:40]}.*: should be .+"):
-                    parser.parse_args([f"{flag}={text}"])
+                more = [text] * (action.nargs - 1 if isinstance(action.nargs, int) else 0)
+                shown = re.escape(text[:40])
+                with pytest.raises(UsageError, match=rf"^{flag} {shown}.*: should be .+"):
+                    parser.parse_args([f"{flag}={text}", *more])
 
 
 WRITES = {"out", "output", "json", "output_dir", "fold_AB", "work"}
