@@ -19,6 +19,7 @@ from data.rasters.rules import find_rules, misfit
 from util.errors import UserError, culprit
 from util.option_defaults import ours
 from util.values import DomainValues, Values
+from util.words import amount
 
 
 def channels_of_domains(opt: Namespace) -> tuple[int, int]:
@@ -166,7 +167,9 @@ def raster_of(array: np.ndarray, rule: Values, strict: bool = False) -> tuple[Ra
         raise UserError(f"it {problem}")
     bands = choose(array, rule.bands)
     if bands.shape[2] != rule.channels:
-        raise UserError(f"it holds {bands.shape[2]} bands, the other files {rule.channels}")
+        raise UserError(
+            f"it holds {amount(bands.shape[2], 'band')}, and the rule is for {rule.channels}"
+        )
     pixels, valid, clipped = rule.to_unit(bands)
     return Raster(pixels, valid), clipped
 
