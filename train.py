@@ -10,7 +10,7 @@ read (with --ema also the averaged generators, NAME_net_G_A_ema.pth, ...).
 
     When                                           Names
     before the first step of a new run             none: only state.pth, to resume after a crash
-    every --save_latest_freq images                latest, or iter_N with --save_by_iter (N images)
+    every --save_latest_freq images                latest; with --save_by_iter iter_N (N images)
     after a validation that was the best so far    latest and best
     after every --save_epoch_freq epochs           latest and the epoch, e.g. 5_net_G_A.pth
     after the last epoch, or by a signal           latest
@@ -64,12 +64,12 @@ def train(run: Run) -> None:
     dataset = run.dataset  # gives the batches of an epoch; after a resume, those that are left
     step = run.step  # what options such as --amp add to a step (models/training/step.py)
     position = run.position  # epoch, from 1; images seen in this epoch and in total
-    report = run.report  # decides when losses and images are due, and logs and shows them
+    report = run.report  # decides when losses and images are due; run.visualizer shows them
     state = run.state  # saves the training, and resumes it
 
     while position.epoch <= run.last_epoch and not run.stopping:
         dataset.epoch = position.epoch  # with --seed, decides the order, crops and flips
-        run.visualizer.reset()  # the page gets images of each epoch
+        run.visualizer.reset()  # the page and other displays get images of each epoch
         # Learning rates are constant for n_epochs, then fall linearly towards 0 (section 7.1). The
         # factor is 1 - max(0, epoch - n_epochs) / (n_epochs_decay + 1): of 100 + 100 epochs, epoch
         # 101 has 100/101, and epoch 200 has 1/101. Other --lr_policy: util/schedules.py.
@@ -77,7 +77,8 @@ def train(run: Run) -> None:
         names: list[int | str] = []
         for batch in report.timed_batches(dataset):
             # Seeds all random numbers before the step by --seed and images_seen, and averages
-            # the networks' weights after it (--ema). batch_share: of the step's images on all GPUs.
+            # the networks' weights after it (--ema). batch_share: this process's fraction of the
+            # images that a step takes on all GPUs.
             with step.context(batch, dataset.batch_share, images_seen=position.total):
                 if run.opt.accumulate > 1:  # the batch holds that many micro-batches
                     step.accumulate(batch)  # by model.gradient_methods
@@ -115,8 +116,8 @@ def end_epoch(run: Run, names: list[int | str]) -> None:
     run.report.print_epoch(position, run.model)
     run.panel.show(run.model, epoch)  # the same few validation images, after every epoch
     position.begin_next_epoch()  # before the save, which contains the position
-    stopping = run.poll_signal()
-    if names or stopping or epoch == run.last_epoch:
+    run.poll_signal()  # sets run.stopping, also for a signal during the validation
+    if names or run.stopping or epoch == run.last_epoch:
         run.state.save("latest", *names)  # a name that is given twice is written once
 
 

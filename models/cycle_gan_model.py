@@ -36,9 +36,9 @@ class CycleGANModel(OfficialHooks, BaseModel):
     2. Add "perceptual_A" and "perceptual_B" to ``loss_names``, so that both are logged.
     3. Add an option for the weight in ``modify_commandline_options``, like ``--lambda_A``.
     4. Create a fixed network in ``__init__`` if ``self.isTrain``, on ``self.device``, with
-       ``.eval().requires_grad_(False)``. Leave it out of ``model_names``, which lists the networks
-       to save, and to run in low precision with ``--amp``. The fixed network computes in float32,
-       and fake_B is float32; rescale it if the network does not expect values in [-1, 1].
+       ``.eval().requires_grad_(False)``. Leave it out of ``model_names``: these networks are saved,
+       and run in low precision with ``--amp``. The fixed network gets float32 images in [-1, 1];
+       rescale them if it expects other values.
 
     To add a network that is trained, for example a third discriminator netD_C:
 
@@ -128,8 +128,8 @@ class CycleGANModel(OfficialHooks, BaseModel):
     def optimize_parameters(self) -> None:
         """One step of G and F, then one step of D_X and D_Y.
 
-        The fakes for D_X and D_Y come from the image history. It receives the fakes of this step,
-        which G and F generated before their weights changed.
+        The fakes for D_X and D_Y come from the image history, which the fakes of this step enter
+        first: those that G and F generated before their weights changed.
 
         models/training/step.py has registered a function with both optimizers that runs at the
         beginning of each ``step()``. It averages the gradients over several GPUs, and divides them
@@ -143,12 +143,12 @@ class CycleGANModel(OfficialHooks, BaseModel):
         self.gradients_D()
         self.optimizer_D.step()
 
-    # With --accumulate N, train.py calls step.accumulate(), not optimize_parameters(). It makes
-    # the same two steps with N micro-batches of --batch_size images: for each row below, it calls
-    # the method once per micro-batch, then steps the optimizer with the mean gradients. Each
-    # micro-batch has its own real_A, fake_B, ... in a shallow copy of this model; networks and
+    # The same step for --accumulate N, when train.py calls step.accumulate() and not
+    # optimize_parameters(): change both together. For each row, the method is called once for each
+    # of N micro-batches of --batch_size images, then the optimizer steps with the mean gradients.
+    # Each micro-batch has its own real_A, fake_B, ... in a shallow copy of this model; networks and
     # image pools are shared. The logged losses are means. A subclass with an optimize_parameters()
-    # of its own also needs rows of its own; without them, --accumulate is refused.
+    # of its own needs rows of its own, too; without them, --accumulate is refused.
     gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
 
     def gradients_G(self) -> None:
