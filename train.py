@@ -76,9 +76,8 @@ def train(run: Run) -> None:
         run.set_learning_rates(position.epoch)
         names: list[int | str] = []
         for batch in report.timed_batches(dataset):
-            # Seeds all random numbers before the step by --seed and images_seen, and averages
-            # the networks' weights after it (--ema). batch_share: this process's fraction of the
-            # images that a step takes on all GPUs.
+            # Seeds all random numbers first, by --seed and images_seen; averages weights at the
+            # end (--ema). batch_share: this process's fraction of the step's images on all GPUs.
             with step.context(batch, dataset.batch_share, images_seen=position.total):
                 if run.opt.accumulate > 1:  # the batch holds that many micro-batches
                     step.accumulate(batch)  # by model.gradient_methods

@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 
 class WatchedOptimizer:
-    """Part of a scheduler: reads the rates of its optimizer and counts its steps.
+    """Part of a scheduler: reads the rates of its optimizer and records whether it has stepped.
 
     Attributes:
         optimizer_stepped: True once the optimizer has stepped.
@@ -82,7 +82,7 @@ class EpochScheduler(WatchedOptimizer, LambdaLR):
 
 
 class PlateauScheduler(WatchedOptimizer, ReduceLROnPlateau):
-    """A fifth of the rates when the metric has not improved by 1 % for more than five epochs."""
+    """Multiplies the rates by 0.2 if the metric has not improved by 1 % for over five epochs."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         super().__init__(optimizer, factor=0.2, threshold=0.01, patience=5)
@@ -92,7 +92,8 @@ class PlateauScheduler(WatchedOptimizer, ReduceLROnPlateau):
 def has_stepped(scheduler: LRScheduler) -> bool:
     """True if the optimizer of ``scheduler`` has stepped.
 
-    Of other schedulers than those of this module, this is seen by what the optimizer remembers.
+    For schedulers of other modules, this is inferred from the state of the optimizer, which is
+    always empty for plain SGD.
     """
     return getattr(scheduler, "optimizer_stepped", bool(scheduler.optimizer.state))
 

@@ -29,7 +29,7 @@ class HTML:
     Attributes:
         web_dir, img_dir: the two folders.
         doc: the ``dominate`` document; its body takes more tags: ``with page.doc: tags.p("...")``.
-        t: the table of the last row of images.
+        t: the table of the last row of images; None before the first.
     """
 
     def __init__(self, web_dir: Name, title: str, refresh: int = 0) -> None:
@@ -106,7 +106,7 @@ def save_images(
         use_wandb: also log the images in the W&B run that the caller has started.
     """
     folder = Path(webpage.get_image_dir())
-    stem = os.path.splitext(ntpath.basename(image_path[0]))[0]  # also of a path from Windows
+    stem = os.path.splitext(ntpath.basename(image_path[0]))[0]  # handles paths of Windows, too
     images = show_images(visuals)
     files = {label: f"{stem}_{label}.png" for label in images}
     for label, image in images.items():

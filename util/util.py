@@ -29,11 +29,14 @@ def tensor2im(input_image: Any, imtype: DTypeLike = np.uint8) -> Any:
     Args:
         input_image: batch (N, C, H, W) in [-1, 1], whose images become RGB if they have a single
             channel; or an array, of which only the type is changed.
-        imtype: type of the result. Integers are rounded to the nearest, limited to the range of the
-            type, and 0 for NaN; the official code truncates, and values outside wrap around.
+        imtype: type of the result. For an integer type, floats are rounded and limited to the range
+            of the type, and NaN becomes 0; the official code truncates, and values outside wrap
+            around.
 
     Returns:
         The new array; ``input_image`` itself if it is neither a tensor nor an array.
+
+    Raises ValueError: the tensor has another number of dimensions.
     """
     if isinstance(input_image, torch.Tensor):
         image = input_image[0].detach().float().cpu().numpy()
@@ -57,7 +60,7 @@ def save_image(
     image_path: str | os.PathLike[str],
     aspect_ratio: float = 1.0,
 ) -> None:
-    """Write an image in the format that the extension of ``image_path`` says.
+    """Write an image in the format of the extension of ``image_path``.
 
     Args:
         image_numpy: uint8 (H, W, C); without C, the image is gray.

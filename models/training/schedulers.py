@@ -38,4 +38,4 @@ def describe(opt: Namespace) -> str:
     """Return the planned learning rates in one line, as far as they are known."""
     if opt.lr_policy in POLICY:
         return schedules.describe(opt)
-    return f"from {opt.lr:g}, by {opt.lr_policy} of the project's own code"
+    return f"from {opt.lr:g}, then policy {opt.lr_policy} of the project's own code"

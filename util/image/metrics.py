@@ -18,12 +18,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from util.errors import UserError
+from util.words import amount
 
 Array = NDArray[Any]
 
 DATA_RANGE = 255.0
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03  # of SSIM, as in the paper
-HIGHER_IS_BETTER = ("psnr", "ssim")  # of the metrics of a validation
+HIGHER_IS_BETTER = ("psnr", "ssim")  # among the metrics of a validation
 PSNR_CAP = 100.0  # dB; stands for identical images, so that means over images stay finite
 
 
@@ -75,13 +76,13 @@ def ssim(
 
 
 def _mean(values: Array, valid: Array | None) -> float:
-    """Mean of (H, W, C) where ``valid``, NaN if that is nowhere."""
+    """Return the mean of (H, W, C) where ``valid``; NaN if no pixel is valid."""
     counted = values if valid is None else values[valid]
     return float(np.mean(counted)) if counted.size else math.nan
 
 
 def palette_labels(image: Array, palette: ArrayLike) -> Array:
-    """Returns for each pixel the index of the nearest colour (L2 in RGB; the first one of a tie).
+    """Return for each pixel the index of the nearest colour (L2 in RGB; the first one of a tie).
 
     Args:
         image: (H, W, 3).
@@ -138,5 +139,10 @@ def _check(image: Array, target: Array, data_range: float | None) -> None:
             shape = f"{array.dtype} {array.shape}"
             raise ValueError(f"metrics need uint8 images (H, W, 3), not {shape}")
     if image.shape != target.shape:
-        sizes = " and ".join(f"{array.shape[1]}x{array.shape[0]}" for array in (image, target))
-        raise UserError(f"image and target must have the same size, but they are {sizes}")
+        shapes = " and ".join(_shape(array) for array in (image, target))
+        raise UserError(f"image and target must have the same size and bands, not {shapes}")
+
+
+def _shape(array: Array) -> str:
+    """Return width, height and the number of bands of (H, W, C) for messages."""
+    return f"{array.shape[1]}x{array.shape[0]} with {amount(array.shape[2], 'band')}"
