@@ -95,7 +95,7 @@ def test_incomparable_images_are_refused() -> None:
     image = np.zeros((16, 16, 3), np.uint8)
     with pytest.raises(UserError, match="at least 11x11 pixels, this one is 16x10"):
         metrics.ssim(image[:10], image[:10])
-    with pytest.raises(UserError, match="16x16 and 8x16"):
+    with pytest.raises(UserError, match="16x16 with 3 bands and 8x16 with 3 bands"):
         metrics.psnr(image, image[:, :8])
     with pytest.raises(ValueError, match="uint8"):
         metrics.l1(image / 255, image / 255)
