@@ -80,7 +80,7 @@ def test_help_of_models_and_datasets(run: Programs, program: str, args: str, wor
 def test_help_shows_models_choices_and_defaults(run: Programs) -> None:
     text = help_of(run, "train")
     assert "cogan, colorization, content_gan, cycle_gan, pix2pix, template, test" in text
-    assert "aligned, colorization, single, template, unaligned" in text
+    assert "aligned, colorization, dicom, nifti, single, template, unaligned" in text
     assert (
         "{instance,batch,none,sync_batch,syncbatch,sync_instance}" in text
         and "default: 0.0002" in text

@@ -17,6 +17,7 @@ from util.sinks.base import END, ThreadedSink, read_metrics
 from util.visualizer import Visualizer
 
 
+@pytest.mark.slow
 def test_every_sink_and_none_give_equal_weights(
     run: Programs, unaligned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

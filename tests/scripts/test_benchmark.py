@@ -79,6 +79,7 @@ def test_an_error_stays_in_its_row(
     assert result.error in result.line() and result.ratio is None
 
 
+@pytest.mark.slow
 def test_the_program(tmp_path: Path) -> None:
     """This checkout against itself: the machine, and a row in a table and in a file."""
     command = [sys.executable, "scripts/benchmark.py", "--quick", "--only", "saving"]

@@ -125,7 +125,7 @@ def test_every_program_is_tried() -> None:
     programs = {path.stem for path in files if '__name__ == "__main__"' in path.read_text()}
     tried = {Path(program.script).stem for program in PROGRAMS}
     assert (
-        programs - tried == {"benchmark_worker", "make_atlas", "compare_levels"}
+        programs - tried == {"benchmark_worker", "make_atlas", "compare_levels", "write_options"}
         and tried <= programs
     )
 

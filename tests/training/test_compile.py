@@ -23,6 +23,7 @@ def test_an_older_pytorch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_compile
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [(), ("--amp", "bf16", "--checkpoint_activations")])
 def test_compiled(
     more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture

@@ -83,6 +83,7 @@ def test_a_feature_network_that_needs_values(tmp_path: Path) -> None:
         rehearse(opt, batch(1, SIZE, float32), 10)
 
 
+@pytest.mark.slow
 def test_what_options_change() -> None:
     plain = needs("")
     assert needs("--checkpoint_activations") < 0.8 * plain
