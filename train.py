@@ -10,7 +10,7 @@ read (with --ema also the averaged generators, NAME_net_G_A_ema.pth, ...).
 
     When                                           Names
     before the first step of a new run             none: only state.pth, to resume after a crash
-    every --save_latest_freq images                latest; with --save_by_iter iter_N (N images)
+    every --save_latest_freq images                latest, or with --save_by_iter iter_N (N images)
     after a validation that was the best so far    latest and best
     after every --save_epoch_freq epochs           latest and the epoch, e.g. 5_net_G_A.pth
     after the last epoch, or by a signal           latest

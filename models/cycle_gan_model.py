@@ -36,17 +36,16 @@ class CycleGANModel(OfficialHooks, BaseModel):
     2. Add "perceptual_A" and "perceptual_B" to ``loss_names``, so that both are logged.
     3. Add an option for the weight in ``modify_commandline_options``, like ``--lambda_A``.
     4. Create a fixed network in ``__init__`` if ``self.isTrain``, on ``self.device``, with
-       ``.eval().requires_grad_(False)``. Leave it out of ``model_names``: these networks are saved,
-       and run in low precision with ``--amp``. The fixed network gets float32 images in [-1, 1];
-       rescale them if it expects other values.
+       ``.eval().requires_grad_(False)``. Leave it out of ``model_names``: networks named there are
+       saved, and run in low precision with ``--amp``. The fixed network gets float32 images in
+       [-1, 1]; rescale them if it expects other values.
 
     To add a network that is trained, for example a third discriminator netD_C:
 
     1. Create it in ``__init__``, and add "D_C" to ``model_names``: it is then moved to the device,
        saved and resumed. Append its optimizer to ``optimizers``, which gives it the learning rates
        of ``--lr_policy`` and the function that models/training/step.py runs before each step.
-    2. Add a method like :meth:`gradients_D`, its step to :meth:`optimize_parameters`, and a row to
-       ``gradient_methods``, whose order is that of the steps.
+    2. Add a method like :meth:`gradients_D`, and its row to ``gradient_methods``.
     3. Add its GAN loss to :meth:`objective_A` or :meth:`objective_B`, as a loss above, and freeze
        it in :meth:`gradients_G`.
     """
@@ -97,7 +96,7 @@ class CycleGANModel(OfficialHooks, BaseModel):
             # 1 for subclasses that declare only the official options, which lack --lambda_GAN
             self.lambda_GAN = getattr(opt, "lambda_GAN", 1.0)
             self.lambda_identity = identity_weight(opt)  # --lambda_identity, 0 if channels differ
-            self.loss_idt_A = self.loss_idt_B = torch.zeros(())  # logged if the weight is 0
+            self.loss_idt_A = self.loss_idt_B = torch.zeros(())  # logged as 0 if the loss is off
             if self.lambda_identity > 0:
                 visual_names_A.append("idt_B")
                 visual_names_B.append("idt_A")
@@ -125,31 +124,31 @@ class CycleGANModel(OfficialHooks, BaseModel):
         self.fake_A = self.netG_B(self.real_B)  # F(y)
         self.rec_B = self.netG_A(self.fake_A)  # G(F(y))
 
+    # A step, in this order: each optimizer, and the method that computes the gradients for it
+    gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
+
     def optimize_parameters(self) -> None:
         """One step of G and F, then one step of D_X and D_Y.
 
         The fakes for D_X and D_Y come from the image history, which the fakes of this step enter
         first: those that G and F generated before their weights changed.
 
+        With --accumulate N, train.py calls step.accumulate() instead. For each row, it calls the
+        method once for each of N micro-batches of --batch_size images, then steps the optimizer
+        with the mean gradients. Each micro-batch has its own real_A, fake_B, ... in a shallow copy
+        of this model; networks and image pools are shared. The logged losses are means. It refuses
+        a subclass with another optimize_parameters() that has no rows of its own.
+
         models/training/step.py has registered a function with both optimizers that runs at the
         beginning of each ``step()``. It averages the gradients over several GPUs, and divides them
         by the loss scale of --amp fp16. If one is not finite, the weights stay as they are, and
         training ends (--on_nonfinite skip: continues; fp16: continues with a lower scale).
         """
-        self.optimizer_G.zero_grad()
-        self.gradients_G()
-        self.optimizer_G.step()
-        self.optimizer_D.zero_grad()
-        self.gradients_D()
-        self.optimizer_D.step()
-
-    # The same step for --accumulate N, when train.py calls step.accumulate() and not
-    # optimize_parameters(): change both together. For each row, the method is called once for each
-    # of N micro-batches of --batch_size images, then the optimizer steps with the mean gradients.
-    # Each micro-batch has its own real_A, fake_B, ... in a shallow copy of this model; networks and
-    # image pools are shared. The logged losses are means. A subclass with an optimize_parameters()
-    # of its own needs rows of its own, too; without them, --accumulate is refused.
-    gradient_methods = {"optimizer_G": "gradients_G", "optimizer_D": "gradients_D"}
+        for name, gradients in self.gradient_methods.items():
+            optimizer, compute_gradients = getattr(self, name), getattr(self, gradients)
+            optimizer.zero_grad()
+            compute_gradients()
+            optimizer.step()
 
     def gradients_G(self) -> None:
         """Gradients of G and F, with D_X and D_Y fixed. Their loss is the sum of these terms:

@@ -189,7 +189,7 @@ class UnetGenerator(Generator):
         self.multiple = self.minimum = 2**num_downs
         block = functools.partial(UnetSkipConnectionBlock, norm_layer=norm_layer)
         unet = block(8 * ngf, 8 * ngf, innermost=True)
-        for _ in range(num_downs - 5):  # 5: the innermost, the next three, the outermost
+        for _ in range(num_downs - 5):  # 5: the innermost, three after this loop, the outermost
             unet = block(8 * ngf, 8 * ngf, submodule=unet, use_dropout=use_dropout)
         for c in (4 * ngf, 2 * ngf, ngf):
             unet = block(c, 2 * c, submodule=unet)
@@ -238,7 +238,7 @@ class UnetSkipConnectionBlock(nn.Module):
 
 # --netG -> constructor(input_nc, output_nc, ngf=, norm_layer=, use_dropout=). To add one:
 # 1. Derive a class from Generator, with an apply_layers() of its own, and add a row here.
-#    functools.partial sets further arguments; models pass those of options through define_G.
+#    functools.partial sets further arguments. Those of new options pass through define_G.
 # 2. Add its name to NET_G in options/flags/model.py: --help reads it without importing PyTorch.
 # 3. To recognise such weights without their options, extend util/weight_shapes.py.
 # For --upsample resize, util/upsampling.py replaces the transposed convolutions of any generator.
