@@ -26,6 +26,7 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from data.image_file import read_image
 from options.flags.flag import Flag
 from scripts.arguments import Arguments, Output
 from util.console import run_main, say
@@ -90,8 +91,7 @@ def train_and_test(out: Path, kind: str, seed: int, epochs: int) -> None:
 def read(path: Path) -> np.ndarray:
     """Return a slice in HU, float64 (H, W), from a TIFF in HU or a PNG with 256 levels."""
     if path.suffix == ".png":
-        with Image.open(path) as image:
-            return np.asarray(image.convert("L")) * STEP + LOW
+        return np.asarray(read_image(str(path)).convert("L")) * STEP + LOW
     with needs("compare_levels.py", "tifffile"):
         import tifffile
     return tifffile.imread(path).astype(np.float64).reshape(SIZE, SIZE)
