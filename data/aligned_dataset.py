@@ -8,7 +8,7 @@ from argparse import Namespace
 from data.base_dataset import get_params, get_transform
 from data.dataset_of_images import BaseDataset, check_sizes, count_opaque
 from data.image_to_tensor import Resize, apply_as_bytes, steps_of
-from data.rasters.inputs import find_inputs, input_folders
+from data.rasters.inputs import find_inputs, pair_folders
 from data.rasters.items import channels_of_domains, raster_entry
 from data.rasters.rules import complete_pair
 from util.errors import UserError
@@ -47,14 +47,12 @@ class AlignedDataset(BaseDataset):
 
         Raises UserError: names an image without its partner.
         """
-        inputs = [
-            input_folders(opt.dataroot, opt.phase + domain) or [opt.phase + domain]
-            for domain in "AB"
-        ]
-        if not all(os.path.isdir(os.path.join(opt.dataroot, folders[0])) for folders in inputs):
+        inputs = pair_folders(opt.dataroot, opt.phase)
+        for domain, folders in zip("AB", inputs, strict=False):
+            if len(folders) > 1:
+                self.find_files(opt, opt.phase + domain)
+        if not inputs:
             return False
-        for domain in "AB":
-            self.find_files(opt, opt.phase + domain)
         firsts = [folders[0] for folders in inputs]
         self.AB_paths, partners = find_inputs(opt, firsts, self.list_files)
         self.B_of = {path: others[0] for path, others in partners.items()}

@@ -28,6 +28,7 @@ LOW = 4095  # the largest value of 12 bits; see check_values
 ACCEPTED = "images should have 8 bits or 16 unsigned bits per channel"
 MIXED = "it has 16 bits per channel and other images of its folder 8; save all in one type"
 TAG = {tag.name: number for number, tag in TiffTags.TAGS_V2.items()}
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 NOT_A_PAGE = 1 | 4  # bits of NewSubfileType: a smaller copy (overview, thumbnail), a mask
 
 # Without a handler, Python prints Pillow's log messages on damaged files besides our own error
@@ -88,7 +89,7 @@ def _not_an_image(path: str) -> str:
     """The reason why Pillow cannot identify a file."""
     with open(path, "rb") as file:
         start = file.read(4)
-    if start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if start in TIFF_STARTS:
         return f"this kind of TIFF is not supported; {ACCEPTED}, and at most 4 channels"
     return f"it is not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image"
 

@@ -29,7 +29,7 @@ HELPER_FOLDERS = (
     "@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found",
 )  # fmt: skip
 # Number of files by extension that make_dataset has left out; create_dataset prints and clears it
-left_out: Counter[str] = Counter()
+left_out: dict[str, Counter[str]] = {}
 remarks: list[str] = []  # what create_dataset is to print about the images
 
 
@@ -137,7 +137,7 @@ def image_paths(
     if not paths:
         found = f", but other files: {counted(others)}" if others else ""
         raise NoImages(f"{folder} holds no images ({kinds()}){found}")
-    left_out.update(others)
+    left_out[folder] = others  # once, however often a folder is listed
     return sorted(paths)[: int(min(limit, len(paths)))]
 
 

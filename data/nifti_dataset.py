@@ -13,9 +13,11 @@ Needs ``pip install nibabel``.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -48,7 +50,7 @@ class NiftiDataset(UnalignedDataset):
         return [
             os.path.join(path, f"{os.path.basename(path).split('.nii')[0]}_{i:0{DIGITS}}")
             for path in volumes
-            for i in range(open_volume(path).shape[axis])
+            for i in range(number_of_slices(path, axis))
         ]
 
     def read_array(self, path: str) -> np.ndarray:
@@ -59,25 +61,36 @@ class NiftiDataset(UnalignedDataset):
         return np.ascontiguousarray(np.rot90(found))
 
 
-def open_volume(path: str) -> Any:
-    """Return a volume in RAS+ orientation. Raises UserError: it cannot be read."""
+def number_of_slices(path: str, axis: int) -> int:
+    """Return the size of a volume along an axis of RAS+. Only its header is read.
+
+    Raises UserError: it cannot be read, or has no orientation.
+    """
+    with opened(path) as (nibabel, volume):
+        axes = nibabel.io_orientation(volume.affine)[:, 0]  # of RAS+, one for each stored axis
+        return volume.shape[list(axes).index(axis)]
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[tuple[Any, Any]]:
+    """A context manager that gives the package nibabel and a volume as it is stored.
+
+    Raises UserError: the volume cannot be read; also for any error inside.
+    """
     with needs("--dataset_mode nifti", "nibabel"):
         import nibabel
     try:
-        volume = nibabel.as_closest_canonical(nibabel.load(path))
+        volume: Any = nibabel.load(path)
         if len(volume.shape) not in (3, 4):
             raise UserError(f"it has {len(volume.shape)} dimensions instead of 3 or 4")
+        yield nibabel, volume
     except Exception as error:  # nibabel raises almost anything on damaged files
         raise UserError(f"cannot read the volume {path}: {first_line(error)}") from None
-    return volume
 
 
 @functools.lru_cache(VOLUMES)
 def volume_values(path: str) -> np.ndarray:
     """Return a volume as float32 (X, Y, Z, bands). Raises UserError: it cannot be read."""
-    volume = open_volume(path)
-    try:
-        values = np.asarray(volume.dataobj, np.float32)
-    except Exception as error:  # also zlib.error and EOFError
-        raise UserError(f"cannot read the volume {path}: {first_line(error)}") from None
+    with opened(path) as (nibabel, volume):
+        values = np.asarray(nibabel.as_closest_canonical(volume).dataobj, np.float32)
     return values if values.ndim == 4 else values[..., None]

@@ -21,7 +21,7 @@ from data.image_file import FORMATS, limit_pixels, read_image
 from data.listing import ARRAYS, image_paths, is_image_file, list_images, walk
 from data.rasters.folder import choose
 from data.rasters.header import Header, describe
-from data.rasters.inputs import input_folders
+from data.rasters.inputs import input_folders, pair_folders
 from data.rasters.reading import read_array
 from data.rasters.statistics import Sample, sample_of
 from data.rasters.wishes import wish
@@ -29,6 +29,7 @@ from util.console import Progress, say, warn
 from util.errors import UserError, printable
 
 VALUES, VALUES_OF_FILE = 100_000, 200  # kept for percentiles, of all files and at least of each
+VALUE_MODES = ("unaligned", "aligned", "single")  # datasets that keep values of any type
 OWN_FORMATS = ("dicom", "nifti")  # datasets that read their files themselves
 SIDES = {"unaligned": ("A", "B"), "aligned": ("",), "colorization": ("",)}  # of --dataset_mode
 
@@ -79,13 +80,11 @@ def image_folders(opt: Namespace) -> dict[str, list[str]]:
 
 def _folders_of(opt: Namespace, phase: str) -> list[str]:
     """Return the folders of a phase: trainA and trainB, or trainA1, trainA2, ..., or train."""
-    sides = SIDES[opt.dataset_mode]
-    pairs = [phase + side for side in SIDES["unaligned"]]
-    if opt.dataset_mode == "aligned" and not os.path.isdir(os.path.join(opt.dataroot, phase)):
-        inputs = [input_folders(opt.dataroot, folder) or [folder] for folder in pairs]
-        if all(os.path.isdir(os.path.join(opt.dataroot, folders[0])) for folders in inputs):
-            return sum(inputs, [])
-    folders = [phase + side for side in sides]
+    one_folder = os.path.isdir(os.path.join(opt.dataroot, phase))
+    pairs = pair_folders(opt.dataroot, phase) if opt.dataset_mode == "aligned" else []
+    if pairs and not one_folder:
+        return sum(pairs, [])
+    folders = [phase + side for side in SIDES[opt.dataset_mode]]
     return sum((input_folders(opt.dataroot, folder) or [folder] for folder in folders), [])
 
 
@@ -115,7 +114,10 @@ def read(opt: Namespace, folder: str, path: str, sample_size: int = VALUES) -> I
     if is_one_of_several(folder):  # bands are chosen from all inputs together
         wanted = wanted._replace(bands=None)
     try:
-        header = describe(path, opt.npz_key)
+        if opt.dataset_mode in VALUE_MODES:
+            header = describe(path, opt.npz_key)
+        else:  # training reduces 16 bits to 8
+            header = Header("uint8", 3, (0, 0), "pillow", "png")
         if header.is_bytes and not wanted.bands:
             picture = read_image(path, exif=exif)
             array, image.size = np.asarray(picture), picture.size

@@ -128,7 +128,7 @@ class Config:
             UsageError: an option is unknown.
         """
         actions = {action.dest for action in parser._actions}
-        for name, value in list(self.values.items()):
+        for name in list(self.values):
             if name not in actions and name not in passed_over:
                 known = sorted(actions)
                 hint = did_you_mean(name, known)
@@ -136,7 +136,6 @@ class Config:
             if name not in actions:
                 del self.values[name]
                 self.left_out += 1
-                for word in self._words(name, value):
-                    self.words.remove(word)
+        self.words = [word for name, v in self.values.items() for word in self._words(name, v)]
         rest = f", {self.left_out} left out" if self.left_out else ""
         return f"--config {self.file}: {amount(len(self.values), 'option')} taken{rest}"

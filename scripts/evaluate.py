@@ -190,7 +190,7 @@ def show_values(job: Namespace, readers: Readers) -> None:
     """Print what the metrics of values are about; nothing for 8-bit pictures."""
     if rule := readers["real"].rule:
         say(
-            f"{job.name}: PSNR and SSIM are for {rule.low:g}..{rule.high:g} ({rule.dtype}), L1 is "
+            f"{job.name}: PSNR and SSIM are for {rule.limits} ({rule.dtype}), L1 is "
             "in this unit; networks and grid patterns see 8-bit previews"
         )
         for option, reader in readers.items():
@@ -199,7 +199,7 @@ def show_values(job: Namespace, readers: Readers) -> None:
 
 def show_on_page(pairs: Pairs, scores: Scores, rule: Values | None) -> None:
     """Add metrics to the page of the results. The name of an L1 of values says their range."""
-    names = HEADINGS | ({"l1": f"L1 ({rule.low:g}..{rule.high:g})"} if rule else {})
+    names = HEADINGS | ({"l1": f"L1 ({rule.limits})"} if rule else {})
     by_file = {pairs[stem][0]: of_pair for stem, of_pair in scores.items()}
     add_metrics(
         {
@@ -228,7 +228,6 @@ def parse(words: list[str]) -> list[Namespace]:
             parser.error("--unpaired leaves FID and KID, which need --features, or --checkerboards")
         if job.value_range and not job.value_range[0] < job.value_range[1]:
             parser.error("--value_range: LOW should be less than HIGH")
-        job.nodata = None if job.nodata is None else float(job.nodata)
         if job.unpaired and job.page:
             parser.error("--page needs pairs, so not --unpaired")
         jobs.append(job)

@@ -143,7 +143,8 @@ def main() -> None:
     rules = find_values(opt, args, files)
     rule = rules[domain_of("fake", opt.direction)]
     jobs = plan(files, args, args.format or (rule.container if rule else "png"))
-    kind, flag = next(iter(jobs)).suffix[1:].lower(), f"--output {args.output}"
+    ending, flag = next(iter(jobs)).suffix[1:].lower(), f"--output {args.output}"
+    kind = {"jpeg": "jpg", "tiff": "tif"}.get(ending, ending)
     flag = f"--format {args.format}" if args.format else flag
     check_output_files(kind, rule, flag, "the output", opt.aspect_ratio)
     translate, progress = Translator(opt, domains=rules), Progress(len(jobs), "Translating")
@@ -154,7 +155,7 @@ def main() -> None:
         result = translate(
             source if is_value else read_image(source, opt.input_nc, exif=not opt.no_exif)
         )
-        if rule is None and kind not in ("tif", "tiff", "npy"):
+        if rule is None and kind not in ("tif", "npy"):
             save_image(result, target, opt.aspect_ratio)
         else:
             array = as_array(result, opt.output_nc)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,10 +21,29 @@ CONTAINERS = ("png", "tif", "npy")
 OTHER = {"A": "B", "B": "A"}
 
 
+def shown(number: float) -> str:
+    """Return a number as ``--value_range`` takes it: whole ones without a point."""
+    whole = math.isfinite(number) and number == int(number) and abs(number) < 1e15
+    return str(int(number)) if whole else f"{number:.6g}"
+
+
+def limits_text(low: float, high: float) -> str:
+    """Return a range as "LOW..HIGH"."""
+    return f"{shown(low)}..{shown(high)}"
+
+
 class UnitImage(NamedTuple):
     """An image for a network, see :meth:`Values.to_unit`."""
 
     pixels: np.ndarray  # float32 (H, W, C) in [-1, 1]
+    valid: np.ndarray | None  # bool (H, W), False where there is no data; None: all are valid
+    clipped: int  # the number of values outside of the range, which were set to its ends
+
+
+class RangeImage(NamedTuple):
+    """An image within the range of its domain, see :meth:`Values.limit`."""
+
+    values: np.ndarray  # float64 (H, W, C) from 0 to high - low; 0 where there is no data
     valid: np.ndarray | None  # bool (H, W), False where there is no data; None: all are valid
     clipped: int  # the number of values outside of the range, which were set to its ends
 
@@ -51,6 +70,11 @@ class Values:
     container: str = "tif"
 
     @property
+    def limits(self) -> str:
+        """The range as "LOW..HIGH", for messages."""
+        return limits_text(self.low, self.high)
+
+    @property
     def is_integer(self) -> bool:
         """True if the files hold whole numbers."""
         return np.issubdtype(np.dtype(self.dtype), np.integer)
@@ -75,8 +99,8 @@ class Values:
         missing = missing.any(axis=-1)
         return missing if missing.any() else None
 
-    def to_unit(self, array: np.ndarray) -> UnitImage:
-        """Map the values of a file to [-1, 1]; see :class:`UnitImage`.
+    def limit(self, array: np.ndarray) -> RangeImage:
+        """Limit the values of a file to the range; see :class:`RangeImage`.
 
         Args:
             array: (H, W, C) of any real type, after the choice of bands.
@@ -91,10 +115,14 @@ class Values:
         if np.isnan(values).any():
             raise UserError("it holds values that are not numbers (NaN); see --nodata")
         clipped = int(((values < self.low) | (values > self.high)).sum())
-        unit = (values.clip(self.low, self.high) - self.low) / (self.high - self.low) * 2 - 1
-        if missing is not None:
-            unit[missing] = INVALID
-        return UnitImage(unit.astype(np.float32), None if missing is None else ~missing, clipped)
+        valid = None if missing is None else ~missing
+        return RangeImage(values.clip(self.low, self.high) - self.low, valid, clipped)
+
+    def to_unit(self, array: np.ndarray) -> UnitImage:
+        """Map the values of a file to [-1, 1]; see :class:`UnitImage` and :meth:`limit`."""
+        values, valid, clipped = self.limit(array)
+        unit = values / (self.high - self.low) * 2 - 1
+        return UnitImage(unit.astype(np.float32), valid, clipped)
 
     def from_unit(self, unit: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
         """Map [-1, 1] to the values and the type of the files; whole numbers are rounded.
@@ -138,6 +166,12 @@ class Values:
         if not values.low < values.high or values.container not in CONTAINERS:
             raise ValueError("its range or kind of file is wrong")
         return values
+
+
+def valid_in_all(masks: Iterable[np.ndarray | None]) -> np.ndarray | None:
+    """Return where all of some images hold data, from the ``valid`` of each; None: everywhere."""
+    given = [mask for mask in masks if mask is not None]
+    return np.logical_and.reduce(given) if given else None
 
 
 DomainValues = dict[str, Values | None]  # "A" and "B" -> the rule; None: 8-bit images, 0..255

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import json
 import os
 import time
@@ -202,6 +203,11 @@ class Visualizer:
         size = self.dataset_size or self.iters + 1000
         return min(1.0, max(1, self.iters) / size)
 
+    @functools.cached_property
+    def preview(self) -> Preview:
+        """How images are shown; the rules of their values are written before the first of them."""
+        return Preview.of(self.opt, self.folder)
+
     def display_current_results(
         self,
         visuals: Mapping[str, Any],
@@ -223,8 +229,7 @@ class Visualizer:
         """
         save_result = total_iters == 1 if save_result is None else save_result
         start = time.monotonic()
-        how = Preview.of(self.opt, self.folder)
-        images = show_images(visuals, how=how, masks=masks) if self.sinks else {}
+        images = show_images(visuals, how=self.preview, masks=masks) if self.sinks else {}
         self.logging_seconds += time.monotonic() - start
         for name, sink in self.sinks.items():
             self._attempt(name, sink.images, epoch, images, save_result)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from data.rasters.statistics import shown
 from util.console import say
 from util.values import DomainValues
 from util.words import amount
@@ -42,8 +41,8 @@ class Clipped:
             if number and not self.reported and rule:
                 say(
                     f"Domain {domain}: {amount(number, 'value')} in {self.images[domain]} of "
-                    f"{amount(self.seen[domain], 'image')} were outside of {shown(rule.low)}.."
-                    f"{shown(rule.high)} and became the nearest end of it"
+                    f"{amount(self.seen[domain], 'image')} were outside of {rule.limits} "
+                    "and became the nearest end of it"
                 )
         self.reported = self.reported or any(self.values.values())
         self._clear()

@@ -8,6 +8,7 @@ import os
 import warnings
 import weakref
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -261,9 +262,10 @@ class CustomDatasetDataLoader(Loader):
         remarks.clear()
         dataset = data.find_dataset_using_name(opt.dataset_mode)(theirs(opt))
         refuse_unused(opt, dataset)
-        if left_out and say_left_out:
+        others = sum(left_out.values(), Counter())
+        if others and say_left_out:
             remarks.append(
-                f"Files left out by their extension: {counted(left_out)} (images are {kinds()})"
+                f"Files left out by their extension: {counted(others)} (images are {kinds()})"
             )
         if remarks:
             say(*remarks)

@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image
 
 from data.image_file import (
+    NOT_A_PAGE,
+    TIFF_STARTS,
     band_problem,
     bits_per_channel,
     has_alpha,
@@ -24,18 +26,16 @@ from data.image_file import (
 )
 from data.listing import ARRAYS
 from util.errors import UserError, needs, reason_of
+from util.image.raster_tags import GDAL_NODATA
 
 TYPES = (
     "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32",
     "float64",
 )  # fmt: skip
-TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # Photometric interpretations of a TIFF whose samples are values as they are
 MIN_IS_WHITE, MIN_IS_BLACK, RGB, SEPARATED, CIELAB, LINEAR_RAW = 0, 1, 2, 5, 8, 34892
 SUPPORTED = (MIN_IS_WHITE, MIN_IS_BLACK, RGB, SEPARATED, CIELAB, LINEAR_RAW)
-REDUCED_OR_MASK = 1 | 4  # bits of NewSubfileType: pages that hold no data of their own
 PNG_BANDS = {0: 1, 2: 3, 4: 2, 6: 4}  # by the type of colour in the file's header
-NODATA_TAG = 42113  # of GDAL
 
 
 class Header(NamedTuple):
@@ -240,7 +240,7 @@ def tiff_pages(path: str) -> Iterator[list[Any]]:
     log.addHandler(complaints)
     try:
         with errors_of(path), tifffile.TiffFile(path) as file:
-            pages = [page for page in file.pages if not page.subfiletype & REDUCED_OR_MASK]
+            pages = [page for page in file.pages if not page.subfiletype & NOT_A_PAGE]
             if complaints.messages:
                 raise UserError(f"it is damaged ({complaints.messages[0]})")
             yield pages or list(file.pages[:1])
@@ -272,7 +272,7 @@ def _of_tiff(path: str) -> Header:
             raise UserError("it holds several pages; save each as a file of its own")
         tags = first.tags
         turn = tags["Orientation"].value if "Orientation" in tags else 1
-        nodata = str(tags[NODATA_TAG].value).strip("\0 ") if NODATA_TAG in tags else ""
+        nodata = str(tags[GDAL_NODATA].value).strip("\0 ") if GDAL_NODATA in tags else ""
         channels = first.samplesperpixel * len(pages)
         name = first.dtype.name
         return Header(name, channels, size, "tiff", "tif", len(pages), turn, nodata)

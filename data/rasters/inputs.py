@@ -13,7 +13,7 @@ import numpy as np
 from data.listing import remarks
 from util.errors import UserError
 from util.option_defaults import replaced
-from util.words import amount, listed
+from util.words import listed
 
 Lister = Callable[[Namespace, str], list[str]]  # as find_images() of data/listing.py
 
@@ -41,6 +41,16 @@ def input_folders(dataroot: str, folder: str) -> list[str]:
     return found
 
 
+def pair_folders(dataroot: str, phase: str) -> list[list[str]]:
+    """Return the folders of A and those of B for pairs in several folders; [] if one is missing.
+
+    For example [["trainA1", "trainA2"], ["trainB"]].
+    """
+    folders = [input_folders(dataroot, f"{phase}{d}") or [f"{phase}{d}"] for d in "AB"]
+    complete = all(os.path.isdir(os.path.join(dataroot, names[0])) for names in folders)
+    return folders if complete else []
+
+
 def find_inputs(
     opt: Namespace, folders: list[str], find: Lister
 ) -> tuple[list[str], dict[str, list[str]]]:
@@ -64,9 +74,6 @@ def find_inputs(
                     f"{found[lonely[0]]} has no partner {other}/{lonely[0]}.*{more}: the inputs "
                     f"in {listed(folders)} are matched by name"
                 )
-    remarks.append(
-        f"{listed(folders)}: the bands of {amount(len(stems[0]), 'image')} of each are joined"
-    )
     paths = find(opt, folders[0])
     stem_of = {path: stem for stem, path in stems[0].items()}
     return paths, {path: [found[stem_of[path]] for found in stems[1:]] for path in paths}

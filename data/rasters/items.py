@@ -11,10 +11,9 @@ import numpy as np
 from data.image_to_tensor import Compose, steps_of, to_tensor
 from data.listing import find_images, remarks
 from data.rasters.folder import Folder, choose
-from data.rasters.header import describe
-from data.rasters.inputs import find_inputs, input_folders, joined
+from data.rasters.inputs import find_inputs, input_folders, joined, listed
 from data.rasters.raster import Raster
-from data.rasters.reading import native, read_array, read_picture
+from data.rasters.reading import array_for, read_array
 from data.rasters.rules import find_rules, misfit
 from util.errors import UserError, culprit
 from util.option_defaults import ours
@@ -92,6 +91,8 @@ class ValuesOfDomains:
         if not folders:
             return self.list_files(opt, folder)
         paths, partners = find_inputs(opt, folders, self.list_files)
+        number = amount(len(paths), "image")
+        remarks.append(f"{listed(folders)}: the bands of {number} of each are joined")
         self.partners = {**self.partners, **partners}
         return paths
 
@@ -142,17 +143,6 @@ class ValuesOfDomains:
         return raster_entry(domain, raster, clipped, rule, steps_of(transform)) | {
             f"{domain}_paths": path
         }
-
-
-def array_for(path: str, rule: Values, npz_key: str | None, exif: bool) -> np.ndarray:
-    """Return all bands of a file; pictures of 8 bits are converted as on the 8-bit path.
-
-    They have the channels of the rule then, unless bands are chosen.
-    """
-    converts = rule.dtype == "uint8" and not rule.bands and rule.channels <= 4
-    if converts and describe(path, npz_key).is_bytes:
-        return native(read_picture(path, rule.channels, exif))
-    return read_array(path, npz_key, exif)
 
 
 def raster_of(array: np.ndarray, rule: Values, strict: bool = False) -> tuple[Raster, int]:

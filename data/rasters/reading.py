@@ -8,15 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from data.image_file import as_mode, open_image, orientation
+from data.listing import ARRAYS
 from data.rasters.header import (
     MIN_IS_WHITE,
     Header,
     array_file,
     describe,
     errors_of,
+    header_of,
     tiff_pages,
 )
 from util.errors import UserError, needs
+from util.values import Values
 
 TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # EXIF orientation -> to upright
     2: np.fliplr,
@@ -43,10 +46,11 @@ def read_array(path: str, npz_key: str | None = None, exif: bool = True) -> np.n
     Raises:
         UserError: names the file and why it cannot be read.
     """
-    header = describe(path, npz_key)
-    if header.reader == "numpy":
+    if path.lower().endswith(ARRAYS):
         with array_file(path, npz_key) as array:
+            header_of(array, "npy")  # refuses types that are no values
             return native(array)
+    header = describe(path, npz_key)
     array, turn = READERS[header.reader](path, header)
     return native(TURNS[turn](array) if exif and turn in TURNS else array)
 
@@ -67,6 +71,17 @@ def read_picture(path: str, channels: int, exif: bool = True) -> np.ndarray:
         picture = as_mode(image, channels, exif)
         array = np.asarray(picture.convert("L") if channels == 1 else picture)
     return array if array.ndim == 3 else array[..., None]
+
+
+def array_for(path: str, rule: Values, npz_key: str | None = None, exif: bool = True) -> np.ndarray:
+    """Return all bands of a file; pictures of 8 bits are converted as on the 8-bit path.
+
+    They have the channels of the rule then, unless bands are chosen.
+    """
+    converts = rule.dtype == "uint8" and not rule.bands and rule.channels <= 4
+    if converts and describe(path, npz_key).is_bytes:
+        return native(read_picture(path, rule.channels, exif))
+    return read_array(path, npz_key, exif)
 
 
 # Each reader returns the array (H, W, C) as stored, and the EXIF orientation

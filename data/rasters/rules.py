@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from data.image_file import evenly_spread
+from data.image_file import LOW, evenly_spread
 from data.listing import remarks
 from data.rasters.folder import LOOKED_AT, Folder, choose, common_header, headers_of, used_bands
 from data.rasters.header import Header
 from data.rasters.reading import read_array
-from data.rasters.statistics import Statistics, measure, shown
+from data.rasters.statistics import Sample, pooled, samples_of
 from data.rasters.wishes import EIGHT_BITS, Wish, wish
 from util import values
 from util.console import warn
 from util.errors import UserError
 from util.option_defaults import ours
-from util.values import DomainValues, Values
+from util.values import DomainValues, Values, shown
 from util.words import amount
 
 DEFAULT_RANGES = {"uint8": EIGHT_BITS, "uint16": (0.0, 65535.0)}
@@ -41,7 +41,7 @@ def find_rules(opt: Namespace, folders: Sequence[Folder]) -> DomainValues:
             take, or need a range.
     """
     saved = saved_rules(opt)
-    found: DomainValues = saved or {"A": None, "B": None}
+    found: DomainValues = dict(saved or {"A": None, "B": None})  # not the run's own, which stays
     for folder in folders:
         if saved is None:
             found[folder.domain] = derive(wish(opt, folder.domain), folder)
@@ -72,7 +72,7 @@ def describe_rule(rule: Values) -> str:
     """Return a line, e.g. "int16, 1 band, -1024..3071 becomes -1..1"."""
     bands = f"band{'s' * (rule.channels > 1)} {' '.join(map(str, rule.bands or ()))}"
     text = f"{rule.dtype}, {bands if rule.bands else amount(rule.channels, 'band')}"
-    text += f", {describe_limits((rule.low, rule.high))} becomes -1..1"
+    text += f", {rule.limits} becomes -1..1"
     if rule.nodata is not None:
         text += f", {shown(rule.nodata)} is no data"
     if rule.dtype not in EXACT:
@@ -110,19 +110,20 @@ def derive(wanted: Wish, folder: Folder) -> Values | None:
     return rule
 
 
-def _measure(wanted: Wish, folder: Folder) -> Statistics | None:
+def _samples(wanted: Wish, folder: Folder) -> Iterator[Sample]:
+    """Yield samples of 50 evenly spread files, in the chosen bands."""
     read = folder.read or partial(read_array, npz_key=folder.npz_key)
     paths = evenly_spread(folder.paths, LOOKED_AT)
 
     def chosen(path: str) -> np.ndarray:
         return choose(read(path), wanted.bands)
 
-    return measure(paths, chosen, wanted.nodata)
+    return samples_of(paths, chosen, wanted.nodata)
 
 
 def _no_range(wanted: Wish, folder: Folder, first: Header) -> str:
     """Return the message for values whose range no type implies."""
-    found = _measure(wanted, folder)
+    found = pooled(_samples(wanted, folder))
     flag = f"--value_range_{wanted.domain}"
     start = f"{folder.name} holds {first.dtype} values"
     if found is None:
@@ -139,16 +140,17 @@ def fitting_range(high: float) -> int:
     return next((2**bits - 1 for bits in range(8, 13) if high < 2**bits), 0)
 
 
-def describe_limits(limits: tuple[float, float]) -> str:
-    """Return a range as "LOW..HIGH"."""
-    return f"{shown(limits[0])}..{shown(limits[1])}"
-
-
 def _warn_of_low_values(wanted: Wish, folder: Folder) -> None:
     """Warn if 16-bit files use at most 12 bits: read as 0..65535, they are almost black."""
-    found = _measure(wanted, folder)
-    if found is None or not (top := fitting_range(found.high)):
+    samples = []
+    for sample in _samples(wanted, folder):
+        if sample.high > LOW:  # the usual case, mostly found in the first file
+            return
+        samples.append(sample)
+    found = pooled(samples)
+    if found is None:
         return
+    top = fitting_range(found.high)
     warn(
         f"{folder.name}: 16 bits are read as 0..65535, but no value of the "
         f"{amount(found.files, 'image')} looked at is above {shown(found.high)}, so the images are "

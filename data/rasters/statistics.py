@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from util.errors import UserError
+from util.values import shown
 from util.words import amount
 
 PER_FILE = 10_000  # values of a file that count for the percentiles
@@ -46,12 +47,6 @@ class Statistics(NamedTuple):
         elif low == high:
             high = low + 1
         return f"{shown(low)} {shown(high)}"
-
-
-def shown(number: float) -> str:
-    """Return a number as ``--value_range`` takes it: whole ones without a point."""
-    whole = math.isfinite(number) and number == int(number) and abs(number) < 1e15
-    return str(int(number)) if whole else f"{number:.6g}"
 
 
 class Sample(NamedTuple):
@@ -99,17 +94,15 @@ def pooled(samples: Iterable[Sample]) -> Statistics | None:
     )
 
 
-def measure(
+def samples_of(
     paths: Iterable[str], read: Callable[[str], np.ndarray], nodata: float | None = None
-) -> Statistics | None:
-    """Return the statistics of all files that can be read; None if there are no finite values.
+) -> Iterator[Sample]:
+    """Read files one after the other, and yield a sample of each that can be read.
 
     Args:
         read: called with a path, returns an array.
         nodata: a value that does not count.
     """
-    samples = []
     for path in paths:
         with contextlib.suppress(UserError):  # reported, with its cause, when a program reads it
-            samples.append(sample_of(read(path), nodata))
-    return pooled(samples)
+            yield sample_of(read(path), nodata)

@@ -14,7 +14,7 @@ from statistics import median
 from data.image_to_tensor import crop_fits, resized_size
 from data.scan import ImageFile, image_folders, scan, stray_entries
 from models.training import plan
-from models.training.check_values import value_problems, values_of, values_outside
+from models.training.check_values import listed, value_problems, values_of, values_outside
 from models.training.panel import Panel
 from models.training.set_metrics import SetMetrics
 from models.training.validation import validation_images
@@ -114,13 +114,6 @@ def findings(opt: Namespace, images: dict[str, list[ImageFile]]) -> tuple[list[s
         problems += mixed_sizes(opt, training)
     notes += oddities(opt, readable) + duplicates(opt, readable)
     return problems, notes + balance({folder: len(images[folder]) for folder in training_folders})
-
-
-def listed(opt: Namespace, names: list[str], text: str, noun: str = "image") -> str:
-    """``2 images TEXT: NAME, NAME``, with the first three names, or all with ``--verbose``."""
-    shown = names if opt.verbose else names[:3]
-    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
-    return f"{amount(len(names), noun)}{text}: {', '.join(shown)}{more}"
 
 
 def part_size(opt: Namespace, image: ImageFile) -> tuple[int, int]:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from argparse import Namespace
 from collections import Counter
 
 from data.rasters.items import channels_of_domains
-from data.rasters.rules import DEFAULT_RANGES, describe_limits, fitting_range
-from data.rasters.statistics import Statistics, pooled, shown
+from data.rasters.rules import DEFAULT_RANGES, fitting_range
+from data.rasters.statistics import Statistics, pooled
 from data.rasters.wishes import wish
 from data.scan import ImageFile, domain_of_folder, is_one_of_several
+from util.values import limits_text
 from util.words import amount
+
+
+def listed(opt: Namespace, names: list[str], text: str, noun: str = "image") -> str:
+    """``2 images TEXT: NAME, NAME``, with the first three names, or all with ``--verbose``."""
+    shown = names if opt.verbose else names[:3]
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    return f"{amount(len(names), noun)}{text}: {', '.join(shown)}{more}"
 
 
 def kinds_of(images: list[ImageFile]) -> Counter[str]:
@@ -50,7 +57,7 @@ def flags_for(
     header = next(image.header for image in images if image.header)
     wanted = wish(opt, domain)
     several = is_one_of_several(folder)
-    paired = folder[-1:] in ("A", "B") and opt.dataset_mode == "unaligned"
+    paired = folder[-1:] in ("A", "B")
     flags = []
     low_of_16 = found and header.dtype == "uint16" and fitting_range(found.high)
     if not wanted.range and found:
@@ -62,8 +69,7 @@ def flags_for(
     elif header.nodata and wanted.nodata is None:
         flags.append(f"--nodata {header.nodata}")
     convertible = header.is_bytes and not wanted.bands
-    names = ("input_nc",) if not paired else ("input_nc", "output_nc")
-    name = names[-1] if paired and not opt.direction.startswith(domain) else names[0]
+    name = "output_nc" if paired and not opt.direction.startswith(domain) else "input_nc"
     number = len(wanted.bands) if wanted.bands else header.channels
     channels = channels_of_domains(opt)["AB".index(domain)]
     if not convertible and not several and number != channels:
@@ -79,12 +85,8 @@ def value_problems(opt: Namespace, folder: str, images: list[ImageFile]) -> list
         problems.append(f"{folder} mixes kinds of files: {counts}; save all as one kind")
     names = [image.name for image in images if image.sample and image.sample.without_number]
     if names:
-        more = f" and {len(names) - 3} more" if len(names) > 3 and not opt.verbose else ""
-        listed = ", ".join(names if opt.verbose else names[:3])
-        problems.append(
-            f"{folder}: {amount(len(names), 'image')} with values that are not numbers (NaN): "
-            f"{listed}{more}; see --nodata"
-        )
+        text = listed(opt, names, " with values that are not numbers (NaN)")
+        problems.append(f"{folder}: {text}; see --nodata")
     return problems
 
 
@@ -95,12 +97,11 @@ def values_outside(opt: Namespace, folder: str, images: list[ImageFile]) -> list
     if limits is None or found is None or (limits[0] <= found.low and found.high <= limits[1]):
         return []
     outside = sum(
-        not (math.isnan(image.sample.low) or limits[0] <= image.sample.low)
-        or image.sample.high > limits[1]
+        image.sample.low < limits[0] or image.sample.high > limits[1]  # NaN: no finite value
         for image in images
         if image.sample
     )
     return [
-        f"{folder}: {amount(outside, 'image')} with values outside of {describe_limits(limits)}, "
-        f"which become its ends; all lie in {shown(found.low)}..{shown(found.high)}"
+        f"{folder}: {amount(outside, 'image')} with values outside of {limits_text(*limits)}, "
+        f"which become its ends; all lie in {limits_text(found.low, found.high)}"
     ]

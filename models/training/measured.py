@@ -10,7 +10,7 @@ import torch
 
 from util.image.metrics import Array
 from util.images import tensor2im
-from util.values import DomainValues, domain_of, mask_of, shows_domain
+from util.values import DomainValues, domain_of, mask_of, shows_domain, valid_in_all
 
 UNITS = ("l1", "cycle")  # metrics in the unit of the values
 
@@ -64,8 +64,7 @@ class Measured(NamedTuple):
 
     def compare(self, target: Measured, metric: Callable[..., Any]) -> float:
         """Return a metric where both hold data; NaN if that is nowhere."""
-        masks = [mask for mask in (self.valid, target.valid) if mask is not None]
-        valid = np.logical_and.reduce(masks) if masks else None
+        valid = valid_in_all((self.valid, target.valid))
         return metric(self.pixels, target.pixels, self.span, valid)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from argparse import Namespace
 from collections.abc import Callable
@@ -132,8 +133,13 @@ class Panel:
         model, visuals = translate_apart(model, item, self.opt.seed)
         paths = [model.get_image_paths(), *model.visual_paths.values()]
         names = dict.fromkeys(Path(path[0]).name for path in paths if path)
-        how = Preview.of(self.opt, Path(self.opt.checkpoints_dir) / self.opt.name)
-        return " · ".join(names), show_images(visuals, how=how, masks=masks_of(item))
+        images = show_images(visuals, how=self.preview, masks=masks_of(item))
+        return " · ".join(names), images
+
+    @functools.cached_property
+    def preview(self) -> Preview:
+        """How images are shown; the rules of their values are written before the first of them."""
+        return Preview.of(self.opt, Path(self.opt.checkpoints_dir) / self.opt.name)
 
 
 def _check_files(opt: Namespace) -> None:

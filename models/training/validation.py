@@ -39,7 +39,7 @@ from models.training.measured import Measured, Value, averages
 from models.training.position import Position
 from models.training.set_metrics import NAMES, SetMetrics
 from util import distributed
-from util.console import say
+from util.console import quiet, say
 from util.errors import UserError
 from util.image import metrics
 from util.image.patch_distance import patch_distance, sample_patches
@@ -85,7 +85,9 @@ class Validation:
         if any(self.images.values.values()):
             say("Validation: l1 and cycle in the unit of the files; psnr and ssim of their range")
         self.sets = SetMetrics(opt) if opt.features else None
-        measurable = [*self.compute_metrics(limit=1), *(NAMES if self.sets else ())]
+        with quiet():  # values outside of the range are reported by the first validation
+            measurable = [*self.compute_metrics(limit=1), *(NAMES if self.sets else ())]
+        self.images.clipped.reported = False
         if self.sets:
             limit = getattr(model, "validation_limit", None) or 10**9
             counts = [min(len(files), limit) for files in files_of_sides(self.images.dataset)]

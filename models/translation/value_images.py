@@ -14,7 +14,8 @@ from PIL import Image
 from data.base_dataset import get_transform
 from data.image_file import as_mode
 from data.image_to_tensor import steps_of
-from data.rasters.items import array_for, raster_entry, raster_of
+from data.rasters.items import raster_entry, raster_of
+from data.rasters.reading import array_for
 from models.translation.output_files import to_file
 from util.errors import UserError, culprit
 from util.values import DomainValues, domain_of
@@ -89,9 +90,8 @@ class ValueImages:
         with culprit("the image cannot be used"):
             raster, clipped = raster_of(array, self.source)
         if clipped:
-            low, high = self.source.low, self.source.high
             self.note(
-                f"{clipped} of {array.size} values of an image are outside of {low:g}..{high:g} "
+                f"{clipped} of {array.size} values of an image are outside of {self.source.limits} "
                 "and were set to its ends"
             )
         item = raster_entry("A", raster, clipped, self.source, self.steps)

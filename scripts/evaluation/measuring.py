@@ -16,6 +16,7 @@ from util.errors import UserError
 from util.image.checkerboard import checkerboards
 from util.image.distances import fid, kid, warn_small
 from util.image.metrics import METRICS, PSNR_CAP, Array, l1, psnr, ssim
+from util.values import valid_in_all
 
 Scores = dict[str, dict[str, float]]  # stem -> metric -> value of that pair
 Readers = Mapping[str, Reader]  # option -> how its files are read
@@ -70,8 +71,7 @@ def _measure_values(
     assert real.rule is not None
     image, target = reader.read(pair[0]), real.read(pair[1])
     _require_same_size(pair, image.values, target.values)
-    masks = [mask for mask in (image.valid, target.valid) if mask is not None]
-    valid = np.logical_and.reduce(masks) if masks else None
+    valid = valid_in_all((image.valid, target.valid))
     arguments = image.values, target.values, real.rule.high - real.rule.low, valid
     found = {"psnr": min(psnr(*arguments), PSNR_CAP), "l1": l1(*arguments)}
     return found | {"ssim": ssim(*arguments)}

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 
 from data.image_file import LOW, check_values, evenly_spread, read_image
-from data.rasters.folder import choose
+from data.rasters.folder import LOOKED_AT, choose
 from data.rasters.header import Header, describe
-from data.rasters.reading import read_array, read_picture
+from data.rasters.reading import array_for
 from data.rasters.rules import DEFAULT_RANGES, misfit
 from scripts.evaluation.pairs import split_source
 from util import values
@@ -25,7 +24,6 @@ from util.image.preview import preview
 from util.values import Values, domain_of, source_of
 from util.words import amount
 
-LOOKED_AT = 50  # files of a folder, evenly spread
 EIGHT_BITS = (0.0, 255.0)
 
 
@@ -67,28 +65,23 @@ class Reader:
         target = self.rule or rule
         assert rule is not None and target is not None
         array = self._array(path, rule)
-        missing = rule.invalid(array)
-        numbers = array.astype(np.float64)
-        if missing is not None:
-            numbers[missing] = rule.low
-            self.missing[path] = int(missing.sum())
-        if np.isnan(numbers).any():
-            raise UserError(f"{path} holds values that are not numbers (NaN); see --nodata")
-        self.clipped[path] = int(((numbers < rule.low) | (numbers > rule.high)).sum())
-        numbers = numbers.clip(rule.low, rule.high) - rule.low
+        with culprit(path):
+            numbers, valid, self.clipped[path] = rule.limit(array)
+        if valid is not None:
+            self.missing[path] = int((~valid).sum())
         if rule is not target:
             numbers *= (target.high - target.low) / (rule.high - rule.low)
-        return ValueImage(numbers, None if missing is None else ~missing)
+        return ValueImage(numbers, valid)
 
     def _array(self, path: str, rule: Values) -> Array:
         """Return the used bands of a file. Raises UserError: it does not suit the rule."""
-        header = describe(path)
-        if header.is_bytes and rule.dtype == "uint8" and rule.channels <= 4:
-            return read_picture(path, rule.channels)
-        if problem := misfit(header.dtype, rule):
+        if self.chosen:
+            rule = replace(rule, bands=None)
+        array = array_for(path, rule)
+        if problem := misfit(array.dtype.name, rule):
             raise UserError(f"{path} {problem}")
         with culprit(path):
-            array = choose(read_array(path), None if self.chosen else rule.bands)
+            array = choose(array, rule.bands)
         if array.shape[2] != rule.channels:
             raise UserError(f"{path} has {amount(array.shape[2], 'band')}, not {rule.channels}")
         return array
@@ -166,14 +159,16 @@ def make_readers(job: Namespace, files: Mapping[str, Sequence[str]]) -> dict[str
         own = page.rule if page else of_fake.source if of_fake else rule
         if own is None and rule is not None:
             own = Values(*EIGHT_BITS, "uint8", rule.channels)
-        readers["baseline_input"].own = None if own == rule else own
+        of_targets = known.rule if known else rule  # before --value_range and --nodata
+        same = own and of_targets and own.record() == of_targets.record()
+        readers["baseline_input"].own = None if same else own
     return readers
 
 
 def _changed(rule: Values, job: Namespace) -> Values:
     """Return the rule with the range and the value for no data that the options give."""
     low, high = job.value_range or (rule.low, rule.high)
-    nodata = rule.nodata if job.nodata is None else job.nodata
+    nodata = rule.nodata if job.nodata is None else float(job.nodata)
     return replace(rule, low=low, high=high, nodata=nodata)
 
 
@@ -191,7 +186,9 @@ def rule_of_files(job: Namespace, files: Mapping[str, Sequence[str]]) -> Values 
     pictures = [header.is_bytes for header in (*real, *fake)]
     deep = {header.dtype for header in (*real, *fake) if not header.is_bytes} == {"uint16"}
     if not given and (all(pictures) or (any(pictures) and deep)):
-        return None  # of pictures with 8 and with 16 bits, the upper 8 bits are compared
+        for option in ("real", "fake"):  # of 16 bits, the upper 8 are compared
+            check_values(files[option], getattr(job, option))
+        return None
     limits = job.value_range or DEFAULT_RANGES.get(first.dtype)
     if limits is None:
         raise UserError(
@@ -200,8 +197,9 @@ def rule_of_files(job: Namespace, files: Mapping[str, Sequence[str]]) -> Values 
         )
     if first.dtype == "uint16" and job.value_range is None:
         _require_16_bits(job, files)
+    nodata = None if job.nodata is None else float(job.nodata)
     low, high = limits
-    return Values(low, high, first.dtype, first.channels, nodata=job.nodata)
+    return Values(low, high, first.dtype, first.channels, nodata=nodata)
 
 
 def _require_16_bits(job: Namespace, files: Mapping[str, Sequence[str]]) -> None:

@@ -211,7 +211,7 @@ class Card(NamedTuple):
             if rule:
                 nodata = "" if rule.nodata is None else f", no data: {rule.nodata:g}"
                 bands = f", bands {' '.join(map(str, rule.bands))}" if rule.bands else ""
-                text = f"{rule.dtype}, {rule.low:g}..{rule.high:g}{bands}{nodata}"
+                text = f"{rule.dtype}, {rule.limits}{bands}{nodata}"
                 rows.append((f"values of {name}", text))
         if {"epoch", "metric", "value"} <= self.best.keys():
             best = f"{self.best['metric']} {self.best['value']:.4g} in epoch {self.best['epoch']}"

@@ -10,6 +10,7 @@ import pytest
 from conftest import CPU, TINY, Programs, picture
 from PIL import Image
 
+from data import create_dataset
 from data.aligned_dataset import AlignedDataset
 from data.listing import remarks
 from data.single_dataset import SingleDataset
@@ -169,3 +170,14 @@ def test_the_check_of_data_looks_at_all_inputs(run: Programs, two_inputs: Path) 
     found = run.check(*words, "--input_nc", 4)
     assert found.status == 0 and "trainA1: 3 images" in found.out and "trainA2: 3" in found.out
     assert "give --input_nc 4" in run.check(*words).out
+
+
+def test_files_are_counted_once_as_left_out(run: Programs, two_inputs: Path) -> None:
+    """The folders of pairs are listed several times."""
+    for name in NAMES:
+        (two_inputs / "trainB" / f"{name}_other.png").rename(two_inputs / "trainB" / f"{name}.png")
+    for folder in ("trainA1", "trainB"):
+        (two_inputs / folder / "notes.txt").write_text("no image")
+    create_dataset(options(two_inputs, "--model", "pix2pix", "--input_nc", 4))
+    assert any("Files left out by their extension: 2 .txt" in line for line in remarks)
+    assert sum("are joined" in line for line in remarks) == 1

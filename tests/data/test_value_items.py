@@ -225,3 +225,14 @@ def test_a_transform_for_8_bit_images_is_refused(tmp_path):
     made.transform_A = np.asarray
     with pytest.raises(UserError, match="need the transform of get_transform"):
         made[0]
+
+
+def test_validation_images_do_not_change_the_rules_of_the_training(tmp_path):
+    """Validation images of another depth get a rule of their own."""
+    root = both(tmp_path, [ramp("uint8", 0, 255, 3)], "png")
+    training = dataset("unaligned", root, **PLAIN)
+    for domain in "AB":
+        make_folder(tmp_path / f"val{domain}", "tif", [ramp("uint16", 0, 65535, 3)])
+    opt = {"isTrain": False, "phase": "val", "domain_values": training.values}
+    validation = dataset("unaligned", root, **PLAIN, **opt)
+    assert validation.values["A"] is not None and training.values == {"A": None, "B": None}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Programs, Result
-from rasters import make_folder, ramp, write_png
+from rasters import make_folder, ramp, write, write_png
 
 from scripts import evaluate, segment_scores
 from scripts.evaluation.page_metrics import read_metrics
@@ -150,3 +150,40 @@ def test_images_that_do_not_suit_the_rule_are_named(run: Programs) -> None:
     make_folder(run.folder / "nan", "npy", nan)
     both = ("--fake", run.folder / "nan", "--real", run.folder / "nan", "--value_range", 0, 9)
     call(run, *both).refused(1, "0.npy", "NaN", "--nodata")
+
+
+def test_an_identity_of_the_range_of_the_targets_follows_a_given_range(run: Programs) -> None:
+    """A and B have one rule; the given range counts for results, inputs and targets alike."""
+    results = page(run, A=RULE, B=RULE)
+    make_folder(run.folder / "testB", "tif", [np.full((20, 24, 1), 50, np.int16)] * 2)
+    make_folder(run.folder / "testA", "tif", [np.full((20, 24, 1), 40, np.int16)] * 2)
+    for i in range(2):
+        name = results / "images" / f"{i}_fake_B.tif"
+        write(name, np.full((20, 24, 1), 45, np.int16))
+    arguments = ("--fake", f"{results / 'images'}:fake_B", "--real", "testB")
+    rows = rows_of(run, *arguments, "--baseline_input", "testA", "--value_range", 0, 100)
+    assert (rows["result"]["l1"], rows["identity"]["l1"]) == (5, 10)
+
+
+def test_true_images_of_a_page_are_read_in_the_bands_of_its_rule(run: Programs) -> None:
+    results = page(run, B=Values(0, 255, "uint8", 1, bands=(2,), container="png"))
+    colours = ramp("uint8", 0, 255, 3) // np.array([1, 2, 3], np.uint8)
+    make_folder(run.folder / "testB", "png", [colours] * 2)
+    for i in range(2):
+        write_png(results / "images" / f"{i}_fake_B.png", colours[..., 1:2])
+    rows = rows_of(run, "--fake", f"{results / 'images'}:fake_B", "--real", "testB")
+    assert rows["result"]["l1"] == 0
+
+
+def test_16_bit_targets_that_use_12_are_refused_beside_8_bit_results(run: Programs) -> None:
+    make_folder(run.folder / "real", "png", [ramp("uint16", 0, 4095)])
+    make_folder(run.folder / "fake", "png", [ramp("uint8", 0, 255)])
+    call(run, "--fake", "fake", "--real", "real").refused(1, "real", "4095")
+
+
+def test_no_data_that_is_not_a_number_is_valid_json(run: Programs) -> None:
+    real = [ramp("float32", 0, 1)]
+    arguments = folders(run, "npy", real, real)
+    rows_of(run, *arguments, "--value_range", 0, 1, "--nodata", "nan")
+    text = (run.folder / "out.json").read_text()
+    json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))

@@ -231,10 +231,10 @@ def test_mistakes_are_user_errors(trained):
         load_generator(trained.runs / "nowhere")
 
 
-def run_translate(trained: Programs, source: object, target: object) -> Result:
+def run_translate(trained: Programs, source: object, target: object, *more: object) -> Result:
     from scripts import translate
 
-    options = ("--name", "cycle", *CPU, "--preprocess", "none")
+    options = ("--name", "cycle", *CPU, "--preprocess", "none", *more)
     files = ("--input", source, "--output", target)
     return trained.call(translate.main, "translate.py", *options, *files)
 
@@ -249,6 +249,8 @@ def test_one_image_from_the_shell(trained):
         run_translate(trained, image, output).ok()
     names = {path.name for path in (trained.folder / "existing").iterdir()}
     assert names == {"a.png", "one.JPEG"}
+    run_translate(trained, image, "existing/wide.jpeg", "--aspect_ratio", 2).ok()
+    assert Image.open(trained.folder / "existing" / "wide.jpeg").size == (37, 80)
     for output in "existing/one", "existing/one.xyz":
         result = run_translate(trained, image, output)
         result.refused(1, f"--output {output}", ".png, .jpg, .webp, .tif or .npy")

@@ -72,3 +72,20 @@ def test_a_damaged_page_and_a_choice_of_bands(run, tmp_path):
     assert "trainA: 1 image of 2 cannot be read: trainA/1.tif (" in report
     report = lines(run, tmp_path, "--bands_A", "6", status=1)
     assert "it holds 5 bands, but band 6 is used" in report
+
+
+def test_pairs_in_two_folders_get_the_flags_of_their_domains(run, tmp_path):
+    make_folder(tmp_path / "trainA", "tif", [hounsfield(i, (40, 40)) for i in range(2)])
+    make_folder(tmp_path / "trainB", "npy", [ramp("float32", 0.1, 0.9, 5, (40, 40))] * 2)
+    model = ("--model", "pix2pix", "--direction", "AtoB", "--netG", "resnet_6blocks")
+    report = lines(run, tmp_path, *model, status=1)
+    assert "give --value_range_A -1000 1200 --input_nc 1" in report
+    assert "give --value_range_B 0 1 --output_nc 5" in report
+
+
+def test_datasets_that_reduce_16_bits_may_mix_them_with_8(run, tmp_path):
+    for number, dtype in enumerate(("uint8", "uint16")):
+        array = ramp(dtype, 0, 255 if dtype == "uint8" else 65535, 1, (40, 40))
+        write(tmp_path / "train" / f"{number}.png", array)
+    report = lines(run, tmp_path, "--model", "colorization")
+    assert "mixes" not in report and "--input_nc" not in report

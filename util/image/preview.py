@@ -77,7 +77,7 @@ class Preview:
             if rule is not None:
                 bands = f", {mapping(rule.channels, self.bands)}" if rule.channels > 1 else ""
                 nodata = "" if rule.nodata is None else ", violet: no data"
-                values_text = f"{rule.low:g}..{rule.high:g} ({rule.dtype}) {how}"
+                values_text = f"{rule.limits} ({rule.dtype}) {how}"
                 facts[f"Images of {name}"] = values_text + bands + nodata
         return facts
 

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-PIXEL_SCALE, TIEPOINTS, MATRIX, GDAL_METADATA = 33550, 33922, 34264, 42112
+PIXEL_SCALE, TIEPOINTS, MATRIX = 33550, 33922, 34264
+GDAL_METADATA, GDAL_NODATA = 42112, 42113
 KEYS = {34735: "H", 34736: "d", 34737: "s"}  # the projection: directory, numbers, texts
 DIRECTORY = 34735
 RASTER_TYPE, PIXEL_IS_POINT = 1025, 2  # a key of the directory, and its value for points

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from util.errors import UserError, needs, reason_of
-from util.files import no_link
-from util.image.raster_tags import RasterTags
-from util.image.writing import encoded
+from util.errors import UserError, needs
+from util.image.raster_tags import GDAL_NODATA, RasterTags
+from util.image.writing import encoded, write_file
 from util.values import Values
 
 KINDS = {".png": "png", ".tif": "tif", ".tiff": "tif", ".npy": "npy"}  # by the ending of a file
@@ -23,7 +22,6 @@ EIGHT_BITS = ("png", "jpg", "webp")  # the formats of 8-bit images, with one or 
 RASTERS = ("tif", "npy", "png")
 PNG_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> color type: gray, gray and alpha, RGB, RGBA
 METRE = 0.0254  # an inch in metres
-GDAL_NODATA = 42113
 
 
 def formats_of(rule: Values | None) -> tuple[str, ...]:
@@ -46,15 +44,14 @@ def check_format(given: str, rule: Values | None, flag: str, images: str) -> Non
     """Check that a format can be written, and holds the images of a domain without a loss.
 
     Args:
-        given: one of the formats of :func:`formats_of`, or "jpeg" or "tiff".
+        given: one of the formats of :func:`formats_of`.
         flag: the option that asks for the format, for the message.
         images: what is written, for the message, e.g. "domain B".
 
     Raises:
         UserError: names ``flag``, and the formats that are accepted.
     """
-    short = {"jpeg": "jpg", "tiff": "tif"}.get(given, given)
-    if rule is not None and short not in formats_of(rule):
+    if rule is not None and given not in formats_of(rule):
         content = f"{rule.dtype} values in {rule.channels} band{'s' * (rule.channels > 1)}"
         nodata = "" if rule.nodata is None else " and pixels without data"
         accepted = ", ".join(formats_of(rule))
@@ -62,7 +59,7 @@ def check_format(given: str, rule: Values | None, flag: str, images: str) -> Non
             f"{flag}: {images} holds {content}{nodata}, and {given} would lose some of that; "
             f"choose one of {accepted}"
         )
-    if short == "tif":
+    if given == "tif":
         with needs(flag, "tifffile"):
             import tifffile  # noqa: F401
 
@@ -85,13 +82,8 @@ def save_raster(
         UserError: the file cannot be written, or is a link to another one; or tifffile is missing.
         ValueError: the format does not hold such an array.
     """
-    content = encode_raster(array, KINDS[path.suffix.lower()], nodata, tags)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "wb", opener=no_link) as file:
-            file.write(content)
-    except OSError as error:
-        raise UserError(f"cannot write {error.filename or path}: {reason_of(error)}") from None
+    kind = KINDS[path.suffix.lower()]
+    write_file(path, lambda: encode_raster(array, kind, nodata, tags))
 
 
 def encode_raster(

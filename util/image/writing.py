@@ -53,10 +53,18 @@ def save_image(image: np.ndarray | Image.Image, path: Path, aspect_ratio: float 
     if size != picture.size:
         picture = picture.resize(size, Image.Resampling.BICUBIC)
     check_size(size, path)
+    # each format ignores the options of the others
+    write_file(path, lambda: encoded(picture, path, compress_type=PNG_RLE, quality=95))
+
+
+def write_file(path: Path, encode: Callable[[], bytes]) -> None:
+    """Write what ``encode`` returns to a file; creates missing folders.
+
+    Raises UserError: it cannot be encoded or written, or is a link to another file.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # each format ignores the options of the others
-        content = encoded(picture, path, compress_type=PNG_RLE, quality=95)
+        content = encode()
         with open(path, "wb", opener=no_link) as file:
             file.write(content)
     except OSError as error:
