@@ -17,7 +17,7 @@ from util import tables
 from util.files import read_json, write_atomically
 from util.image.writing import save_image
 
-TITLE = "## The paper's comparison (Tables 1 to 3) on {dataset}"
+TITLE = "The paper's comparison (Tables 1 to 3) on {dataset}"
 TABLES = {"BtoA": "as in Table 2, labels → photo", "AtoB": "as in Table 3, photo → labels"}
 CAPTION = "Inputs on the left, targets on the right; first seed, final epoch. Grey: no image."
 COSTS = "Hours, parameters (of all networks) and updates are those of one training."
@@ -153,20 +153,19 @@ class Table:
         return lines
 
 
-def chapter(folder: Path) -> str:
-    """Return the chapter of the page of results: how to repeat it, tables, remarks, pictures."""
+def chapter(folder: Path) -> results.Chapter:
+    """Return the chapter of the page of results: tables, remarks, pictures, how to repeat it."""
     setup, records = read_json(folder / "setup.json", SETUP), records_of(folder)
-    lines = [TITLE.format(**setup), "", *about(setup, records)]
+    lines = []
     for side in TABLES if records else ():
         table = Table(records, side, setup["dataset"])
         head, *rows = table.cells()
         lines += [f"### {results.arrow(side)}, {TABLES[side]}", "", *results.table(head, rows)]
-    lines += [*remarks(records), ""]
-    lines += ["### Pictures", "", CAPTION, ""]
+    lines += [COSTS, "", *remarks(records), "", "### Pictures", "", CAPTION, ""]
     for side in SIDES:
         title = results.arrow(side)
         lines += results.picture(folder, side, f"{title}:", title)
-    return "\n".join(lines)
+    return results.Chapter(TITLE.format(**setup), "", lines, about(setup, records))
 
 
 def about(setup: dict, records: Sequence[Record]) -> list[str]:
@@ -184,7 +183,7 @@ def about(setup: dict, records: Sequence[Record]) -> list[str]:
     hours = sum(record["hours"] for record in trained)
     line = (str(len(trained)), ", ".join(seeds), commits, machines, f"{hours:.2f}")
     head = ("Runs", "Seeds", "Commit", "Machine", "Hours in total")
-    return ["```bash", command, "```", "", *results.table(head, [line]), COSTS, ""]
+    return ["```bash", command, "```", "", *results.table(head, [line])]
 
 
 def remarks(records: Sequence[Record]) -> list[str]:

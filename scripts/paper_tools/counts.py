@@ -16,7 +16,7 @@ RULE = (
     "A run has found the\nright correspondence if more than {share:.0f} % of the pixels of its "
     "test images are right in A → B after the final epoch."
 )
-CONCLUSION = "**{} does so in {} of {} runs, {} in {} of {}: {} (p = {}).**"
+CONCLUSION = "{} found the right correspondence in {} of {} runs, {} in {} of {}: {} (p = {})."
 VERDICTS = {True: "a clear difference", False: "not distinguishable"}
 TEST = "p is from Fisher's exact test, two-sided; below {level} the difference counts as clear."
 Counts = dict[str, tuple[int, int]]  # variant -> runs that found it, runs
@@ -41,12 +41,12 @@ def lines(shares: Mapping[str, Sequence[float]], titles: Mapping[str, str]) -> l
         shares: for each variant, the share of right pixels of each run that measured it.
         titles: names of the variants.
     """
-    counts = {key: (sum(x > SHARE for x in of), len(of)) for key, of in shares.items() if of}
+    counts = counts_of(shares)
     if not counts:
         return []
     text = [HEADING, "", RULE.format(share=100 * SHARE)]
-    if set(RIVALS) <= counts.keys():
-        text += [conclusion(counts, titles)]
+    if sentence := conclusion(shares, titles):
+        text += [f"**{sentence}**"]
     text += [TEST.format(level=LEVEL), ""]
     head = ("Loss", "found it", f"p against {titles[RIVALS[0]]}", "share of right pixels, each run")
     rows = []
@@ -58,8 +58,16 @@ def lines(shares: Mapping[str, Sequence[float]], titles: Mapping[str, str]) -> l
     return [*text, *markdown(head, rows), ""]
 
 
-def conclusion(counts: Counts, titles: Mapping[str, str]) -> str:
-    """Return the sentence that says whether the counts of ``RIVALS`` differ."""
+def counts_of(shares: Mapping[str, Sequence[float]]) -> Counts:
+    """Return the counts of the variants that have shares."""
+    return {key: (sum(x > SHARE for x in of), len(of)) for key, of in shares.items() if of}
+
+
+def conclusion(shares: Mapping[str, Sequence[float]], titles: Mapping[str, str]) -> str:
+    """Return whether the counts of ``RIVALS`` differ; an empty text if one was not measured."""
+    counts = counts_of(shares)
+    if not set(RIVALS) <= counts.keys():
+        return ""
     first, second = RIVALS
     p = fisher(*counts[first], *counts[second])
     found = (titles[first], *counts[first], titles[second], *counts[second])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, NamedTuple
 
 from scripts.paper_tools import counts, jobs
 from scripts.paper_tools.scoring import SCORES_KIND, SIDES
@@ -13,7 +13,7 @@ from util.files import Maybe, read_json
 from util.tables import markdown
 
 # Texts of the page.
-TITLE = "## Parts of the objective (Tables 4 and 5) on {dataset}"
+TITLE = "Parts of the objective (Tables 4 and 5) on {dataset}"
 ABOUT = ("Runs", "Seeds", "Commit", "Machine", "Hours in total", "Hours per run", "Images per run")
 EPOCHS = {"latest": "final epoch", "best": "best epoch by validation (metric: {metrics})"}
 PAPER_COLUMN = "paper, Cityscapes (the last three)"
@@ -64,7 +64,23 @@ Runs = dict[str, list[Record]]  # variant -> its runs by seed
 Titles = dict[str, str]  # variant -> its name in tables
 
 
-def chapter(folder: Path, titles: Titles) -> str:
+class Chapter(NamedTuple):
+    """One comparison on the page of results.
+
+    Attributes:
+        title: heading of the chapter.
+        conclusion: sentence that was computed from the records; may be empty.
+        lines: tables and pictures.
+        record: command that repeats the runs, and what they took.
+    """
+
+    title: str
+    conclusion: str
+    lines: list[str]
+    record: list[str]
+
+
+def chapter(folder: Path, titles: Titles) -> Chapter:
     setup = read_json(folder / "setup.json", SETUP)
     records = [read_json(path, RECORD) for path in sorted(folder.glob("*-*.json"))]
     records.sort(key=lambda record: record["seed"])
@@ -72,14 +88,14 @@ def chapter(folder: Path, titles: Titles) -> str:
     runs = {key: of_variant for key, of_variant in runs.items() if of_variant}
     right_pixels = SEGMENTS[0]
     shares = {key: values(runs[key], "latest", "AtoB", right_pixels) for key in runs}
-    lines = [TITLE.format(**setup), "", *counts.lines(shares, titles)]
+    lines = counts.lines(shares, titles)
     if records:
         lines += [*pictures(folder, titles), "### Scores by metric", ""]
         lines += [*findings(runs, titles), ""]
-    lines += about(setup, records, len(titles))
     for side in SIDES if records else ():
         lines += tables(side, runs, titles)
-    return "\n".join(lines)
+    record = about(setup, records, len(titles))
+    return Chapter(TITLE.format(**setup), counts.conclusion(shares, titles), lines, record)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

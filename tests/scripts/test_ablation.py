@@ -60,18 +60,31 @@ def test_ablation(do: Callable, called: list, tmp_path: Path) -> None:
     assert called[count][:2] == ["train.py", "--continue_train"]
     do(*words, *SETTINGS, "--lr", "0.1").refused(1, "setup.json", "train", "--name")
 
+    check_conclusions(do, out)
+
+
+def check_conclusions(do: Callable, out: Path) -> None:
+    """Check that conclusions stand first, links lead to chapters, and the notes stand last."""
+    page = out.with_suffix(".md")
+    assert "## In short" in page.read_text() and "See its tables." in page.read_text()
+    (out / "conclusion.md").write_text("All in all.\n")
+    (out / "tiny" / "conclusion.md").write_text("It works.\n")
     (out / "tiny" / "notes.md").write_text("A note.\n")
     do("results", "--out", out).ok()
-    first = page.read_bytes()
+    text = page.read_text()
+    link = "](#parts-of-the-objective-tables-4-and-5-on-tiny)**\n\nIt works.\n"
+    order = ("All in all.", "## In short", link, "## How to read", "## Parts of the objective")
+    places = [text.index(part) for part in (*order, "## Records", "```bash", "A note.\n")]
+    assert places == sorted(places) and text.endswith("A note.\n")
     do("results", "--out", out).ok()
-    assert first == page.read_bytes() and first.endswith(b"A note.\n")
+    assert page.read_text() == text
 
 
 def check_counts(text: str, share: float) -> None:
     """Check that the page counts the runs, with the conclusion and the pictures before tables."""
     line = rf"\| Cycle alone \| \d of 2 \| \d\.\d+ \|.*\b{round(100 * share)}\b.* % \|"
     assert re.search(line, text)
-    order = ("right correspondence", "runs.png", "### Scores by metric", "```bash", "final epoch\n")
+    order = ("right correspondence", "runs.png", "### Scores by metric", "final epoch\n", "```bash")
     places = [text.index(part) for part in order]
     assert places == sorted(places)
 

@@ -39,13 +39,14 @@ def test_a_direction_that_is_unknown_is_not_shown(run: Programs) -> None:
     assert "2.000" in run.call(paper.main, "paper.py", "table").ok().out
 
 
-def test_notes_that_are_no_text(run: Programs) -> None:
+@pytest.mark.parametrize("name", ["notes.md", "conclusion.md"])
+def test_notes_that_are_no_text(run: Programs, name: str) -> None:
     folder = run.folder / "out/d"
     folder.mkdir(parents=True)
     (folder / "setup.json").write_text(json.dumps(SETUP))
-    (folder / "notes.md").write_bytes(b"\xff")
+    (folder / name).write_bytes(b"\xff")
     program = ("paper.py", "results", "--out", "out")
-    run.call(paper.main, *program).refused(1, "notes.md: it is damaged (not UTF-8 text)")
+    run.call(paper.main, *program).refused(1, f"{name}: it is damaged (not UTF-8 text)")
 
 
 @pytest.mark.parametrize("name", ["..", "../x", "a/b", "."])
