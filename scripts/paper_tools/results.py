@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, NamedTuple
@@ -94,8 +95,13 @@ def chapter(folder: Path, titles: Titles) -> Chapter:
         lines += [*findings(runs, titles), ""]
     for side in SIDES if records else ():
         lines += tables(side, runs, titles)
-    record = about(setup, records, len(titles))
-    return Chapter(TITLE.format(**setup), counts.conclusion(shares, titles), lines, record)
+    title, more = TITLE.format(**setup), []
+    if folder.name != setup["dataset"]:  # another study of the same dataset
+        title, more = f"{title} ({folder.name})", ["--name", folder.name]
+    if records and len(runs) < len(titles):
+        more += ["--variants", *runs]
+    record = about(setup, runs, more)
+    return Chapter(title, counts.conclusion(shares, titles), lines, record)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -103,10 +109,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [*markdown(head, rows), ""]
 
 
-def about(setup: dict, records: list[Record], variants: int) -> list[str]:
-    """Return the command that repeats the runs, and a table of what they took."""
+def about(setup: dict, runs: Runs, more: Sequence[str]) -> list[str]:
+    """Return the command that repeats the runs, and a table of what they took.
+
+    Args:
+        more: options of the command that ``setup`` does not hold.
+    """
+    records = sorted(chain(*runs.values()), key=lambda record: record["seed"])
     seeds = list(dict.fromkeys(str(record["seed"]) for record in records))
-    data = ["--dataroot", f"datasets/{setup['dataset']}", "--seeds", *seeds]
+    data = ["--dataroot", f"datasets/{setup['dataset']}", "--seeds", *seeds, *more]
     colours = ["--palette", *setup["palette"]] if setup["palette"] else []
     words = [*data, *colours, *networks(setup)]
     command = ["scripts/paper.py", "ablate", *words, "--", *setup["train"]]
@@ -114,7 +125,7 @@ def about(setup: dict, records: list[Record], variants: int) -> list[str]:
     if not records:
         return [*lines, "No run has finished yet.", ""]
     hours = [record["hours"] for record in records]
-    missing = len(seeds) * variants - len(records)
+    missing = len(seeds) * len(runs) - len(records)
     count = f"{len(records)} ({missing} not finished)" if missing > 0 else str(len(records))
     commit, machine, images = (several(records, key) for key in ("commit", "machine", "images"))
     spent = (f"{sum(hours):.2f}", f"{min(hours):.2f} to {max(hours):.2f}")

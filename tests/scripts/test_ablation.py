@@ -78,6 +78,12 @@ def check_conclusions(do: Callable, out: Path) -> None:
     assert places == sorted(places) and text.endswith("A note.\n")
     do("results", "--out", out).ok()
     assert page.read_text() == text
+    assert "--seeds 1 2 --variants cycle full" in text and "not finished" not in text
+
+    (out / "tiny").rename(out / "again")  # as --name again writes it
+    do("results", "--out", out).ok()
+    assert "## Parts of the objective (Tables 4 and 5) on tiny (again)\n" in page.read_text()
+    assert "--name again --variants cycle full" in page.read_text()
 
 
 def check_counts(text: str, share: float) -> None:
