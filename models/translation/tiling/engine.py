@@ -1,0 +1,254 @@
+"""Translates an image in tiles, with the statistics of the whole image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from data.windows.protocols import WindowSink, WindowSource
+from models.translation.latent_search import digest
+from models.translation.tiling.estimate import CHECKED, Estimate
+from models.translation.tiling.executor import Executor
+from models.translation.tiling.graph import Graph
+from models.translation.tiling.journal import Journal
+from models.translation.tiling.layers import Span, Window
+from models.translation.tiling.plan import Plan, Tile
+from models.translation.tiling.sampling import halves, sample_size
+from models.translation.tiling.statistics import Moments
+from util.errors import UsageError
+
+Known = dict[int, Moments]  # step of a norm -> its statistics
+
+
+def no_progress(share: float, note: str) -> None:
+    """Show nothing."""
+
+
+class Settings(NamedTuple):
+    """How images are translated in tiles.
+
+    Attributes:
+        tile: the side of a tile, without its halo, in pixels.
+        statistics: "exact", "sample", or None: exact if it takes at most an hour.
+        seed: of the choice of tiles for "sample".
+        say: prints a line.
+        progress: gets the share of the work that is done, from 0 to 1, and what is being done.
+    """
+
+    tile: int
+    statistics: str | None = None
+    seed: int = 0
+    say: Callable[[str], None] = print
+    progress: Callable[[float, str], None] = no_progress
+
+
+class Tiled:
+    """A network that translates images of any size tile by tile.
+
+    Attributes:
+        graph: its layers.
+    """
+
+    def __init__(self, network: nn.Module, settings: Settings) -> None:
+        """Find the layers of the network.
+
+        Raises:
+            UserError: it has a layer that is not understood.
+            UsageError: dropout is active, or the tile is smaller than the stride.
+        """
+        self.network, self.settings, self.graph = network, settings, Graph(network)
+        self.device = next(network.parameters()).device
+        self.rates: np.ndarray | None = None  # measured with the first image
+        self.said: set[str] = set()
+        if settings.tile < self.graph.stride:
+            raise UsageError(
+                f"--tile {settings.tile}: should be at least {self.graph.stride}, the pixels for "
+                "each position of the smallest features of this network"
+            )
+
+    def note(self, line: str) -> None:
+        """Print a line, the same line once."""
+        if line not in self.said:
+            self.said.add(line)
+            self.settings.say(line)
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return height and width of the result for an image."""
+        return Plan(self.graph, height, width, self.settings.tile).output_size()
+
+    def translate(
+        self,
+        source: WindowSource,
+        sink: WindowSink,
+        done: Path | None = None,
+        origin: str = "",
+        images: int = 1,
+    ) -> None:
+        """Translate an image. The caller closes the sink.
+
+        Args:
+            done: a file that says how far the work has come, from which another process resumes.
+            origin: what identifies the image, for ``done``.
+            images: how many images of this size are still to be translated, for the estimate.
+
+        Raises:
+            UsageError: the work takes more than an hour, and no statistics have been chosen.
+            UserError: of the source or the sink.
+        """
+        height, width = source.height, source.width
+        if max(height, width) <= self.settings.tile:
+            self.note(f"An image of {width}x{height} pixels is a single tile")
+            with torch.no_grad():
+                whole = read(source, (Span(0, height), Span(0, width))).to(self.device)
+                write(source, sink, self.network(whole), 0, 0)
+            return
+        Work(self, source, sink, done, origin).run(images)
+
+
+class Work:
+    """The translation of one image."""
+
+    def __init__(
+        self, tiled: Tiled, source: WindowSource, sink: WindowSink, done: Path | None, origin: str
+    ) -> None:
+        self.tiled, self.source, self.sink = tiled, source, sink
+        settings, size = tiled.settings, (source.height, source.width)
+        self.plan = Plan(tiled.graph, *size, settings.tile)
+        self.executor = Executor(self.plan, lambda window: read(source, window), tiled.device)
+        if tiled.rates is None:
+            tiled.rates = self.executor.rates()
+        self.halves = halves(self.plan.tiles, settings.seed)
+        self.estimate = Estimate(self.plan, tiled.rates, sum(self.halves, []))
+        weights = tiled.network.state_dict().values()
+        self.journal = Journal(done, digest(weights, *size, *settings[:3], origin) if done else "")
+        if not sink.resumed:
+            self.journal.written = 0
+        self.spent, self.total = 0.0, 1.0  # seconds, by the estimate
+
+    def run(self, images: int) -> None:
+        """Translate the image; see :meth:`Tiled.translate`."""
+        note, tiles = self.tiled.note, self.plan.tiles
+        for line in self.estimate.lines(self.source.channels, images):
+            note(line)
+        statistics = self.estimate.chosen(self.tiled.settings.statistics, images)
+        if self.journal.resumed:
+            note(f"Resumed: {self.journal.written} of {len(tiles)} tiles are written")
+        if statistics == "sample" and sample_size(len(tiles)) == len(tiles):
+            note(f"The sample is the whole image, because it has only {len(tiles)} tiles")
+            statistics = "exact"
+        self.total = getattr(self.estimate, statistics)
+        known = self.sampled() if statistics == "sample" else self.measured("all", tiles)
+        self.write_result(known)
+        self.journal.remove()
+
+    def measured(self, name: str, tiles: list[Tile]) -> Known:
+        """Return the statistics of all norms, those of some tiles.
+
+        The statistics of a norm need its input, and so those of all norms before it: each norm
+        takes a pass, which computes everything before it again.
+
+        Args:
+            name: of the set of tiles, in the journal.
+        """
+        graph, journal = self.tiled.graph, self.journal
+        known = journal.known.setdefault(name, {})
+        for number, norm in enumerate(graph.norms, 1):
+            target = graph.steps[norm].inputs[0]
+            moments, begin = Moments(), 0
+            if norm in journal.partial.get(name, ()):
+                _, begin, moments = journal.partial[name]
+            if norm in known:
+                begin = len(tiles)
+            self.advance(target, begin, "")
+            for count, tile in enumerate(tiles[begin:], begin + 1):
+                moments.add(self.executor.compute(target, tile, known))
+                journal.partial[name] = (norm, count, moments)
+                journal.save()
+                self.advance(target, 1, f"statistics {number} of {len(graph.norms)}")
+            known.setdefault(norm, moments)
+        journal.save(force=True)
+        return known
+
+    def sampled(self) -> Known:
+        """Return the statistics of a sample of tiles, and print their error."""
+        first, second = (
+            self.measured(name, tiles)
+            for name, tiles in zip(("first", "second"), self.halves, strict=True)
+        )
+        count, chosen = 2 * len(self.halves[0]), self.checked()
+        mean, most = self.error(chosen, first, second)
+        self.tiled.note(
+            f"Statistics of {count} of {len(self.plan.tiles)} tiles: measured on {len(chosen)}, "
+            f"the error is {127.5 * mean:.2g} of 255 levels on average and {127.5 * most:.2g} at "
+            f"most ({mean / 2:.2%} and {most / 2:.2%} of the range)"
+        )
+        return {norm: first[norm].joined(second[norm]) for norm in first}
+
+    def checked(self) -> list[Tile]:
+        """Return some tiles of the sample, for :meth:`error`."""
+        tiles = [x for pair in zip(*self.halves, strict=True) for x in pair if self.has_output(x)]
+        return tiles[:: -(-len(tiles) // CHECKED)]
+
+    def error(self, tiles: list[Tile], first: Known, second: Known) -> tuple[float, float]:
+        """Return the mean and the largest error of the statistics of two halves together.
+
+        It is half of what their results differ by: the mean of two independent estimates varies
+        half as much as their difference.
+
+        Returns: both for values in [-1, 1].
+        """
+        target = self.plan.graph.output
+        sums, count, most = 0.0, 0, 0.0
+        for tile in tiles:
+            one, other = (self.executor.compute(target, tile, known) for known in (first, second))
+            gap = (one - other).abs() / 2
+            sums, count = sums + float(gap.double().sum()), count + gap.numel()
+            most = max(most, float(gap.max()))
+            self.advance(target, 2, "error of the sample")
+        return sums / count, most
+
+    def write_result(self, known: Known) -> None:
+        """Compute the result and write it, from the first tile that is not written."""
+        plan, journal, target = self.plan, self.journal, self.plan.graph.output
+        self.advance(target, journal.written, "")
+        for count, tile in enumerate(plan.tiles[journal.written :], journal.written + 1):
+            if self.has_output(tile):
+                top, left = (plan.span(target, tile[dim], dim).start for dim in (0, 1))
+                result = self.executor.compute(target, tile, known)
+                write(self.source, self.sink, result, top, left)
+            journal.written = count
+            journal.save(self.sink.flush)
+            self.advance(target, 1, f"tile {count} of {len(plan.tiles)}")
+
+    def has_output(self, tile: Tile) -> bool:
+        """True unless the whole tile is in the padding at the border of the image."""
+        spans = (self.plan.span(self.plan.graph.output, tile[dim], dim) for dim in (0, 1))
+        return all(span.length for span in spans)
+
+    def advance(self, target: int, tiles: int, note: str) -> None:
+        """Show that some tiles of a pass have been computed."""
+        self.spent += self.estimate.passes[target] * tiles / len(self.plan.tiles)
+        self.tiled.settings.progress(min(1.0, self.spent / self.total), note)
+
+
+def read(source: WindowSource, window: Window) -> torch.Tensor:
+    """Return a window of an image as (1, C, h, w) in [-1, 1]."""
+    rows, columns = window
+    pixels = source.read(rows.start, columns.start, rows.length, columns.length)
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None]
+
+
+def write(
+    source: WindowSource, sink: WindowSink, result: torch.Tensor, top: int, left: int
+) -> None:
+    """Write a part of the result, (1, C, h, w). It holds data where the image does."""
+    pixels = result[0].permute(1, 2, 0).float().cpu().numpy()
+    height, width = pixels.shape[:2]
+    inside = top + height <= source.height and left + width <= source.width
+    valid = source.valid(top, left, height, width) if inside else None
+    sink.write(top, left, np.ascontiguousarray(pixels), valid)
