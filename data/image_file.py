@@ -11,8 +11,9 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, TiffTags, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffTags, UnidentifiedImageError
 
+from data.orientation import orientation, prepare, turned_sideways
 from util.errors import UsageError, UserError, reason_of
 from util.words import amount
 
@@ -64,6 +65,7 @@ def open_image(path: str, complete: bool = True) -> Iterator[Image.Image]:
             checks = (value_problem, band_problem, page_problem) if complete else ()
             if problem := next(filter(None, (check(image) for check in checks)), ""):
                 raise UserError(problem)
+            prepare(image)
             yield image
     except UsageError:
         raise
@@ -121,6 +123,8 @@ def value_problem(image: Image.Image) -> str:
 
 def band_problem(image: Image.Image) -> str:
     """Return why not all bands of a TIFF would be read, or ""."""
+    if image.mode in ("LA", "La", "PA") and _tag(image, "PlanarConfiguration", 1) == 2:
+        return "it holds gray and alpha apart, of which only gray would be read; interleave them"
     bands = _tag(image, "SamplesPerPixel", 1)
     readable = BANDS.get(image.mode, 4)
     if bands <= readable:
@@ -232,16 +236,6 @@ def highest_value(image: Image.Image) -> int:
         return int(array.max())
     level = int(array[..., :-1].max() if image.mode in ("LA", "RGBA") else array.max())
     return 257 * level - 128 if image.format == "PPM" else 256 * level + 255
-
-
-def orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 (upright) to 8."""
-    return image.getexif().get(ExifTags.Base.Orientation, 1)
-
-
-def turned_sideways(image: Image.Image) -> bool:
-    """True if the EXIF orientation exchanges width and height."""
-    return orientation(image) >= 5
 
 
 def as_mode(image: Image.Image, channels: int, exif: bool = True) -> Image.Image:

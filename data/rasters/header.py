@@ -21,10 +21,10 @@ from data.image_file import (
     open_image,
     page_problem,
     too_large,
-    turned_sideways,
     value_problem,
 )
 from data.listing import ARRAYS
+from data.orientation import orientation_of_tiff, stored_size, turned_sideways
 from util.errors import UserError, needs, reason_of
 from util.image.raster_tags import GDAL_NODATA
 
@@ -49,7 +49,7 @@ class Header(NamedTuple):
             "tiff" or "numpy".
         container: the kind of file for results of this kind: "png", "tif" or "npy".
         pages: of a TIFF, without overviews and masks.
-        orientation: the tag of a TIFF that tifffile reads, 1 to 8; 1: upright.
+        orientation: the tag of a TIFF, 1 to 8; 1: upright, and for all other files.
         nodata: the value that the file itself declares to be no data (a tag of GDAL), or "".
     """
 
@@ -98,8 +98,8 @@ def upright_size(path: str, npz_key: str | None = None, exif: bool = True) -> tu
     if is_tiff(path) or path.lower().endswith(ARRAYS):
         found = describe(path, npz_key)
         size, turned = found.size, found.orientation >= 5
-        if not found.is_bytes:
-            return size[::-1] if exif and turned else size
+        if not found.is_bytes or is_tiff(path):
+            return size[::-1] if turned and (exif or found.is_bytes) else size
     with open_image(path) as image:
         return image.size[::-1] if exif and turned_sideways(image) else image.size
 
@@ -140,7 +140,8 @@ def _of_picture(image: Image.Image) -> Header:
     bands = {"1": 1, "L": 1, "LA": 2, "La": 2, "RGBA": 4, "RGBa": 4}
     channels = bands.get(image.mode, 4 if has_alpha(image) else 3)
     if bits_per_channel(image) == 8:
-        return Header("uint8", channels, image.size, "pillow", "png")
+        turn = orientation_of_tiff(image)
+        return Header("uint8", channels, stored_size(image), "pillow", "png", orientation=turn)
     reader = {"PPM": "ppm", "TIFF": "tiff"}.get(image.format or "", "png")
     if image.format == "PNG":  # Pillow opens gray with alpha as RGBA
         with open(image.filename, "rb") as file:  # type: ignore[attr-defined]
@@ -151,11 +152,16 @@ def _of_picture(image: Image.Image) -> Header:
 
 
 @contextlib.contextmanager
-def array_file(path: str, npz_key: str | None = None) -> Iterator[np.ndarray]:
+def array_file(
+    path: str, npz_key: str | None = None, any_size: bool = False
+) -> Iterator[np.ndarray]:
     """A context manager that gives the array (H, W, C) of a ``.npy`` or ``.npz`` file.
 
     The array has two axes, or three. The bands are the last axis, or the first if that is shorter
-    than both others. Pickles are never read.
+    than both others. Pickles are never read. A ``.npy`` file is mapped into memory, not read.
+
+    Args:
+        any_size: ignore ``--max_pixels``.
 
     Raises:
         UserError: names the file and why it cannot be read.
@@ -177,7 +183,8 @@ def array_file(path: str, npz_key: str | None = None) -> Iterator[np.ndarray]:
             array = array[..., None]
         elif array.shape[0] < min(array.shape[1:]):
             array = array.transpose(1, 2, 0)
-        check_size((array.shape[1], array.shape[0]))
+        if not any_size:
+            check_size((array.shape[1], array.shape[0]))
         yield array
 
 
@@ -195,6 +202,16 @@ def check_size(size: tuple[int, int]) -> None:
     """Raise UserError if an image of ``size`` has more pixels than ``--max_pixels``."""
     if Image.MAX_IMAGE_PIXELS and size[0] * size[1] > Image.MAX_IMAGE_PIXELS:
         raise UserError(too_large())
+
+
+@contextlib.contextmanager
+def any_size() -> Iterator[None]:
+    """Lift ``--max_pixels`` inside, where only headers are read; not for several threads."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 @contextlib.contextmanager

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data.image_file import as_mode, open_image, orientation
+from data.image_file import as_mode, open_image
 from data.listing import ARRAYS
+from data.orientation import orientation
 from data.rasters.header import (
     MIN_IS_WHITE,
     Header,

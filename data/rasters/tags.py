@@ -8,8 +8,9 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from data.image_file import open_image, orientation
+from data.image_file import open_image
 from data.image_to_tensor import crop_position, resized_size
+from data.orientation import orientation
 from data.rasters.header import is_tiff, tiff_pages
 from util.errors import UserError
 from util.image.raster_tags import (
