@@ -1,0 +1,155 @@
+"""Image files from which windows are read, in the values of a run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from data.rasters.folder import choose
+from data.rasters.header import Header, any_size, array_file, describe, header_of, is_tiff
+from data.rasters.reading import TURNS, native
+from data.rasters.rules import misfit
+from data.windows.pictures import Picture
+from data.windows.tiff import NotWindowed, TiffWindows, Window
+from util.errors import UserError, culprit
+from util.values import UnitImage, Values
+from util.words import amount
+
+Reader = Callable[[Window], np.ndarray]  # gives (h, w, C) in the type of the file
+
+
+class FileSource:
+    """A :class:`data.windows.protocols.WindowSource` of a TIFF or ``.npy`` file.
+
+    Its values are those that the whole file has on the ordinary path, bit by bit. ``--max_pixels``
+    does not apply.
+
+    Attributes:
+        clipped, read_values: how many of the values read so far, some of them repeatedly, were
+            outside of the range and set to its ends, and how many there were.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        rule: Values | None,
+        channels: int,
+        exif: bool = True,
+    ) -> None:
+        """Read the header.
+
+        Args:
+            rule: of the file's values; None: 8-bit pictures, as on the 8-bit path.
+            channels: the number of an 8-bit picture that the network takes.
+            exif: turn the image upright by its EXIF orientation.
+
+        Raises:
+            NotWindowed: names the file, which is of a kind that can only be decoded whole.
+            UserError: names the file and why it cannot be read, or does not suit the rule.
+        """
+        self.path, self.rule = path, rule
+        self.channels = rule.channels if rule else channels
+        self.clipped = self.read_values = 0
+        self.lock = threading.Lock()
+        with any_size():
+            header, self.turn, self.reader = _open(path, rule, channels)
+        self.stored_width, self.stored_height = header.size
+        exif |= header.is_bytes  # Pillow turns a TIFF whatever is asked for
+        self.turn = self.turn if exif and self.turn in TURNS else 1
+        self.width, self.height = header.size[::-1] if self.turn >= 5 else header.size
+        with culprit(f"cannot use the image {path}"):
+            _check(header, rule)
+
+    def read(self, top: int, left: int, height: int, width: int) -> np.ndarray:
+        """Return a window as float32 (height, width, C) in [-1, 1]; -1 where there is no data.
+
+        Raises UserError: names the file, which is damaged or holds values that are not numbers.
+        """
+        array = self._upright(Window(top, left, height, width))
+        if self.rule is None:
+            return array.astype(np.float32) / np.float32(127.5) - np.float32(1)
+        unit = self._to_unit(array, self.rule)
+        with self.lock:
+            self.clipped += unit.clipped
+            self.read_values += array.size
+        return unit.pixels
+
+    def valid(self, top: int, left: int, height: int, width: int) -> np.ndarray | None:
+        """Return where a window holds data, as bool (height, width); None: everywhere.
+
+        Raises UserError: as for :meth:`read`.
+        """
+        if self.rule is None or self.rule.nodata is None:
+            return None
+        return self._to_unit(self._upright(Window(top, left, height, width)), self.rule).valid
+
+    def _to_unit(self, array: np.ndarray, rule: Values) -> UnitImage:
+        with culprit(f"cannot use the image {self.path}"):
+            return rule.to_unit(array)
+
+    def _upright(self, window: Window) -> np.ndarray:
+        """Return a window of the upright image, in the type of the file."""
+        top, left, height, width = window
+        if self.turn >= 5:
+            top, left, height, width = left, top, width, height
+        if self.turn in (3, 4, 6, 7):  # the first row is the last of the file
+            top = self.stored_height - top - height
+        if self.turn in (2, 3, 7, 8):  # the first column is the last of the file
+            left = self.stored_width - left - width
+        array = self.reader(Window(top, left, height, width))
+        return TURNS[self.turn](array) if self.turn in TURNS else array
+
+    def remark(self) -> str:
+        """Return a line about the values that were clipped, or ""."""
+        if not (self.clipped and self.rule):
+            return ""
+        return (
+            f"{self.path}: {self.clipped} of {self.read_values} values read, some of them several "
+            f"times, are outside of {self.rule.limits} and were set to its ends"
+        )
+
+
+def _check(header: Header, rule: Values | None) -> None:
+    """Raise UserError if a file does not suit the rule."""
+    if rule is None:
+        if not header.is_bytes:
+            raise UserError("it is no 8-bit picture, and there is no rule for its values")
+        return
+    if problem := misfit(header.dtype, rule):
+        raise UserError(f"it {problem}")
+    bands = header.channels
+    if rule.bands and max(rule.bands) > bands:
+        choose(np.empty((1, 1, bands)), rule.bands)
+    converts = header.is_bytes and rule.dtype == "uint8" and rule.channels <= 4
+    if not rule.bands and not converts and bands != rule.channels:
+        raise UserError(f"it holds {amount(bands, 'band')}, and the rule is for {rule.channels}")
+
+
+def _open(path: str, rule: Values | None, channels: int) -> tuple[Header, int, Reader]:
+    """Return the header of a file, its orientation, and what reads windows as stored."""
+    bands = rule.bands if rule else None
+    if path.lower().endswith(".npy"):
+        with array_file(path, any_size=True) as array:
+            header = header_of(array, "npy")
+        return header, 1, lambda window: _of_array(path, window, bands)
+    if not is_tiff(path):
+        kind = path.rpartition(".")[2].lower()
+        raise NotWindowed(f"{path} has no windows: {kind} files are decoded whole")
+    header = describe(path)
+    try:
+        if not header.is_bytes:
+            tiff = TiffWindows(path)
+            return header, header.orientation, lambda window: tiff.read_values(window, bands)
+        picture = Picture(path)
+    except NotWindowed as error:
+        raise NotWindowed(f"{path} has no windows: {error}") from None
+    wanted = header.channels if bands else rule.channels if rule else channels
+    return header, header.orientation, lambda window: choose(picture.read(window, wanted), bands)
+
+
+def _of_array(path: str, window: Window, bands: tuple[int, ...] | None) -> np.ndarray:
+    top, left, height, width = window
+    with array_file(path, any_size=True) as array:
+        return native(choose(array[top : top + height, left : left + width], bands))
