@@ -136,7 +136,8 @@ def image_paths(
             del others[kind]
     if not paths:
         found = f", but other files: {counted(others)}" if others else ""
-        raise NoImages(f"{folder} holds no images ({kinds()}){found}")
+        known = "of the dataset's format" if accepts else f"({kinds()})"
+        raise NoImages(f"{folder} holds no images {known}{found}")
     left_out[folder] = others  # once, however often a folder is listed
     return sorted(paths)[: int(min(limit, len(paths)))]
 

@@ -33,9 +33,11 @@ FOLDER = Path(__file__).resolve().parent
 CITYSCAPES = (
     "cityscapes cannot be downloaded here: its licence does not allow redistribution. Register at "
     "https://www.cityscapes-dataset.com, get gtFine_trainvaltest.zip and "
-    "leftImg8bit_trainvaltest.zip, unpack them and run: python "
-    "datasets/prepare_cityscapes_dataset.py --gtFine_dir gtFine --leftImg8bit_dir leftImg8bit "
-    "--output_dir datasets/cityscapes"
+    "leftImg8bit_trainvaltest.zip, unpack them and run:"
+)
+PREPARE = (
+    "python datasets/prepare_cityscapes_dataset.py --gtFine_dir gtFine",
+    "--leftImg8bit_dir leftImg8bit --output_dir datasets/cityscapes --png",
 )
 
 
@@ -163,9 +165,11 @@ def build_parser() -> Arguments:
 def main() -> None:
     args = build_parser().parse_args()
     if args.list:
-        return say(*table(ALL_DATASETS).splitlines(), "", *wrap(CITYSCAPES, 80))
+        command, more = PREPARE
+        say(*table(ALL_DATASETS).splitlines(), "", *wrap(CITYSCAPES, 80))
+        return say(f"    {command} \\", f"        {more}")
     if args.name == "cityscapes":
-        raise UserError(CITYSCAPES)
+        raise UserError(" ".join([CITYSCAPES, *PREPARE]))
     item = find(ALL_DATASETS, args.name, args.kind)
     return download(item, args.out or FOLDER / item.name, args.mirror, not args.unchecked)
 

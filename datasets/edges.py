@@ -32,6 +32,7 @@ from util.files import real_path
 from util.image.features import Network, load_network, run, to_batch
 from util.image.metrics import Array
 from util.limits import real, whole
+from util.words import amount
 
 FLAGS = (
     Flag("input", str, None, "folder of photos (sub-folders included)", required=True),
@@ -166,7 +167,7 @@ def main() -> None:
         progress.update()
     progress.close()
     warn_leftovers(targets)
-    say(f"{len(paths)} edge maps: {args.output}")
+    say(f"{amount(len(paths), 'edge map')}: {args.output}")
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ def show(task: tasks.Task, args: Namespace) -> None:
     domains = f"{task['A']} (A) <-> {task['B']} (B)"
     say(f"{task.name}: {domains}, dataset {task['dataset']} of kind {task['kind']}")
     for title, key in (("The paper", "says"), ("It does not say", "silent")):
-        say(f"{title}: {' '.join(task[key].split())}")
+        say(*wrap(f"{title}: {' '.join(task[key].split())}", tables.WIDTH))
     for side, metric, number in tasks.paper_numbers(task):
         say(f"  {tasks.direction(task, side)}: {metric} {number}")
     say("Commands:")

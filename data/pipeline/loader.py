@@ -21,7 +21,7 @@ from torch.utils.data.distributed import DistributedSampler
 import data
 from data.dataset_of_images import BaseDataset
 from data.image_to_tensor import images_to_float
-from data.listing import counted, kinds, left_out, remarks
+from data.listing import counted, is_image_file, kinds, left_out, remarks
 from data.pipeline.clipped import Clipped
 from data.pipeline.processes import start
 from data.pipeline.sampler import EpochSampler
@@ -264,9 +264,9 @@ class CustomDatasetDataLoader(Loader):
         refuse_unused(opt, dataset)
         others = sum(left_out.values(), Counter())
         if others and say_left_out:
-            remarks.append(
-                f"Files left out by their extension: {counted(others)} (images are {kinds()})"
-            )
+            # A dataset that leaves out images has a format of its own, such as DICOM
+            known = "" if any(map(is_image_file, others)) else f" (images are {kinds()})"
+            remarks.append(f"Files left out by their extension: {counted(others)}{known}")
         if remarks:
             say(*remarks)
         super().__init__(dataset, opt)

@@ -63,10 +63,13 @@ def lines(opt: Namespace, rehearse_it: bool = True) -> tuple[list[str], list[str
 
 
 def rates(opt: Namespace) -> list[str]:
-    """Return a line with the learning rate at five epochs; none if it depends on more."""
-    if opt.lr_policy not in POLICY or opt.lr_policy == "plateau":
-        return []
+    """Return a line with the learning rate at five epochs.
+
+    There is no line for a single epoch, or if the rate depends on more than the epoch.
+    """
     first, last = opt.epoch_count, last_epoch(opt)
+    if opt.lr_policy not in POLICY or opt.lr_policy == "plateau" or first == last:
+        return []
     epochs = sorted({first + (last - first) * i // 4 for i in range(5)})
     return ["  " + ", ".join(f"epoch {n}: {opt.lr * lr_factor(opt, n):.3g}" for n in epochs)]
 

@@ -179,7 +179,7 @@ class CoupledTranslator(CoupledGenerator):
         results, quality = [], []
         for image in images.split(1):
             latent = find_latent(self, image, self.domain, self.starts, self.steps, self.seed)
-            say(f"reconstruction {latent.psnr:.1f} dB")
+            say(f"Reconstruction of the input: {latent.psnr:.1f} dB PSNR")
             results.append(self.generate(latent.z, OTHER[self.domain]))
             quality.append(latent.psnr)
         return torch.cat(results), {RECONSTRUCTION: quality}

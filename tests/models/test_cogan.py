@@ -208,5 +208,5 @@ def test_a_translation_says_how_well_the_image_was_found(
     net.steps, net.starts = 1, 1
     with torch.no_grad():
         images, metrics = net.translate(torch.zeros(2, 3, 64, 64))
-    assert images.shape == (2, 3, 64, 64) and capsys.readouterr().out.count("reconstruction ") == 2
+    assert images.shape == (2, 3, 64, 64) and capsys.readouterr().out.count("Reconstruction ") == 2
     assert list(metrics) == ["reconstruction PSNR (dB)"] and len(*metrics.values()) == 2
