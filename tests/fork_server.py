@@ -1,8 +1,8 @@
 """Runs Python programs as forks of one process that has imported PyTorch.
 
-Reads a JSON object per line: ``folder`` (the working folder and first entry of sys.path), ``argv``,
-``out`` and ``err`` (files). Writes each exit status as a line. A program imports all modules of its
-folder anew, as a process of its own does; only other packages are there already.
+Reads a JSON object per line: ``folder`` (the working folder), ``argv``, ``out`` and ``err``
+(files). Writes each exit status as a line. A program imports all modules of its folder anew, as a
+process of its own does; only other packages are there already.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ def run(folder: str, argv: list[str], out: str, err: str) -> None:
     for number, name in enumerate((os.devnull, out, err)):
         os.dup2(os.open(name, os.O_RDWR | os.O_CREAT, 0o600), number)
     os.chdir(folder)
-    sys.path[0], sys.argv = folder, argv
-    runpy.run_path(os.path.join(folder, argv[0]), run_name="__main__")
+    program = os.path.join(folder, argv[0])
+    sys.path[0], sys.argv = os.path.dirname(program), argv
+    runpy.run_path(program, run_name="__main__")
 
 
 if __name__ == "__main__":

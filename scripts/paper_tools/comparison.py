@@ -183,7 +183,7 @@ def about(setup: dict, records: Sequence[Record]) -> list[str]:
     hours = sum(record["hours"] for record in trained)
     line = (str(len(trained)), ", ".join(seeds), commits, machines, f"{hours:.2f}")
     head = ("Runs", "Seeds", "Commit", "Machine", "Hours in total")
-    return ["```bash", command, "```", "", *results.table(head, [line])]
+    return ["```bash", "# takes hours", command, "```", "", *results.table(head, [line])]
 
 
 def remarks(records: Sequence[Record]) -> list[str]:

@@ -121,7 +121,7 @@ def about(setup: dict, runs: Runs, more: Sequence[str]) -> list[str]:
     colours = ["--palette", *setup["palette"]] if setup["palette"] else []
     words = [*data, *colours, *networks(setup)]
     command = ["scripts/paper.py", "ablate", *words, "--", *setup["train"]]
-    lines = ["```bash", jobs.shown(command), "```", ""]
+    lines = ["```bash", "# takes hours", jobs.shown(command), "```", ""]
     if not records:
         return [*lines, "No run has finished yet.", ""]
     hours = [record["hours"] for record in records]

@@ -1,20 +1,17 @@
-"""The README and the pages in docs: their links, their commands, and programs that they name."""
+"""The README and the pages in docs: their links, and programs and packages that they name."""
 
 from __future__ import annotations
 
 import re
-import runpy
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from documents import PAGES, shell_words
 from parsing import PROGRAMS
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r'\]\(([^)\s]+)\)|(?:src|href)="([^"]+)"')
-FLAG = re.compile(r"--\w+(?:-\w+)*")
 
 
 def links(text: str) -> Iterator[str]:
@@ -52,65 +49,10 @@ def test_broken_links_are_found() -> None:
     assert broken(ROOT / "README.md", text) == ["x.md", "README.md#no-such", "no.png"]
 
 
-def commands(text: str) -> Iterator[list[str]]:
-    """The words of each ``python PROGRAM ...`` in code; "..." and comments are left out."""
-    parts = text.split("```")  # text and code in turns
-    lines = "".join(parts[1::2]).replace("\\\n", " ").splitlines()
-    lines += re.findall(r"`(python [^`]*)`", "".join(parts[::2]))
-    for line in lines:
-        if re.match(r"python \S+\.py", line):
-            yield shlex.split(line, comments=True)[1:]
-
-
-def known_flags(program: str, words: list[str]) -> set[str]:
-    """The options of a program, with those of the model and dataset that ``words`` name."""
-    if program in ("train.py", "test.py"):
-        options = PROGRAMS[program.removesuffix(".py")]()
-        words = shlex.split(shlex.join(words).replace("--dataroot ...", "--dataroot x"))
-        left_out = ("...", "--help", "--continue_train")  # the last needs a run
-        chosen = [word.removesuffix(".zip") for word in words if word not in left_out]
-        options.gather_options(chosen)
-        return set(options.parser._option_string_actions)
-    if program == "scripts/check_data.py":  # takes the options of train.py
-        return known_flags("train.py", words)
-    names = runpy.run_path(str(ROOT / program))
-    parser = (names if "build_parser" in names else names["main"].__globals__)["build_parser"]()
-    flags = set(parser._option_string_actions)
-    if program == "scripts/translate.py":  # passes on those of test.py
-        flags |= known_flags("test.py", [])
-    for action in parser._actions:
-        for sub in action.choices.values() if isinstance(action.choices, dict) else ():
-            flags |= set(sub._option_string_actions)
-    return flags
-
-
-# Of the other page with commands, configuration.md, test_documented_commands.py runs each
-COMMANDS = {
-    page.relative_to(ROOT).as_posix(): found
-    for page in PAGES
-    if page.name != "configuration.md"
-    if (found := list(commands(page.read_text(encoding="utf-8"))))
-}
-
-
-@pytest.mark.parametrize("page", COMMANDS)
-def test_commands(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each command names a program that exists and options that it has.
-
-    Options after "--" are for train.py.
-    """
-    monkeypatch.syspath_prepend(str(ROOT / "datasets"))
-    for program, *words in COMMANDS[page]:
-        at = words.index("--") if "--" in words else len(words)
-        for name, part in ((program, words[:at]), ("train.py", words[at + 1 :])):
-            flags = {flag for word in part for flag in FLAG.findall(word) if word.startswith("--")}
-            assert flags <= known_flags(name, part), (name, part)
-
-
 def test_test_commands_write_to_folders_of_their_own() -> None:
     """No test command of the README replaces the results of another one."""
     folders = []
-    for program, *words in commands((ROOT / "README.md").read_text(encoding="utf-8")):
+    for _, program, *words in shell_words(ROOT / "README.md"):
         if program == "test.py" and "--dataroot" in words:
             opt = PROGRAMS["test"]().gather_options([word.removesuffix(".zip") for word in words])
             folders.append((str(opt.results_dir), opt.name))

@@ -1,110 +1,130 @@
-"""The commands of the documents run: on tiny networks and images, in the order of each page.
+"""The commands of README.md and docs run, in the order of each page, on tiny images and networks.
 
-A block of code below the comment ``<!-- needs SOMETHING -->``, such as the internet, is not run.
+Those with a mark such as "needs the internet" are left out (see tests/documents.py). Sizes and
+counts are made small by ``tiny`` in tests/documented_place.py. tests/options/test_documents.py
+checks the options of all commands.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, pictures
+from documented_place import Place
+from documents import PAGES, SHELL, blocks, inline_commands
+from projects import Server, server  # noqa: F401  # a fixture
 
-SMALL = "--load_size 36 --crop_size 32 --num_threads 0 --gpu_ids -1"
-TINY = f"{SMALL} --netG resnet_6blocks --ngf 2 --ndf 2 --display_id 0 --max_dataset_size 4"
-ADDED = {  # words after those of the page; of two values of an option, the last one counts
-    "train.py": f"{TINY} --n_epochs 1 --n_epochs_decay 0",
-    "test.py": "--num_threads 0 --gpu_ids -1 --num_test 1",
-    "scripts/translate.py": "--gpu_ids -1 --num_test 1",
+# The shell asks this process to run programs, which it does in forks
+PROGRAMS = r"""
+ask() { printf '%s\x1f' "$@" >&$ASK; echo >&$ASK; read -r status <&$ANSWER; return "$status"; }
+python() { ask "$@"; }
+torchrun() { ask torchrun "$@"; }
+"""
+PREPARED = {"--name fusion": Place.use_two_inputs, "study.py score": Place.write_answers}
+# Commands within sentences that are not run; their pages say so
+NOT_RUN = {
+    "python PROGRAM --help": "stands for any program",
+    "python datasets/download.py horse2zebra": "needs the internet",
+    "python datasets/download.py maps": "needs the internet",
+    "python datasets/make_phantoms.py DATA": "has been run to make DATA",
+    "python -m visdom.server": "needs the internet, and runs until it is stopped",
+    "python -m visdom.server --hostname 127.0.0.1": "as above",
+    'python -c "import visdom; print(visdom.__path__[0])"': "the package is optional",
+    "python scripts/benchmark.py --against BEFORE --only step": "needs another checkout",
+    "python scripts/benchmark.py --against OFFICIAL --only input": "needs the official code",
+    "python scripts/check_data.py": "takes the options of train.py",
+    "python scripts/check_gpu.py": "needs a GPU",
+    "python scripts/check_resume.py": "takes minutes",
+    "python scripts/demo.py": "takes minutes",
+    "python scripts/maintenance/check_versions.py": "needs the internet, takes minutes",
+    "python scripts/maintenance/compare_levels.py OUT": "takes hours",
+    "python scripts/maintenance/fuzz.py": "takes minutes",
+    "python scripts/paper.py baselines --dataroot datasets/maps": "takes days",
+    "python scripts/tests.py": "runs these tests",
 }
-PAGES = ("use.md", "configuration.md")
-BLOCK = re.compile(r"(<!-- needs [^>]*-->\n)?```(bash|python|json)\n(.*?)```", re.DOTALL)
-
-
-def blocks(page: str) -> Iterator[tuple[str, str]]:
-    """Yield (language, code) of the blocks of a page that can be run here."""
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    for needs, language, code in BLOCK.findall(text):
-        if not needs:
-            yield language, code
-
-
-def with_tiny_options(code: str) -> str:
-    """Return shell code whose commands train and translate little, and stop at an error."""
-    lines = ["set -e"]
-    for line in code.replace("\\\n", " ").splitlines():
-        words = line.split()
-        added = ADDED.get(words[1], "") if words[:1] == ["python"] else ""
-        lines.append(f"{line} {added}")
-    return "\n".join(lines)
+WRITES = ("--output", "--out", "--json")
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder like a checkout after some trainings, with the data that the pages name."""
-    folder = tmp_path_factory.mktemp("checkout")
-    for name in ("train.py", "test.py", "scripts", "models", "data", "options", "util"):
-        (folder / name).symlink_to(ROOT / name)
-    for side in ("trainA", "trainB", "testA", "testB"):
-        pictures(folder / "datasets/atlas" / side, [f"{i}.png" for i in range(12)])
-    pictures(folder / "photos", ["a.jpg", "b.jpg"])
-    pictures(folder / "frames", ["frame_00001.png", "frame_00002.png"])
-    pictures(folder, ["horse.jpg"])
-    shell(folder, "python train.py --dataroot datasets/atlas --name horse2zebra")
-    trained = folder / "checkpoints/horse2zebra/latest_net_G_A.pth"
-    (folder / "checkpoints/horse2zebra_pretrained").mkdir()
-    weights = folder / "checkpoints/horse2zebra_pretrained/latest_net_G.pth"
-    weights.write_bytes(trained.read_bytes())
-    return folder
+def place(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Place:  # noqa: F811
+    return Place(tmp_path_factory.mktemp("checkout"), server)
 
 
-def shell(folder: Path, code: str) -> None:
-    paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": paths, "OMP_NUM_THREADS": "1"}
-    command = ["bash", "-c", with_tiny_options(code)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, f"{code}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+def shell(place: Place, code: str) -> None:
+    """Run shell code; it stops at the first error. Raises AssertionError: a command failed."""
+    questions, ask = os.pipe()
+    answer, answers = os.pipe()
+    place.log = ""
+    process = subprocess.Popen(
+        ["bash", "-ec", PROGRAMS + code],
+        cwd=place.folder,
+        env=os.environ | {"ASK": str(ask), "ANSWER": str(answer)},
+        pass_fds=(ask, answer),
+    )
+    os.close(ask)
+    os.close(answer)
+    with open(questions) as lines, open(answers, "w") as out:
+        for line in lines:
+            out.write(f"{place.python(line.split(chr(31))[:-1])}\n")
+            out.flush()
+    assert process.wait() == 0, f"{code}\n{place.log}"
+    assert "Traceback" not in place.log, place.log
 
 
-def test_tiny_options_are_added() -> None:
-    code = "for x in 1; do\n    python train.py \\\n    --name $x\ndone\npython scripts/sheet.py"
-    lines = with_tiny_options(code).splitlines()
-    assert shlex.split(lines[2])[:4] == ["python", "train.py", "--name", "$x"]
-    assert lines[2].endswith("--n_epochs_decay 0") and lines[4].strip() == "python scripts/sheet.py"
+def run_python(place: Place, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Execute Python code in this process; programs that it starts run as in :func:`shell`."""
+
+    def started(words: list[str], check: bool) -> None:
+        assert words[0] == sys.executable and check
+        assert place.python(words[1:]) == 0, place.log
+
+    monkeypatch.setattr(subprocess, "run", started)
+    exec(compile(code, "<documented>", "exec"), {"__name__": "__main__"})
 
 
-def test_pages_have_blocks() -> None:
-    """Nothing is left out but what has a mark."""
-    for page in PAGES:
-        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-        marked = text.count("<!-- needs ")
-        assert len(list(blocks(page))) + marked == text.count("```") // 2 and marked < 4
+def runnable(page: Path) -> list[tuple[str, str]]:
+    """The (language, code) of each block of a page, and then of its commands in sentences."""
+    found = []
+    for block in blocks(page):
+        if block.language in SHELL:
+            code = "\n".join(command.text for command in block.commands() if not command.mark)
+            found.append(("bash", code))
+        elif block.language == "python":
+            found.append(("python", block.code))
+    for command in inline_commands(page):
+        complete = command.text.startswith("python ") and "..." not in command.text
+        if complete and command.text not in NOT_RUN:
+            found.append(("bash", command.text))
+    return [(language, code) for language, code in found if code]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES)
-def test_commands_run(place: Path, page: str) -> None:
-    for language, code in blocks(page):
-        if language == "bash":
-            shell(place, code)
-        elif language == "json":
-            (place / "base.json").write_text(code)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if runnable(page)], ids=lambda page: page.name
+)
+def test_commands_run(place: Place, page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place.folder)
+    for language, code in runnable(page):
+        if code in place.done:
+            continue
+        place.done.add(code)
+        for text, prepare in PREPARED.items():
+            if text in code:
+                prepare(place)
+        if language == "python":
+            run_python(place, code, monkeypatch)
         else:
-            sweep = code.replace('"train.py", *words', f'"train.py", *words, *"{TINY}".split()')
-            sweep = sweep.replace(".split()]", '.split(), "--n_epochs=1", "--n_epochs_decay=0"]')
-            (place / "code.py").write_text(
-                f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{sweep}"
-            )
-            shell(place, "python code.py")
-    if page == "use.md":
-        for name in ("zebra.png", "zebra_512.png", "zebras/a.png", "zebra_frames/frame_00001.png"):
-            assert (place / name).is_file()
-    else:
-        names = {path.name for path in (place / "checkpoints/sweep").iterdir()}
-        assert {"lr_1e-4", "lr_1e-4_seed_2"} <= names and (place / "sweep.png").is_file()
+            shell(place, code)
+        words = shlex.split(code, comments=True) if language == "bash" else []
+        for flag, path in zip(words, words[1:], strict=False):
+            if flag in WRITES:
+                assert (place.folder / path).exists(), f"{code}\nno {path}\n{place.log}"
+
+
+def test_commands_that_do_not_run_exist() -> None:
+    texts = {command.text for page in PAGES for command in inline_commands(page)}
+    assert NOT_RUN.keys() <= texts
