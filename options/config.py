@@ -30,6 +30,7 @@ class Config:
     from a run.
 
     Attributes:
+        plugins: the model and the dataset of the file, also if the command line names others.
         words: ``--NAME=VALUE``, ``--SWITCH``, or ``--NAME`` followed by the values of a list.
     """
 
@@ -50,6 +51,7 @@ class Config:
         self.file = file
         with culprit("--config"):
             content: dict[str, Any] = read_json(Path(file))
+        self.plugins = {flag: content.get(flag) for flag in FLAG.values()}
         self.values = {k: v for k, v in content.items() if k not in DERIVED and v is not None}
         number = len(self.values)
         if content.keys() & {"isTrain", "given"}:  # the record of a run
@@ -118,11 +120,11 @@ class Config:
     def check(self, parser: Parser, passed_over: Collection[str]) -> str:
         """Check the file against all options, and return a line about what counts.
 
-        Words of options that only the other program has are removed from ``words``.
+        Words of options that do not apply here are removed from ``words``.
 
         Args:
             parser: with all options.
-            passed_over: options of models and datasets that only train.py has.
+            passed_over: options of the other program, and of the file's own model and dataset.
 
         Raises:
             UsageError: an option is unknown.

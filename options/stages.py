@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -126,12 +126,22 @@ class Options:
         """Check the file of ``--config`` now that all options are declared."""
         assert self.config
         others = Parser(add_help=False, conflict_handler="resolve")
-        if not self.isTrain:  # a file of both programs may hold what the model adds in training
-            model.modify_commandline_options(others, True)
+        for plugin in (model, *self._plugins_of_file()):
+            for is_train in (True, False):  # one file may serve both programs
+                with suppress(UsageError):  # some models cannot be trained
+                    plugin.modify_commandline_options(others, is_train)
         before = list(self.config.words)
         text = self.config.check(self.parser, others.defaults())
         args[: len(before)] = self.config.words
         self.rules.remarks.append((say, text))
+
+    def _plugins_of_file(self) -> Iterator[type[Any]]:
+        """Yield the model and the dataset that the file of ``--config`` names, if they are ours."""
+        for kind, flag in plugins.FLAG.items():
+            name = self.config.plugins[flag] if self.config else None
+            if isinstance(name, str) and not plugins.is_file(name):
+                with suppress(UsageError):  # the command line names one that exists
+                    yield plugins.find_class(kind, name)
 
     def _add_plugin_options(self, args: Sequence[str], given: dict[str, Any]) -> type[Any]:
         """Declare the options of the model and the dataset; returns the class of the model."""

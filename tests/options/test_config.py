@@ -97,6 +97,21 @@ def test_one_file_for_both_programs(write: Write) -> None:
     assert (opt.name, opt.num_test, opt.ngf) == ("x", 7, 8) and not hasattr(opt, "n_epochs")
 
 
+def test_models_that_the_command_line_replaces(write: Write, capsys: pytest.CaptureFixture) -> None:
+    """What only the file's own model has is left out; a model without a training can be tested."""
+    parse("train", "--name", "x", "--lambda_B", "4")
+    record = "checkpoints/x/train_opt.json"
+    words = ["--config", record, "--name", "y"]
+    assert parse("test", *words, "--model", "test", record=False).model == "test"
+    opt = parse("train", *words, "--model", "pix2pix", record=False)
+    assert opt.model == "pix2pix" and not hasattr(opt, "lambda_B")
+    assert " left out" in capsys.readouterr().out
+    file = write(model="test", model_suffix="_A", lambda_A=5, name="x")
+    assert "unknown option lambda_A" in refused(file, program="test")
+    opt = parse("train", "--config", file, "--model", "cycle_gan", record=False)
+    assert opt.lambda_A == 5
+
+
 WRONG: dict[str, tuple[Any, str]] = {
     "unknown": ({"lamda_A": 5}, "unknown option lamda_A; did you mean lambda_A?"),
     "abbreviated": ({"lambda_ident": 5}, "unknown option lambda_ident; did you mean lambda_id"),
