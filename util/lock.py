@@ -21,7 +21,13 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+try:
+    import msvcrt
+except ImportError:  # other systems than Windows
+    msvcrt = None  # type: ignore[assignment]
 
+WINDOWS = os.name == "nt"
+FAR = 1 << 30  # place of the locked byte: Windows lets nobody else read what is locked
 # Names that a training writes in its folder. Files with other names may be anything, links too.
 WRITTEN = re.compile(
     r"\.lock|\.saving\.json|loss_log\.txt|metrics\.jsonl|train_opt\.\w+|best\.json|stall.*\.log"
@@ -73,11 +79,10 @@ class Lock:
         locked file is no longer the one at the path, and the loop tries again.
         """
         while True:
-            file = open(self.path, "a+", opener=no_link)  # noqa: SIM115  open until close()
+            # Open until close()
+            file = open(self.path, "a+", encoding="utf-8", opener=no_link)  # noqa: SIM115
             try:
-                if fcntl:
-                    # Not flock: DataLoader workers would inherit that lock and keep it after a kill
-                    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _take(file)
             except (BlockingIOError, PermissionError):
                 file.close()
                 raise UserError(
@@ -144,7 +149,10 @@ class Lock:
         if not self.file:
             return
         with contextlib.suppress(OSError):
-            if _is_at(self.path, os.fstat(self.file.fileno())):
+            is_ours = _is_at(self.path, os.fstat(self.file.fileno()))
+            if WINDOWS:  # it does not remove open files
+                self.file.close()
+            if is_ours:
                 self.path.unlink()
                 if self.created and not self.begun:
                     shutil.rmtree(self.folder)
@@ -154,6 +162,17 @@ class Lock:
             remove_empty(self.created)  # parents too
         self.file.close()
         self.file = None
+
+
+def _take(file: IO[str]) -> None:
+    """Lock an open file. Raises BlockingIOError or PermissionError: another process holds it."""
+    if fcntl:
+        # Not flock: DataLoader workers would inherit that lock and keep it after a kill
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    elif msvcrt:
+        os.lseek(file.fileno(), FAR, os.SEEK_SET)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        os.lseek(file.fileno(), 0, os.SEEK_SET)
 
 
 def _is_at(path: Path, status: os.stat_result) -> bool:

@@ -99,7 +99,8 @@ class Watchdog:
         name = "stall.log" if distributed.is_main() else f"stall_rank{distributed.rank()}.log"
         self.file: IO[str] | None = None
         if timeout > 0:
-            self.file = open(folder / name, "a", opener=no_link)  # noqa: SIM115  stays open
+            # Stays open
+            self.file = open(folder / name, "a", encoding="utf-8", opener=no_link)  # noqa: SIM115
         self.step()
 
     def step(self) -> None:

@@ -47,7 +47,7 @@ def commit() -> str:
     """Return the commit of this code, with "-dirty" if files differ from it; "" without git."""
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=5)
         return done.stdout.strip()
     return ""
 

@@ -60,7 +60,8 @@ def _files(folder: str, wanted: bool) -> list[str]:
 def split_source(source: str) -> tuple[str, str]:
     """Return the folder and the label, or "", of ``DIR`` or ``DIR:LABEL``."""
     folder, colon, label = source.rpartition(":")
-    return (source, "") if not colon or Path(source).is_dir() else (folder, label)
+    drive = label.startswith(("/", "\\"))  # "C:\\images" of Windows has no label
+    return (source, "") if not colon or drive or Path(source).is_dir() else (folder, label)
 
 
 def match(fake: str, real: str, hint: str = "", values: bool = False) -> tuple[Images, Images]:

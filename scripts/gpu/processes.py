@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from scripts.gpu.checks import ERROR, FAILED, OK, ROOT, SKIPPED, Check, Setup, Verdict
-from scripts.maintenance.sessions import kill, redirect, run_here
+from scripts.maintenance.sessions import forkserver, kill, need_fork, redirect, run_here
 from util.console import place_of
 from util.errors import first_line
 
 # Processes start as copies of one that has imported PyTorch but has not used a GPU
-launcher: Any = multiprocessing.get_context("forkserver")
-launcher.set_forkserver_preload(["torch._dynamo", "scripts.gpu.registry"])
+launcher = forkserver(["torch._dynamo", "scripts.gpu.registry"])
 
 
 def run(check: Check, setup: Setup, patience: float = 1) -> dict[str, Any]:
@@ -28,9 +27,13 @@ def run(check: Check, setup: Setup, patience: float = 1) -> dict[str, Any]:
 
     Args:
         patience: factor of the time limit.
+
+    Raises:
+        UserError: processes cannot be copied here, as on Windows.
     """
     if check.needs_gpu and not setup.full:
         return row(check, Verdict(SKIPPED, "needs a GPU"), 0)
+    need_fork("check_gpu.py", launcher)
     setup.folder.mkdir(parents=True)
     result, log = setup.folder / "verdict.json", setup.folder / "output.txt"
     begin, limit = time.monotonic(), check.seconds * patience

@@ -154,11 +154,17 @@ class Worker:
 
     def __init__(self, checkout: Path, case: Case, args: list[str]) -> None:
         self.name = str(checkout)
-        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by close)
+        self.log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         command = [sys.executable, str(WORKER), case.function, *args]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
-            command, cwd=checkout, stdin=pipe, stdout=pipe, stderr=self.log, text=True, bufsize=1
+            command,
+            cwd=checkout,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=self.log,
+            encoding="utf-8",
+            bufsize=1,
         )
         self._answer()
 
@@ -231,7 +237,7 @@ def machine() -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "load": round(os.getloadavg()[0], 2),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
     }
 
 

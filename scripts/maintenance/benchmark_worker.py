@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import runpy
 import statistics
 import subprocess
@@ -20,6 +19,11 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 Measurement = Callable[[], float | dict[str, Any]]
 
@@ -149,6 +153,8 @@ def peak(args: list[str]) -> Measurement:
         status = Path("/proc/self/status")  # getrusage includes the parent's memory on Linux
         if status.is_file() and (size := re.search(r"VmHWM:\s*(\d+) kB", status.read_text())):
             return int(size[1]) / 1024
+        if not resource:
+            raise SystemExit("error: the peak of memory cannot be read on Windows")
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS
 
     return megabytes

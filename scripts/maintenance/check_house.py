@@ -37,7 +37,9 @@ MAX_IDIOMS = 15  # a few are right, e.g. in a quotation
 def sources() -> dict[str, str]:
     """The text of every tracked Python and Markdown file, by its path from the root."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py", "*.md"]
-    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    names = subprocess.run(
+        command, cwd=ROOT, capture_output=True, encoding="utf-8", check=True
+    ).stdout
     paths = {name: ROOT / name for name in names.splitlines()}
     return {
         name: path.read_text(encoding="utf-8") for name, path in paths.items() if path.is_file()

@@ -30,7 +30,7 @@ from options.flags.flag import Flag
 from scripts.arguments import SEED, Arguments
 from scripts.maintenance.compare_runs import PARTS, differences
 from scripts.maintenance.resume_variants import TWO_RANKS, VARIANTS, arguments
-from scripts.maintenance.sessions import kill, redirect, run_here
+from scripts.maintenance.sessions import forkserver, kill, need_fork, redirect, run_here
 from util.checkpoint import saved_options
 from util.console import Progress, run_main, say
 from util.errors import UserError
@@ -56,8 +56,7 @@ SAVING = (".saving.json", ".state.pth.", ".latest_net_", ".1_net_", ".2_net_", "
 
 # Runs start as copies of a process that has imported PyTorch, which saves seconds per kill. The
 # first module is the one that optimizers import in their first step.
-launcher = multiprocessing.get_context("forkserver")
-launcher.set_forkserver_preload(["torch._dynamo", "data.pipeline.loader"])
+launcher = forkserver(["torch._dynamo", "data.pipeline.loader"])
 
 
 def run_train(args: list[str], output: Path) -> None:
@@ -241,6 +240,7 @@ def build_parser() -> Arguments:
 
 def main() -> None:
     opt = build_parser().parse_args()
+    need_fork("check_resume.py", launcher)
     chosen = list(VARIANTS) if "all" in opt.variant else opt.variant
     device = []
     if opt.gpu_ids >= 0:

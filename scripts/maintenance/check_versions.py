@@ -96,13 +96,13 @@ def versions(python: Path) -> list[str]:
         "print(platform.python_version(), *map(version, sys.argv[1:]))"
     )
     command = [str(python), "-c", code, *SHOWN]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.split()
 
 
 def run_tests(python: Path, arguments: list[str]) -> tuple[dict[str, int], int]:
     """Run pytest in the project; return its counts, such as {"passed": 1379}, and its status."""
     command = [str(python), "-m", "pytest", "-m", "not slow", "-p", "no:cacheprovider", *arguments]
-    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8")
     print(result.stdout, end="")
     words = "passed|failed|skipped|errors?"
     last = result.stdout.strip().splitlines()[-1:] or [""]

@@ -21,6 +21,8 @@ import os
 import sys
 from pathlib import Path
 
+if sys.platform != "linux":
+    sys.exit("error: fuzz.py needs Linux: it reads /proc")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # forks of a process with one thread
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 

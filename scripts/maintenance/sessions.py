@@ -8,8 +8,28 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from util.console import run_main
+from util.errors import UserError
+
+
+def forkserver(modules: list[str]) -> Any:
+    """Return a context whose processes start as copies of one that has imported ``modules``.
+
+    Returns None where processes cannot be copied, as on Windows.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return None
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(modules)
+    return context
+
+
+def need_fork(program: str, launcher: Any) -> None:
+    """Raise UserError if ``launcher`` is None."""
+    if launcher is None:
+        raise UserError(f"{program} needs Linux or macOS: it starts its processes as copies")
 
 
 def redirect(output: Path) -> None:

@@ -169,7 +169,9 @@ def position_of(run: Path) -> dict:
 def commit() -> str:
     """Return the commit that is checked out, with "+" if files changed since; or "unknown"."""
     commit, changes = (
-        subprocess.run(["git", *words.split()], cwd=ROOT, capture_output=True, text=True).stdout
+        subprocess.run(
+            ["git", *words.split()], cwd=ROOT, capture_output=True, encoding="utf-8"
+        ).stdout
         for words in (
             "rev-parse --short=12 HEAD",
             "status --porcelain --untracked-files=no -- *.py",
