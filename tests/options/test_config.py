@@ -98,7 +98,7 @@ def test_one_file_for_both_programs(write: Write) -> None:
 
 
 def test_models_that_the_command_line_replaces(write: Write, capsys: pytest.CaptureFixture) -> None:
-    """What only the file's own model has is left out; a model without a training can be tested."""
+    """Options of the file's own model are left out; a model without a training can be tested."""
     parse("train", "--name", "x", "--lambda_B", "4")
     record = "checkpoints/x/train_opt.json"
     words = ["--config", record, "--name", "y"]
