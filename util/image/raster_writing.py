@@ -132,16 +132,24 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def _tif(array: np.ndarray, nodata: float | None, tags: RasterTags | None) -> bytes:
-    """Three bands of unsigned 8 or 16 bits are RGB, four of 8 bits RGB and one more.
-
-    All others count as bands without a colour. No band is declared as alpha, because it may hold
-    anything.
-    """
     with needs("writing TIFF", "tifffile"):
         import tifffile
-    bands = array.shape[2]
-    is_colour = array.dtype in (np.uint8, np.uint16) and bands == 3
-    is_colour |= array.dtype == np.uint8 and bands == 4
+    content = io.BytesIO()
+    settings = tif_settings(array.dtype, array.shape[2], nodata, tags)
+    tifffile.imwrite(content, _without_single_channel(array), compression="zlib", **settings)
+    return content.getvalue()
+
+
+def tif_settings(
+    dtype: np.dtype, bands: int, nodata: float | None, tags: RasterTags | None
+) -> dict[str, Any]:
+    """Return what ``tifffile`` needs to describe an image (H, W, C); see :func:`save_raster`.
+
+    Three bands of unsigned 8 or 16 bits are RGB, four of 8 bits RGB and one more. All others count
+    as bands without a colour. No band is declared as alpha, because it may hold anything.
+    """
+    is_colour = dtype in (np.uint8, np.uint16) and bands == 3
+    is_colour |= dtype == np.uint8 and bands == 4
     settings: dict[str, Any] = {"photometric": "rgb" if is_colour else "minisblack"}
     if bands > 1:
         extra = bands - 3 if is_colour else bands - 1
@@ -152,17 +160,7 @@ def _tif(array: np.ndarray, nodata: float | None, tags: RasterTags | None) -> by
     if tags and tags.resolution:
         x, y, unit = tags.resolution
         settings |= {"resolution": (x, y), "resolutionunit": unit}
-    content = io.BytesIO()
-    tifffile.imwrite(
-        content,
-        _without_single_channel(array),
-        compression="zlib",
-        metadata=None,
-        software=False,
-        extratags=extratags,
-        **settings,
-    )
-    return content.getvalue()
+    return settings | {"metadata": None, "software": False, "extratags": extratags}
 
 
 def nodata_text(nodata: float) -> str:
