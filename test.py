@@ -19,6 +19,7 @@ def main() -> None:
     from models import create_model
     from models.translation.batch import translate_batch
     from models.translation.results import Results
+    from models.translation.tiling.network import tile_networks
     from util.modules import batch_dependence
 
     dataset = create_dataset(opt)
@@ -37,6 +38,8 @@ def main() -> None:
     results = Results(opt, dataset.values)
     if opt.batch_size > 1 and (causes := batch_dependence(model.get_networks().values())):
         results.note(f"--batch_size {opt.batch_size} changes the results, because of {causes}")
+    if opt.tile:
+        tile_networks(model, count, results.note)
     progress = Progress(count, "Translating")
     try:
         for batch in islice(dataset, -(-count // opt.batch_size)):

@@ -14,6 +14,7 @@ from options.rules import Rules
 from util import checkpoint, distributed
 from util.console import say, warn
 from util.errors import UsageError, UserError
+from util.option_defaults import ours
 
 # Options of a training that a test does not take over: how the program ran, not what was trained.
 NOT_INHERITED = {
@@ -110,6 +111,7 @@ class TestingRules(Rules):
         super().check(opt)
         if distributed.world_size() > 1:
             raise UsageError("test.py runs in one process: start it with python, not with torchrun")
+        check_tiles(ours(opt))
 
     def finish(self, opt: Namespace) -> None:
         opt.num_test = int(min(opt.num_test, ALL))  # the official type; scripts call range() on it
@@ -144,6 +146,14 @@ class TestingRules(Rules):
                 f"({flags} tests at that scale)"
             )
             self.remarks.append((say, text))
+
+
+def check_tiles(opt: Namespace) -> None:
+    """Raise UsageError if options do not go together with ``--tile``, or without it."""
+    if opt.tile_stats and not opt.tile:
+        raise UsageError(f"--tile_stats {opt.tile_stats}: give --tile, too")
+    if opt.tile and opt.batch_size > 1:
+        raise UsageError(f"--batch_size {opt.batch_size}: --tile translates one image at a time")
 
 
 def _holds_only_images(opt: Namespace) -> bool:

@@ -62,6 +62,8 @@ DEFAULTS: dict[str, Any] = {
     "show_bands": None,
     "show_range": "range",
     "stall_timeout": 600,
+    "tile": None,
+    "tile_stats": None,
     "upsample": "transpose",
     "use_tensorboard": False,
     "use_wandb": False,

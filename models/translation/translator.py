@@ -28,6 +28,7 @@ from data.image_file import (
 from data.rasters import wishes
 from models.test_model import TestModel
 from models.translation.given_images import EXPECTED, checked_range, described, picture_of
+from models.translation.tiling.network import tile_networks
 from models.translation.value_images import ValueImages
 from util import values
 from util.console import quiet, say
@@ -79,6 +80,8 @@ class Translator:
             if isinstance(layer, (nn.BatchNorm2d, nn.SyncBatchNorm)):
                 layer.track_running_stats = False  # without --eval, a call would change statistics
         self.dependence = batch_dependence([self.model.netG])
+        if ours(opt).tile:
+            tile_networks(self.model, 1, self._report, say)
         self.said_opaque = False
         self.transform = get_transform(opt, grayscale=opt.input_nc == 1)
 

@@ -5,6 +5,7 @@ from math import inf
 from options.flags.flag import Flag
 from util.limits import real, whole
 
+TILE_STATS = ("exact", "sample")
 FORMAT = ("png", "jpg", "webp", "tif", "npy")
 
 FLAGS = (
@@ -19,5 +20,18 @@ FLAGS = (
         FORMAT,
         None,
         "file format of saved images (default: that of the files of each domain; png for 8 bits)",
+    ),
+    Flag(
+        "tile",
+        whole(1, 10**6),
+        None,
+        "translate in tiles of N pixels: any size, bounded memory, the result of the whole image",
+    ),
+    Flag(
+        "tile_stats",
+        TILE_STATS,
+        None,
+        "with --tile, norms use statistics of the whole image or of a sample of tiles, with the "
+        "measured error (default: exact, if it takes at most an hour)",
     ),
 )

@@ -153,7 +153,8 @@ OURS = {
         "early_stop": (int, 0),
     },
     "test": BOTH
-    | {"ema": (bool, False), "save": (str, None), "format": (str, None, "png jpg webp tif npy")},
+    | {"ema": (bool, False), "save": (str, None), "format": (str, None, "png jpg webp tif npy")}
+    | {"tile": (int, None), "tile_stats": (str, None, "exact sample")},
 }
 WARM_STARTS = {
     "cycle_gan": ["init_G_A", "init_G_B", "init_D_A", "init_D_B"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from models.translation.tiling.layers import Span, Window
 from models.translation.tiling.plan import Plan, Tile
 from models.translation.tiling.sampling import halves, sample_size
 from models.translation.tiling.statistics import Moments
+from util.console import duration, say
 from util.errors import UsageError
 
 Known = dict[int, Moments]  # step of a norm -> its statistics
@@ -36,14 +38,18 @@ class Settings(NamedTuple):
         tile: the side of a tile, without its halo, in pixels.
         statistics: "exact", "sample", or None: exact if it takes at most an hour.
         seed: of the choice of tiles for "sample".
-        say: prints a line.
+        name: of the network, before each line.
+        say: prints a line about the work.
+        report: prints the error of sampled statistics.
         progress: gets the share of the work that is done, from 0 to 1, and what is being done.
     """
 
     tile: int
     statistics: str | None = None
     seed: int = 0
-    say: Callable[[str], None] = print
+    name: str = ""
+    say: Callable[[str], None] = say
+    report: Callable[[str], None] = say
     progress: Callable[[float, str], None] = no_progress
 
 
@@ -72,10 +78,10 @@ class Tiled:
             )
 
     def note(self, line: str) -> None:
-        """Print a line, the same line once."""
+        """Print a line about the work, the same line once."""
         if line not in self.said:
             self.said.add(line)
-            self.settings.say(line)
+            self.settings.say(self.settings.name + line)
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Return height and width of the result for an image."""
@@ -129,6 +135,7 @@ class Work:
         if not sink.resumed:
             self.journal.written = 0
         self.spent, self.total = 0.0, 1.0  # seconds, by the estimate
+        self.begin, self.skipped = time.monotonic(), 0.0
 
     def run(self, images: int) -> None:
         """Translate the image; see :meth:`Tiled.translate`."""
@@ -164,7 +171,7 @@ class Work:
                 _, begin, moments = journal.partial[name]
             if norm in known:
                 begin = len(tiles)
-            self.advance(target, begin, "")
+            self.advance(target, begin)
             for count, tile in enumerate(tiles[begin:], begin + 1):
                 moments.add(self.executor.compute(target, tile, known))
                 journal.partial[name] = (norm, count, moments)
@@ -180,12 +187,14 @@ class Work:
             self.measured(name, tiles)
             for name, tiles in zip(("first", "second"), self.halves, strict=True)
         )
-        count, chosen = 2 * len(self.halves[0]), self.checked()
+        chosen = self.checked()
         mean, most = self.error(chosen, first, second)
-        self.tiled.note(
-            f"Statistics of {count} of {len(self.plan.tiles)} tiles: measured on {len(chosen)}, "
-            f"the error is {127.5 * mean:.2g} of 255 levels on average and {127.5 * most:.2g} at "
-            f"most ({mean / 2:.2%} and {most / 2:.2%} of the range)"
+        sample = f"{2 * len(self.halves[0])} of {len(self.plan.tiles)} tiles"
+        settings = self.tiled.settings
+        settings.report(
+            f"{settings.name}Statistics of {sample}: the error, measured on {len(chosen)} of them, "
+            f"is {127.5 * mean:.2g} of 255 levels on average and {127.5 * most:.2g} at most "
+            f"({mean / 2:.2%} and {most / 2:.2%} of the range)"
         )
         return {norm: first[norm].joined(second[norm]) for norm in first}
 
@@ -215,7 +224,7 @@ class Work:
     def write_result(self, known: Known) -> None:
         """Compute the result and write it, from the first tile that is not written."""
         plan, journal, target = self.plan, self.journal, self.plan.graph.output
-        self.advance(target, journal.written, "")
+        self.advance(target, journal.written)
         for count, tile in enumerate(plan.tiles[journal.written :], journal.written + 1):
             if self.has_output(tile):
                 top, left = (plan.span(target, tile[dim], dim).start for dim in (0, 1))
@@ -230,10 +239,20 @@ class Work:
         spans = (self.plan.span(self.plan.graph.output, tile[dim], dim) for dim in (0, 1))
         return all(span.length for span in spans)
 
-    def advance(self, target: int, tiles: int, note: str) -> None:
-        """Show that some tiles of a pass have been computed."""
-        self.spent += self.estimate.passes[target] * tiles / len(self.plan.tiles)
-        self.tiled.settings.progress(min(1.0, self.spent / self.total), note)
+    def advance(self, target: int, tiles: int, note: str = "") -> None:
+        """Show that some tiles of a pass have been computed.
+
+        Args:
+            note: what is being done; "" if an earlier process has computed them.
+        """
+        done = self.estimate.passes[target] * tiles / len(self.plan.tiles)
+        self.spent += done
+        self.skipped += 0 if note else done
+        share, elapsed = min(1.0, self.spent / self.total), time.monotonic() - self.begin
+        if note and self.spent > self.skipped:
+            left = elapsed * (self.total - self.spent) / (self.spent - self.skipped)
+            note = f"{note}, {duration(max(0.0, left))} left"
+        self.tiled.settings.progress(share, note)
 
 
 def read(source: WindowSource, window: Window) -> torch.Tensor:

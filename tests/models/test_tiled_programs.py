@@ -1,0 +1,102 @@
+"""--tile in test.py, scripts/translate.py and load_generator: the pixels of the whole image."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import CPU, Programs, pictures
+from PIL import Image
+
+from models import load_generator, networks
+from util.errors import UsageError, UserError
+
+WHOLE = (*CPU, "--preprocess", "none")
+
+
+@pytest.fixture
+def tiny(run: Programs) -> Programs:
+    """A CycleGAN and a pix2pix with dropout, both untrained, and two images."""
+    for name, net, width in (("cycle", "resnet_6blocks", 2), ("pix", "unet_128", 1)):
+        (run.runs / name).mkdir(parents=True)
+        for side in "AB":
+            torch.manual_seed(ord(side))
+            generator = networks.define_G(3, 3, width, net, "instance", name == "pix", "kaiming")
+            torch.save(generator.state_dict(), run.runs / name / f"latest_net_G_{side}.pth")
+        (run.runs / name / "train_opt.json").write_text(json.dumps({"no_dropout": name != "pix"}))
+    pictures(run.folder / "photos", ["a.png", "b.png"], size=(50, 38))
+    return run
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path)).astype(int)
+
+
+def translate(run: Programs, *args: object):
+    from scripts import translate
+
+    return run.call(translate.main, "translate.py", *args)
+
+
+def test_each_program(tiny: Programs) -> None:
+    """One level apart at most, because values may be rounded to either side."""
+    folder = tiny.folder / "photos"
+    named = ("--dataroot", folder, "--name", "cycle", *WHOLE)
+    tiny.test(*named, "--results_dir", "whole").ok()
+    result = tiny.test(*named, "--results_dir", "tiled", "--tile", "25").ok()
+    assert "50x38 pixels in 2x2 tiles of 25 with a halo of 60: 18 passes" in result.out
+    assert "for each of 2 images" in result.out
+    saved = "cycle/test_latest/images/b_fake.png"
+    whole, tiled = (pixels(tiny.folder / name / saved) for name in ("whole", "tiled"))
+    assert whole.std() > 20 and np.abs(whole - tiled).max() <= 1
+    page = (tiny.folder / "tiled/cycle/test_latest/index.html").read_text()
+    assert "2x2 tiles of 25" in page
+    image = folder / "b.png"
+    args = ("--name", "cycle", *WHOLE, "--tile", "25", "--input", image, "--output", "b.png")
+    assert "18 passes" in translate(tiny, *args).ok().out
+    assert np.array_equal(pixels(tiny.folder / "b.png"), tiled)
+    generator = load_generator(tiny.runs / "cycle", preprocess="none", gpu_ids="-1", tile=25)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.array_equal(np.asarray(generator(image)), tiled)
+
+
+@pytest.mark.slow
+def test_model_with_two_generators(tiny: Programs) -> None:
+    """All images of a CycleGAN, of several sizes, and the error of a sample on the page."""
+    for name in ("testA", "testB"):
+        pictures(tiny.folder / "data" / name, ["a.png"], size=(70, 90))
+    named = ("--dataroot", tiny.folder / "data", "--name", "cycle", "--model", "cycle_gan", *WHOLE)
+    tiny.test(*named, "--results_dir", "whole").ok()
+    result = tiny.test(*named, "--results_dir", "tiled", "--tile", "17").ok()
+    assert "G_A: 70x90 pixels" in result.out and "G_B: 70x90 pixels" in result.out
+    for label in ("fake_B", "rec_A", "fake_A", "rec_B"):
+        saved = f"cycle/test_latest/images/a_{label}.png"
+        whole, tiled = (pixels(tiny.folder / name / saved) for name in ("whole", "tiled"))
+        assert np.abs(whole - tiled).max() <= 2, label  # a translation of rounded values differs
+    tiny.test(*named, "--results_dir", "sample", "--tile", "17", "--tile_stats", "sample").ok()
+    page = (tiny.folder / "sample/cycle/test_latest/index.html").read_text()
+    assert "G_A: Statistics of 16 of 30 tiles: the error, measured on 8 of them, is " in page
+    generator = load_generator(
+        tiny.runs / "cycle", preprocess="none", gpu_ids="-1", tile=17, tile_stats="sample"
+    )
+    with pytest.warns(UserWarning, match="Statistics of 16 of 30 tiles: the error"):
+        generator(tiny.folder / "data/testA/a.png")
+
+
+def test_what_the_programs_refuse(tiny: Programs) -> None:
+    named = ("--dataroot", tiny.folder / "photos", "--name", "cycle", *WHOLE)
+    tiny.test(*named, "--tile", "3").refused(2, "--tile 3: should be at least 4")
+    tiny.test(*named, "--tile", "0").refused(2, "--tile", "at least 1")
+    tiny.test(*named, "--tile_stats", "sample").refused(2, "--tile_stats sample: give --tile")
+    tiny.test(*named, "--tile", "8", "--batch_size", "2").refused(2, "--batch_size 2: --tile")
+    folder = tiny.runs / "pix"
+    with pytest.raises(UsageError, match="dropout is active.*--eval turns it off"):
+        load_generator(folder, preprocess="none", gpu_ids="-1", tile=128)
+    load_generator(folder, preprocess="none", gpu_ids="-1", tile=128, eval=True)
+    with pytest.raises(UserError, match="--tile_stats"):
+        load_generator(folder, gpu_ids="-1", tile_stats="exact")
