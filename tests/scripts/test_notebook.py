@@ -29,6 +29,18 @@ def test_the_committed_notebook() -> None:
     assert "nobody has tried it there" in text
 
 
+def test_the_address_to_clone_from_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outside of a clone, as on Colab, the first cell says which variable to fill in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CYCLEGAN_REPOSITORY", raising=False)
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    first = next("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    with pytest.raises(RuntimeError, match="into REPOSITORY"):
+        exec(first, {})
+
+
 @pytest.fixture
 def mirror(tmp_path: Path) -> Iterator[str]:
     """The address of a server that has a file with the layout of the official horse2zebra."""
