@@ -11,12 +11,15 @@ values are turned round first. Results are TIFFs in the same units. Needs ``pip 
 
 from __future__ import annotations
 
+import contextlib
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from data.listing import find_images
+from data.rasters.header import Header
 from data.unaligned_dataset import UnalignedDataset
 from util.errors import UserError, first_line, needs
 
@@ -44,12 +47,27 @@ class DicomDataset(UnalignedDataset):
 
     def read_array(self, path: str) -> np.ndarray:
         """Return a file as float32 (H, W, 1), in the units of its modality."""
-        with needs("--dataset_mode dicom", "pydicom"):
-            import pydicom
-        try:
-            return modality_values(pydicom.dcmread(path))
-        except Exception as error:  # decoders raise almost anything on damaged files
-            raise UserError(f"cannot read the image {path}: {first_line(error)}") from None
+        with opened(path) as file:
+            return modality_values(file)
+
+    def describe_file(self, path: str) -> Header:
+        """Return the header of a file without decoding its pixels."""
+        with opened(path, pixels=False) as file:
+            return Header("float32", 1, (file.Columns, file.Rows), "numpy", "tif")
+
+
+@contextlib.contextmanager
+def opened(path: str, pixels: bool = True) -> Iterator[Any]:
+    """A context manager that gives a DICOM file, or its header without ``pixels``.
+
+    Raises UserError: the file cannot be read; also for any error inside.
+    """
+    with needs("--dataset_mode dicom", "pydicom"):
+        import pydicom
+    try:
+        yield pydicom.dcmread(path, stop_before_pixels=not pixels)
+    except Exception as error:  # decoders raise almost anything on damaged files
+        raise UserError(f"cannot read the image {path}: {first_line(error)}") from None
 
 
 def modality_values(file: Any) -> np.ndarray:

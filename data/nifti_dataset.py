@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from data.listing import find_images
+from data.rasters.header import Header
 from data.unaligned_dataset import UnalignedDataset
 from util.errors import UserError, first_line, needs
 from util.limits import whole
@@ -50,7 +51,7 @@ class NiftiDataset(UnalignedDataset):
         return [
             os.path.join(path, f"{os.path.basename(path).split('.nii')[0]}_{i:0{DIGITS}}")
             for path in volumes
-            for i in range(number_of_slices(path, axis))
+            for i in range(shape_of(path)[axis])
         ]
 
     def read_array(self, path: str) -> np.ndarray:
@@ -60,15 +61,22 @@ class NiftiDataset(UnalignedDataset):
         found = np.take(volume_values(volume), number, self.opt.slice_axis)
         return np.ascontiguousarray(np.rot90(found))
 
+    def describe_file(self, path: str) -> Header:
+        """Return the header of a slice; only that of its volume is read."""
+        *sides, bands = shape_of(os.path.dirname(path))
+        del sides[self.opt.slice_axis]
+        return Header("float32", bands, (sides[0], sides[1]), "numpy", "tif")
 
-def number_of_slices(path: str, axis: int) -> int:
-    """Return the size of a volume along an axis of RAS+. Only its header is read.
+
+def shape_of(path: str) -> tuple[int, ...]:
+    """Return the shape of a volume in RAS+, (X, Y, Z, bands). Only its header is read.
 
     Raises UserError: it cannot be read, or has no orientation.
     """
     with opened(path) as (nibabel, volume):
         axes = nibabel.io_orientation(volume.affine)[:, 0]  # of RAS+, one for each stored axis
-        return volume.shape[list(axes).index(axis)]
+        sides = (volume.shape[list(axes).index(axis)] for axis in range(3))
+        return (*sides, volume.shape[3] if len(volume.shape) == 4 else 1)
 
 
 @contextlib.contextmanager

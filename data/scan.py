@@ -17,20 +17,23 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from data import find_dataset_using_name
+from data.dataset_of_images import BaseDataset
 from data.image_file import FORMATS, limit_pixels, read_image
 from data.listing import ARRAYS, image_paths, is_image_file, list_images, walk
 from data.rasters.folder import choose
-from data.rasters.header import Header, describe
+from data.rasters.header import Header, describe, header_of
 from data.rasters.inputs import input_folders, pair_folders
 from data.rasters.reading import read_array
 from data.rasters.statistics import Sample, sample_of
 from data.rasters.wishes import wish
+from data.unaligned_dataset import UnalignedDataset
 from util.console import Progress, say, warn
 from util.errors import UserError, printable
+from util.option_defaults import replaced, theirs
 
 VALUES, VALUES_OF_FILE = 100_000, 200  # kept for percentiles, of all files and at least of each
 VALUE_MODES = ("unaligned", "aligned", "single")  # datasets that keep values of any type
-OWN_FORMATS = ("dicom", "nifti")  # datasets that read their files themselves
 SIDES = {"unaligned": ("A", "B"), "aligned": ("",), "colorization": ("",)}  # of --dataset_mode
 
 
@@ -56,20 +59,20 @@ def image_folders(opt: Namespace) -> dict[str, list[str]]:
         UserError: a folder of ``--phase`` is missing or empty.
     """
     limit_pixels(opt.max_pixels)
-    if opt.dataset_mode == "single":
-        return {".": image_paths(opt.dataroot, opt.max_dataset_size, arrays=True)}
-    if opt.dataset_mode in OWN_FORMATS:
+    reader = own_reader(opt)
+    if reader is not None and not isinstance(reader, UnalignedDataset):
         say(f"The files of --dataset_mode {opt.dataset_mode} are not looked at one by one")
         return {}
-    if opt.dataset_mode not in SIDES:  # template and most custom datasets
+    if opt.dataset_mode == "single":
+        return {".": image_paths(opt.dataroot, opt.max_dataset_size, arrays=True)}
+    if reader is None and opt.dataset_mode not in SIDES:  # template and most custom datasets
         return {".": list_images(opt.dataroot, opt.max_dataset_size)}
     folders = {}
     for phase in dict.fromkeys((opt.phase, "train", "val", "test")):
         limit = opt.max_dataset_size if phase == opt.phase else float("inf")
         for folder in _folders_of(opt, phase):
             try:
-                path = os.path.join(opt.dataroot, folder)
-                folders[folder] = image_paths(path, limit, arrays=True)
+                folders[folder] = _listed(opt, reader, folder, limit)
             except UserError as error:
                 if phase == opt.phase:
                     raise
@@ -78,13 +81,33 @@ def image_folders(opt: Namespace) -> dict[str, list[str]]:
     return folders
 
 
+def own_reader(opt: Namespace) -> BaseDataset | None:
+    """Return a dataset that only lists and reads files, if it reads a format of its own.
+
+    None: the files are of a format that others can read, too.
+    """
+    kind = find_dataset_using_name(opt.dataset_mode)
+    if getattr(kind, "read_array", None) in (None, BaseDataset.read_array):
+        return None
+    reader = kind.__new__(kind)
+    BaseDataset.__init__(reader, theirs(opt))  # its own would ask for a range of values
+    return reader
+
+
+def _listed(opt: Namespace, reader: BaseDataset | None, folder: str, limit: float) -> list[str]:
+    """Return at most ``limit`` files of ``dataroot/folder``. Raises UserError: there are none."""
+    if reader is None:
+        return image_paths(os.path.join(opt.dataroot, folder), limit, arrays=True)
+    return reader.list_files(replaced(opt, max_dataset_size=limit, val_share=0), folder)
+
+
 def _folders_of(opt: Namespace, phase: str) -> list[str]:
     """Return the folders of a phase: trainA and trainB, or trainA1, trainA2, ..., or train."""
     one_folder = os.path.isdir(os.path.join(opt.dataroot, phase))
     pairs = pair_folders(opt.dataroot, phase) if opt.dataset_mode == "aligned" else []
     if pairs and not one_folder:
         return sum(pairs, [])
-    folders = [phase + side for side in SIDES[opt.dataset_mode]]
+    folders = [phase + side for side in SIDES.get(opt.dataset_mode, "AB")]
     return sum((input_folders(opt.dataroot, folder) or [folder] for folder in folders), [])
 
 
@@ -93,28 +116,42 @@ def scan(opt: Namespace, folders: dict[str, list[str]]) -> dict[str, list[ImageF
     jobs = [(folder, path) for folder, paths in folders.items() for path in paths]
     images: dict[str, list[ImageFile]] = {folder: [] for folder in folders}
     progress = Progress(len(jobs), "Reading images")
-    with warnings.catch_warnings(), ThreadPoolExecutor(max(1, opt.num_threads)) as pool:
+    reader = own_reader(opt)
+    threads = (
+        max(1, opt.num_threads) if reader is None else 1
+    )  # a volume should not be read several times
+    with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
         warnings.simplefilter("ignore")  # Pillow warns of large images and unusual metadata
         size = max(VALUES_OF_FILE, VALUES // max(1, len(jobs)))
-        for image in pool.map(lambda job: read(opt, job[0], job[1], size), jobs):
+        for image in pool.map(lambda job: read(opt, job[0], job[1], size, reader), jobs):
             images[image.folder].append(image)
             progress.update()
     progress.close()
     return images
 
 
-def read(opt: Namespace, folder: str, path: str, sample_size: int = VALUES) -> ImageFile:
+def read(
+    opt: Namespace,
+    folder: str,
+    path: str,
+    sample_size: int = VALUES,
+    reader: BaseDataset | None = None,
+) -> ImageFile:
     """Read one image as training does, then verify the file.
 
     Args:
         sample_size: the number of values to keep for percentiles.
+        reader: reads files of a format of its own.
     """
     image = ImageFile(folder, printable(os.path.relpath(path, opt.dataroot)))
     wanted, exif = wish(opt, domain_of_folder(folder)), not opt.no_exif
     if is_one_of_several(folder):  # bands are chosen from all inputs together
         wanted = wanted._replace(bands=None)
     try:
-        if opt.dataset_mode in VALUE_MODES:
+        array = None if reader is None else reader.read_array(path)
+        if array is not None:
+            header = header_of(array)
+        elif opt.dataset_mode in VALUE_MODES:
             header = describe(path, opt.npz_key)
         else:  # training reduces 16 bits to 8
             header = Header("uint8", 3, (0, 0), "pillow", "png")
@@ -122,7 +159,8 @@ def read(opt: Namespace, folder: str, path: str, sample_size: int = VALUES) -> I
             picture = read_image(path, exif=exif)
             array, image.size = np.asarray(picture), picture.size
         else:
-            array = choose(read_array(path, opt.npz_key, exif), wanted.bands)
+            array = read_array(path, opt.npz_key, exif) if array is None else array
+            array = choose(array, wanted.bands)
             image.size = array.shape[1::-1]
     except UserError as error:
         image.error = printable(str(error).removeprefix(f"cannot read the image {path}: "))

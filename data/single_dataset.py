@@ -26,7 +26,7 @@ class SingleDataset(BaseDataset):
             self.A_paths = image_paths(opt.dataroot, opt.max_dataset_size, arrays=True)
         check_sizes(opt, self.A_paths)
         self.set_values({self.domain: self.A_paths}, {self.domain: opt.input_nc}, opt.dataroot)
-        if self.values[self.domain] is None:
+        if (rule := self.values[self.domain]) is None or rule.converts_pictures:
             count_opaque(self.A_paths, opt.input_nc, opt.dataroot)
         self.transform = get_transform(opt, grayscale=opt.input_nc == 1)
 

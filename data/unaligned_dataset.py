@@ -29,7 +29,7 @@ class UnalignedDataset(BaseDataset):
         files, channels = {"A": self.A_paths, "B": self.B_paths}, {"A": self.nc_A, "B": self.nc_B}
         self.set_values(files, channels, opt.phase + "{}")
         for domain, paths in files.items():
-            if self.values[domain] is None:
+            if (rule := self.values[domain]) is None or rule.converts_pictures:
                 count_opaque(paths, channels[domain], opt.phase + domain)
         self.transform_A = get_transform(opt, grayscale=self.nc_A == 1)
         self.transform_B = get_transform(opt, grayscale=self.nc_B == 1)

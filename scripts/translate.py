@@ -112,7 +112,7 @@ def find_values(opt: Namespace, args: Namespace, files: list[Path]) -> DomainVal
     source = f"--input {args.input}"
     folder = Folder(domain, source, paths, opt.input_nc, "--input_nc", opt.npz_key)
     rules = find_rules(opt, [folder])
-    if rules[domain] is None:
+    if (rule := rules[domain]) is None or rule.converts_pictures:
         count_opaque(paths, opt.input_nc, source)
     for remark in remarks:
         say(remark)

@@ -59,6 +59,7 @@ class Values:
         bands: which bands of a file, counted from 1; None uses all.
         nodata: pixels of this value in any used band hold no data (may be NaN); None: all do.
         container: the kind of file that results are written to: "png", "tif" or "npy".
+        inputs: the number of files of an image whose bands are joined (trainA1, trainA2, ...).
     """
 
     low: float
@@ -68,11 +69,18 @@ class Values:
     bands: tuple[int, ...] | None = None
     nodata: float | None = None
     container: str = "tif"
+    inputs: int = 1
 
     @property
     def limits(self) -> str:
         """The range as "LOW..HIGH", for messages."""
         return limits_text(self.low, self.high)
+
+    @property
+    def converts_pictures(self) -> bool:
+        """True if pictures with 8 bits are converted to the number of channels, as RGB to RGBA."""
+        few = self.channels <= 4 and self.inputs == 1
+        return self.dtype == "uint8" and self.bands is None and few
 
     @property
     def is_integer(self) -> bool:

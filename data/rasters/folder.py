@@ -27,7 +27,9 @@ class Folder(NamedTuple):
         channels: the number of bands that the networks take or give.
         channels_flag: the option that sets ``channels``.
         npz_key: name of the array in ``.npz`` files with several.
+        inputs: the number of files of an image whose bands are joined.
         read: reads a file of a kind that only a dataset reads; None: a file of a known format.
+        describe: returns the header of such a file.
     """
 
     domain: str
@@ -36,7 +38,9 @@ class Folder(NamedTuple):
     channels: int
     channels_flag: str = "--input_nc"
     npz_key: str | None = None
+    inputs: int = 1
     read: Callable[[str], np.ndarray] | None = None
+    describe: Callable[[str], Header] | None = None
 
 
 def headers_of(folder: Folder) -> dict[str, Header]:
@@ -50,21 +54,16 @@ def headers_of(folder: Folder) -> dict[str, Header]:
     found, problem = {}, None
     for path in evenly_spread(folder.paths, LOOKED_AT):
         try:
-            found[path] = header_in(path, folder)
+            if folder.describe:
+                found[path] = folder.describe(path)
+            else:
+                found[path] = describe(path, folder.npz_key)
         except UserError as error:
-            if path.lower().endswith((".tif", ".tiff", *ARRAYS)) or folder.read:
+            if path.lower().endswith((".tif", ".tiff", *ARRAYS)) or folder.describe:
                 problem = problem or error
     if problem and not found:
         raise problem
     return found
-
-
-def header_in(path: str, folder: Folder) -> Header:
-    """Return the header of a file. Raises UserError: it cannot be read."""
-    if folder.read is None:
-        return describe(path, folder.npz_key)
-    array = folder.read(path)
-    return Header(array.dtype.name, array.shape[2], array.shape[1::-1], "numpy", "tif")
 
 
 def common_header(
@@ -108,10 +107,10 @@ def used_bands(wanted: Wish, folder: Folder, path: str, first: Header, pictures:
             )
         return number
     if first.pages > 1:
-        every = " ".join(map(str, range(1, first.pages + 1)))
+        every = " ".join(map(str, range(1, first.channels + 1)))
         raise UserError(
             f"cannot read the image {path}: it holds several pages; to take them as bands, give "
-            f"{option} {every} and {flag} {first.pages}; else save each as a file of its own"
+            f"{option} {every} and {flag} {first.channels}; else save each as a file of its own"
         )
     if first.channels != number and not (pictures and number <= 4):
         raise UserError(

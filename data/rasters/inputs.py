@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from argparse import Namespace
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 
 from data.listing import remarks
+from data.rasters.header import Header
 from util.errors import UserError
 from util.option_defaults import replaced
 from util.words import listed
@@ -79,6 +82,26 @@ def find_inputs(
     return paths, {path: [found[stem_of[path]] for found in stems[1:]] for path in paths}
 
 
+def place_of(path: str) -> tuple[str, str, str]:
+    """Return ("data", "testA", "1") for a file below data/testA1; empty texts if there is none."""
+    for folder in Path(os.path.abspath(path)).parents:
+        if found := re.fullmatch(r"(.*[AB])(\d*)", folder.name):
+            return str(folder.parent), found[1], found[2]
+    return "", "", ""
+
+
+def partners_of(path: str, folders: list[str], opt: Namespace, find: Lister) -> list[str]:
+    """Return the files in the other ``folders`` that belong to ``path``, a file in the first.
+
+    Args:
+        opt: its ``dataroot`` holds the folders.
+        find: see :func:`find_inputs`, also for the errors.
+    """
+    every = replaced(opt, max_dataset_size=math.inf, val_share=0)
+    _, partners = find_inputs(every, folders, find)
+    return next((names for name, names in partners.items() if os.path.samefile(name, path)), [])
+
+
 def stems_of(dataroot: str, folder: str, paths: list[str]) -> dict[str, str]:
     """Return path below the folder, without extension -> path. Raises UserError: two are equal."""
     found: dict[str, str] = {}
@@ -88,6 +111,27 @@ def stems_of(dataroot: str, folder: str, paths: list[str]) -> dict[str, str]:
             raise UserError(f"{found[stem]} and {path} have the same name; each needs its own")
         found[stem] = path
     return found
+
+
+def joined_header(headers: dict[str, Header]) -> Header:
+    """Return the header of the bands of all inputs of an image: path -> header of one of them.
+
+    Raises:
+        UserError: names two files that differ in type.
+    """
+    (first, one), *others = headers.items()
+    if not others:
+        return one
+    for path, other in others:
+        if one.dtype != other.dtype:
+            raise UserError(
+                f"{first} holds {one.dtype}, its partner {path} {other.dtype}: inputs of an image "
+                "need one type"
+            )
+    found = headers.values()
+    channels, pages = sum(x.channels for x in found), max(x.pages for x in found)
+    nodata = next((x.nodata for x in found if x.nodata), "")
+    return Header(one.dtype, channels, one.size, "numpy", "tif", pages, nodata=nodata)
 
 
 def joined(arrays: dict[str, np.ndarray]) -> np.ndarray:

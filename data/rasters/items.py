@@ -11,12 +11,21 @@ import numpy as np
 from data.image_to_tensor import Compose, steps_of, to_tensor
 from data.listing import find_images, remarks
 from data.rasters.folder import Folder, choose
-from data.rasters.inputs import find_inputs, input_folders, joined, listed
+from data.rasters.header import Header, describe, header_of
+from data.rasters.inputs import (
+    find_inputs,
+    input_folders,
+    joined,
+    joined_header,
+    listed,
+    partners_of,
+    place_of,
+)
 from data.rasters.raster import Raster
 from data.rasters.reading import array_for, read_array
 from data.rasters.rules import find_rules, misfit
 from util.errors import UserError, culprit
-from util.option_defaults import ours
+from util.option_defaults import ours, replaced
 from util.values import DomainValues, Values
 from util.words import amount
 
@@ -59,18 +68,17 @@ class ValuesOfDomains:
             UserError: see :func:`data.rasters.rules.find_rules`.
         """
         opt = ours(self.opt)
-        folders = [
-            Folder(
-                domain,
-                name.format(domain),
-                files,
-                channels[domain],
-                "--input_nc" if opt.direction.startswith(domain) else "--output_nc",
-                opt.npz_key,
-                None if self.is_known_format(files[0]) else self.read_inputs,
-            )
-            for domain, files in paths.items()
-        ]
+        folders = []
+        for domain, files in paths.items():
+            flag = "--input_nc" if opt.direction.startswith(domain) else "--output_nc"
+            folder = Folder(domain, name.format(domain), files, channels[domain], flag, opt.npz_key)
+            if not self.is_known_format(files[0]):
+                folder = folder._replace(
+                    inputs=1 + len(self.partners.get(files[0], ())),
+                    read=self.read_inputs,
+                    describe=self.describe_inputs,
+                )
+            folders.append(folder)
         self.values, self.uses_values = find_rules(opt, folders), True
         if opt.cache_images is not None and any(self.values[domain] for domain in paths):
             remarks.append("--cache_images keeps 8-bit images only; the others are read each time")
@@ -96,6 +104,22 @@ class ValuesOfDomains:
         self.partners = {**self.partners, **partners}
         return paths
 
+    def find_partners(self, path: str) -> None:
+        """Find the other inputs of a file that is not among those of the dataset.
+
+        Raises UserError: it is no first input, as those in testA1 are, or has no partner.
+        """
+        root, folder, number = place_of(path)
+        if not (self.partners and number):
+            return
+        if number != "1":
+            raise UserError(
+                f"{path}: give the image in {folder}1, whose partners are found by name"
+            )
+        opt = replaced(self.opt, dataroot=root)
+        found = partners_of(path, input_folders(root, folder), opt, self.list_files)
+        self.partners = {**self.partners, path: found}
+
     def is_known_format(self, path: str) -> bool:
         """True if an image is one file of a format that others can read, too."""
         return type(self).read_array is ValuesOfDomains.read_array and path not in self.partners
@@ -103,6 +127,23 @@ class ValuesOfDomains:
     def read_inputs(self, path: str) -> np.ndarray:
         """Return the bands of all inputs of an image as (H, W, C); see :meth:`read_array`."""
         return joined({x: self.read_array(x) for x in (path, *self.partners.get(path, ()))})
+
+    def describe_inputs(self, path: str) -> Header:
+        """Return the header of all inputs of an image; see :meth:`describe_file`."""
+        return joined_header(
+            {x: self.describe_file(x) for x in (path, *self.partners.get(path, ()))}
+        )
+
+    def describe_file(self, path: str) -> Header:
+        """Return the header of a file: type, bands and size.
+
+        A subclass with its own :meth:`read_array` may find these without reading all of the file.
+
+        Raises UserError: names the file and why it cannot be read.
+        """
+        if type(self).read_array is ValuesOfDomains.read_array:
+            return describe(path, ours(self.opt).npz_key)
+        return header_of(self.read_array(path))
 
     def read_array(self, path: str) -> np.ndarray:
         """Return all bands of a file as (H, W, C), of the file's own type.

@@ -79,8 +79,7 @@ def array_for(path: str, rule: Values, npz_key: str | None = None, exif: bool = 
 
     They have the channels of the rule then, unless bands are chosen.
     """
-    converts = rule.dtype == "uint8" and not rule.bands and rule.channels <= 4
-    if converts and describe(path, npz_key).is_bytes:
+    if rule.converts_pictures and describe(path, npz_key).is_bytes:
         return native(read_picture(path, rule.channels, exif))
     return read_array(path, npz_key, exif)
 

@@ -101,7 +101,9 @@ def derive(wanted: Wish, folder: Folder) -> Values | None:
     if first.dtype == "uint16" and wanted.range is None:
         _warn_of_low_values(wanted, folder)
     container = first.container if channels <= 4 or first.container != "png" else "tif"
-    rule = Values(*limits, first.dtype, channels, wanted.bands, wanted.nodata, container)
+    rule = Values(
+        *limits, first.dtype, channels, wanted.bands, wanted.nodata, container, folder.inputs
+    )
     if first.nodata and wanted.nodata is None:
         remarks.append(
             f"{folder.name}: the files declare {first.nodata} to be no data; to leave such pixels "
@@ -177,7 +179,8 @@ def adopt(opt: Namespace, rule: Values | None, folder: Folder) -> Values | None:
         return derive(wanted, folder)
     if not headers:
         return rule
-    path, first = common_header(headers, folder, pictures and rule.bands is None)
+    converted = pictures and rule.converts_pictures
+    path, first = common_header(headers, folder, converted)
     changes: dict[str, Any] = {}
     if wanted.range and wanted.range != (rule.low, rule.high):
         changes |= {"low": wanted.range[0], "high": wanted.range[1]}
@@ -191,7 +194,13 @@ def adopt(opt: Namespace, rule: Values | None, folder: Folder) -> Values | None:
         new = replace(rule, **changes)
         remarks.append(f"{folder.name}: in training, {describe_rule(rule)}")
         rule = new
-    used_bands(Wish(folder.domain, None, rule.bands, None), folder, path, first, pictures)
+    if not rule.bands and folder.inputs < rule.inputs and first.channels != rule.channels:
+        raise UserError(
+            f"{folder.name}: {path} holds {amount(first.channels, 'band')}, but this run joins "
+            f"those of {rule.inputs} inputs, {rule.channels} in all: give these inputs, or files "
+            "with all bands"
+        )
+    used_bands(Wish(folder.domain, None, rule.bands, None), folder, path, first, converted)
     if problem := misfit(first.dtype, rule, strict=opt.isTrain):
         raise UserError(f"{folder.name}: {path} {problem}")
     return rule
@@ -212,18 +221,15 @@ def misfit(dtype: str, rule: Values, strict: bool = False) -> str:
     return f"holds {dtype} values, where the rule is for {rule.dtype}"
 
 
-def complete_pair(
-    rules: DomainValues, channels: tuple[int, int], always: bool = False
-) -> dict[str, Values]:
+def complete_pair(rules: DomainValues, channels: tuple[int, int]) -> dict[str, Values]:
     """Return rules for both images of a pair; {} if both are on the 8-bit path.
 
     If only one half has a rule, the other is 8-bit with the range 0..255.
 
     Args:
         channels: of domain A and of domain B.
-        always: give rules to 8-bit images, too.
     """
-    if not always and not any(rules.values()):
+    if not any(rules.values()):
         return {}
     return {
         domain: rules[domain] or Values(*EIGHT_BITS, "uint8", number, container="png")

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from data.image_to_tensor import crop_fits, resized_size
-from data.scan import ImageFile, image_folders, scan, stray_entries
+from data.scan import ImageFile, image_folders, own_reader, scan, stray_entries
 from models.training import plan
 from models.training.check_values import listed, value_problems, values_of, values_outside
 from models.training.panel import Panel
@@ -194,6 +194,8 @@ def sizes(images: list[ImageFile]) -> str:
 
 def strays(opt: Namespace, folders: dict[str, list[str]]) -> list[str]:
     """Notes on entries of the folders that are not images."""
+    if own_reader(opt) is not None:  # its files have any names
+        return []
     like_images, others = stray_entries(opt, folders)
     notes = []
     if like_images:

@@ -14,6 +14,7 @@ from torch.utils.data import default_collate
 from data import find_dataset_using_name
 from data.dataset_of_images import BaseDataset
 from data.image_file import check_values
+from data.rasters.items import ValuesOfDomains
 from models.base_model import BaseModel
 from models.training.inspection import options_for_testing, translate_apart
 from util import distributed
@@ -155,16 +156,19 @@ def _use_files(dataset: BaseDataset, opt: Namespace) -> int:
     """Replace the dataset's files by those of ``--panel``, and return the number of items.
 
     A file in a folder whose name ends with A or B (trainA, testB, ...) belongs to that domain, any
-    other file to the input domain. A domain without files keeps a random choice of its images.
+    other file to the input domain. A domain without files keeps a random choice of its images. Of
+    several inputs, the files in the first folder (testA1, ...) are given.
     """
     _check_files(opt)
+    for path in opt.panel if isinstance(dataset, ValuesOfDomains) else ():
+        dataset.find_partners(path)
     single = next((name for name in ("AB_paths", "image_paths") if hasattr(dataset, name)), None)
     if single or not hasattr(dataset, "B_paths"):
         setattr(dataset, single or "A_paths", list(opt.panel))
         return len(opt.panel)
     files: dict[str, list[str]] = {"A": [], "B": []}
     for path in opt.panel:
-        domain = real_path(path).parent.name[-1:]
+        domain = real_path(path).parent.name.rstrip("0123456789")[-1:]
         files[domain if domain in files else opt.direction[0]].append(path)
     count = max(map(len, files.values()))
     for domain, paths in files.items():

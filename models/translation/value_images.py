@@ -59,7 +59,7 @@ class ValueImages:
         if isinstance(image, str | os.PathLike):
             return array_for(os.fspath(image), self.source, self.opt.npz_key, exif)
         if isinstance(image, Image.Image):
-            if self.source.dtype == "uint8" and self.source.bands is None and channels <= 4:
+            if self.source.converts_pictures:
                 image = as_mode(image, channels, exif)
                 image = image.convert("L") if channels == 1 else image
             return np.asarray(image)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import CPU, TINY, Programs, picture
 from PIL import Image
+from rasters import ramp, write_pages, write_tif
 
 from data import create_dataset
 from data.aligned_dataset import AlignedDataset
 from data.listing import remarks
 from data.single_dataset import SingleDataset
 from data.unaligned_dataset import UnalignedDataset
+from models.training.panel import Panel
+from models.translation.value_images import ValueImages
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
+from util import values
 from util.errors import UserError
 
 NAMES = ("x/a", "x/b", "c")
@@ -155,6 +161,76 @@ def test_pairs_in_folders(two_inputs: Path) -> None:
     Path(B).unlink()
     with pytest.raises(UserError, match=r"trainA1/c\.png has no partner trainB/c\.\*"):
         AlignedDataset(opt)
+
+
+def test_several_pages_among_inputs_are_no_bands_unless_they_are_chosen(tmp_path: Path) -> None:
+    pytest.importorskip("tifffile")
+    pages = ramp("uint16", 0, 65535, 3)
+    write_pages(tmp_path / "trainA1" / "a.tif", pages)
+    for folder in ("trainA2", "trainB"):
+        write_tif(tmp_path / folder / "a.tif", pages[..., :1])
+    flags = ("--input_nc", 4, "--output_nc", 1)
+    with pytest.raises(UserError, match=r"several pages; .*--bands_A 1 2 3 4 and --input_nc 4"):
+        UnalignedDataset(options(tmp_path, *flags))
+    item = UnalignedDataset(options(tmp_path, *flags, "--bands_A", 1, 2, 3, 4))[0]
+    assert item["A"].shape[0] == 4
+
+
+def test_headers_of_inputs_do_not_read_their_pixels(
+    two_inputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(UnalignedDataset, "read_inputs", None)
+    dataset = UnalignedDataset(options(two_inputs, "--input_nc", 4))
+    assert dataset.values["A"] is not None and dataset.values["A"].channels == 4
+
+
+def panel(opt: Namespace) -> list[dict]:
+    """The items that the page shows after each epoch."""
+    shown = Panel(opt, None)
+    shown.load()
+    return shown.items
+
+
+def test_the_panel_finds_all_inputs_of_its_files(two_inputs: Path) -> None:
+    """Also if the dataset of the panel has other files than those."""
+    for number in (1, 2):
+        shutil.copytree(two_inputs / f"trainA{number}", two_inputs / f"testA{number}")
+    shutil.copytree(two_inputs / "trainB", two_inputs / "testB")
+    flags = ("--input_nc", 4, "--seed", 1, "--panel")
+    expected = UnalignedDataset(options(two_inputs, *flags[:-1]))[1]["A"]
+    for folder in ("testA1", "trainA1"):
+        (item,) = panel(options(two_inputs, *flags, two_inputs / folder / "x" / "a.png"))
+        assert torch.equal(item["A"][0], expected)
+    with pytest.raises(UserError, match=r"--panel: .*c\.bmp: give the image in .*trainA1"):
+        panel(options(two_inputs, *flags, two_inputs / "trainA2" / "c.bmp"))
+    alone = picture(two_inputs / "alone.png", size=(8, 8))
+    with pytest.raises(UserError, match=r"--panel: .*alone\.png: it holds 3 bands, .* for 4"):
+        panel(options(two_inputs, *flags, alone))
+
+
+def test_no_alpha_is_invented_in_place_of_a_missing_input(two_inputs: Path) -> None:
+    """RGB pictures are not made RGBA where a run joins a gray and an RGB picture."""
+    rules = UnalignedDataset(options(two_inputs, "--input_nc", 4)).values
+    assert rules["A"] is not None and rules["A"].inputs == 2
+    values.save(two_inputs / "runs" / "x", rules)
+    where = ("--dataroot", two_inputs / "trainB", "--checkpoints_dir", two_inputs / "runs")
+    opt = options(two_inputs, "--input_nc", 4, *where, test=True)
+    message = r"holds 3 bands, but this run joins those of 2 inputs, 4 in all: give these inputs"
+    with pytest.raises(UserError, match=message):
+        SingleDataset(opt)
+    images = ValueImages(opt, rules, print)
+    for image in (str(two_inputs / "trainB" / "c_other.png"), Image.new("RGB", (8, 8))):
+        with pytest.raises(UserError, match="it holds 3 bands, and the rule is for 4"):
+            images.to_input(images.array_of(image))
+    for path in (two_inputs / "trainB").rglob("*.png"):
+        Image.open(path).convert("RGBA").save(path)
+    assert SingleDataset(opt)[0]["A"].shape == (4, 8, 8)
+
+
+def test_pictures_with_a_range_of_their_own_get_no_alpha_without_a_word(two_inputs: Path) -> None:
+    flags = ("--output_nc", 4, "--value_range_B", 0, 300, "--input_nc", 4)
+    UnalignedDataset(options(two_inputs, *flags))
+    assert any("trainB: 3 of 3 images without alpha" in line for line in remarks)
 
 
 def test_one_sided_tests(two_inputs: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import CPU, ONE_EPOCH, TINY, Programs
+from conftest import CPU, ONE_EPOCH, ROOT, TINY, Programs
 from medical import write_dicom, write_nifti
 
 from data.dicom_dataset import DicomDataset, is_dicom
@@ -111,6 +111,57 @@ def test_bands_and_scale_of_volumes(tmp_path: Path) -> None:
     (tmp_path / "trainA" / "x.nii").write_bytes(b"0" * 400)
     with pytest.raises(UserError, match=r"x\.nii"):
         NiftiDataset(options(tmp_path, "nifti", *flags))
+
+
+def test_headers_are_read_without_pixels(ct: Path, tmp_path: Path) -> None:
+    """Their type and bands are those of the arrays, whatever the orientation."""
+    flags = ("--value_range", -1024, 3071)
+    dicom = DicomDataset(options(ct, "dicom", *flags))
+    volume = np.arange(4 * 5 * 6 * 2).reshape(4, 5, 6, 2).astype(np.int16)
+    turned = np.array([[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]])
+    for domain in "AB":
+        write_nifti(tmp_path / "nii" / f"train{domain}" / "x.nii", volume, turned)
+    for axis in range(3):
+        more = ("--input_nc", 2, "--output_nc", 2, "--slice_axis", axis)
+        nifti = NiftiDataset(options(tmp_path / "nii", "nifti", *flags, *more))
+        for dataset in (dicom, nifti):
+            header, array = (
+                f(dataset.A_paths[0]) for f in (dataset.describe_file, dataset.read_array)
+            )
+            assert (header.dtype, header.channels) == (array.dtype.name, array.shape[2])
+            assert header.size == array.shape[1::-1]
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_check_data_reads_the_files(run: Programs, ct: Path, copied: bool) -> None:
+    """So it does with a copy of the dataset file, which users make for their own format."""
+    mode = "dicom"
+    if copied:
+        text = (ROOT / "data" / "dicom_dataset.py").read_text()
+        (run.folder / "ours_dataset.py").write_text(text.replace("DicomDataset", "OursDataset"))
+        mode = str(run.folder / "ours_dataset.py")
+    write_dicom(ct / "trainB" / "b.dcm", HU + 1024, PixelData=b"12")
+    tiny = [word for word in TINY if word != "--input_nc"]
+    words = ("--dataroot", ct, "--dataset_mode", mode, *tiny, "--crop_size", 32, "--load_size", 34)
+    report = run.check(*words)
+    assert report.status == 1
+    assert "trainA: 2 images, all 32x32\n  float32 in 1 band, -1024 to 3071 (1 %: " in report.out
+    assert "give --value_range_A -1024 3071\n" in report.out
+    assert "trainB: 1 image of 3 cannot be read: trainB/b.dcm (" in report.out
+    (ct / "trainB" / "b.dcm").unlink()
+    report = run.check(*words, "--value_range", -1000, 3071)
+    assert report.status == 0 and "2 images with values outside of -1000..3071" in report.out
+
+
+def test_check_data_reads_volumes(run: Programs, tmp_path: Path) -> None:
+    volume = np.linspace(0, 1200, 32 * 32 * 3).reshape(32, 32, 3).astype(np.int16)
+    for domain in "AB":
+        write_nifti(tmp_path / "data" / f"train{domain}" / "v.nii.gz", volume)
+    words = ("--dataset_mode", "nifti", "--crop_size", 32, "--load_size", 32)
+    report = run.check("--dataroot", tmp_path / "data", *TINY, *words)
+    assert "trainA: 3 images, all 32x32" in report.out
+    assert "  float32 in 1 band, 0 to 1200 (1 %: 11.71, 50 %: 599.5, 99 %: 1187)" in report.out
+    assert "; give --value_range_A 0 1200" in report.out
 
 
 @pytest.mark.slow
