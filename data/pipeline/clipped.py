@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from util import distributed
 from util.console import say
 from util.values import DomainValues
 from util.words import amount
@@ -13,7 +14,7 @@ from util.words import amount
 class Clipped:
     """The values outside of ``--value_range`` in the batches of one pass over a dataset.
 
-    Items have their number as "A_clipped" and "B_clipped". With several ranks, each counts its own.
+    Items have their number as "A_clipped" and "B_clipped".
     """
 
     def __init__(self) -> None:
@@ -25,14 +26,20 @@ class Clipped:
         self.images: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
 
-    def take(self, batch: Any) -> None:
-        """Count the values of a batch, and remove the numbers from it."""
+    def take(self, batch: Any, counts_images: bool = True) -> None:
+        """Remove the numbers from a batch, and count them unless its images do not count."""
         for domain in "AB" if isinstance(batch, dict) else "":
             counts = batch.pop(f"{domain}_clipped", None)
-            if counts is not None:
+            if counts is not None and counts_images:
                 self.values[domain] += int(counts.sum())
                 self.images[domain] += int((counts > 0).sum())
                 self.seen[domain] += len(counts)
+
+    def add_ranks(self) -> None:
+        """Replace the counts by their sums over the ranks, all of which call this."""
+        for counter in (self.values, self.images, self.seen):
+            sums = distributed.all_reduce(*(counter[domain] for domain in "AB"))
+            counter["A"], counter["B"] = map(int, sums)
 
     def report(self, rules: DomainValues) -> None:
         """Print a line for each domain with values outside, after the first pass that has any."""

@@ -179,8 +179,10 @@ class Loader:
                 self._check(batch.error)
                 self.last_batch_images = max(self.global_batch_size, count)
                 self.batch_share = weight
-                self.clipped.take(batch.data)
+                self.clipped.take(batch.data, counts_images=weight > 0)
                 yield images_to_float(batch.data, self.device) if to_float else batch.data
+            if self.raise_on_all_ranks and any(self.values.values()):
+                self.clipped.add_ranks()
         finally:
             self._in_use = nested
             self.clipped.report(self.values)
