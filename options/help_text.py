@@ -45,7 +45,9 @@ def wrapped(text: str) -> str:
     parts = []
     for kind, group in groupby(text.strip().splitlines(), _kind):
         lines = list(group)
-        parts += textwrap.wrap(" ".join(lines), width) if kind == "prose" else lines
+        if kind == "prose":
+            lines = textwrap.wrap(" ".join(lines), width, break_on_hyphens=False)
+        parts += lines
     return "\n".join(parts)
 
 

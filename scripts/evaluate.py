@@ -148,18 +148,26 @@ def load_networks(job: Namespace) -> tuple[Any, Any]:
     return lpips, features
 
 
+def title(row: str, of: dict, evaluations: list[dict]) -> str:
+    """Return the title of a row. The folder of a single evaluation would only widen the table."""
+    alone = len(evaluations) == 1 and of["name"] == of["fake"]
+    return row if alone else f"{of['name']}: {row}"
+
+
 def show_pairs(evaluations: list[dict]) -> None:
     """Print the metrics of pairs as a table, then one line for each evaluation."""
     rows = [
-        (f"{e['name']}: {row}", of_row) for e in evaluations for row, of_row in e["rows"].items()
+        (title(row, e, evaluations), of_row)
+        for e in evaluations
+        for row, of_row in e["rows"].items()
     ]
     if not rows:
         return
     keys = [key for key in HEADINGS if any(key in scores for _, scores in rows)]
     cells = [("", "n", *(HEADINGS[key] for key in keys))]
-    for title, scores in rows:
+    for name, scores in rows:
         values = (f"{scores[key]:.3f}" if key in scores else "-" for key in keys)
-        cells.append((title, str(scores["n"]), *values))
+        cells.append((name, str(scores["n"]), *values))
     say("", *fitted(cells, range(1, len(cells[0]))), "")
     for e in evaluations:
         psnr = {row: scores["psnr"] for row, scores in e["rows"].items()}
@@ -179,7 +187,7 @@ def show_sets(evaluations: list[dict]) -> None:
         for row, s in e["sets"]["rows"].items():
             numbers = str(s["n"]), str(e["sets"]["n_real"]), f"{s['fid']:.3f}"
             interval = f"{1000 * s['kid_low']:.3f} to {1000 * s['kid_high']:.3f}"
-            cells.append((f"{e['name']}: {row}", *numbers, f"{1000 * s['kid']:.3f}", interval))
+            cells.append((title(row, e, evaluations), *numbers, f"{1000 * s['kid']:.3f}", interval))
     say("", *fitted(cells, range(1, 5)))
     network = "features: {features}, {dimension} numbers; images resized {resize}"
     for line in dict.fromkeys(network.format(**e["sets"]) for e in measured):

@@ -133,7 +133,7 @@ def check_program(program: str, words: list[str], fragment: bool = False) -> Non
     require((ROOT / program).is_file(), f"no program {program}")
     at = words.index("--") if "--" in words else len(words)
     parse(program, tuple(words[:at]), fragment or not {*ANY, "--help"}.isdisjoint(words))
-    if words[at:]:
+    if words[at:] and program.startswith("scripts/paper"):
         parse("train.py", tuple(words[at + 1 :]))
 
 
@@ -157,7 +157,7 @@ def parse(program: str, words: tuple[str, ...], fragment: bool = True) -> None:
         others = own_parser(program, fragment).parse_known_args(known)[1]
         if program == "scripts/translate.py":
             parse("test.py", ("--model", "test", *others))
-        elif program == "scripts/demo.py":
+        elif program in ("scripts/demo.py", "scripts/check_logging.py"):
             parse("train.py", tuple(others))
         elif program != "scripts/tests.py":
             require(not others, f"{program} does not take {others}")

@@ -1,6 +1,7 @@
 """Measure speed and memory of this checkout, alone or side by side with another one.
 
-    python scripts/benchmark.py [--quick] [--only step peak] [--json FILE]
+    python scripts/benchmark.py --quick --json numbers.json
+    python scripts/benchmark.py --only step peak
     git worktree add ../before COMMIT
     python scripts/benchmark.py --against ../before
 

@@ -1,12 +1,12 @@
 """Run the fast tests with the lowest and with the newest versions of all required packages.
 
-    python scripts/maintenance/check_versions.py [--only lowest|newest] \\
-        [--folder DIR] [-- TESTS]
+    python scripts/maintenance/check_versions.py
+    python scripts/maintenance/check_versions.py --only lowest -- tests/data -x
 
 Each environment is made once, in ``--folder`` (15 GB for both, most of it PyTorch for CUDA). The
 lowest versions are those of requirements.txt, with their last bug fixes: ``torch>=2.4`` becomes
-``torch~=2.4.0``. TESTS are arguments of pytest. The table is printed as Markdown; the exit status
-is 1 if a test failed.
+``torch~=2.4.0``. Words after ``--`` are arguments of pytest. The table is printed as Markdown; the
+exit status is 1 if a test failed.
 """
 
 from __future__ import annotations

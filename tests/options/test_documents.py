@@ -5,8 +5,10 @@ tests/scripts/test_documented_commands.py runs those that have no mark.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(block.code)
+    (tmp_path / "colours.txt").write_text("1,2,3\n4,5,6\n")  # @colours.txt of evaluate.py
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -40,6 +43,20 @@ def test_commands(page: Path) -> None:
             check(command)
     for command in inline_commands(page):
         check(command)
+
+
+def test_commands_of_help() -> None:
+    """The commands in the help of all programs are right, too."""
+    count = 0
+    for path in sorted([*ROOT.glob("scripts/**/*.py"), *ROOT.glob("datasets/*.py")]):
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        for part in re.findall(r"^(?: {4}.*(?:\n|$))+", text, re.MULTILINE):
+            code = textwrap.dedent(part)
+            if code.startswith("python "):
+                name = path.relative_to(ROOT).as_posix()
+                commands = Block(name, 0, "bash", code).commands()
+                count += len(list(map(check, commands)))
+    assert count > 50
 
 
 @pytest.mark.parametrize(
