@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 import traceback
 from argparse import Namespace
@@ -19,6 +20,7 @@ from models.translation.translator import Translator
 from options.stages import Options
 from util.console import quiet
 from util.errors import UserError
+from util.exported_file import find_export
 from util.option_defaults import add_missing, theirs
 from util.packed_run import find_archive, unpack_run
 from util.plugins import find_class
@@ -41,7 +43,8 @@ def load_generator(run: str | Path, **options) -> Translator:
 
     Args:
         run: the run's folder, e.g. ``checkpoints/horse2zebra``, or an archive of
-            ``scripts/pack_run.py``, e.g. ``horse2zebra.zip``.
+            ``scripts/pack_run.py``, e.g. ``horse2zebra.zip``, or a file of ``scripts/export.py``,
+            e.g. ``horse2zebra.onnx``.
         options: any options of ``test.py --model test``, e.g. ``direction="BtoA"``, ``epoch=100``,
             ``preprocess="none"``, ``eval=True``, ``gpu_ids="-1"``.
 
@@ -59,9 +62,11 @@ def load_generator(run: str | Path, **options) -> Translator:
         translator.origin = str(run)
         return translator
     folder = Path(os.path.abspath(run))
-    if not folder.is_dir():
+    file = find_export(str(run), Path())
+    if not folder.is_dir() and not file:
         raise no_run(Path(run).parent, folder.name, f"load_generator({str(run)!r})")
-    args = ["--model", "test", "--name", folder.name, "--checkpoints_dir", str(folder.parent)]
+    name = f"--name={folder if file else folder.name}"
+    args = ["--model", "test", name, "--checkpoints_dir", str(folder.parent)]
     args += ["--dataroot", str(folder)]
     for name, value in options.items():
         if value is not False:
@@ -70,6 +75,8 @@ def load_generator(run: str | Path, **options) -> Translator:
     with quiet() as messages, preserve_rng():
         opt = _TestOptions().parse(args, record=False)
         translator = Translator(opt, silent=True)
+    if file:  # all of it is in memory
+        shutil.rmtree(opt.checkpoints_dir, ignore_errors=True)
     if "max_pixels" in options:
         limit_pixels(opt.max_pixels)  # for images that are given as paths
     translator.origin, translator.messages = str(run), messages

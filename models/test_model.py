@@ -7,6 +7,7 @@ from pathlib import Path
 
 from models import networks
 from models.base_model import BaseModel
+from models.translation.exported import ExportedNetwork, exported_network
 from models.translation.latent_search import (
     CoupledTranslator,
     add_search_options,
@@ -24,7 +25,8 @@ class TestModel(BaseModel):
     """Reads ``EPOCH_net_G{model_suffix}.pth``.
 
     Without a suffix, it reads the generator for ``--direction``: G or E of a BiGAN, or G_A or G_B
-    of a CycleGAN, whose runs have no G.
+    of a CycleGAN, whose runs have no G. ``opt.exported_file``, set by the options of a test, is a
+    file of scripts/export.py that ``--name`` names.
     """
 
     __test__ = False  # not a pytest class
@@ -59,13 +61,16 @@ class TestModel(BaseModel):
         self.model_names = ["G" + opt.model_suffix]
         init = (opt.init_type, opt.init_gain)
         generator = (opt.ngf, opt.netG, opt.norm, not opt.no_dropout, *init)
-        coupled = coupled_translator(opt, self.architecture_source(opt))
-        self.netG = coupled or networks.define_G(opt.input_nc, opt.output_nc, *generator)
-        if not coupled:
+        other = exported_network(opt) or coupled_translator(opt, self.architecture_source(opt))
+        self.netG = other or networks.define_G(opt.input_nc, opt.output_nc, *generator)
+        if not other:
             use_upsampling(opt, self.netG)
         setattr(self, "netG" + opt.model_suffix, self.netG)
 
     def load_networks(self, epoch: int | str) -> None:
+        if isinstance(self.netG, ExportedNetwork):
+            self.source = self.netG.file
+            return
         require_run(self.opt)
         self.source = self.architecture_source(replaced(self.opt, epoch=str(epoch), load_iter=0))
         if not self.source.is_file() and self.source.parent.is_dir() and not self.opt.model_suffix:
@@ -76,6 +81,10 @@ class TestModel(BaseModel):
             )
         checkpoint.fit_state_dict(self.netG, checkpoint.load_state_dict(self.source), self.source)
         say(f"Loaded {self.source}")
+
+    def print_networks(self, verbose: bool) -> None:
+        if not isinstance(self.netG, ExportedNetwork):
+            super().print_networks(verbose)
 
     def set_input(self, input: dict) -> None:
         self.real = input["A"].to(self.device)

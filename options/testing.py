@@ -25,6 +25,8 @@ NOT_INHERITED = {
 }  # fmt: skip
 SIZES = ("load_size", "crop_size")
 ALL = 10**9  # the value of num_test that tests all images
+FILES = (".zip", ".onnx", ".pt", ".safetensors")  # what --name may name besides a run
+OF_ANOTHER_NETWORK = {"epoch", "load_iter", "ema", "model_suffix"}
 
 
 class TestingRules(Rules):
@@ -38,15 +40,23 @@ class TestingRules(Rules):
     fixed = {"no_flip": True, "serial_batches": True, "num_threads": 0}
     once = NOT_INHERITED
     left_out_of_files = NOT_INHERITED | {*SIZES, "preprocess"}  # a test has no random crops
+    exported: Path | None = None  # the file of scripts/export.py that --name names
 
     def unpack_run(self, values: dict[str, Any]) -> dict[str, Any]:
         root = Path(values["checkpoints_dir"])
-        is_archive = str(values["name"]).lower().endswith(".zip")
-        if not is_archive or (root / values["name"]).is_dir():  # train.py takes such names, too
+        ending = Path(str(values["name"])).suffix.lower()
+        if (
+            ending not in FILES or (root / values["name"]).is_dir()
+        ):  # train.py takes such names, too
             return {}
         # not at the top: unpacking imports modules that would slow --help down
+        from util.exported_file import find_export, unpack_export
         from util.packed_run import find_archive, unpack_until_exit
 
+        if exported := find_export(values["name"], root):
+            self.exported = exported
+            folder = unpack_export(exported, "--name")
+            return {"checkpoints_dir": str(folder.parent), "name": folder.name}
         archive = find_archive(values["name"], root)
         if archive is None:
             raise UserError(f"--name {values['name']}: no such file")
@@ -112,8 +122,32 @@ class TestingRules(Rules):
         if distributed.world_size() > 1:
             raise UsageError("test.py runs in one process: start it with python, not with torchrun")
         check_tiles(ours(opt))
+        if self.exported:
+            self._check_exported(opt, self.exported)
+
+    def _check_exported(self, opt: Namespace, file: Path) -> None:
+        """Raise UsageError for an option that asks for another network than that of ``file``."""
+        if opt.model != "test":
+            raise UsageError(f"--model {opt.model}: {file} is one generator, for --model test")
+        is_graph = file.suffix.lower() != ".safetensors"  # safetensors hold only weights
+        if is_graph and opt.tile:
+            raise UsageError(
+                f"--tile {opt.tile}: {file} cannot be translated in tiles, which need its layers; "
+                "name the run, or export it as safetensors"
+            )
+        fixed = OF_ANOTHER_NETWORK | ({"eval"} if is_graph else set())
+        direction = self.run.options["direction"]
+        wrong = sorted(fixed.intersection(opt.explicit_options))
+        if opt.direction != direction:
+            wrong = ["direction"]
+        if wrong:
+            raise UsageError(
+                f"--{wrong[0]}: {file} holds one network, {direction}, as it was exported; give "
+                "this option to scripts/export.py, or name the run"
+            )
 
     def finish(self, opt: Namespace) -> None:
+        opt.exported_file = self.exported
         opt.num_test = int(min(opt.num_test, ALL))  # the official type; scripts call range() on it
 
     def _fit_images(self, parser: Parser, given: dict[str, Any], only: int | None) -> None:

@@ -155,7 +155,7 @@ def parse(program: str, words: tuple[str, ...], fragment: bool = True) -> None:
         parse("train.py", words)
     else:
         others = own_parser(program, fragment).parse_known_args(known)[1]
-        if program == "scripts/translate.py":
+        if program in ("scripts/translate.py", "scripts/export.py"):
             parse("test.py", ("--model", "test", *others))
         elif program in ("scripts/demo.py", "scripts/check_logging.py"):
             parse("train.py", tuple(others))

@@ -55,6 +55,10 @@ def batch_dependence(networks: Iterable[nn.Module]) -> str:
     These are batch norm with the statistics of the batch, and dropout, whose noise differs from
     item to item. Evaluation mode turns off both.
     """
+    networks = list(networks)
+    stated = "".join(getattr(network, "batch_dependence", "") for network in networks)
+    if stated:  # an exported network has no layers to look at
+        return stated
     layers = [layer for network in networks for layer in network.modules()]
     statistics = any(
         isinstance(layer, BATCH_NORMS) and (layer.training or layer.running_mean is None)

@@ -84,7 +84,7 @@ OFFICIAL = {
 # what ours() and theirs() read
 NOTES = (
     "explicit_options", "changed", "images_per_epoch", "framework_options", "own_options", "twin",
-    "domain_values",
+    "domain_values", "exported_file",
 )  # fmt: skip
 
 

@@ -90,7 +90,8 @@ class Translator:
         sizes = {"resize": "load_size", "scale_width": "load_size", "crop": "crop_size"}
         used = dict.fromkeys(size for word, size in sizes.items() if word in opt.preprocess)
         settings = "".join(f", {size}={getattr(opt, size)}" for size in used)
-        millions = sum(weights.numel() for weights in net.parameters()) / 1e6
+        count = sum(weights.numel() for weights in net.parameters())
+        millions = getattr(net, "parameter_count", count) / 1e6
         return (
             f"<Translator {opt.direction} of {self.origin} ({self.model.source.name}): "
             f"{opt.netG}, {millions:.3g} M parameters, {opt.input_nc} -> {opt.output_nc} channels, "

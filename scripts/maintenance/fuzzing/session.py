@@ -41,6 +41,12 @@ SEED_RUN = Program(
     f"{TRAIN} --name run --val_freq 1 --val_share 0.4 --max_dataset_size 5",
     ("in/two",),
 )
+EXPORT = Program(
+    "export",
+    "scripts/export.py",
+    "--name run --to torchscript --output run.pt",
+    ("checkpoints/run",),
+)
 
 
 @dataclass
@@ -94,6 +100,11 @@ class Session:
             raise UserError(f"train.py failed on the tiny inputs: {outcome.err[-2000:]}")
         shutil.copytree(slot / "place/checkpoints", self.fixture / "checkpoints")
         fixtures.pack_run(self.fixture)
+        slot = self.folder / "second"
+        outcome = run_case(Case("export", EXPORT), slot, self.fixture)
+        if outcome.status:
+            raise UserError(f"export.py failed on the tiny run: {outcome.err[-2000:]}")
+        shutil.copy(slot / "place/run.pt", self.fixture / "in/run.pt")
         weights = self.fixture / "checkpoints/run/latest_net_G_A.pth"
         server.make_files(self.folder / "www", self.fixture / "in", weights)
         make_archives(self.folder / "www", self.fixture / "in")

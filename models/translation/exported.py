@@ -1,0 +1,108 @@
+"""A generator in a file of scripts/export.py, in place of one of models/networks.py."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from util.console import say
+from util.errors import UserError, explain, needs
+from util.exported_file import Description, read_description
+from util.feature_networks import load_torchscript
+from util.values import Values, domain_of
+
+
+class ExportedNetwork(nn.Module):
+    """The network in an ONNX or TorchScript file, (N, C, H, W) in [-1, 1] in and out.
+
+    ONNX files run on the CPU.
+
+    Attributes:
+        file: the file.
+        parameter_count: the number of values in its weights.
+        batch_dependence: see :func:`util.modules.batch_dependence`.
+    """
+
+    def __init__(self, file: Path, description: Description) -> None:
+        """Load the file. Raises UserError: it is damaged, or needs a package that is missing."""
+        super().__init__()
+        self.file, self.parameter_count = file, description.parameters
+        self.batch_dependence = description.dependence
+        self.rules: tuple[Values | None, Values | None] | None = None
+        if description.raw:
+            direction = description.options["direction"]
+            source, target = (domain_of(label, direction) for label in ("real", "fake"))
+            self.rules = description.domains[source], description.domains[target]
+        self.session = None
+        if description.kind == "onnx":
+            self.session = open_session(file)
+        else:
+            self.script = load_torchscript(file, "the exported network")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        image = x if self.rules is None else to_raw(x, self.rules[0])
+        with explain(f"{self.file} cannot translate an image of shape {tuple(x.shape[1:])}", -1):
+            if self.session is None:
+                result = self.script(image)
+            else:
+                [array] = self.session.run(None, {"image": image.float().cpu().numpy()})
+                result = torch.from_numpy(array).to(x.device)
+        return result if self.rules is None else from_raw(result, self.rules[1])
+
+
+def open_session(file: Path):
+    """Return an onnxruntime session for an ONNX file.
+
+    Raises UserError: the package is missing, or the file is damaged.
+    """
+    with needs(str(file), "onnxruntime"):
+        import onnxruntime
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4  # an error is raised, and not printed as well
+    with explain(f"cannot load {file}"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return onnxruntime.InferenceSession(str(file), settings, ["CPUExecutionProvider"])
+
+
+def to_raw(x: torch.Tensor, rule: Values | None) -> torch.Tensor:
+    """Map [-1, 1] to the values of files, for the network of a file with ``--raw``."""
+    low, high = (0.0, 255.0) if rule is None else (rule.low, rule.high)
+    raw = (x.float() + 1) * ((high - low) / 2) + low
+    if rule is None or rule.nodata is None or math.isnan(rule.nodata):
+        return raw
+    # The input has been filled already: none of its pixels may look like one without data.
+    nodata, middle = np.float32(rule.nodata), np.float32((low + high) / 2)
+    return torch.where(raw == nodata.item(), np.nextafter(nodata, middle).item(), raw)
+
+
+def from_raw(result: torch.Tensor, rule: Values | None) -> torch.Tensor:
+    """Map the values of files to [-1, 1]."""
+    low, high = (0.0, 255.0) if rule is None else (rule.low, rule.high)
+    return (result - low) * (2 / (high - low)) - 1
+
+
+def exported_network(opt: Namespace) -> ExportedNetwork | None:
+    """Return the network of the ONNX or TorchScript file that ``--name`` names, else None.
+
+    Raises UserError: the file is damaged, or needs a package that is missing.
+    """
+    file = getattr(opt, "exported_file", None)
+    if not file:
+        return None
+    description = read_description(file)
+    if description.kind == "safetensors":
+        return None  # a run in all but name
+    for name in ("input_nc", "output_nc"):
+        if getattr(opt, name) != description.options[name]:
+            raise UserError(
+                f"--{name} {getattr(opt, name)}: the network in {file} has "
+                f"{description.options[name]}"
+            )
+    say(f"Loaded {file}")
+    return ExportedNetwork(file, description)

@@ -1,0 +1,109 @@
+"""Export every generator with every norm, and print how much the files differ from it.
+
+    python scripts/maintenance/check_exports.py   # five minutes of a core
+    python scripts/maintenance/check_exports.py --only unet_128 --every 70
+
+Each generator has random weights. It is written as ONNX and as TorchScript, and as ONNX in half
+precision. The table holds the largest difference at the ten sizes of scripts/export.py, where
+images go from -1 to 1. --every N adds all heights from 2 to N in turn with one width of the same
+range. "eval" uses statistics of the training in batch norm, as with --eval. The exit status is 1 if
+a float32 file differs by more than 1e-4.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from options.flags.flag import Flag
+from options.flags.model import NET_G
+from scripts.arguments import SEED, Arguments
+from util.console import run_main, say
+from util.errors import UserError
+from util.limits import whole
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NORMS = ("instance", "batch", "batch eval", "sync_batch eval", "none")
+FILES = (("onnx", False), ("torchscript", False), ("onnx", True))  # kind, half precision
+FLAGS = (
+    Flag("only", NET_G, list(NET_G), "generators (default: all)", nargs="+"),
+    Flag("ngf", whole(1, 256), 8, "width of the generators (default: 8)"),
+    Flag("every", whole(1, 4096), 1, "also all heights from 2 to N (default: 1, none)"),
+    Flag("seed", SEED, 0, "seed of the weights (default: 0)"),
+)
+
+
+def build_parser() -> Arguments:
+    return Arguments(__doc__, FLAGS)
+
+
+def generator(name: str, norm: str, upsample: str, ngf: int) -> nn.Module:
+    """Return a generator whose batch norms have the statistics of a random image."""
+    import torch
+
+    from models import networks
+    from util.modules import BATCH_NORMS
+    from util.upsampling import use_upsampling
+
+    net = networks.define_G(3, 3, ngf, name, norm.split()[0], False, "kaiming", 1.0)
+    use_upsampling(Namespace(upsample=upsample, netG=name, init_type="kaiming", init_gain=1.0), net)
+    for layer in net.modules():
+        if isinstance(layer, BATCH_NORMS):
+            layer.momentum = 1.0
+    with torch.no_grad():
+        net(torch.rand(1, 3, 128, 128) * 2 - 1)
+    return net.eval() if norm.endswith("eval") else net
+
+
+def differences_of(net: nn.Module, every: int) -> list[float]:
+    """Return the largest difference of each of :data:`FILES`."""
+    from scripts.exporting import checking
+    from scripts.exporting.formats import written
+    from scripts.exporting.graph import ExportedGenerator, prepared
+
+    case = checking.Case(net, 3, False, None, None)
+    more = [(1, height, 2 + height * 7 % (every - 1)) for height in range(2, every + 1)]
+    found = []
+    for kind, half in FILES:
+        network = ExportedGenerator(prepared(net, half), False, None, None)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "network"
+            file.write_bytes(written(kind, network, 3, {})[0])
+            run = checking.open_file(kind, file, net)
+            sizes = checking.SIZES if half else (*checking.SIZES, *more)
+            found.append(checking.compare(run, case, sizes).largest)
+    return found
+
+
+def main() -> None:
+    args = build_parser().parse_args()
+    import torch
+
+    from scripts.exporting.checking import LIMITS
+    from scripts.exporting.formats import require_packages
+
+    require_packages("onnx")
+    torch.manual_seed(args.seed)
+    heads = [kind + " half" * half for kind, half in FILES]
+    say(f"{'generator':15} {'norm':16} {'upsample':10} " + " ".join(f"{h:>12}" for h in heads))
+    wrong = 0
+    for name in args.only:
+        for norm in NORMS:
+            for upsample in ("transpose", "resize"):
+                found = differences_of(generator(name, norm, upsample, args.ngf), args.every)
+                numbers = " ".join(f"{value:12.1e}" for value in found)
+                say(f"{name:15} {norm:16} {upsample:10} {numbers}")
+                wrong += not max(found[:2]) <= LIMITS[False]
+    if wrong:
+        raise UserError(f"{wrong} of the rows differ by more than {LIMITS[False]:g}")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,210 @@
+"""scripts/export.py, and the files that load_generator and translate.py take."""
+
+from __future__ import annotations
+
+import json
+import sys
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import CPU, Programs, picture
+from PIL import Image
+
+from models import load_generator, networks
+from models.coupled_networks import CoupledGenerator
+from scripts import export, translate
+from scripts.exporting.checking import Differences, require_equal
+from scripts.exporting.graph import reflect
+from util.errors import UserError
+from util.exported_file import ENDINGS, read_description
+from util.modules import BATCH_NORMS
+from util.reflection import reflect_to_multiple
+from util.upsampling import use_upsampling
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (37, 30, 3), np.uint8)
+UNTOUCHED = {"preprocess": "none", "gpu_ids": "-1"}
+
+
+def make_run(
+    folder: Path,
+    net: str = "resnet_6blocks",
+    norm: str = "instance",
+    upsample: str = "transpose",
+    channels: tuple[int, int] = (3, 3),
+    dropout: bool = False,
+    names: tuple[str, ...] = ("G_A",),
+    init: tuple[str, float] = ("kaiming", 1.0),
+    **options: Any,
+) -> Path:
+    """Write a run with untrained generators whose features neither vanish nor explode."""
+    folder.mkdir(parents=True)
+    for name in names:
+        generator = networks.define_G(*channels, 2, net, norm, dropout, *init)
+        settings = SimpleNamespace(
+            upsample=upsample, netG=net, init_type=init[0], init_gain=init[1]
+        )
+        use_upsampling(settings, generator)  # type: ignore[arg-type]
+        for layer in generator.modules():
+            if isinstance(layer, BATCH_NORMS):
+                layer.momentum = 1.0  # the statistics of the image below
+        generator(torch.rand(1, channels[0], 64, 64) * 2 - 1)
+        torch.save(generator.state_dict(), folder / f"latest_net_{name}.pth")
+    saved = {"preprocess": "resize_and_crop", "load_size": 36, "crop_size": 32, "netG": net}
+    saved |= {"no_dropout": not dropout, "norm": norm, **options}
+    (folder / "train_opt.json").write_text(json.dumps(saved))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Programs:
+    """checkpoints/cycle with both generators, checkpoints/pix with dropout. Not to be changed."""
+    run = Programs(tmp_path_factory.mktemp("export"))
+    torch.manual_seed(0)
+    make_run(run.runs / "cycle", names=("G_A", "G_B"))
+    make_run(run.runs / "pix", "unet_128", "batch", dropout=True, names=("G",))
+    make_run(run.runs / "none", names=("D_A",))
+    (run.runs / "cogan").mkdir()
+    weights = CoupledGenerator(3, 3, 64, 2).state_dict()
+    torch.save(weights, run.runs / "cogan" / "latest_net_G.pth")
+    return run
+
+
+def exported(run: Programs, name: str, kind: str, *more: object) -> Path:
+    """Export a run to NAME plus the ending; the program compares the file at ten sizes."""
+    file = run.folder / f"{name}{'_'.join(map(str, more))}{ENDINGS[kind]}"
+    if not file.exists():
+        words = ("--name", name, "--to", kind, "--output", file, *more)
+        result = run.call(export.main, "export.py", *words).ok()
+        assert "10 sizes from 2x2 to 257x140: the largest difference is" in result.out
+    return file
+
+
+def test_rows_of_repeated_reflections() -> None:
+    """The gather takes the rows that ``reflect_to_multiple`` takes, at every size."""
+    for multiple, minimum in ((4, 8), (128, 128), (1, 1)):
+        for size in (*range(1, 20), 63, 64, 65, 127, 130):
+            x = torch.arange(size)[None, None, :, None].float()
+            expected = reflect_to_multiple(x, multiple, minimum)[:, :, :, :1]
+            assert torch.equal(reflect(x, 2, multiple, minimum), expected), (multiple, size)
+
+
+@pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
+def test_load_generator_takes_a_file(place: Programs, direction: str) -> None:
+    """Same pixels and settings as from the run."""
+    file = exported(place, "cycle", "torchscript", "--direction", direction)
+    for more in (UNTOUCHED, {"gpu_ids": "-1"}):
+        by_file = load_generator(file, **more)
+        by_run = load_generator(place.runs / "cycle", direction=direction, **more)
+        assert (by_file(IMAGE) == by_run(IMAGE)).all()
+    text = repr(by_file)
+    assert f"<Translator {direction} of {file}" in text and "load_size=32" in text
+    assert text.split(": ")[1] == repr(by_run).split(": ")[1]
+    assert not Path(by_file.opt.checkpoints_dir).exists()
+
+
+def test_translate_takes_a_file(place: Programs) -> None:
+    file = exported(place, "cycle", "torchscript", "--raw")
+    picture(place.folder / "a.png", size=(33, 45))
+    for name, output in ((file, "by_file.png"), ("cycle", "by_run.png")):
+        words = ("--name", name, "--input", "a.png", "--output", output, *CPU)
+        place.call(translate.main, "translate.py", *words, "--preprocess", "none").ok()
+    pictures = [np.asarray(Image.open(place.folder / f"by_{x}.png"), int) for x in ("file", "run")]
+    assert np.abs(pictures[0] - pictures[1]).max() <= 1  # a level between two rounds either way
+
+
+def test_a_file_describes_itself(place: Programs) -> None:
+    """In TorchScript it is a JSON file, which needs no PyTorch. It holds no folders."""
+    file = exported(place, "pix", "torchscript", "--eval")
+    with zipfile.ZipFile(file) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith("extra/metadata.json")]
+        text = archive.read(name).decode()
+    found = json.loads(text)
+    assert found["direction"] == "AtoB" and found["input_channels"] == "red, green, blue"
+    assert found["input_range"] == "-1..1"
+    assert found["norm"] == "batch (statistics of the training, --eval)"
+    assert str(place.folder) not in text
+    assert read_description(file).options["netG"] == "unet_128"
+
+
+REFUSED = (
+    ("cycle", "onnx", "x.pt", 2, "--to onnx writes files .onnx"),
+    ("cycle", "torchscript", "no/x.pt", 1, "--output no/x.pt: there is no folder no"),
+    ("cycle", "safetensors --raw", "x.safetensors", 2, "--raw: safetensors hold weights"),
+    ("nothing", "torchscript", "x.pt", 1, 'no run "nothing"'),
+    ("none", "torchscript", "x.pt", 1, "the folder has latest_net_D_A.pth"),
+    ("cogan", "torchscript", "x.pt", 1, "--name cogan: a CoGAN searches for each translation"),
+    ("pix", "torchscript", "x.pt", 2, "active dropout, as in test.py"),
+    ("cycle", "torchscript --tile 64", "x.pt", 2, "--tile 64: an exported network takes whole"),
+    ("cycle", "torchscript --value_range 0 9", "x.pt", 2, "the export takes the values of the run"),
+)
+
+
+@pytest.mark.parametrize(("name", "kind", "output", "status", "text"), REFUSED)
+def test_refused(
+    place: Programs, name: str, kind: str, output: str, status: int, text: str
+) -> None:
+    words = ("--name", name, "--output", output, "--to", *kind.split())
+    place.call(export.main, "export.py", *words).refused(status, text)
+    assert not (place.folder / output).exists()
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime", "safetensors"])
+def test_a_missing_package(place: Programs, package: str, monkeypatch) -> None:
+    kind = "safetensors" if package == "safetensors" else "onnx"
+    if package == "onnxruntime":
+        monkeypatch.setitem(sys.modules, "onnx", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, package, None)
+    words = ("--name", "cycle", "--to", kind, "--output", f"x{ENDINGS[kind]}")
+    result = place.call(export.main, "export.py", *words)
+    result.refused(1, f"--to {kind} needs a package that is not installed: pip install", package)
+    (place.folder / "some.onnx").write_bytes(b"")
+    if package == "onnxruntime":
+        words = ("--name", "some.onnx", "--input", ".", "--output", "out")
+        result = place.call(translate.main, "translate.py", *words)
+        result.refused(1, "some.onnx", "pip install onnxruntime")
+
+
+def test_options_that_ask_for_another_network(place: Programs) -> None:
+    file = exported(place, "cycle", "torchscript")
+    with pytest.raises(UserError, match="--tile 64: .* cannot be translated in tiles"):
+        load_generator(file, tile=64)
+    for options in ({"direction": "BtoA"}, {"eval": True}, {"epoch": 3}, {"model_suffix": "_B"}):
+        with pytest.raises(UserError, match=f"--{next(iter(options))}: .* holds one network, AtoB"):
+            load_generator(file, **options)
+    with pytest.raises(UserError, match="--input_nc 1: the network in .* has 3"):
+        load_generator(file, input_nc=1)
+    words = ("--name", file, "--dataroot", ".", *CPU)
+    other = place.test(*words, "--model", "cycle_gan")
+    other.refused(2, "--model cycle_gan:", "is one generator, for --model test")
+    again = place.call(export.main, "export.py", "--to", "torchscript", "--output", "y.pt", *words)
+    again.refused(1, "it is exported already")
+
+
+def test_damaged_files(place: Programs, tmp_path: Path) -> None:
+    good = exported(place, "cycle", "torchscript").read_bytes()
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pt")
+    (tmp_path / "half.pt").write_bytes(good[: len(good) // 2])
+    (tmp_path / "empty.pt").write_bytes(b"")
+    at = good.index(b"images, channels, height")
+    (tmp_path / "flipped.pt").write_bytes(good[:at] + b"X" + good[at + 1 :])
+    for name, text in (
+        ("other", "should be a file from scripts/export.py"),
+        ("half", "damaged"),
+        ("empty", "cannot read"),
+        ("flipped", "damaged"),
+    ):
+        with pytest.raises(UserError, match=text):
+            load_generator(tmp_path / f"{name}.pt")
+
+
+def test_a_difference_above_the_limit_is_refused() -> None:
+    require_equal(Differences(1e-4, 0, "2x2"), "onnx", half=False)
+    require_equal(Differences(1e-2, 0, "2x2"), "onnx", half=True)
+    for largest, half in ((1.01e-4, False), (float("nan"), False), (0.0101, True)):
+        with pytest.raises(UserError, match="no file is written"):
+            require_equal(Differences(largest, 0, "2x2"), "onnx", half)
