@@ -164,8 +164,8 @@ class Log:
                 file.write(b"\n")
 
     def append(self, line: str) -> None:
-        with naming(self.path), open(self.path, "a", encoding="utf-8", opener=no_link) as file:
-            file.write(line + "\n")
+        with naming(self.path), open(self.path, "ab", opener=no_link) as file:
+            file.write(f"{line}\n".encode())  # bytes: the same file on Windows
 
     @property
     def size(self) -> int:
