@@ -48,13 +48,13 @@ def test_each_program(tiny: Programs) -> None:
     named = ("--dataroot", folder, "--name", "cycle", *WHOLE)
     tiny.test(*named, "--results_dir", "whole").ok()
     result = tiny.test(*named, "--results_dir", "tiled", "--tile", "25").ok()
-    assert "50x38 pixels in 2x2 tiles of 25 with a halo of 60: 18 passes" in result.out
+    assert "50x38 pixels in 2x3 tiles of 25 with a halo of 60: 18 passes" in result.out
     assert "for each of 2 images" in result.out
     saved = "cycle/test_latest/images/b_fake.png"
     whole, tiled = (pixels(tiny.folder / name / saved) for name in ("whole", "tiled"))
     assert whole.std() > 20 and np.abs(whole - tiled).max() <= 1
     page = (tiny.folder / "tiled/cycle/test_latest/index.html").read_text()
-    assert "2x2 tiles of 25" in page
+    assert "2x3 tiles of 25" in page
     image = folder / "b.png"
     args = ("--name", "cycle", *WHOLE, "--tile", "25", "--input", image, "--output", "b.png")
     assert "18 passes" in translate(tiny, *args).ok().out
