@@ -56,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_main(main, "smaller images (--load_size, --crop_size), or --batch_size 1")
+    run_main(main, "smaller images (--load_size, --crop_size), --batch_size 1, or --tile")

@@ -10,6 +10,7 @@ Takes every option of test.py, too. Options of the training are read from the ru
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -129,8 +130,10 @@ def as_array(image: Any, channels: int) -> np.ndarray:
 def main() -> None:
     args, others = parse()
 
+    from data.rasters.header import any_size
     from data.rasters.tags import KeptTags  # imports torch, as do the next
     from models.translation.output_files import check_output_files, save_array
+    from models.translation.tiling.files import WindowedFiles
     from models.translation.translator import Translator
     from options.test_options import TestOptions
 
@@ -140,7 +143,8 @@ def main() -> None:
     limit, files = min(opt.max_dataset_size, opt.num_test), [args.input]
     if args.input.is_dir():
         files = list(map(Path, image_paths(str(args.input), limit, arrays=True)))
-    rules = find_values(opt, args, files)
+    with any_size() if opt.tile else contextlib.nullcontext():
+        rules = find_values(opt, args, files)
     rule = rules[domain_of("fake", opt.direction)]
     jobs = plan(files, args, args.format or (rule.container if rule else "png"))
     ending, flag = next(iter(jobs)).suffix[1:].lower(), f"--output {args.output}"
@@ -149,8 +153,12 @@ def main() -> None:
     check_output_files(kind, rule, flag, "the output", opt.aspect_ratio)
     translate, progress = Translator(opt, domains=rules), Progress(len(jobs), "Translating")
     tags = KeptTags(opt, translate.values.note)
+    windows = WindowedFiles(translate, tags, translate.values.note)
     for target, path in jobs.items():
         source = str(path)
+        if opt.tile and windows.translate(path, target):
+            progress.update()
+            continue
         is_value = any(rules.values())
         result = translate(
             source if is_value else read_image(source, opt.input_nc, exif=not opt.no_exif)
@@ -167,4 +175,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_main(main, "smaller images (--load_size, --crop_size)")
+    run_main(main, "smaller images (--load_size, --crop_size), or --tile")

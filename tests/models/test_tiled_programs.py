@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
-from conftest import CPU, Programs, pictures
+from conftest import CPU, ROOT, Programs, pictures
 from PIL import Image
 
 from models import load_generator, networks
@@ -100,3 +105,57 @@ def test_what_the_programs_refuse(tiny: Programs) -> None:
     load_generator(folder, preprocess="none", gpu_ids="-1", tile=128, eval=True)
     with pytest.raises(UserError, match="--tile_stats"):
         load_generator(folder, gpu_ids="-1", tile_stats="exact")
+
+
+def test_windowed_files(tiny: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A TIFF is read and written in windows, beyond --max_pixels, with the pixels of test.py."""
+    picture = np.asarray(Image.open(tiny.folder / "photos/b.png"))
+    tifffile.imwrite(tiny.folder / "b.tif", picture, tile=(16, 16), photometric="rgb")
+    named = ("--name", "cycle", *WHOLE)
+    translate(tiny, *named, "--input", "b.tif", "--output", "whole.png").ok()
+    expected = pixels(tiny.folder / "whole.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # put back at the end
+    small = (*named, "--input", "b.tif", "--max_pixels", "1500")
+    translate(tiny, *small, "--output", "x.tif").refused(1, "b.tif", "--max_pixels")
+    for name in ("b_out.tif", "b_out.npy"):
+        result = translate(tiny, *small, "--output", name, "--tile", "25").ok()
+        assert "50x38 pixels in 2x3 tiles" in result.out
+        file = tiny.folder / name
+        array = np.load(file) if name.endswith("npy") else tifffile.imread(file)
+        assert array.dtype == np.uint8 and np.abs(array.astype(int) - expected).max() <= 1
+    tiled = (*named, "--tile", "25", "--input")
+    result = translate(tiny, *tiled, "photos", "--output", "out", "--format", "tif").ok()
+    assert result.out.count("has no windows: png files are decoded whole; --max_pixels") == 1
+    result = translate(tiny, *tiled, "b.tif", "--output", "b2.png").ok()
+    assert "png files are written whole (--format tif or npy)" in result.out
+    assert not list(tiny.folder.glob("*.part*"))
+
+
+@pytest.mark.slow
+def test_resume_after_a_kill(tiny: Programs) -> None:
+    """A killed process leaves an unfinished file, and the next one gives the same bits."""
+    picture = np.random.default_rng(0).integers(0, 256, (150, 200, 3), np.uint8)
+    np.save(tiny.folder / "a.npy", picture)
+    words = ("--name", "cycle", *WHOLE, "--tile", "25", "--input", "a.npy", "--output")
+    translate(tiny, *words, "whole.npy").ok()
+    script = ROOT / "scripts" / "translate.py"
+    code = (
+        "import runpy, sys; from models.translation.tiling import journal; journal.INTERVAL = 0.0; "
+        f"sys.argv = ['translate.py', *{[str(word) for word in (*words, 'out.npy')]!r}]; "
+        f"runpy.run_path({str(script)!r}, run_name='__main__')"
+    )
+    state = tiny.folder / "out.npy.part.json"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    child = subprocess.Popen([sys.executable, "-c", code], cwd=tiny.folder, env=environment)
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and child.poll() is None:
+        if state.exists() and json.loads(state.read_text())["written"] > 5:
+            break
+        time.sleep(0.01)
+    child.kill()
+    child.wait()
+    assert state.exists() and not (tiny.folder / "out.npy").exists()
+    result = translate(tiny, *words, "out.npy").ok()
+    assert "Resumed: " in result.out and "Resumed: 0 of" not in result.out
+    whole, resumed = (np.load(tiny.folder / name) for name in ("whole.npy", "out.npy"))
+    assert np.array_equal(whole, resumed) and not list(tiny.folder.glob("*.part*"))

@@ -95,7 +95,7 @@ class Tiled:
         origin: str = "",
         images: int = 1,
     ) -> None:
-        """Translate an image. The caller closes the sink.
+        """Translate an image, and close the sink.
 
         Args:
             done: a file that says how far the work has come, from which another process resumes.
@@ -112,6 +112,7 @@ class Tiled:
             with torch.no_grad():
                 whole = read(source, (Span(0, height), Span(0, width))).to(self.device)
                 write(source, sink, self.network(whole), 0, 0)
+            sink.close()
             return
         Work(self, source, sink, done, origin).run(images)
 
@@ -151,6 +152,7 @@ class Work:
         self.total = getattr(self.estimate, statistics)
         known = self.sampled() if statistics == "sample" else self.measured("all", tiles)
         self.write_result(known)
+        self.sink.close()
         self.journal.remove()
 
     def measured(self, name: str, tiles: list[Tile]) -> Known:

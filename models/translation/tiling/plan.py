@@ -155,7 +155,9 @@ def better(plan: Plan, channels: int) -> Proposal | None:
     while tile < max(plan.sizes[0]):
         tile *= 2
         larger = Plan(plan.graph, *plan.image, tile)
-        if (ratio := larger.overhead() / before) <= 0.8:
+        # An image that is a single tile needs no passes for statistics
+        ratio = (1 if tile >= max(plan.image) else larger.overhead()) / before
+        if ratio <= 0.8:
             return Proposal(tile, ratio, larger.memory(channels))
     return None
 

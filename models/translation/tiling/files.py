@@ -1,0 +1,69 @@
+"""Files that are translated window by window, so that no image has to fit into memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from data.rasters.header import any_size
+from data.rasters.tags import KeptTags
+from data.windows.opening import FileSource
+from data.windows.tiff import NotWindowed
+from models.translation.tiling.network import TiledNetwork
+from models.translation.translator import Translator
+from models.translation.window_files import FileSink
+from util.image.raster_writing import KINDS
+from util.image.window_writing import unfinished
+
+
+class WindowedFiles:
+    """Translates TIFF and ``.npy`` files with ``--tile``, from file to file."""
+
+    def __init__(self, translator: Translator, tags: KeptTags, note: Callable[[str], None]) -> None:
+        """Args: note: prints a line, the same line once."""
+        self.opt, self.values, self.note = translator.opt, translator.values, note
+        self.network, self.tags = translator.model.netG, tags
+        self.reasons: set[str] = set()  # kinds of files for which a line has been printed
+
+    def translate(self, source: Path, target: Path) -> bool:
+        """Translate a file; another process that was stopped is resumed.
+
+        Returns: False if one of the files cannot be read or written in windows, after a line that
+            says so; then it is to be translated as a whole.
+
+        Raises:
+            UserError: the source is damaged, or the target cannot be written.
+        """
+        network, opt = self.network, self.opt
+        if not isinstance(network, TiledNetwork):  # without --tile
+            return False
+        if opt.preprocess != "none":
+            return self._whole("--preprocess", f"--preprocess {opt.preprocess} needs whole images")
+        kind = target.suffix.lower()
+        if kind not in KINDS or KINDS[kind] == "png":
+            return self._whole(kind, f"{kind[1:]} files are written whole (--format tif or npy)")
+        try:
+            image = FileSource(str(source), self.values.source, opt.input_nc, exif=not opt.no_exif)
+        except NotWindowed as error:
+            return self._whole(source.suffix.lower(), str(error))
+        height, width = network.tiled.output_size(image.height, image.width)
+        channels = network.tiled.graph.channels(image.channels)[-1]
+        with any_size():
+            tags = self.tags.of(str(source), (width, height), KINDS[kind], same_bands=False)
+        rule = self.values.target
+        sink = FileSink(target, (height, width, channels), rule, tags, self.note, resume=True)
+        done = unfinished(target).with_name(f"{unfinished(target).name}.json")
+        status, rules = os.stat(source), (self.values.source, rule)
+        origin = f"{os.path.abspath(source)} {status.st_size} {status.st_mtime_ns} {rules}"
+        network.tiled.translate(image, sink, done, origin)
+        if remark := image.remark():
+            self.note(remark)
+        return True
+
+    def _whole(self, kind: str, reason: str) -> bool:
+        """Print why files are translated as a whole, once for each kind of file; return False."""
+        if kind not in self.reasons:
+            self.reasons.add(kind)
+            self.note(f"{reason}; --max_pixels limits their size")
+        return False
