@@ -20,6 +20,7 @@ from util.errors import UsageError
 ANY = ("...", "…")  # stand for other options, or for a value
 WITH_VALUE = ("--dataroot", "--real")  # options that have such a value
 LISTS = ("requirements.txt", "requirements-dev.txt", "requirements-extra.txt", "pyproject.toml")
+RUN_FILE = re.compile(r"\.(zip|onnx|pt|safetensors)$")  # of pack_run.py and export.py
 SYSTEM = {
     ".", "[", "cd", "conda", "echo", "export", "ffmpeg", "ffprobe", "git", "head", "mkdir",
     "scontrol", "tensorboard", "unzip", "wandb",
@@ -149,8 +150,9 @@ def parse(program: str, words: tuple[str, ...], fragment: bool = True) -> None:
         options = PROGRAMS[program.removesuffix(".py")]()
         needed = {"--dataroot", "--config", "--continue_train"}
         require(fragment or needed & {*known}, f"{program} without --dataroot")
-        # A run that exists would add its options
-        options.gather_options([x.removesuffix(".zip") for x in known if x != "--continue_train"])
+        # A run that exists would add its options; here is none, and no packed or exported one
+        given = [RUN_FILE.sub("", word) for word in known if word != "--continue_train"]
+        options.gather_options(given)
     elif program == "scripts/check_data.py":
         parse("train.py", words)
     else:

@@ -107,7 +107,7 @@ class Place:
                 pictures(self.folder / side / part, names)
         pictures(self.folder / "photos", ["a.jpg", "b.jpg", "train/c.jpg"])
         pictures(self.folder / "frames", ["frame_00001.png", "frame_00002.png"])
-        pictures(self.folder, ["horse.jpg"])
+        pictures(self.folder, ["horse.jpg", "mosaic.tif"])
         self.make_cityscapes()
         self.make_scans()
         fork = self.folder / "FOLDER/models"
@@ -169,7 +169,7 @@ class Place:
             shutil.copytree(runs / "atlas", runs / name)
         for name in ("atlas_2", "atlas_3", "other_1", "other_2"):
             shutil.copytree(runs / "atlas_1", runs / name)
-        for name in ("NAME", "maps_cyclegan"):
+        for name in ("NAME", "RUN", "maps_cyclegan"):
             shutil.copytree(runs / "horse2zebra", runs / name)
         shutil.copytree(results / "atlas", results / "NAME")
         for path in (runs / "horse2zebra").glob("latest_net_*"):

@@ -4,6 +4,8 @@ A comment that a reader sees marks a command as one that the tests do not run::
 
     # needs the internet                          (alone: all lines below it in the block)
     python train.py ... --fast    # needs a GPU   (after a command: this command)
+
+In Python code it is the first line.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pathlib import Path
 from conftest import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-NEEDS = ("the internet", "a GPU", "several GPUs", "several machines", "ffmpeg", "the file")
+NEEDS = ("the internet", "a GPU", "several GPUs", "several machines", "ffmpeg", "onnx", "the file")
 TAKES = ("minutes", "hours", "days")
 MARK = re.compile(f"needs ({'|'.join(NEEDS)})|takes ({'|'.join(TAKES)})")
 FENCE = re.compile(r"^```(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
@@ -37,6 +39,12 @@ class Block:
     line: int
     language: str
     code: str
+
+    @property
+    def mark(self) -> str:
+        """The mark of Python code, in a comment before it; "" without one."""
+        found = MARK.search(self.code.splitlines()[0]) if self.code.startswith("#") else None
+        return found[0] if found else ""
 
     def commands(self) -> list[Command]:
         """The commands of shell code; those of a console's transcript follow "$ "."""

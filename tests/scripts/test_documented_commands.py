@@ -40,6 +40,7 @@ NOT_RUN = {
     "python scripts/check_gpu.py": "needs a GPU",
     "python scripts/check_resume.py": "takes minutes",
     "python scripts/demo.py": "takes minutes",
+    "python scripts/maintenance/check_exports.py": "needs onnx and onnxruntime, takes minutes",
     "python scripts/maintenance/check_versions.py": "needs the internet, takes minutes",
     "python scripts/maintenance/compare_levels.py OUT": "takes hours",
     "python scripts/maintenance/fuzz.py": "takes minutes",
@@ -93,7 +94,7 @@ def runnable(page: Path) -> list[tuple[str, str]]:
         if block.language in SHELL:
             code = "\n".join(command.text for command in block.commands() if not command.mark)
             found.append(("bash", code))
-        elif block.language == "python":
+        elif block.language == "python" and not block.mark:
             found.append(("python", block.code))
     for command in inline_commands(page):
         complete = command.text.startswith("python ") and "..." not in command.text
