@@ -28,7 +28,8 @@ from data.image_file import (
 from data.rasters import wishes
 from models.test_model import TestModel
 from models.translation.given_images import EXPECTED, checked_range, described, picture_of
-from models.translation.tiling.network import tile_networks
+from models.translation.tiling.memory_maps import translate_map, translate_windows
+from models.translation.tiling.network import TiledNetwork, tile_networks
 from models.translation.value_images import ValueImages
 from util import values
 from util.console import quiet, say
@@ -110,6 +111,9 @@ class Translator:
                 - a tensor (C, H, W) or (N, C, H, W) in [-1, 1], which is not preprocessed, either.
                   The images of a batch influence each other if batch statistics are in use; a
                   warning says so;
+                - with ``tile=`` and ``preprocess="none"``, a memory map of such an array, or a
+                  :class:`data.windows.protocols.WindowSource`: gives its own kind, in a file
+                  without a name among the temporary files, and neither is in memory as a whole;
                 - a list or a tuple of these: gives a list.
                 In a run with images that are more than 8-bit pictures (``--value_range``), paths,
                 PIL images and arrays hold the values of its files, with all their bands; arrays
@@ -130,6 +134,8 @@ class Translator:
                     results.append(self(item, value_range))
             return results
         with quiet() if self.silent else contextlib.nullcontext():
+            if (windowed := self._translate_windowed(image, value_range)) is not None:
+                return windowed
             holds_values = not isinstance(image, torch.Tensor) and value_range is None
             if holds_values and (self.values.source or self.values.target):
                 return self._translate_values(image)
@@ -141,6 +147,22 @@ class Translator:
                 return self._translate_tensor(image)
             result = self._translate_picture(picture_of(image))
             return np.asarray(result) if isinstance(image, np.ndarray) else result
+
+    def _translate_windowed(self, image: Any, value_range: tuple[float, float] | None) -> Any:
+        """Translate what need not fit into memory; None: ``image`` is of another kind.
+
+        Raises UserError: it does not fit the network or the rule, or cannot be read.
+        """
+        network, is_source = self.model.netG, hasattr(image, "read") and hasattr(image, "channels")
+        if not isinstance(network, TiledNetwork):
+            if is_source:
+                raise UserError("windows are translated in tiles: load_generator(..., tile=1024)")
+        elif is_source:
+            return translate_windows(network.tiled, image, self.opt.input_nc)
+        elif isinstance(image, np.memmap) and self.opt.preprocess == "none":
+            channels = self.opt.input_nc
+            return translate_map(network.tiled, self.values, channels, image, value_range)
+        return None
 
     def _translate_values(self, image: Any) -> Any:
         """Translate a path, a PIL image or an array in the values of the run's files.

@@ -278,6 +278,13 @@ PROGRAMS = (
         "check_versions", "scripts/maintenance/check_versions.py", "--folder out", (), slow=True
     ),
     Program(
+        "check_tiles",
+        "scripts/maintenance/check_tiles.py",
+        "out --only differences --nets unet_128 --norms none --ngf 1 --steps 1 --sizes 1",
+        slow=True,
+        positional="out",
+    ),
+    Program(
         "check_fork",
         "scripts/check_fork.py",
         "in/fork",
