@@ -5,7 +5,7 @@ A comment that a reader sees marks a command as one that the tests do not run::
     # needs the internet                          (alone: all lines below it in the block)
     python train.py ... --fast    # needs a GPU   (after a command: this command)
 
-In Python code it is the first line.
+In Python code it is the first line. Within a sentence it follows the command in parentheses.
 """
 
 from __future__ import annotations
@@ -145,12 +145,16 @@ def shell_words(page: Path) -> Iterator[list[str]]:
             yield from command.simple()
 
 
-def spans(page: Path) -> Iterator[tuple[int, str]]:
-    """Yield line and text of all code within the sentences and tables of a page."""
+def spans(page: Path) -> Iterator[tuple[int, str, str]]:
+    """Yield line and text of all code within the sentences and tables of a page, and what follows.
+
+    A line end within it counts as a space.
+    """
     text = page.read_text(encoding="utf-8")
     text = FENCE.sub(lambda found: "\n" * found[0].count("\n"), text)
     for found in SPAN.finditer(text):
-        yield text.count("\n", 0, found.start()) + 1, " ".join(found[1].split())
+        after = text[found.end() : found.end() + 80]
+        yield text.count("\n", 0, found.start()) + 1, " ".join(found[1].split()), after
 
 
 def is_command(text: str) -> bool:
@@ -164,4 +168,10 @@ def is_command(text: str) -> bool:
 def inline_commands(page: Path) -> list[Command]:
     """The commands within the sentences and tables of a page."""
     name = page.relative_to(ROOT).as_posix()
-    return [Command(name, line, text) for line, text in spans(page) if is_command(text)]
+    found = []
+    for line, text, after in spans(page):
+        if is_command(text):
+            aside = re.match(r"\s*\(([^)]*)\)", after)
+            mark = MARK.search(" ".join(aside[1].split())) if aside else None
+            found.append(Command(name, line, text, mark[0] if mark else ""))
+    return found

@@ -113,12 +113,19 @@ def test_commands_in_sentences() -> None:
     assert not any(map(is_command, ("a.py", "make", "--x 1", "make_sinks()", "A=1", "checkpoints")))
 
 
+def test_marks_in_sentences() -> None:
+    found = {command.text: command.mark for command in inline_commands(ROOT / "README.md")}
+    assert found["python scripts/check_gpu.py"] == "needs a GPU"
+    assert found["python datasets/download.py horse2zebra"] == "needs the internet"
+    assert found["python train.py --help"] == ""
+
+
 def test_options_in_sentences() -> None:
     """Options that a page names without a program exist in at least one program."""
     reference = (ROOT / "docs/options.md").read_text(encoding="utf-8")  # of all programs
     known = {*re.findall(r"^\| `(--[\w-]+)`", reference, re.MULTILINE), *OTHERS}
     for page in PAGES:
-        for line, text in spans(page):
+        for line, text, _ in spans(page):
             for flag in () if is_command(text) else re.findall(r"(?<![\w-])--\w[\w-]*", text):
                 assert flag in known, f"{page.name}:{line}: {flag}"
 

@@ -25,11 +25,9 @@ python() { ask "$@"; }
 torchrun() { ask torchrun "$@"; }
 """
 PREPARED = {"--name fusion": Place.use_two_inputs, "study.py score": Place.write_answers}
-# Commands within sentences that are not run; their pages say so
+# Commands within sentences that do not run, besides those with a mark
 NOT_RUN = {
     "python PROGRAM --help": "stands for any program",
-    "python datasets/download.py horse2zebra": "needs the internet",
-    "python datasets/download.py maps": "needs the internet",
     "python datasets/make_phantoms.py DATA": "has been run to make DATA",
     "python -m visdom.server": "needs the internet, and runs until it is stopped",
     "python -m visdom.server --hostname 127.0.0.1": "as above",
@@ -37,15 +35,6 @@ NOT_RUN = {
     "python scripts/benchmark.py --against BEFORE --only step": "needs another checkout",
     "python scripts/benchmark.py --against OFFICIAL --only input": "needs the official code",
     "python scripts/check_data.py": "takes the options of train.py",
-    "python scripts/check_gpu.py": "needs a GPU",
-    "python scripts/check_resume.py": "takes minutes",
-    "python scripts/demo.py": "takes minutes",
-    "python scripts/maintenance/check_exports.py": "needs onnx and onnxruntime, takes minutes",
-    "python scripts/maintenance/check_versions.py": "needs the internet, takes minutes",
-    "python scripts/maintenance/compare_levels.py OUT": "takes hours",
-    "python scripts/maintenance/fuzz.py": "takes minutes",
-    "python scripts/paper.py baselines --dataroot datasets/maps": "takes days",
-    "python scripts/tests.py": "runs these tests",
 }
 WRITES = ("--output", "--out", "--json")
 
@@ -98,7 +87,7 @@ def runnable(page: Path) -> list[tuple[str, str]]:
             found.append(("python", block.code))
     for command in inline_commands(page):
         complete = command.text.startswith("python ") and "..." not in command.text
-        if complete and command.text not in NOT_RUN:
+        if complete and not command.mark and command.text not in NOT_RUN:
             found.append(("bash", command.text))
     return [(language, code) for language, code in found if code]
 
