@@ -15,16 +15,15 @@ import torch
 from conftest import CPU, Programs, picture
 from PIL import Image
 
-from models import load_generator, networks
+from models import load_generator
 from models.coupled_networks import CoupledGenerator
 from scripts import export, translate
 from scripts.exporting.checking import Differences, require_equal
 from scripts.exporting.graph import reflect
+from scripts.maintenance.check_exports import generator
 from util.errors import UserError
 from util.exported_file import ENDINGS, read_description
-from util.modules import BATCH_NORMS
 from util.reflection import reflect_to_multiple
-from util.upsampling import use_upsampling
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (37, 30, 3), np.uint8)
 UNTOUCHED = {"preprocess": "none", "gpu_ids": "-1"}
@@ -38,22 +37,13 @@ def make_run(
     channels: tuple[int, int] = (3, 3),
     dropout: bool = False,
     names: tuple[str, ...] = ("G_A",),
-    init: tuple[str, float] = ("kaiming", 1.0),
     **options: Any,
 ) -> Path:
-    """Write a run with untrained generators whose features neither vanish nor explode."""
+    """Write a run with untrained generators."""
     folder.mkdir(parents=True)
     for name in names:
-        generator = networks.define_G(*channels, 2, net, norm, dropout, *init)
-        settings = SimpleNamespace(
-            upsample=upsample, netG=net, init_type=init[0], init_gain=init[1]
-        )
-        use_upsampling(settings, generator)  # type: ignore[arg-type]
-        for layer in generator.modules():
-            if isinstance(layer, BATCH_NORMS):
-                layer.momentum = 1.0  # the statistics of the image below
-        generator(torch.rand(1, channels[0], 64, 64) * 2 - 1)
-        torch.save(generator.state_dict(), folder / f"latest_net_{name}.pth")
+        state = generator(net, norm, upsample, 2, channels, dropout).state_dict()
+        torch.save(state, folder / f"latest_net_{name}.pth")
     saved = {"preprocess": "resize_and_crop", "load_size": 36, "crop_size": 32, "netG": net}
     saved |= {"no_dropout": not dropout, "norm": norm, **options}
     (folder / "train_opt.json").write_text(json.dumps(saved))

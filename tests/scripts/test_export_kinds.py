@@ -20,12 +20,12 @@ from scripts import export
 from scripts.exporting.checking import open_file
 from scripts.exporting.formats import write_onnx
 from scripts.exporting.graph import ExplicitNorm
+from scripts.maintenance import check_exports
 from util import values
 from util.norms import InstanceNorm
 from util.values import Values
 
 pytestmark = pytest.mark.slow
-OFFICIAL = ("normal", 0.02)  # small outputs, as after a training, which half precision rounds less
 ALL = (
     ("resnet_6blocks", "instance", "transpose"),
     ("resnet_6blocks", "none", "resize"),
@@ -66,10 +66,10 @@ def test_onnx(run: Programs, net: str, norm: str, upsample: str) -> None:
         same_pixels(run, exported(run, "r", "onnx", "--eval"), "r", eval=True)
 
 
-@pytest.mark.parametrize("net", ["resnet_9blocks", "unet_128"])
-def test_safetensors(run: Programs, net: str) -> None:
+@pytest.mark.parametrize(("net", "norm"), [("resnet_9blocks", "batch"), ("unet_128", "instance")])
+def test_safetensors(run: Programs, net: str, norm: str) -> None:
     """They hold the official names and load as a run, in float32 with equal pixels."""
-    make_run(run.runs / "r", net, "batch", "resize", init=OFFICIAL)
+    make_run(run.runs / "r", net, norm, "resize")
     file = exported(run, "r", "safetensors")
     pixels = [load_generator(source, **UNTOUCHED)(IMAGE) for source in (file, run.runs / "r")]
     assert (pixels[0] == pixels[1]).all()
@@ -80,7 +80,7 @@ def test_safetensors(run: Programs, net: str) -> None:
 
 
 def test_half_precision(run: Programs) -> None:
-    make_run(run.runs / "r", channels=(1, 3), init=OFFICIAL)
+    make_run(run.runs / "r", channels=(1, 3))
     for kind in ("onnx", "torchscript"):
         file = exported(run, "r", kind, "--half")
         assert file.stat().st_size < exported(run, "r", kind).stat().st_size
@@ -129,6 +129,15 @@ def test_instance_norm_of_a_large_image(run: Programs) -> None:
     x = torch.randn(1, 1, 2000, 2000) * 0.1 + 10
     result = open_file("onnx", file, layer)(x)
     assert (result - layer(x.double())).abs().max() < 2e-4
+
+
+def test_the_table_of_all_generators(run: Programs) -> None:
+    """A part of it, with every height from 2 to 11."""
+    words = ("--only", "resnet_6blocks", "--norms", "instance", "none", "--ngf", "1", "--every", 11)
+    out = run.call(check_exports.main, "check_exports.py", *words).ok().out
+    rows = [line.split() for line in out.splitlines()[1:]]
+    assert [row[1:3] for row in rows[:2]] == [["instance", "transpose"], ["instance", "resize"]]
+    assert len(rows) == 4 and all(float(row[3]) < 1e-4 for row in rows)
 
 
 def example() -> str:
