@@ -10,9 +10,9 @@ Takes every option of test.py, too. Options of the training are read from the ru
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +108,13 @@ def find_values(opt: Namespace, args: Namespace, files: list[Path]) -> DomainVal
     from data.dataset_of_images import count_opaque  # imports torch
     from data.listing import remarks
     from data.rasters.rules import Folder, find_rules
+    from data.windows.opening import sample_windows
 
     domain, paths = domain_of("real", opt.direction), list(map(str, files))
     source = f"--input {args.input}"
     folder = Folder(domain, source, paths, opt.input_nc, "--input_nc", opt.npz_key)
+    if opt.tile:
+        folder = folder._replace(sample=partial(sample_windows, npz_key=opt.npz_key))
     rules = find_rules(opt, [folder])
     if (rule := rules[domain]) is None or rule.converts_pictures:
         count_opaque(paths, opt.input_nc, source)
@@ -130,7 +133,6 @@ def as_array(image: Any, channels: int) -> np.ndarray:
 def main() -> None:
     args, others = parse()
 
-    from data.rasters.header import any_size
     from data.rasters.tags import KeptTags  # imports torch, as do the next
     from models.translation.output_files import check_output_files, save_array
     from models.translation.tiling.files import WindowedFiles
@@ -143,8 +145,7 @@ def main() -> None:
     limit, files = min(opt.max_dataset_size, opt.num_test), [args.input]
     if args.input.is_dir():
         files = list(map(Path, image_paths(str(args.input), limit, arrays=True)))
-    with any_size() if opt.tile else contextlib.nullcontext():
-        rules = find_values(opt, args, files)
+    rules = find_values(opt, args, files)
     rule = rules[domain_of("fake", opt.direction)]
     jobs = plan(files, args, args.format or (rule.container if rule else "png"))
     ending, flag = next(iter(jobs)).suffix[1:].lower(), f"--output {args.output}"

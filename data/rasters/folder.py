@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from data.image_file import evenly_spread
 from data.listing import ARRAYS
-from data.rasters.header import Header, describe
+from data.rasters.header import Header, any_size, describe
 from data.rasters.wishes import Wish
 from util.errors import UserError
 from util.words import amount
@@ -30,6 +31,8 @@ class Folder(NamedTuple):
         inputs: the number of files of an image whose bands are joined.
         read: reads a file of a kind that only a dataset reads; None: a file of a known format.
         describe: returns the header of such a file.
+        sample: reads a part of a file, for statistics; ``--max_pixels`` does not apply then. None:
+            files are read whole.
     """
 
     domain: str
@@ -41,6 +44,7 @@ class Folder(NamedTuple):
     inputs: int = 1
     read: Callable[[str], np.ndarray] | None = None
     describe: Callable[[str], Header] | None = None
+    sample: Callable[[str], np.ndarray] | None = None
 
 
 def headers_of(folder: Folder) -> dict[str, Header]:
@@ -57,7 +61,8 @@ def headers_of(folder: Folder) -> dict[str, Header]:
             if folder.describe:
                 found[path] = folder.describe(path)
             else:
-                found[path] = describe(path, folder.npz_key)
+                with any_size() if folder.sample else contextlib.nullcontext():
+                    found[path] = describe(path, folder.npz_key)
         except UserError as error:
             if path.lower().endswith((".tif", ".tiff", *ARRAYS)) or folder.describe:
                 problem = problem or error

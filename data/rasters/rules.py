@@ -114,7 +114,7 @@ def derive(wanted: Wish, folder: Folder) -> Values | None:
 
 def _samples(wanted: Wish, folder: Folder) -> Iterator[Sample]:
     """Yield samples of 50 evenly spread files, in the chosen bands."""
-    read = folder.read or partial(read_array, npz_key=folder.npz_key)
+    read = folder.sample or folder.read or partial(read_array, npz_key=folder.npz_key)
     paths = evenly_spread(folder.paths, LOOKED_AT)
 
     def chosen(path: str) -> np.ndarray:
@@ -131,9 +131,10 @@ def _no_range(wanted: Wish, folder: Folder, first: Header) -> str:
     if found is None:
         return f"{start}, and no finite ones: give the range that becomes -1..1 with {flag}"
     nodata = " and --nodata nan" * (found.without_number > 0)
+    files = ("parts of " if folder.sample else "") + amount(found.files, "file")
     return (
-        f"{start} of {found} in {amount(found.files, 'file')}: give the range that becomes -1..1, "
-        f"such as {flag} {found.proposal()}{nodata}"
+        f"{start} of {found} in {files}: give the range that becomes -1..1, such as "
+        f"{flag} {found.proposal()}{nodata}"
     )
 
 

@@ -9,13 +9,15 @@ import numpy as np
 
 from data.rasters.folder import choose
 from data.rasters.header import Header, any_size, array_file, describe, header_of, is_tiff
-from data.rasters.reading import TURNS, native
+from data.rasters.reading import TURNS, native, read_array
 from data.rasters.rules import misfit
 from data.windows.pictures import Picture
 from data.windows.tiff import NotWindowed, TiffWindows, Window
 from util.errors import UserError, culprit
 from util.values import UnitImage, Values
 from util.words import amount
+
+LOOKED_AT, SIDE = 5, 256  # windows of an image in each direction, and their height and width
 
 Reader = Callable[[Window], np.ndarray]  # gives (h, w, C) in the type of the file
 
@@ -109,6 +111,28 @@ class FileSource:
             f"{self.path}: {self.clipped} of {self.read_values} values read, some of them several "
             f"times, are outside of {self.rule.limits} and were set to its ends"
         )
+
+
+def sample_windows(path: str, npz_key: str | None = None) -> np.ndarray:
+    """Return windows of a large file, evenly spread, below each other; small files are read whole.
+
+    Returns: (H, W, C) of the type of the file.
+
+    Raises:
+        UserError: names the file and why it cannot be read.
+    """
+    try:
+        with any_size():
+            header, _, reader = _open(path, None, 3)
+    except NotWindowed:
+        return read_array(path, npz_key)
+    width, height = header.size
+    high, wide = min(height, SIDE), min(width, SIDE)
+    rows, columns = (
+        np.linspace(0, side, LOOKED_AT, dtype=int) for side in (height - high, width - wide)
+    )
+    places = {Window(int(row), int(column), high, wide) for row in rows for column in columns}
+    return np.concatenate([reader(place) for place in sorted(places)])
 
 
 def _check(header: Header, rule: Values | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ except ImportError:  # Windows
 SIDE = 256  # of a tile of a TIFF, in pixels
 CLASSIC = 2**32 - 2**25  # bytes; TIFFs of more pixels are BigTIFFs
 GIGABYTE = 10**9
+RESUME = "what is written stays: make room, and the same command resumes it"
+LAYOUT = (256, 257, 322, 323, 324, 325)  # tags of a TIFF: its size and its tiles
 
 
 def unfinished(path: Path) -> Path:
@@ -121,9 +124,10 @@ class WindowFile:
         except OSError as error:
             raise self._problem(error) from None
         self._lock()
+        self.settings = tif_settings(self.dtype, shape[2], nodata, tags)
         layout = self._found() if resume else None
         self.resumed = layout is not None
-        self.layout = layout or self._created(nodata, tags)
+        self.layout = layout or self._created()
 
     def _lock(self) -> None:
         """Raise UserError if another process writes the file."""
@@ -145,7 +149,7 @@ class WindowFile:
         """Return the layout of the unfinished file if it is complete and of the same kind."""
         try:
             layout = self._layout()
-            same = (layout.shape, layout.dtype) == (self.shape, self.dtype)
+            same = (layout.shape, layout.dtype) == (self.shape, self.dtype) and self._same_tags()
             return layout if same and os.fstat(self.file.fileno()).st_size >= layout.end else None
         except Exception:  # readers raise almost anything on files that are not complete
             return None
@@ -175,7 +179,11 @@ class WindowFile:
                 assert tuple(page.dataoffsets) == expected
                 return layout
 
-    def _created(self, nodata: float | None, tags: RasterTags | None) -> Layout:
+    def _same_tags(self) -> bool:
+        with open(self.part, "rb") as file:
+            return self.kind == "npy" or _tags_of(file) == self._tags()
+
+    def _created(self) -> Layout:
         """Write a file of zeros, and return its layout."""
         pixel = self.shape[2] * self.dtype.itemsize
         sides = (SIDE, SIDE) if self.kind == "tif" else self.shape[:2]
@@ -188,7 +196,7 @@ class WindowFile:
             # A second handle, because raw files may write a part of a block without an error
             with open(self.part, "r+b") as stream:
                 if self.kind == "tif":
-                    self._write_tif(stream, size, nodata, tags)
+                    self._write_tif(stream, self.shape, size)
                 else:
                     shape = self.shape[:2] if self.shape[2] == 1 else self.shape
                     header = {"descr": self.dtype.str, "fortran_order": False, "shape": shape}
@@ -205,15 +213,20 @@ class WindowFile:
                 f"{reason_of(error)}"
             ) from None
 
-    def _write_tif(
-        self, stream: IO[bytes], size: int, nodata: float | None, tags: RasterTags | None
-    ) -> None:
+    def _write_tif(self, stream: IO[bytes], shape: tuple[int, int, int], size: int) -> None:
+        """Write a TIFF of zeros of ``size`` bytes."""
         with needs("writing TIFF", "tifffile"):
             import tifffile
-        settings: dict[str, Any] = tif_settings(self.dtype, self.shape[2], nodata, tags)
-        shape = self.shape[:2] if self.shape[2] == 1 else self.shape
+        sides = shape[:2] if shape[2] == 1 else shape
         with tifffile.TiffWriter(stream, bigtiff=size > CLASSIC, byteorder="<") as tiff:
-            tiff.write(shape=shape, dtype=self.dtype, tile=(SIDE, SIDE), **settings)
+            tiff.write(shape=sides, dtype=self.dtype, tile=(SIDE, SIDE), **self.settings)
+
+    def _tags(self) -> dict[int, Any]:
+        """Return the tags of a file like this one, without those of its size."""
+        content = io.BytesIO()
+        self._write_tif(content, (SIDE, SIDE, self.shape[2]), 0)
+        content.seek(0)
+        return _tags_of(content)
 
     def write(self, top: int, left: int, array: np.ndarray) -> None:
         """Write a window (h, w, C) of the type of the file.
@@ -227,7 +240,7 @@ class WindowFile:
                 while len(data):
                     data = data[self.file.write(data) :]
         except OSError as error:
-            raise self._problem(error) from None
+            raise UserError(f"{self._problem(error)}; {RESUME}") from None
 
     def flush(self) -> None:
         """Force what was written onto the disk. Raises UserError: it cannot be written."""
@@ -249,3 +262,11 @@ class WindowFile:
 def _create(path: str, flags: int) -> int:
     """An opener of a file that need not exist, and is no link."""
     return no_link(path, flags | os.O_CREAT)
+
+
+def _tags_of(file: IO[bytes]) -> dict[int, Any]:
+    """Return tag -> value of a TIFF, without the tags of its size."""
+    import tifffile
+
+    with tifffile.TiffFile(file) as tiff:
+        return {tag.code: tag.value for tag in tiff.pages[0].tags if tag.code not in LAYOUT}
