@@ -58,6 +58,8 @@ class Tiled:
 
     Attributes:
         graph: its layers.
+        rates: see :meth:`Executor.rates`.
+        measured: the number of positions with which they were measured.
     """
 
     def __init__(self, network: nn.Module, settings: Settings) -> None:
@@ -69,7 +71,7 @@ class Tiled:
         """
         self.network, self.settings, self.graph = network, settings, Graph(network)
         self.device = next(network.parameters()).device
-        self.rates: np.ndarray | None = None  # measured with the first image
+        self.rates, self.measured = np.zeros((2, 0)), 0.0
         self.said: set[str] = set()
         if settings.tile < self.graph.stride:
             raise UsageError(
@@ -127,8 +129,9 @@ class Work:
         settings, size = tiled.settings, (source.height, source.width)
         self.plan = Plan(tiled.graph, *size, settings.tile)
         self.executor = Executor(self.plan, lambda window: read(source, window), tiled.device)
-        if tiled.rates is None:
-            tiled.rates = self.executor.rates()
+        cells = float(self.plan.cells(tiled.graph.output, [self.plan.middle]).sum())
+        if cells > 2 * tiled.measured:  # small tiles take longer for each pixel than large ones
+            tiled.rates, tiled.measured = self.executor.rates(), cells
         self.halves = halves(self.plan.tiles, settings.seed)
         self.estimate = Estimate(self.plan, tiled.rates, sum(self.halves, []))
         weights = tiled.network.state_dict().values()

@@ -89,7 +89,7 @@ class Executor:
         They are measured with the tile in the middle of the image.
         """
         plan = self.plan
-        target, tile = plan.graph.output, ((plan.grid[0] - 1) // 2, (plan.grid[1] - 1) // 2)
+        target, tile = plan.graph.output, plan.middle
         channels = plan.graph.channels(self.read((Span(0, 1), Span(0, 1))).shape[1])
         dummy = {
             i: Moments(1, np.zeros(channels[i]), np.ones(channels[i])) for i in plan.graph.norms

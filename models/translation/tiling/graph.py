@@ -123,6 +123,9 @@ def steps_of(network: nn.Module) -> list[Step]:
     kind = type(getattr(network, "generator", network)).__name__
     try:
         nodes = list(_Tracer().trace(network).nodes)
+    except fx.proxy.TraceError:
+        reason = "what it computes depends on the size or the values of the image"
+        raise refused(kind, reason) from None
     except Exception as error:  # the code of a custom network may raise anything
         raise refused(kind, first_line(error)) from None
     steps, numbers = [Step(Layer(), ())], dict[fx.Node, int]()

@@ -43,6 +43,11 @@ class Plan:
         return list(itertools.product(range(self.grid[0]), range(self.grid[1])))
 
     @property
+    def middle(self) -> Tile:
+        """The tile in the middle; no other one has a larger halo."""
+        return (self.grid[0] - 1) // 2, (self.grid[1] - 1) // 2
+
+    @property
     def passes(self) -> list[int]:
         """The target of each pass: the input of each norm, and finally the output."""
         return [self.graph.steps[norm].inputs[0] for norm in self.graph.norms] + [self.graph.output]
@@ -108,7 +113,7 @@ class Plan:
             channels: of the image.
         """
         target, depth = self.graph.output, self.graph.channels(channels)
-        rows, columns = (self.needs(target, (n - 1) // 2, dim) for dim, n in enumerate(self.grid))
+        rows, columns = (self.needs(target, n, dim) for dim, n in enumerate(self.middle))
         bytes_of = [
             NUMBER * d * (y.length * x.length if y and x else 0)
             for d, y, x in zip(depth, rows, columns, strict=True)
