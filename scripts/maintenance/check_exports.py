@@ -8,7 +8,7 @@ precision. The table holds the largest difference at the ten sizes of scripts/ex
 images go from -1 to 1; float64 is the generator in double precision, which shows how much float32
 rounds. --every N adds each height from 2 to N with one width of the same range.
 "_eval" stands for --eval, which uses statistics of the training in batch norm. The exit status is 1
-if a float32 file differs by more than 1e-4.
+if a float32 file differs by more than 1e-4 and by more than twice what float64 does.
 """
 
 from __future__ import annotations
@@ -120,9 +120,9 @@ def main() -> None:
                 found = differences_of(generator(name, norm, upsample, args.ngf), args.every)
                 numbers = " ".join(f"{value:12.1e}" for value in found)
                 say(f"{name:15} {norm:16} {upsample:10} {numbers}")
-                wrong += not max(found[:2]) <= LIMITS[False]
+                wrong += not max(found[:2]) <= max(LIMITS[False], 2 * found[-1])
     if wrong:
-        raise UserError(f"{wrong} of the rows differ by more than {LIMITS[False]:g}")
+        raise UserError(f"{wrong} of the rows differ by more than {LIMITS[False]:g} and rounding")
 
 
 if __name__ == "__main__":
