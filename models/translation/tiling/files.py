@@ -13,6 +13,7 @@ from data.windows.tiff import NotWindowed
 from models.translation.tiling.network import TiledNetwork
 from models.translation.translator import Translator
 from models.translation.window_files import FileSink
+from util.errors import UserError
 from util.image.raster_writing import KINDS
 from util.image.window_writing import unfinished
 
@@ -56,7 +57,12 @@ class WindowedFiles:
         done = unfinished(target).with_name(f"{unfinished(target).name}.json")
         status, rules = os.stat(source), (self.values.source, rule)
         origin = f"{os.path.abspath(source)} {status.st_size} {status.st_mtime_ns} {rules}"
-        network.tiled.translate(image, sink, done, origin)
+        try:
+            network.tiled.translate(image, sink, done, origin)
+        except UserError as error:
+            if not done.exists():
+                raise
+            raise type(error)(f"{error} (the same command resumes from {done})") from None
         if remark := image.remark():
             self.note(remark)
         return True
