@@ -115,7 +115,7 @@ def find_pairs(job: Namespace) -> tuple[dict[str, Pairs], Readers]:
         rows["identity"] = images["baseline_input"]
         missing = real.keys() - rows["identity"].keys()
         warn_missing(missing, job.real, job.baseline_input)
-    rows["random target"] = random_others(images["real"], job.seed, readers["real"].size)
+    rows["random target"] = random_others(images["real"], job.seed)
     pairs = {
         row: {stem: (of_row[stem], real[stem]) for stem in real if stem in of_row}
         for row, of_row in rows.items()

@@ -5,6 +5,11 @@
     python scripts/translate.py --name horse2zebra \\
         --input photos --output out --preprocess none
 
+A run with several inputs (trainA1, trainA2, ...) takes one path for each, in their order; files of
+folders are matched by their names:
+
+    python scripts/translate.py --name fusion --input DATA/testA1 DATA/testA2 --output out
+
 Takes every option of test.py, too. Options of the training are read from the run.
 """
 
@@ -30,11 +35,20 @@ from util.errors import UserError
 from util.files import real_path
 from util.image.raster_writing import KINDS
 from util.image.writing import save_image
+from util.option_defaults import replaced
 from util.values import DomainValues, domain_of
 from util.words import amount
 
 FLAGS = (
-    Flag("input", Path, None, "image, or folder of images", required=True),
+    Flag(
+        "input",
+        Path,
+        None,
+        "image, or folder of images; of a run with several inputs, one for each",
+        "+",
+        "PATH",
+        True,
+    ),
     Flag(
         "output",
         Path,
@@ -52,10 +66,11 @@ FLAGS = (
 ENDINGS = tuple(dict.fromkeys((*PICTURES, *KINDS)))
 
 
-def plan(files: list[Path], args: Namespace, extension: str) -> dict[Path, Path]:
+def plan(files: dict[Path, list[str]], args: Namespace, extension: str) -> dict[Path, Path]:
     """Return which file to write (key) from which image (value).
 
     Args:
+        files: see :func:`find_files`.
         extension: of the files in an output folder.
 
     Raises:
@@ -72,7 +87,8 @@ def plan(files: list[Path], args: Namespace, extension: str) -> dict[Path, Path]
     else:
         [path] = files
         jobs[target / f"{path.stem}.{extension}" if target.is_dir() else target] = path
-    lost = {real_path(path) for path in jobs.values()} & {real_path(out) for out in jobs}
+    given = [*files, *(Path(path) for others in files.values() for path in others)]
+    lost = {real_path(path) for path in given} & {real_path(out) for out in jobs}
     if lost:
         raise UserError(f"--output {target} would replace the input {min(lost)}; choose another")
     return jobs
@@ -86,8 +102,12 @@ def parse() -> tuple[Namespace, list[str]]:
     """Return the options of this program, and those for test.py."""
     parser = build_parser()
     args, others = parser.parse_known_args()
-    if not args.input.exists():
-        raise UserError(f"--input {args.input}: no such file or folder")
+    args.inputs, args.input = args.input, args.input[0]
+    for path in args.inputs:
+        if not path.exists():
+            raise UserError(f"--input {path}: no such file or folder")
+        if path.is_dir() != args.input.is_dir():
+            raise UserError(f"--input {args.input} {path}: give files, or folders, but not both")
     if args.input.is_dir() and args.output.is_file():
         raise UserError(f"--output {args.output} is a file; a folder of images needs a folder")
     folder = args.input.is_dir() or args.output.is_dir()
@@ -99,7 +119,28 @@ def parse() -> tuple[Namespace, list[str]]:
     return args, others
 
 
-def find_values(opt: Namespace, args: Namespace, files: list[Path]) -> DomainValues:
+def find_files(opt: Namespace, args: Namespace) -> dict[Path, list[str]]:
+    """Return the images to translate, each with the files of its further inputs.
+
+    Raises UserError: there are none, or a file has no partner among the other inputs.
+    """
+    from data.rasters.inputs import find_inputs  # imports torch
+
+    if not args.input.is_dir():
+        return {args.input: [str(path) for path in args.inputs[1:]]}
+    limit = min(opt.max_dataset_size, opt.num_test)
+    if len(args.inputs) == 1:
+        return {Path(x): [] for x in image_paths(str(args.input), limit, arrays=True)}
+
+    def find(wanted: Namespace, folder: str) -> list[str]:
+        return image_paths(folder, wanted.max_dataset_size, arrays=True)
+
+    limited = replaced(opt, dataroot="", max_dataset_size=limit)
+    paths, partners = find_inputs(limited, list(map(str, args.inputs)), find)
+    return {Path(path): partners[path] for path in paths}
+
+
+def find_values(opt: Namespace, args: Namespace, files: dict[Path, list[str]]) -> DomainValues:
     """Return the rules of the values of the input and of the output; print what is to be said.
 
     Raises:
@@ -107,13 +148,25 @@ def find_values(opt: Namespace, args: Namespace, files: list[Path]) -> DomainVal
     """
     from data.dataset_of_images import count_opaque  # imports torch
     from data.listing import remarks
+    from data.rasters.header import describe
+    from data.rasters.inputs import joined, joined_header
+    from data.rasters.reading import read_array
     from data.rasters.rules import Folder, find_rules
     from data.windows.opening import sample_windows
 
     domain, paths = domain_of("real", opt.direction), list(map(str, files))
-    source = f"--input {args.input}"
+    source = f"--input {' '.join(map(str, args.inputs))}"
     folder = Folder(domain, source, paths, opt.input_nc, "--input_nc", opt.npz_key)
-    if opt.tile:
+    if len(args.inputs) > 1:
+        key = opt.npz_key
+        folder = folder._replace(
+            inputs=len(args.inputs),
+            read=lambda path: joined({x: read_array(x, key) for x in (path, *files[Path(path)])}),
+            describe=lambda path: joined_header(
+                {x: describe(x, key) for x in (path, *files[Path(path)])}
+            ),
+        )
+    elif opt.tile:
         folder = folder._replace(sample=partial(sample_windows, npz_key=opt.npz_key))
     rules = find_rules(opt, [folder])
     if (rule := rules[domain]) is None or rule.converts_pictures:
@@ -142,9 +195,7 @@ def main() -> None:
     root = args.input if args.input.is_dir() else args.input.parent
     opt = TestOptions().parse(["--model", "test", "--dataroot", str(root), *others], record=False)
     limit_pixels(opt.max_pixels)
-    limit, files = min(opt.max_dataset_size, opt.num_test), [args.input]
-    if args.input.is_dir():
-        files = list(map(Path, image_paths(str(args.input), limit, arrays=True)))
+    files = find_files(opt, args)
     rules = find_values(opt, args, files)
     rule = rules[domain_of("fake", opt.direction)]
     jobs = plan(files, args, args.format or (rule.container if rule else "png"))
@@ -153,17 +204,19 @@ def main() -> None:
     flag = f"--format {args.format}" if args.format else flag
     check_output_files(kind, rule, flag, "the output", opt.aspect_ratio)
     translate, progress = Translator(opt, domains=rules), Progress(len(jobs), "Translating")
-    tags = KeptTags(opt, translate.values.note)
-    windows = WindowedFiles(translate, tags, translate.values.note)
+    tags = KeptTags(opt, translate.note)
+    windows = WindowedFiles(translate, tags, translate.note)
     for target, path in jobs.items():
         source = str(path)
-        if opt.tile and windows.translate(path, target):
+        if opt.tile and not files[path] and windows.translate(path, target):
             progress.update()
             continue
-        is_value = any(rules.values())
-        result = translate(
-            source if is_value else read_image(source, opt.input_nc, exif=not opt.no_exif)
-        )
+        image: Any = source
+        if files[path]:
+            image = translate.join(source, *files[path])
+        elif not any(rules.values()):
+            image = read_image(source, opt.input_nc, exif=not opt.no_exif)
+        result = translate(image)
         if rule is None and kind not in ("tif", "npy"):
             save_image(result, target, opt.aspect_ratio)
         else:
@@ -172,6 +225,7 @@ def main() -> None:
             save_array(array, target, rule, tags.of(source, size, kind, same_bands=False))
         progress.update()
     progress.close()
+    translate.values.clipped.report(rules)
     say(f"{amount(len(jobs), 'image')}: {args.output}")
 
 

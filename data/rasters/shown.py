@@ -26,11 +26,18 @@ def read_shown(path: str) -> Image.Image:
     """
     if not path.lower().endswith((".tif", ".tiff", ".png", *ARRAYS)) or describe(path).is_bytes:
         return read_image(path)
+    if shown := preview_of(path):
+        return read_image(shown)
+    values = read_array(path).astype(np.float64)
+    return Image.fromarray(preview(values, limits=percentiles(values)))
+
+
+def preview_of(path: str) -> str:
+    """Return the path of the preview of an image of results that the page has; else ""."""
     file = Path(path)
     for folder in file.parents:
         if folder.name == "images":
             shown = folder.parent / PREVIEWS / file.relative_to(folder).with_suffix(".png")
             if shown.is_file():
-                return read_image(str(shown))
-    values = read_array(path).astype(np.float64)
-    return Image.fromarray(preview(values, limits=percentiles(values)))
+                return str(shown)
+    return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
 import warnings
 from argparse import Namespace
 from pathlib import Path
@@ -26,6 +27,8 @@ from data.image_file import (
     value_problem,
 )
 from data.rasters import wishes
+from data.rasters.inputs import joined
+from data.rasters.reading import read_array
 from models.test_model import TestModel
 from models.translation.given_images import EXPECTED, checked_range, described, picture_of
 from models.translation.tiling.memory_maps import translate_map, translate_windows
@@ -70,7 +73,8 @@ class Translator:
             )
         self.opt, self.silent = opt, silent
         self.messages: list[str] = []
-        self.values = ValueImages(opt, domains or rules_of_run(opt), self._report)
+        self.said: set[str] = set()
+        self.values = ValueImages(opt, domains or rules_of_run(opt), self.note)
         self.model = TestModel(opt)
         require_upsampling(opt, self.model)
         self.model.setup(theirs(opt))
@@ -83,7 +87,6 @@ class Translator:
         self.dependence = batch_dependence([self.model.netG])
         if ours(opt).tile:
             tile_networks(self.model, 1, self._report, say)
-        self.said_opaque = False
         self.transform = get_transform(opt, grayscale=opt.input_nc == 1)
 
     def __repr__(self) -> str:
@@ -202,9 +205,8 @@ class Translator:
             raise UserError(f"cannot read the image: {first_line(error)}") from None
         if deep and highest_value(picture) <= LOW:
             raise UserError(f"the image cannot be used: {too_low(1)}")
-        if self.opt.input_nc in (2, 4) and not has_alpha(picture) and not self.said_opaque:
-            self._report(f"an image without alpha, {OPAQUE}")
-            self.said_opaque = True
+        if self.opt.input_nc in (2, 4) and not has_alpha(picture):
+            self.note(f"an image without alpha, {OPAQUE}")
         picture = as_mode(picture, self.opt.input_nc, exif=not self.opt.no_exif)
         return self.transform(picture)[None]
 
@@ -260,8 +262,7 @@ class Translator:
         if image.dim() == 3:
             return self._run(image[None])[0]
         if len(image) > 1 and self.dependence:
-            self._report(f"images of a batch influence each other, because of {self.dependence}")
-            self.dependence = ""  # said once
+            self.note(f"images of a batch influence each other, because of {self.dependence}")
         return self._run(image)
 
     def _run(self, batch: torch.Tensor) -> torch.Tensor:
@@ -270,6 +271,22 @@ class Translator:
             model.set_input({"A": batch.float(), "A_paths": []})
             model.test()
         return model.fake.to(batch)
+
+    def join(self, *paths: str | os.PathLike) -> np.ndarray:
+        """Return the bands of the inputs of an image, one file each, as an array (H, W, C).
+
+        A run with several inputs (folders trainA1, trainA2, ...) translates such an array.
+
+        Raises UserError: a file cannot be read, or the files differ in size or type.
+        """
+        names, exif = [os.fspath(path) for path in paths], not self.opt.no_exif
+        return joined({name: read_array(name, self.opt.npz_key, exif) for name in names})
+
+    def note(self, line: str) -> None:
+        """Report what a caller may not expect, the same line once."""
+        if line not in self.said:
+            self.said.add(line)
+            self._report(line)
 
     def _report(self, message: str) -> None:
         if self.silent:

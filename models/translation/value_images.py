@@ -14,6 +14,7 @@ from PIL import Image
 from data.base_dataset import get_transform
 from data.image_file import as_mode
 from data.image_to_tensor import steps_of
+from data.pipeline.clipped import Clipped
 from data.rasters.items import raster_entry, raster_of
 from data.rasters.reading import array_for
 from models.translation.output_files import to_file
@@ -27,25 +28,20 @@ class ValueImages:
     Attributes:
         source: the rule of the images that are translated; None: 8-bit pictures.
         target: the rule of the translations; None: 8-bit pictures.
+        domain: "A" or "B", the folder of the images that are translated.
+        clipped: counts their values that were outside of the range.
     """
 
-    def __init__(
-        self, opt: Namespace, domains: DomainValues, report: Callable[[str], None]
-    ) -> None:
+    def __init__(self, opt: Namespace, domains: DomainValues, note: Callable[[str], None]) -> None:
         """Args:
         domains: the rules of the folders A and B.
-        report: gets a line about what a caller may not expect.
+        note: reports a line about what a caller may not expect, the same line once.
         """
-        self.opt, self.said, self.report = opt, set[str](), report
-        self.source = domains[domain_of("real", opt.direction)]
+        self.opt, self.note, self.clipped = opt, note, Clipped()
+        self.domain = domain_of("real", opt.direction)
+        self.source = domains[self.domain]
         self.target = domains[domain_of("fake", opt.direction)]
         self.steps = steps_of(get_transform(opt))
-
-    def note(self, line: str) -> None:
-        """Report a line, the same line once."""
-        if line not in self.said:
-            self.said.add(line)
-            self.report(line)
 
     def array_of(self, image: Any) -> np.ndarray:
         """Return a path, a PIL image or an array as an array (H, W) or (H, W, C) of all its bands.
@@ -89,11 +85,12 @@ class ValueImages:
             raise UserError(f"an array should be (H, W) or (H, W, C), not {array.shape}")
         with culprit("the image cannot be used"):
             raster, clipped = raster_of(array, self.source)
-        if clipped:
+        if clipped and not self.clipped.values[self.domain]:
             self.note(
                 f"{clipped} of {array.size} values of an image are outside of {self.source.limits} "
-                "and were set to its ends"
+                "and were set to its ends (said for the first such image only)"
             )
+        self.clipped.take({f"{self.domain}_clipped": torch.tensor([clipped])})
         item = raster_entry("A", raster, clipped, self.source, self.steps)
         mask = item.get("A_mask")
         return item["A"][None], None if mask is None else mask[0].numpy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from util.image.metrics import METRICS, PSNR_CAP, Array, l1, psnr, ssim
 from util.values import valid_in_all
 
 Scores = dict[str, dict[str, float]]  # stem -> metric -> value of that pair
+# The metrics of a pair, and what gives its two images as 8-bit pictures (H, W, 3)
+Measured = tuple[dict[str, float], Callable[[], tuple[Array, Array]]]
 Readers = Mapping[str, Reader]  # option -> how its files are read
 SOURCES = {"result": "fake", "identity": "baseline_input", "random target": "real"}  # of rows
 
@@ -38,14 +40,11 @@ def measure_pairs(
     measure = _measure_pictures if real.rule is None else _measure_values
     empty = []
     for stem, pair in pairs.items():
-        found = measure(pair, reader, real, job)
+        found, pictures = measure(pair, reader, real, job)
         if any(map(math.isnan, found.values())):
             empty.append(pair[0])
         else:
-            scores[stem] = found
-            if lpips:
-                images = reader.picture(pair[0]), real.picture(pair[1])
-                scores[stem]["lpips"] = lpips(*map(np.asarray, images))
+            scores[stem] = found | ({"lpips": lpips(*pictures())} if lpips else {})
         progress.update()
     if empty:
         warn(f"left out, without data to compare: {len(empty)} of {len(pairs)}, e.g. {empty[0]}")
@@ -57,16 +56,17 @@ def measure_pairs(
 
 def _measure_pictures(
     pair: tuple[str, str], reader: Reader, real: Reader, job: Namespace
-) -> dict[str, float]:
+) -> Measured:
     image, target = np.asarray(reader.picture(pair[0])), np.asarray(real.picture(pair[1]))
     _require_same_size(pair, image, target)
     keys = [key for key in METRICS if job.palette or key != "palette"]
-    return {key: METRICS[key][1](image, target, job.palette) for key in keys}
+    found = {key: METRICS[key][1](image, target, job.palette) for key in keys}
+    return found, lambda: (image, target)
 
 
 def _measure_values(
     pair: tuple[str, str], reader: Reader, real: Reader, job: Namespace
-) -> dict[str, float]:
+) -> Measured:
     """Return metrics in the unit and for the range of the targets."""
     assert real.rule is not None
     image, target = reader.read(pair[0]), real.read(pair[1])
@@ -74,7 +74,7 @@ def _measure_values(
     valid = valid_in_all((image.valid, target.valid))
     arguments = image.values, target.values, real.rule.high - real.rule.low, valid
     found = {"psnr": min(psnr(*arguments), PSNR_CAP), "l1": l1(*arguments)}
-    return found | {"ssim": ssim(*arguments)}
+    return found | {"ssim": ssim(*arguments)}, lambda: (reader.shown(image), real.shown(target))
 
 
 def _require_same_size(pair: tuple[str, str], image: Array, target: Array) -> None:

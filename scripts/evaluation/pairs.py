@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Set
+from collections.abc import Set
 from pathlib import Path
 
 import numpy as np
 
-from data.image_file import check_values, read_image
+from data.image_file import check_values
 from data.listing import ARRAYS, extension, image_paths, is_image_file, walk
+from data.rasters.header import upright_size
 from util.console import warn
 from util.errors import UserError
 
@@ -89,21 +90,14 @@ def warn_missing(stems: Set[str], source: str, other: str) -> None:
         warn(f"no partner in {other} for {len(stems)} of the images in {source}: {first}")
 
 
-def random_others(
-    images: Images,
-    seed: int,
-    size_of: Callable[[str], tuple[int, ...]] = lambda path: read_image(path).size,
-) -> Images:
+def random_others(images: Images, seed: int) -> Images:
     """Return for each stem another image of the same size, using each image once.
 
     The images of a size are shuffled into a circle, and each gets the one before it. Images whose
-    size is unique are left out.
-
-    Args:
-        size_of: returns the size of an image file.
+    size is unique are left out. Only the headers of the files are read.
     """
-    by_size: dict[tuple[int, ...], list[str]] = {}
+    by_size: dict[tuple[int, int], list[str]] = {}
     for stem in np.random.default_rng(seed).permutation(sorted(images)).tolist():
-        by_size.setdefault(size_of(images[stem]), []).append(stem)
+        by_size.setdefault(upright_size(images[stem]), []).append(stem)
     circles = [circle for circle in by_size.values() if len(circle) > 1]
     return {stem: images[circle[i - 1]] for circle in circles for i, stem in enumerate(circle)}

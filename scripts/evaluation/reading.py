@@ -88,17 +88,15 @@ class Reader:
 
     def picture(self, path: str) -> Image.Image:
         """Return an image as an 8-bit picture, or its preview, for networks and patterns."""
-        rule = self.own or self.rule
-        if rule is None:
+        if self.own is None and self.rule is None:
             return read_image(path)
-        image, span = self.read(path), rule.high - rule.low
-        if self.own and self.rule:
-            span = self.rule.high - self.rule.low
-        return Image.fromarray(preview(image.values / span * 2 - 1, valid=image.valid))
+        return Image.fromarray(self.shown(self.read(path)))
 
-    def size(self, path: str) -> tuple[int, ...]:
-        """Return what the two images of a pair must have in common."""
-        return read_image(path).size if self.rule is None else self.read(path).values.shape
+    def shown(self, image: ValueImage) -> Array:
+        """Return an image of :meth:`read` as an 8-bit preview (H, W, 3)."""
+        rule = self.rule or self.own
+        assert rule is not None
+        return preview(image.values / (rule.high - rule.low) * 2 - 1, valid=image.valid)
 
     def report(self, source: str) -> None:
         """Print how many values were outside of the range, and how many pixels held no data."""

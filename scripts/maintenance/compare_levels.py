@@ -16,7 +16,6 @@ Writes OUT/scores.json, OUT/scores.md and OUT/slices.png.
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +31,7 @@ from scripts.arguments import Arguments, Output
 from util.console import run_main, say
 from util.errors import UserError, needs
 from util.files import write_atomically
+from util.image.metrics import psnr
 from util.image.preview import preview
 from util.limits import whole
 
@@ -118,7 +118,8 @@ def contrast(slices: np.ndarray, out: Path) -> float:
 def score(fakes: np.ndarray, truth: np.ndarray, out: Path) -> dict[str, float]:
     """Return the scores of translated slices, see the top of this file."""
     errors = fakes - truth
-    peaks = [20 * math.log10((HIGH - LOW) / np.sqrt((error**2).mean())) for error in errors]
+    pairs = zip(fakes[..., None], truth[..., None], strict=True)
+    peaks = [psnr(fake, true, HIGH - LOW) for fake, true in pairs]
     soft = (truth > SOFT[0]) & (truth < SOFT[1])
     return {
         "psnr": float(np.mean(peaks)),

@@ -12,7 +12,10 @@ from pathlib import Path
 from string import Template
 from urllib.parse import urlsplit
 
-from data.image_file import limit_pixels
+from data.image_file import check_values, evenly_spread, limit_pixels
+from data.rasters.folder import LOOKED_AT
+from data.rasters.header import describe
+from data.rasters.shown import PREVIEWS, preview_of
 from options.flags.data import MAX_PIXELS
 from options.flags.flag import Flag
 from scripts.arguments import IMAGES, SEED, Output
@@ -155,7 +158,7 @@ def methods(args: Namespace) -> dict[str, Images]:
         if name in found:
             raise UsageError(f"two methods are called {name!r}; give one as --add NAME=DIR:LABEL")
         with culprit(option):
-            found[name] = find_images(source)
+            found[name] = shown_images(source, args)
     return found
 
 
@@ -176,7 +179,27 @@ def real_images(args: Namespace) -> Images:
             raise UsageError("give --real: only pages of test.py (--results) hold real images")
         args.real = f"{images_of(args.results[0])}:{args.label.replace('fake', 'real')}"
     with culprit("--real"):
-        return find_images(args.real)
+        return shown_images(args.real, args)
+
+
+def shown_images(source: str, args: Namespace) -> Images:
+    """Return the pictures of a source by stem; results of other values are shown by previews.
+
+    Raises UserError: there are none, or an image is more than a picture and on no page of test.py.
+    """
+    files = find_images(source, values=True)
+    shown = {stem: preview_of(path) or path for stem, path in files.items()}
+    others = [path for stem, path in shown.items() if path == files[stem]]
+    previews = any((images_of(page).parent / PREVIEWS).is_dir() for page in args.results)
+    for path in evenly_spread(others, LOOKED_AT):
+        header = describe(path)
+        if not header.is_bytes and (previews or header.dtype != "uint16"):
+            raise UserError(
+                f"{path} holds {header.dtype} values, and no page of test.py shows it as a "
+                "picture; take real images from the page, too: --real PAGE/images:real_B"
+            )
+    check_values(sorted(others), source)
+    return shown
 
 
 def pool_of(name: str, fakes: Images, reals: Images, args: Namespace) -> Pool:

@@ -12,7 +12,10 @@ from conftest import Programs, Result
 from rasters import make_folder, ramp, write, write_png
 
 from scripts import evaluate, segment_scores
+from scripts.evaluation import reading
+from scripts.evaluation.measuring import measure_pairs
 from scripts.evaluation.page_metrics import read_metrics
+from util.console import Progress
 from util.values import Values, save
 
 RULE = Values(-1024, 3071, "int16", 1, nodata=-2000)
@@ -187,3 +190,23 @@ def test_no_data_that_is_not_a_number_is_valid_json(run: Programs) -> None:
     rows_of(run, *arguments, "--value_range", 0, 1, "--nodata", "nan")
     text = (run.folder / "out.json").read_text()
     json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+
+
+def test_each_image_of_a_pair_is_decoded_once(
+    run: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sizes come from headers, and LPIPS sees what the other metrics have read."""
+    arguments = folders(run, "tif", [ramp("int16", 0, 9)] * 2, [ramp("int16", 0, 8)] * 2)
+    [job] = evaluate.parse([str(x) for x in (*arguments, "--value_range", -9, 9)])
+    read: list[str] = []
+    decode = reading.array_for
+    monkeypatch.setattr(reading, "array_for", lambda *x: read.append(x[0]) or decode(*x))
+    pairs, readers = evaluate.find_pairs(job)
+    assert not read and len(pairs["random target"]) == 2
+    seen: list[np.ndarray] = []
+    progress = Progress(2, "Comparing")
+    measured = measure_pairs(
+        "result", pairs["result"], readers, job, lambda a, b: seen.extend((a, b)) or 0.5, progress
+    )
+    assert len(read) == 4 and measured["0"]["lpips"] == 0.5
+    assert seen[0].shape == (20, 24, 3) and (seen[0] == readers["fake"].picture(read[0])).all()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from conftest import Programs, picture, pictures
 from PIL import Image
+from rasters import make_folder, ramp, write
 from study_files import make
 
 from scripts import study
@@ -146,3 +147,27 @@ def test_texts_are_escaped(folder: Path, run: Programs) -> None:
     assert "<p>&lt;b&gt;one&lt;/b&gt;</p>\n<p>$two &amp; three</p>" in html
     assert "<h1>&lt;i&gt;$title&lt;/i&gt;</h1>" in html and "&lt;/script&gt;" in html
     assert page_data(run.folder)["post"] == "https://x.org/</script>"
+
+
+def test_results_of_values_are_shown_by_their_previews(run: Programs) -> None:
+    """Real and generated ones alike; a folder of floats has no such pictures."""
+    page = run.folder / "results" / "ct" / "test_latest"
+    for i in range(12):
+        for label in ("real_B", "fake_B"):
+            write(page / "images" / f"{i}_{label}.npy", np.zeros((16, 16, 1), np.float32))
+            picture(page / "previews" / f"{i}_{label}.png", i, (16, 16))
+    write(page / "images" / "0_real_A.npy", np.zeros((16, 16, 1), np.float32))
+    flags = ("--results", page, "--contact", "me", "--practice", 2, "--trials", 10, "--size", 16)
+    call = ("study.py", "make", *flags, "--pairs", 10, "--output")
+    run.call(study.main, *call, "study").ok()
+    key = json.loads((run.folder / "study_key.json").read_text())
+    (group,) = key["groups"].values()
+    for pair in group["scored"]:
+        for kind in ("real", "fake"):
+            assert Path(pair[f"{kind}_file"]).parent == page / "previews"
+            shown = Image.open(run.folder / "study" / "images" / f"{pair[kind]}.png")
+            assert np.array_equal(shown, Image.open(pair[f"{kind}_file"]))
+    for dtype in ("float32", "uint16"):
+        make_folder(run.folder / dtype, "tif", [ramp(dtype, 0, 65535)])
+        refused = run.call(study.main, *call, "other", "--real", run.folder / dtype)
+        refused.refused(1, "--real", f"0.tif holds {dtype} values", "--real PAGE/images:real_B")
