@@ -12,7 +12,7 @@ from data.base_dataset import get_transform
 from data.dataset_of_images import BaseDataset, check_sizes
 from data.image_file import check_values
 from data.image_to_tensor import to_pixels
-from data.listing import find_images
+from data.listing import REDUCED, find_images, remarks
 from util.errors import UserError
 from util.image.lab import rgb_to_lab
 
@@ -33,7 +33,8 @@ class ColorizationDataset(BaseDataset):
                 "(its defaults)"
             )
         self.AB_paths = find_images(opt, opt.phase)
-        check_values(self.AB_paths, opt.phase)  # 16 bits become 8
+        if check_values(self.AB_paths, opt.phase):
+            remarks.append(f"{opt.phase}: {REDUCED}")
         check_sizes(opt, self.AB_paths)
         self.transform = get_transform(opt)
         self.dir = os.path.join(opt.dataroot, opt.phase)  # an official attribute, for subclasses

@@ -190,7 +190,7 @@ def evenly_spread(paths: Sequence[str], at_most: int) -> list[str]:
     return [paths[i * len(paths) // number] for i in range(number)]
 
 
-def check_values(paths: Sequence[str], source: str) -> None:
+def check_values(paths: Sequence[str], source: str) -> bool:
     """Refuse 16-bit images that use at most 12 bits, judging by 50 evenly spread images.
 
     16-bit images are read as 0..65535. If no value is above 4095, the files were meant for a
@@ -198,6 +198,8 @@ def check_values(paths: Sequence[str], source: str) -> None:
 
     Args:
         source: the folder or file that ``paths`` come from.
+
+    Returns: True if there are 16-bit images among the 50.
 
     Raises:
         UserError: there are 16-bit images among the 50, and none has a value above 4095; names
@@ -210,9 +212,10 @@ def check_values(paths: Sequence[str], source: str) -> None:
             if bits_per_channel(image) == 16:
                 looked_at += 1
                 if highest_value(image) > LOW:
-                    return
+                    return True
     if looked_at:
         raise UserError(f"{source}: {too_low(looked_at)}")
+    return False
 
 
 def too_low(looked_at: int) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from data.image_file import check_values
+from util.console import warn
 from util.errors import UserError
 from util.option_defaults import ours
 from util.plugins import did_you_mean
@@ -30,6 +31,7 @@ HELPER_FOLDERS = (
 )  # fmt: skip
 # Number of files by extension that make_dataset has left out; create_dataset prints and clears it
 left_out: dict[str, Counter[str]] = {}
+REDUCED = "16 bits per channel are reduced to 8"
 remarks: list[str] = []  # what create_dataset is to print about the images
 
 
@@ -161,7 +163,8 @@ def list_images(folder: str, limit: float = float("inf")) -> list[str]:
             :func:`data.image_file.check_values`.
     """
     paths = image_paths(folder, limit)
-    check_values(paths, folder)
+    if check_values(paths, folder):
+        warn(f"{folder}: {REDUCED}")
     return paths
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from data.image_file import check_values, read_image
-from data.listing import is_image_file
+from data.listing import REDUCED, is_image_file
 from util.console import Progress, say, warn
 from util.errors import UserError, reason_of
 from util.image.writing import check_size, encoded
@@ -122,7 +122,9 @@ def join_files(pair: Pair) -> None:
 def join_pairs(pairs: list[Pair], folder: Path, threads: int = THREADS) -> None:
     """Write all pairs (see :func:`join_files`), warn about older images, and report."""
     for images in list(zip(*pairs, strict=True))[:2]:
-        check_values([str(path) for path in images], str(images[0].parent))
+        source = str(images[0].parent)
+        if check_values([str(path) for path in images], source):
+            warn(f"{source}: {REDUCED}")
     run_jobs(join_files, pairs, "Joining", threads)
     warn_leftovers(out for _, _, out in pairs)
     say(f"wrote {amount(len(pairs), 'pair')} to {folder}")

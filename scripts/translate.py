@@ -15,6 +15,7 @@ Takes every option of test.py, too. Options of the training are read from the ru
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from argparse import Namespace
 from functools import partial
@@ -31,7 +32,7 @@ from options.flags.flag import Flag
 from options.flags.testing import FORMAT
 from scripts.arguments import PICTURES, Arguments, check_output
 from util.console import Progress, run_main, say
-from util.errors import UserError
+from util.errors import UserError, culprit
 from util.files import real_path
 from util.image.raster_writing import KINDS
 from util.image.writing import save_image
@@ -216,7 +217,8 @@ def main() -> None:
             image = translate.join(source, *files[path])
         elif not any(rules.values()):
             image = read_image(source, opt.input_nc, exif=not opt.no_exif)
-        result = translate(image)
+        with culprit(source) if files[path] else contextlib.nullcontext():  # else it names the file
+            result = translate(image)
         if rule is None and kind not in ("tif", "npy"):
             save_image(result, target, opt.aspect_ratio)
         else:

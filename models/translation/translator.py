@@ -177,7 +177,8 @@ class Translator:
             valid = None
             batch = self._input_of(picture_of(image))
         else:
-            batch, valid = self.values.to_input(self.values.array_of(image))
+            path = os.fspath(image) if isinstance(image, str | os.PathLike) else ""
+            batch, valid = self.values.to_input(self.values.array_of(image), path)
         result = self._run(batch)
         if self.values.target is None:
             picture = show_images({"the translation": result})["the translation"]

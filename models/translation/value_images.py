@@ -65,12 +65,13 @@ class ValueImages:
             )
         return image
 
-    def to_input(self, array: np.ndarray) -> tuple[torch.Tensor, np.ndarray | None]:
+    def to_input(self, array: np.ndarray, path: str = "") -> tuple[torch.Tensor, np.ndarray | None]:
         """Return the input (1, C, h, w) of the network, resized and cropped as in a test.
 
         Args:
             array: (H, W) or (H, W, C) in the type and the values of the files, with all their
                 bands.
+            path: of the file that holds it, for messages; "" if there is none.
 
         Returns:
             The input, and where it holds data, as bool (h, w); None: everywhere.
@@ -83,7 +84,7 @@ class ValueImages:
             array = array[..., None]
         if array.ndim != 3 or not array.size:
             raise UserError(f"an array should be (H, W) or (H, W, C), not {array.shape}")
-        with culprit("the image cannot be used"):
+        with culprit(f"cannot use the image {path}" if path else "the image cannot be used"):
             raster, clipped = raster_of(array, self.source)
         if clipped and not self.clipped.values[self.domain]:
             self.note(

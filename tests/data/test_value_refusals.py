@@ -9,6 +9,7 @@ from rasters import PLAIN, both, channels, ramp, values, write, write_tif
 from samples import dataset, options
 
 from data import create_dataset
+from data.listing import list_images, remarks
 from util.errors import UserError
 
 pytest.importorskip("tifffile")
@@ -81,6 +82,18 @@ def test_a_dataset_that_reads_8_bits_refuses_the_options(tmp_path):
     more = {"input_nc": 1, "output_nc": 2, "dataset_mode": "colorization"} | values(0, 1)
     with pytest.raises(UserError, match="--value_range: --dataset_mode colorization reads"):
         create_dataset(options(dataroot=str(tmp_path), **PLAIN, **more))
+
+
+def test_what_works_with_8_bits_says_that_it_reduces_16(tmp_path, capfd):
+    write(tmp_path / "train" / "x.png", ramp("uint16", 0, 65535, 3))
+    remarks.clear()
+    dataset("colorization", tmp_path, **PLAIN, input_nc=1, output_nc=2)
+    assert remarks == ["train: 16 bits per channel are reduced to 8"]
+    list_images(str(tmp_path / "train"))
+    assert "train: 16 bits per channel are reduced to 8" in capfd.readouterr().err
+    write(tmp_path / "train" / "x.png", ramp("uint8", 0, 255, 3))
+    list_images(str(tmp_path / "train"))
+    assert not capfd.readouterr().err
 
 
 def test_big_images_are_refused_before_they_are_read(tmp_path, monkeypatch):

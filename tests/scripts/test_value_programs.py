@@ -11,11 +11,14 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from conftest import CPU, ONE_EPOCH, TINY, Programs
-from rasters import hounsfield, make_folder, ramp, write_pages
+from rasters import hounsfield, make_folder, ramp, write_pages, write_tif
 
 from data.rasters.reading import read_array
 from models import load_generator
 from scripts import evaluate, pack_run, translate
+from util.errors import UserError
+from util.values import shown
+from util.words import amount
 
 SIZE = (24, 20)
 
@@ -33,6 +36,7 @@ class Kind(NamedTuple):
     flags: tuple[object, ...] = ()
     make: Callable[[int], np.ndarray] | None = None
     container: str = ""  # of results, if it is not the ending
+    write: Callable = make_folder
 
     def arrays(self) -> list[np.ndarray]:
         if self.make:
@@ -54,6 +58,11 @@ def with_holes(value: float, dtype: str) -> Callable[[int], np.ndarray]:
         return array
 
     return make
+
+
+def write_pages_of(folder: Path, ending: str, arrays: list[np.ndarray]) -> None:
+    for i, array in enumerate(arrays):
+        write_pages(folder / f"{i}.{ending}", array)
 
 
 KINDS = {
@@ -89,6 +98,10 @@ KINDS = {
         "float32", 0, 100, range=(0, 100), flags=("--nodata", "nan"),
         make=with_holes(math.nan, "float32"),
     ),
+    "pages": Kind(
+        "float32", 0, 1, 3, range=(0, 1), write=write_pages_of,
+        flags=("--bands_A", 1, 2, 3, "--bands_B", 1, 2, 3),
+    ),
     "nodata": Kind(
         "int16", 0, 100, range=(0, 100), flags=("--nodata", -999), make=with_holes(-999, "int16")
     ),
@@ -105,14 +118,19 @@ def same(one: np.ndarray, other: np.ndarray, kind: Kind) -> bool:
     return bool(np.allclose(a, b, rtol=0, atol=0 if exact else 1e-7 * (high - low), equal_nan=True))
 
 
-def trained(run: Programs, kind: Kind, write: Callable = make_folder) -> tuple[Path, list]:
+def trained(run: Programs, kind: Kind) -> tuple[Path, list]:
     """Train a CycleGAN for a step on files of a kind; the test images are the same files."""
     data, arrays = run.folder / "data", kind.arrays()
     for folder in ("trainA", "trainB", "testA", "testB"):
-        write(data / folder, kind.ending, arrays, **kind.settings)
+        kind.write(data / folder, kind.ending, arrays, **kind.settings)
     shared = ("--dataroot", data, "--name", "r")
     sizes = ("--load_size", 20, "--crop_size", 16, "--netD", "pixel")
-    run.check(*shared, *kind.options()).ok()
+    checked = run.check(*shared, *kind.options()).ok()
+    values = np.stack(arrays)
+    values = values[np.isfinite(values) & (values != -999)]
+    bands = "" if kind.dtype == "uint8" else f" in {amount(kind.channels, 'band')}"
+    limits = f"{shown(values.min())} to {shown(values.max())}"
+    assert f"  {kind.dtype}{bands}, {limits} (" in checked.out and "; give" not in checked.out
     run.train(*shared, *TINY, *ONE_EPOCH, *sizes, "--no_html", *kind.options()).ok()
     run.test(*shared, *CPU, "--preprocess", "none").ok()
     return data, [read_array(str(path)) for path in sorted((data / "testA").iterdir())]
@@ -158,67 +176,6 @@ def test_values_come_through_all_programs(run: Programs, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_pages_of_a_file_are_bands(run: Programs) -> None:
-    def write(folder: Path, ending: str, arrays: list, **settings: object) -> None:
-        for i, array in enumerate(arrays):
-            write_pages(folder / f"{i}.{ending}", array)
-
-    bands = ("--bands_A", 1, 2, 3, "--bands_B", 1, 2, 3)
-    kind = Kind("float32", 0, 1, 3, range=(0, 1), flags=bands)
-    _, arrays = trained(run, kind, write)
-    real = run.results / "r" / "test_latest" / "images" / "0_real_A.tif"
-    assert same(read_array(str(real)), arrays[0], kind)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["float", "8 bits"])
-def test_several_inputs_come_through_all_programs(run: Programs, kind: str) -> None:
-    """Two gray inputs; with 8 bits, no alpha is taken for the second one."""
-    dtype, ending = ("float32", "tif") if kind == "float" else ("uint8", "png")
-    top = 1 if kind == "float" else 255
-    inputs = [[ramp(dtype, 0, top, 1, SIZE), np.full((20, 24, 1), n, dtype)] for n in (0, 1)]
-    data = run.folder / "data"
-    for phase in ("train", "test"):
-        for number, arrays in enumerate(inputs, 1):
-            make_folder(data / f"{phase}A{number}", ending, arrays)
-        make_folder(data / f"{phase}B", ending, inputs[0])
-    options = ("--input_nc", 2, "--output_nc", 1, "--load_size", 20, "--crop_size", 16)
-    options += ("--value_range", 0, 1) if kind == "float" else ()
-    shared = ("--dataroot", data, "--name", "r")
-    run.train(*shared, *TINY, *ONE_EPOCH, *options, "--netD", "pixel", "--no_html").ok()
-    flags = (*CPU, "--preprocess", "none")
-    run.test(*shared, *flags).ok()
-    images = run.results / "r" / "test_latest" / "images"
-    fakes = [read_array(str(images / f"{i}_fake_B.{ending}"))[..., :1] for i in range(2)]
-    real = read_array(str(images / "0_real_A.tif"))
-    assert np.allclose(real, np.dstack([arrays[0] for arrays in inputs]), rtol=0, atol=1e-7)
-
-    shell = ("translate.py", "--name", "r", *flags, "--input", data / "testA1")
-    run.call(translate.main, *shell, data / "testA2", "--output", "out").ok()
-    files = [data / f"testA{number}" / f"1.{ending}" for number in (1, 2)]
-    one = ("translate.py", "--name", "r", *flags, "--input", *files, "--output", f"one.{ending}")
-    run.call(translate.main, *one).ok()
-    generator = load_generator(run.runs / "r", preprocess="none", gpu_ids="-1")
-    for result in (
-        read_array(str(run.folder / "out" / f"1.{ending}")),
-        read_array(str(run.folder / f"one.{ending}")),
-        np.atleast_3d(generator(generator.join(*files))),
-        np.atleast_3d(generator(np.dstack([arrays[1] for arrays in inputs]))),
-    ):
-        assert np.array_equal(result[..., :1], fakes[1])
-
-    alone = run.call(translate.main, *shell, "--output", "alone")
-    alone.refused(1, "holds 1 band, but this run joins those of 2 inputs")
-    lost = run.call(translate.main, *shell, data / "testA2", "--output", data / "testA2")
-    lost.refused(1, "would replace the input", "testA2")
-    files[1].unlink()
-    lonely = run.call(translate.main, *shell, data / "testA2", "--output", "out")
-    lonely.refused(1, f"1.{ending} has no partner", "testA2")
-    mixed = run.call(translate.main, *shell, files[0], "--output", "out")
-    mixed.refused(1, "--input", "but not both")
-
-
-@pytest.mark.slow
 def test_domains_of_different_kinds_and_a_packed_run(run: Programs) -> None:
     """A is int16 of one band, B three chosen bands of five float bands."""
     A = [hounsfield(i, SIZE) for i in range(2)]
@@ -253,3 +210,52 @@ def test_domains_of_different_kinds_and_a_packed_run(run: Programs) -> None:
     fakes = [read_array(str(images / f"{i}_fake_B.npy")) for i in range(2)]
     expected = np.mean([np.abs(fakes[i] - B[i][..., [4, 0, 2]]).mean() for i in range(2)])
     assert rows["result"]["l1"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_8_bit_pictures_whose_white_is_0(run: Programs) -> None:
+    """On the path of bytes, too: black is 0 in results and for all programs."""
+    kind = Kind("uint8", 0, 255, settings={"photometric": "miniswhite"})
+    data, arrays = trained(run, kind)
+    assert (arrays[0] == 255 - kind.arrays()[0]).all()
+    images = run.results / "r" / "test_latest" / "images"
+    assert (read_array(str(images / "0_real_A.png")) == arrays[0]).all()
+    fake = read_array(str(images / "0_fake_B.png"))
+    flags = (*CPU, "--preprocess", "none", "--input", data / "testA", "--output", "out")
+    run.call(translate.main, "translate.py", "--name", "r", *flags).ok()
+    assert (read_array(str(run.folder / "out" / "0.png")) == fake).all()
+    generator = load_generator(run.runs / "r", preprocess="none", gpu_ids="-1")
+    assert (np.asarray(generator(data / "testA" / "0.tif")) == fake).all()
+    itself = ("--fake", f"{images}:real_B", "--real", data / "testB", "--json", "e.json")
+    run.call(evaluate.main, "evaluate.py", *itself).ok()
+    scores = json.loads((run.folder / "e.json").read_text())["evaluations"][0]["rows"]["result"]
+    assert scores["psnr"] == 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", ["NaN", "mixed"])
+def test_what_cannot_be_used_is_named_by_all_programs(run: Programs, problem: str) -> None:
+    data, arrays = trained(run, KINDS["float 0..1"])
+    images = run.results / "r" / "test_latest" / "images"
+    wrong = arrays[1].copy()
+    wrong[3, 4] = np.nan
+    words = ("1.tif", "not numbers (NaN); see --nodata")
+    reported = ": 1 image with values that are not numbers (NaN): trainA/1.tif"
+    if problem == "mixed":
+        wrong, words = (255 * arrays[1]).astype(np.int16), ("0.tif", "1.tif", "int16")
+        reported = " mixes kinds of files: 1 image with float32 in 1 band, 1 image with int16"
+    for folder in ("trainA", "testA", "testB"):
+        write_tif(data / folder / "1.tif", wrong)
+    shared, flags = ("--dataroot", data, "--name", "r"), (*CPU, "--preprocess", "none")
+    checked = run.check(*shared, *KINDS["float 0..1"].options())
+    assert checked.status == 1 and f"trainA{reported}" in checked.out, checked
+    new = ("--dataroot", data, "--name", "new", *TINY, *ONE_EPOCH, "--no_html", "--netD", "pixel")
+    run.train(*new, *KINDS["float 0..1"].options()).refused(1, "trainA", *words)
+    run.test(*shared, *flags).refused(1, "testA", *words)
+    shell = ("translate.py", "--name", "r", "--input", data / "testA", "--output", "out", *flags)
+    run.call(translate.main, *shell).refused(1, "testA", *words)
+    generator = load_generator(run.runs / "r", preprocess="none", gpu_ids="-1")
+    with pytest.raises(UserError, match=words[-1].split(" (")[0]):
+        generator(data / "testA" / "1.tif")
+    arguments = ("evaluate.py", "--fake", f"{images}:fake_B", "--real", data / "testB")
+    run.call(evaluate.main, *arguments).refused(1, "1.tif", words[-1])
