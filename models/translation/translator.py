@@ -6,8 +6,6 @@ import contextlib
 import copy
 import os
 import warnings
-from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,15 +24,13 @@ from data.image_file import (
     too_low,
     value_problem,
 )
-from data.rasters import wishes
 from data.rasters.inputs import joined
 from data.rasters.reading import read_array
 from models.test_model import TestModel
 from models.translation.given_images import EXPECTED, checked_range, described, picture_of
 from models.translation.tiling.memory_maps import translate_map, translate_windows
 from models.translation.tiling.network import TiledNetwork, tile_networks
-from models.translation.value_images import ValueImages
-from util import values
+from models.translation.value_images import ValueImages, rules_of_run
 from util.console import quiet, say
 from util.errors import UserError, culprit, first_line
 from util.images import show_images
@@ -294,18 +290,3 @@ class Translator:
             warnings.warn(message, stacklevel=2)
         else:
             say(message)
-
-
-def rules_of_run(opt: Namespace) -> DomainValues:
-    """Return the rules of the values of a run's folders, as ``opt`` names it.
-
-    Raises UserError: an option of values is given, which only test.py and scripts/translate.py can
-        change.
-    """
-    given = [name for name in wishes.OPTIONS if name in ours(opt).explicit_options]
-    if given:
-        raise UserError(
-            f"--{', --'.join(given)}: load_generator takes the values of the run; for an array of "
-            "floats, give the range with the image: translate(array, value_range=(LOW, HIGH))"
-        )
-    return values.load(Path(opt.checkpoints_dir) / opt.name)

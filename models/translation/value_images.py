@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,13 @@ from data.base_dataset import get_transform
 from data.image_file import as_mode
 from data.image_to_tensor import steps_of
 from data.pipeline.clipped import Clipped
+from data.rasters import wishes
 from data.rasters.items import raster_entry, raster_of
 from data.rasters.reading import array_for
 from models.translation.output_files import to_file
+from util import values
 from util.errors import UserError, culprit
+from util.option_defaults import ours
 from util.values import DomainValues, domain_of
 
 
@@ -101,3 +105,18 @@ class ValueImages:
         assert self.target is not None
         unit = result[0].detach().float().cpu().numpy().transpose(1, 2, 0)
         return to_file("a translation", unit, self.target, valid, self.note)
+
+
+def rules_of_run(opt: Namespace) -> DomainValues:
+    """Return the rules of the values of a run's folders, as ``opt`` names it.
+
+    Raises UserError: an option of values is given, which only test.py and scripts/translate.py can
+        change.
+    """
+    given = [name for name in wishes.OPTIONS if name in ours(opt).explicit_options]
+    if given:
+        raise UserError(
+            f"--{', --'.join(given)}: load_generator takes the values of the run; for an array of "
+            "floats, give the range with the image: translate(array, value_range=(LOW, HIGH))"
+        )
+    return values.load(Path(opt.checkpoints_dir) / opt.name)
