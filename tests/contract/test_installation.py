@@ -72,7 +72,8 @@ def test_an_installation_in_place(copy: Path) -> None:
         assert names and all(name.startswith("__editable__") for name in names), names
         wheel.extractall(place)
     code = f"import site; site.addsitedir({str(place)!r}); import models; print(models.__file__)"
-    command = [sys.executable, "-I", "-c", code]
+    # -S: this project may be installed in place in the environment of the tests, too
+    command = [sys.executable, "-I", "-S", "-c", code]
     done = subprocess.run(command, cwd=place, capture_output=True, text=True)
     assert Path(done.stdout.strip()) == copy / "models" / "__init__.py", done.stderr
 
