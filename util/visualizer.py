@@ -263,11 +263,13 @@ class Visualizer:
             sink.memory.update(memory.get(name, {}))
 
     def close(self) -> None:
-        """Close all displays that were used; each may take up to two seconds to finish."""
+        """Close all displays that were used, and say which of them lack reports."""
         atexit.unregister(self._at_exit)
         self._plot_printed()
         for name, sink in self.sinks.items() if self.begun else ():
             self._attempt(name, sink.close)
+            if lost := getattr(sink, "lost", 0):
+                warn(f"{name} was slower than the training: {lost} of its reports are missing")
 
     def _at_exit(self) -> None:
         """Close the displays at the end of a program, unless its folder has gone."""

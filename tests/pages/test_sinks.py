@@ -162,7 +162,9 @@ def test_failing_sink_is_reported_once_and_dropped(
     assert visualizer.memory()["bad"] == {}
 
 
-def test_slow_sink_does_not_slow_the_training(unaligned: Path, tmp_path: Path) -> None:
+def test_slow_sink_does_not_slow_the_training(
+    unaligned: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     visualizer = Visualizer(options(unaligned, tmp_path, "--no_html"))
     bad = Bad()
     visualizer.sinks["bad"] = slow = ThreadedSink(bad, length=4)
@@ -174,6 +176,7 @@ def test_slow_sink_does_not_slow_the_training(unaligned: Path, tmp_path: Path) -
     visualizer.close()
     assert time.monotonic() - start < 4
     assert bad.calls == 1
+    assert "bad was slower than the training: 50 of its reports" in capsys.readouterr().err
 
 
 def test_the_queue_keeps_the_order_of_calls() -> None:

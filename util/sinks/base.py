@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import queue
@@ -106,10 +105,18 @@ class ThreadedSink:
     """Runs a sink in a thread, so that it can neither slow nor stop a training.
 
     The thread takes calls from a short queue; calls that find the queue full are dropped.
+
+    Attributes:
+        lost: the number of calls that were dropped, or not finished when :meth:`close` returned.
     """
 
-    def __init__(self, sink: Sink, length: int = 16) -> None:
-        self.sink = sink
+    def __init__(self, sink: Sink, length: int = 16, patience: float = PATIENCE) -> None:
+        """Start the thread.
+
+        Args:
+            patience: seconds that :meth:`close` waits.
+        """
+        self.sink, self.patience, self.lost = sink, patience, 0
         self.queue: queue.Queue[tuple[str, tuple]] = queue.Queue(length)
         self.error: Exception | None = None
         self.thread = threading.Thread(target=self._work, daemon=True, name=type(sink).__name__)
@@ -129,24 +136,33 @@ class ThreadedSink:
                 self.error = error
                 return
 
-    def _put(self, method: str, *arguments: Any, wait: float = 0) -> None:
-        """Queue a call. Raises the error with which an earlier call ended the thread."""
+    def _put(self, method: str, *arguments: Any, wait: float = 0) -> bool:
+        """Queue a call, and return True unless the queue is full.
+
+        Raises the error with which an earlier call ended the thread.
+        """
         if self.error:
             raise self.error
-        with contextlib.suppress(queue.Full):  # the sink is slower than the training
+        try:
             self.queue.put((method, arguments), block=wait > 0, timeout=wait)
+        except queue.Full:  # the sink is slower than the training
+            self.lost += method != "close"
+            return False
+        return True
 
     scalars = partialmethod(_put, "scalars")
     images = partialmethod(_put, "images")
     text = partialmethod(_put, "text")
 
     def close(self) -> None:
-        """Wait up to two seconds for the queued calls to finish."""
-        end = time.monotonic() + PATIENCE
-        self._put("close", wait=PATIENCE)
+        """Wait for the queued calls to finish, but not longer than ``patience``."""
+        end = time.monotonic() + self.patience
+        queued = self._put("close", wait=self.patience)
         self.thread.join(max(0.0, end - time.monotonic()))
         if self.error:
             raise self.error
+        if self.thread.is_alive():  # the call at work and those that wait, except close
+            self.lost += 1 + self.queue.qsize() - queued
 
 
 class Log:

@@ -12,6 +12,7 @@ from util.sinks.visdom_sink import VisdomSink
 from util.sinks.wandb_sink import WandbSink
 
 WANDB = "Weights & Biases"
+UPLOAD = 30.0  # seconds that the end of a run waits for W&B, which starts in 3 s and then uploads
 
 
 def make_sinks(opt: Namespace, folder: Path) -> dict[str, Sink]:
@@ -31,5 +32,5 @@ def make_sinks(opt: Namespace, folder: Path) -> dict[str, Sink]:
     if opt.use_tensorboard:
         sinks["TensorBoard"] = ThreadedSink(TensorBoardSink(folder / "tensorboard"))
     if opt.use_wandb:
-        sinks[WANDB] = ThreadedSink(WandbSink(opt))
+        sinks[WANDB] = ThreadedSink(WandbSink(opt), patience=UPLOAD)
     return sinks
