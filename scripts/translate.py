@@ -8,7 +8,7 @@
 A run with several inputs (trainA1, trainA2, ...) takes one path for each, in their order; files of
 folders are matched by their names:
 
-    python scripts/translate.py --name fusion --input DATA/testA1 DATA/testA2 --output out
+    python scripts/translate.py --name RUN --input testA1 testA2 --output out
 
 Takes every option of test.py, too. Options of the training are read from the run.
 """

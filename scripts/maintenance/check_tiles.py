@@ -1,7 +1,7 @@
 """Compare tiles with the whole image for every generator and norm, and measure their memory.
 
     python scripts/maintenance/check_tiles.py OUT
-    python scripts/maintenance/check_tiles.py OUT --only memory --sides 2000 8000
+    python scripts/maintenance/check_tiles.py OUT --only memory
 
 Trains each generator with each norm for a few steps on datasets/atlas, translates images of five
 sizes in one piece and in at least 3x3 tiles, and prints the largest difference in levels of 255,
