@@ -61,7 +61,8 @@ def check_words(words: list[str]) -> None:
 def python(words: list[str]) -> None:
     first, *rest = words
     if first == "-m":
-        require(find_spec(rest[0].split(".")[0]), f"no module {rest[0]}")
+        optional = rest[0] == "visdom.server"
+        require(optional or find_spec(rest[0].split(".")[0]), f"no module {rest[0]}")
     elif first == "-c":
         compile(rest[0], "-c", "exec")
     elif first != "PROGRAM":
