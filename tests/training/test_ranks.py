@@ -79,10 +79,10 @@ def torchrun(args: list[str], output: Path) -> None:
 class Ranks:
     """Two training processes; ``out[rank]`` is the output of one."""
 
-    def __init__(self, folder: Path, *args: str) -> None:
-        port = free_port()
+    def __init__(self, folder: Path, *args: str, fresh: bool = False) -> None:
+        port, get = free_port(), multiprocessing.get_context
         self.files = [folder / f"rank{rank}.txt" for rank in (0, 1)]
-        context = multiprocessing.get_context("fork")
+        context = get("spawn") if fresh else get("fork")
         self.processes = [
             context.Process(target=work, args=(rank, port, list(args), self.files[rank]))
             for rank in (0, 1)
