@@ -117,9 +117,8 @@ def scan(opt: Namespace, folders: dict[str, list[str]]) -> dict[str, list[ImageF
     images: dict[str, list[ImageFile]] = {folder: [] for folder in folders}
     progress = Progress(len(jobs), "Reading images")
     reader = own_reader(opt)
-    threads = (
-        max(1, opt.num_threads) if reader is None else 1
-    )  # a volume should not be read several times
+    # With one thread, a dataset that keeps the last volumes reads each only once
+    threads = max(1, opt.num_threads) if reader is None else 1
     with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
         warnings.simplefilter("ignore")  # Pillow warns of large images and unusual metadata
         size = max(VALUES_OF_FILE, VALUES // max(1, len(jobs)))

@@ -45,9 +45,7 @@ class TestingRules(Rules):
     def unpack_run(self, values: dict[str, Any]) -> dict[str, Any]:
         root = Path(values["checkpoints_dir"])
         ending = Path(str(values["name"])).suffix.lower()
-        if (
-            ending not in FILES or (root / values["name"]).is_dir()
-        ):  # train.py takes such names, too
+        if ending not in FILES or (root / values["name"]).is_dir():  # a run may have such a name
             return {}
         # not at the top: unpacking imports modules that would slow --help down
         from util.exported_file import find_export, unpack_export

@@ -101,13 +101,24 @@ def read_description(path: Path) -> Description:
 
 
 def _read_onnx(path: Path) -> Mapping[str, str]:
+    return open_session(path, optimised=False).get_modelmeta().custom_metadata_map
+
+
+def open_session(path: Path, optimised: bool = True) -> Any:
+    """Return an onnxruntime session for an ONNX file.
+
+    Args:
+        optimised: make the network fast, which takes time.
+
+    Raises anything: the file is damaged. Raises UserError: onnxruntime is missing.
+    """
     with needs(str(path), "onnxruntime"):
         import onnxruntime
     settings = onnxruntime.SessionOptions()
-    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if not optimised:
+        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     settings.log_severity_level = 4  # an error is raised, and not printed as well
-    session = onnxruntime.InferenceSession(str(path), settings, ["CPUExecutionProvider"])
-    return session.get_modelmeta().custom_metadata_map
+    return onnxruntime.InferenceSession(str(path), settings, ["CPUExecutionProvider"])
 
 
 def _read_torchscript(path: Path) -> Mapping[str, str]:
@@ -124,6 +135,13 @@ def _read_safetensors(path: Path) -> Mapping[str, str]:
         from safetensors import safe_open
     with safe_open(path, "pt") as file:
         return file.metadata() or {}
+
+
+def load_weights(path: Path) -> dict[str, Any]:
+    """Return the weights in a safetensors file, those of half precision as float32."""
+    from safetensors.torch import load_file
+
+    return {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
 
 
 READERS = {
@@ -154,9 +172,6 @@ def unpack_export(path: Path, flag: str) -> Path:
         values.save(folder, described.domains)
         if described.kind == "safetensors":
             with explain(f"cannot read {path}"):
-                from safetensors.torch import load_file
-
-                state = load_file(path)
-            state = {key: v.float() if v.is_floating_point() else v for key, v in state.items()}
+                state = load_weights(path)
             checkpoint.save_state_dict(state, folder / "latest_net_G.pth")
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -25,6 +26,14 @@ def uncompiled() -> contextlib.AbstractContextManager:
 def can_compile() -> bool:
     """True if PyTorch (2.6 or newer) can run a compiled network uncompiled for a while."""
     return hasattr(torch.compiler, "set_stance")
+
+
+def digest(tensors: Iterable[torch.Tensor], *more: object) -> str:
+    """Return a text that depends on every bit of ``tensors`` and on ``more``."""
+    result = hashlib.blake2b(repr(more).encode(), digest_size=16)
+    for tensor in tensors:
+        result.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return result.hexdigest()
 
 
 @contextlib.contextmanager

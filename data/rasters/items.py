@@ -17,7 +17,6 @@ from data.rasters.inputs import (
     input_folders,
     joined,
     joined_header,
-    listed,
     partners_of,
     place_of,
 )
@@ -27,7 +26,7 @@ from data.rasters.rules import find_rules, misfit
 from util.errors import UserError, culprit
 from util.option_defaults import ours, replaced
 from util.values import DomainValues, Values
-from util.words import amount
+from util.words import amount, listed
 
 
 def channels_of_domains(opt: Namespace) -> tuple[int, int]:

@@ -107,10 +107,15 @@ class FileSource:
         """Return a line about the values that were clipped, or ""."""
         if not (self.clipped and self.rule):
             return ""
-        return (
-            f"{self.path}: {self.clipped} of {self.read_values} values read, some of them several "
-            f"times, are outside of {self.rule.limits} and were set to its ends"
-        )
+        return f"{self.path}: {outside(self.clipped, self.read_values, self.rule)}"
+
+
+def outside(clipped: int, read_values: int, rule: Values) -> str:
+    """Return a line about the values of the windows read that were outside of the range."""
+    return (
+        f"{clipped} of {read_values} values read, some of them several times, are outside of "
+        f"{rule.limits} and were set to its ends"
+    )
 
 
 def sample_windows(path: str, npz_key: str | None = None) -> np.ndarray:
@@ -146,7 +151,7 @@ def _check(header: Header, rule: Values | None) -> None:
     bands = header.channels
     if rule.bands and max(rule.bands) > bands:
         choose(np.empty((1, 1, bands)), rule.bands)
-    converts = header.is_bytes and rule.dtype == "uint8" and rule.channels <= 4
+    converts = header.is_bytes and rule.converts_pictures
     if not rule.bands and not converts and bands != rule.channels:
         raise UserError(f"it holds {amount(bands, 'band')}, and the rule is for {rule.channels}")
 

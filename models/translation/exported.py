@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from util.console import say
-from util.errors import UserError, explain, needs
-from util.exported_file import Description, read_description
+from util.errors import UserError, explain
+from util.exported_file import Description, open_session, read_description
 from util.feature_networks import load_torchscript
 from util.values import Values, domain_of
 
@@ -41,7 +41,9 @@ class ExportedNetwork(nn.Module):
             self.rules = description.domains[source], description.domains[target]
         self.session = None
         if description.kind == "onnx":
-            self.session = open_session(file)
+            with explain(f"cannot load {file}"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self.session = open_session(file)
         else:
             self.script = load_torchscript(file, "the exported network")
 
@@ -54,20 +56,6 @@ class ExportedNetwork(nn.Module):
                 [array] = self.session.run(None, {"image": image.float().cpu().numpy()})
                 result = torch.from_numpy(array).to(x.device)
         return result if self.rules is None else from_raw(result, self.rules[1])
-
-
-def open_session(file: Path):
-    """Return an onnxruntime session for an ONNX file.
-
-    Raises UserError: the package is missing, or the file is damaged.
-    """
-    with needs(str(file), "onnxruntime"):
-        import onnxruntime
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 4  # an error is raised, and not printed as well
-    with explain(f"cannot load {file}"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return onnxruntime.InferenceSession(str(file), settings, ["CPUExecutionProvider"])
 
 
 def to_raw(x: torch.Tensor, rule: Values | None) -> torch.Tensor:

@@ -59,6 +59,41 @@ def checked_range(value_range: Any) -> tuple[float, float]:
     return low, high
 
 
+def checked_floats(array: np.ndarray, channels: int) -> int:
+    """Check the shape of an array of floats, and return how often its bands are to be repeated.
+
+    A plane (H, W) is repeated for a network that takes RGB.
+
+    Raises UserError: it is not (H, W) or (H, W, C) with these channels, or is empty.
+    """
+    repeats = 3 if array.ndim == 2 and channels == 3 else 1
+    found = array.shape[2] if array.ndim == 3 else repeats
+    if array.ndim not in (2, 3) or found != channels or not array.size:
+        raise UserError(f"an array should be (H, W, {channels}), not {described(array)}")
+    return repeats
+
+
+def floats_to_unit(array: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
+    """Map floats in ``value_range`` to float64 in [-1, 1].
+
+    Raises UserError: values are far outside of the range.
+    """
+    black, white = value_range
+    unit = (array.astype(np.float64) - black) * (2 / (white - black)) - 1
+    if not -2 <= unit.min() <= unit.max() <= 2:  # a resize may overshoot a little; NaN fails
+        raise UserError(
+            f"the values of an array should be in value_range={value_range}, "
+            f"not from {array.min():g} to {array.max():g}"
+        )
+    return unit
+
+
+def floats_from_unit(unit: np.ndarray, value_range: tuple[float, float], dtype: Any) -> np.ndarray:
+    """Map [-1, 1] to floats of a type in ``value_range``."""
+    black, white = value_range
+    return ((unit.astype(np.float64) + 1) * ((white - black) / 2) + black).astype(dtype)
+
+
 def described(image: Any) -> str:
     """Return what a caller has given as an image, in words."""
     if isinstance(image, np.ndarray):

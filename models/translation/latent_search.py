@@ -8,10 +8,9 @@ published; they are choices of this project.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +23,7 @@ from util.console import note_progress, say, warn
 from util.errors import UserError
 from util.files import write_atomically
 from util.limits import whole
+from util.modules import digest
 from util.weight_shapes import architecture_of
 
 OTHER = {"A": "B", "B": "A"}
@@ -140,14 +140,6 @@ class LatentCache:
         except UserError as error:
             self.writable = False
             warn(f"no z is kept: {error}")
-
-
-def digest(tensors: Iterable[torch.Tensor], *more: object) -> str:
-    """Return a text that depends on every bit of ``tensors`` and on ``more``."""
-    result = hashlib.blake2b(repr(more).encode(), digest_size=16)
-    for tensor in tensors:
-        result.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return result.hexdigest()
 
 
 @contextlib.contextmanager

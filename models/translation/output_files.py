@@ -15,6 +15,7 @@ from util.errors import UsageError
 from util.image.raster_tags import RasterTags
 from util.image.raster_writing import EIGHT_BITS, KINDS, check_format, save_raster
 from util.image.writing import ImageWriter, save_image
+from util.images import show_images
 from util.values import DomainValues, Values, domain_of, mask_of, shows_domain, source_of
 
 
@@ -154,3 +155,13 @@ def to_file(
             if rule.fill is not None:
                 valid = ~missing.any(axis=-1) & (True if valid is None else valid)
     return rule.from_unit(unit, valid)
+
+
+def to_picture(label: str, unit: np.ndarray, note: Callable[[str], None]) -> np.ndarray:
+    """Return an image (H, W, C) in [-1, 1] as an 8-bit picture; see :func:`show_images`.
+
+    Args:
+        label, note: as for :func:`to_file`.
+    """
+    batch = torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1)))[None]
+    return show_images({label: batch}, report=note)[label]

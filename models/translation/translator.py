@@ -27,7 +27,15 @@ from data.image_file import (
 from data.rasters.inputs import joined
 from data.rasters.reading import read_array
 from models.test_model import TestModel
-from models.translation.given_images import EXPECTED, checked_range, described, picture_of
+from models.translation.given_images import (
+    EXPECTED,
+    checked_floats,
+    checked_range,
+    described,
+    floats_from_unit,
+    floats_to_unit,
+    picture_of,
+)
 from models.translation.tiling.memory_maps import translate_map, translate_windows
 from models.translation.tiling.network import TiledNetwork, tile_networks
 from models.translation.value_images import ValueImages, rules_of_run
@@ -219,22 +227,12 @@ class Translator:
             raise UserError(
                 f"{described(array)} needs value_range=(BLACK, WHITE), such as (0, 1) or (-1, 1)"
             )
-        whole = array[..., None] if array.ndim == 2 else array
-        if array.ndim == 2 and channels == 3:
-            whole = np.repeat(whole, 3, axis=2)
-        if whole.ndim != 3 or whole.shape[2] != channels or not whole.size:
-            raise UserError(f"an array should be (H, W, {channels}), not {described(array)}")
-        black, white = value_range
-        unit = (whole.astype(np.float64) - black) * (2 / (white - black)) - 1
-        low, high = (float(edge) for edge in (whole.min(), whole.max()))
-        if not -2 <= unit.min() <= unit.max() <= 2:  # a resize may overshoot a little; NaN fails
-            raise UserError(
-                f"the values of an array should be in value_range={value_range}, "
-                f"not from {low:g} to {high:g}"
-            )
-        tensor = torch.from_numpy(unit.astype(np.float32).transpose(2, 0, 1).copy())
-        result = self._run(tensor[None])[0].permute(1, 2, 0).double().numpy()
-        result = ((result + 1) * ((white - black) / 2) + black).astype(array.dtype)
+        repeats = checked_floats(array, channels)
+        unit = floats_to_unit(array, value_range).astype(np.float32)
+        unit = np.repeat(unit if unit.ndim == 3 else unit[..., None], repeats, axis=2)
+        tensor = torch.from_numpy(unit.transpose(2, 0, 1).copy())
+        result = self._run(tensor[None])[0].permute(1, 2, 0).numpy()
+        result = floats_from_unit(result, value_range, array.dtype)
         return result[..., 0] if array.ndim == 2 and result.shape[2] == 1 else result
 
     def _translate_tensor(self, image: torch.Tensor) -> torch.Tensor:

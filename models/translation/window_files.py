@@ -6,12 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from models.translation.output_files import to_file
+from models.translation.output_files import to_file, to_picture
 from util.image.raster_tags import RasterTags
 from util.image.window_writing import WindowFile
-from util.images import show_images
 from util.values import Values
 
 LABEL = "a translation"
@@ -64,9 +62,7 @@ class FileSink:
     def _array(self, image: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
         if self.rule:
             return to_file(LABEL, image, self.rule, valid, self.note)
-        batch = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
-        picture = show_images({LABEL: batch}, report=self.note)[LABEL]
-        return picture[..., : image.shape[2]]
+        return to_picture(LABEL, image, self.note)[..., : image.shape[2]]
 
     def flush(self) -> None:
         """Force the windows written so far onto the disk. Raises UserError: that is impossible."""

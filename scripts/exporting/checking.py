@@ -12,9 +12,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.translation.exported import open_session
 from scripts.exporting.formats import Run
 from util.errors import UserError, explain
+from util.exported_file import load_weights, open_session
 from util.feature_networks import load_torchscript
 from util.values import Values
 
@@ -67,11 +67,8 @@ def open_file(kind: str, file: Path, net: nn.Module) -> Run:
         return lambda x: torch.from_numpy(session.run(None, {"image": x.numpy()})[0])
     if kind == "torchscript":
         return load_torchscript(file, "--output")
-    from safetensors.torch import load_file
-
     net = copy.deepcopy(net)
-    state = {k: v.float() if v.is_floating_point() else v for k, v in load_file(file).items()}
-    net.load_state_dict(state)
+    net.load_state_dict(load_weights(file))
     return net
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.networks import Generator
+from models.translation.unpadded import unpadded
 from util.modules import BATCH_NORMS
 from util.norms import InstanceNorm
 from util.values import Values
@@ -46,12 +46,10 @@ class ExportedGenerator(nn.Module):
     ) -> None:
         """Args: source, target: the rules of the values of input and output; None: 0..255."""
         super().__init__()
-        self.net, self.raw, self.source, self.target = net, raw, source, target
+        self.raw, self.source, self.target = raw, source, target
         # A generator of other code may pad in a way of its own. The comparison afterwards shows
         # if that works at all sizes.
-        self.pads = isinstance(net, Generator) and type(net).forward is Generator.forward
-        self.multiple = net.multiple if isinstance(net, Generator) else 1
-        self.minimum = net.minimum if isinstance(net, Generator) else 1
+        (self.multiple, self.minimum), self.layers = unpadded(net)
         self.kind = next((p.dtype for p in net.parameters()), torch.float32)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -60,11 +58,11 @@ class ExportedGenerator(nn.Module):
         return self.from_unit(y, image) if self.raw else y
 
     def translate(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.pads:
-            return self.net(x)
+        if (self.multiple, self.minimum) == (1, 1):
+            return self.layers(x)
         padded = reflect(x, 2, self.multiple, self.minimum)
         padded = reflect(padded, 3, self.multiple, self.minimum)
-        result = self.net.apply_layers(padded)  # type: ignore[operator]
+        result = self.layers(padded)
         return result[..., : x.shape[2], : x.shape[3]]
 
     def to_unit(self, image: torch.Tensor) -> torch.Tensor:

@@ -34,11 +34,11 @@ from data.image_file import read_image
 from options.flags.flag import Flag
 from options.flags.model import UPSAMPLE
 from scripts.arguments import Arguments, Output
+from scripts.maintenance.calls import ROOT, call
 from util.console import run_main, say
 from util.errors import UserError
 from util.limits import whole
 
-ROOT = Path(__file__).resolve().parents[2]
 NETS = ("resnet_6blocks", "resnet_9blocks", "unet_128", "unet_256")
 NORMS = ("instance", "batch", "none")
 PARTS = ("differences", "memory")
@@ -60,14 +60,6 @@ def build_parser() -> Arguments:
     parser = Arguments(__doc__, FLAGS)
     parser.add_argument("out", type=Output(folder=True), help="folder for runs and images")
     return parser
-
-
-def call(log: Path, *words: object) -> None:
-    """Run a program of this project, with its output in ``log``. Raises UserError: it failed."""
-    with open(log, "a", encoding="utf-8") as file:
-        command = [sys.executable, *map(str, words)]
-        if subprocess.run(command, stdout=file, stderr=file, cwd=ROOT).returncode:
-            raise UserError(f"{words[0]} failed; see {log}")
 
 
 def train(args: Namespace, net: str, norm: str) -> Path:

@@ -16,7 +16,6 @@ Writes OUT/scores.json, OUT/scores.md and OUT/slices.png.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,14 +27,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from data.image_file import read_image
 from options.flags.flag import Flag
 from scripts.arguments import Arguments, Output
+from scripts.maintenance.calls import call
 from util.console import run_main, say
-from util.errors import UserError, needs
+from util.errors import needs
 from util.files import write_atomically
 from util.image.metrics import psnr
 from util.image.preview import preview
 from util.limits import whole
 
-ROOT = Path(__file__).resolve().parents[2]
 LOW, HIGH = -1024, 3071  # HU of the darkest and the brightest of 256 levels
 STEP = (HIGH - LOW) / 255
 KINDS = {"float": ".tif", "256": ".png"}  # --levels of make_phantoms.py, and its files
@@ -59,14 +58,6 @@ def build_parser() -> Arguments:
     parser = Arguments(__doc__, FLAGS)
     parser.add_argument("out", type=Output(folder=True), help="folder for data and runs")
     return parser
-
-
-def call(log: Path, *words: object) -> None:
-    """Run a program of this project, with its output in ``log``. Raises UserError: it failed."""
-    with open(log, "a", encoding="utf-8") as file:
-        command = [sys.executable, *map(str, words)]
-        if subprocess.run(command, stdout=file, stderr=file, cwd=ROOT).returncode:
-            raise UserError(f"{words[0]} failed; see {log}")
 
 
 def make_data(out: Path) -> None:

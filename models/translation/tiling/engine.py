@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from data.windows.protocols import WindowSink, WindowSource
-from models.translation.latent_search import digest
 from models.translation.tiling.estimate import CHECKED, Estimate
 from models.translation.tiling.executor import Executor
 from models.translation.tiling.graph import Graph
@@ -23,6 +22,7 @@ from models.translation.tiling.sampling import halves, sample_size
 from models.translation.tiling.statistics import Moments
 from util.console import duration, say
 from util.errors import UsageError
+from util.modules import digest
 
 Known = dict[int, Moments]  # step of a norm -> its statistics
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import torch
 from torch import fx, nn
 
-from models import networks
 from models.translation.tiling.layers import Layer, Norm, Pair, Span
 from models.translation.tiling.lowering import (
     NotUnderstood,
@@ -16,6 +14,7 @@ from models.translation.tiling.lowering import (
     is_known,
     lowered,
 )
+from models.translation.unpadded import unpadded
 from util.errors import UserError, first_line
 
 Spans = list["Span | None"]  # for each step; None: the step is not needed
@@ -40,8 +39,8 @@ class Graph:
 
     def __init__(self, network: nn.Module) -> None:
         """Trace a network. Raises UserError: it has a layer that is not understood."""
-        self.pads, traced = traceable(network)
-        self.steps = steps_of(traced)
+        self.pads, layers = unpadded(network)
+        self.steps = steps_of(layers)
         self.norms = [i for i, step in enumerate(self.steps) if isinstance(step.layer, Norm)]
         scales = [Fraction(1)]
         for step in self.steps[1:]:
@@ -92,25 +91,6 @@ class Graph:
             spans = [(x, span) for x, span in found if span]
             if all(span.start > 0 and span.stop < sizes[0][0] for _, span in spans):
                 return max(max(x - span.start, span.stop - 1 - x) for x, span in spans)
-
-
-def traceable(network: nn.Module) -> tuple[Pair, nn.Module]:
-    """Return what pads the images of a network (see ``Graph.pads``), and the module after that."""
-    base: Any = getattr(networks, "Generator", nn.Identity)  # a fork's networks.py may have none
-    if isinstance(network, base) and type(network).forward is base.forward:
-        return (network.multiple, network.minimum), AppliedLayers(network)  # type: ignore
-    return (1, 1), network
-
-
-class AppliedLayers(nn.Module):
-    """The layers of a generator, without the padding before and the cropping after them."""
-
-    def __init__(self, generator: nn.Module) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.generator.apply_layers(x)  # type: ignore[operator]
 
 
 class _Tracer(fx.Tracer):

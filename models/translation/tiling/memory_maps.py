@@ -7,19 +7,24 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from data.image_file import as_mode
 from data.rasters.folder import choose
 from data.rasters.rules import misfit
 from data.windows.arrays import ArraySource
+from data.windows.opening import outside
 from data.windows.protocols import WindowSource
-from models.translation.given_images import as_picture, described
-from models.translation.output_files import to_file
+from models.translation.given_images import (
+    as_picture,
+    checked_floats,
+    described,
+    floats_from_unit,
+    floats_to_unit,
+)
+from models.translation.output_files import to_file, to_picture
 from models.translation.tiling.engine import Tiled
 from models.translation.value_images import ValueImages
 from util.errors import UserError
-from util.images import show_images
 from util.values import UnitImage, Values
 
 LABEL = "the translation"
@@ -154,10 +159,7 @@ def translate_map(
     source = MapSource(array, conversion, masked)
     result = _filled(tiled, source, conversion).array
     if source.clipped and values.source:
-        values.note(
-            f"{source.clipped} of {source.read_values} values read, some of them several times, "
-            f"are outside of {values.source.limits} and were set to its ends"
-        )
+        values.note(outside(source.clipped, source.read_values, values.source))
     is_plane = result.shape[2] == 1 and array.ndim == 2
     return result[..., 0] if is_plane else result
 
@@ -174,26 +176,16 @@ def _filled(
 
 def of_floats(array: np.ndarray, channels: int, value_range: tuple[float, float]) -> Conversion:
     """Return the conversion of floats. Raises UserError: the channels or the values do not fit."""
-    black, white = value_range
-    repeats = channels if array.ndim == 2 else 1
-    found = repeats if array.ndim == 2 else array.shape[2]
     if array.dtype.kind != "f":
         raise UserError(f"value_range is for arrays of floats, not for {described(array)}")
-    if found != channels or repeats not in (1, 3):
-        raise UserError(f"an array should be (H, W, {channels}), not {described(array)}")
+    repeats = checked_floats(array, channels)
 
     def to_unit(window: np.ndarray) -> UnitImage:
-        unit = (window.astype(np.float64) - black) * (2 / (white - black)) - 1
-        if not -2 <= unit.min() <= unit.max() <= 2:
-            raise UserError(
-                f"the values of an array should be in value_range={value_range}, "
-                f"not from {window.min():g} to {window.max():g}"
-            )
-        return UnitImage(np.repeat(unit.astype(np.float32), repeats, axis=2), None, 0)
+        unit = floats_to_unit(window, value_range).astype(np.float32)
+        return UnitImage(np.repeat(unit, repeats, axis=2), None, 0)
 
     def from_unit(unit: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
-        result = (unit.astype(np.float64) + 1) * ((white - black) / 2) + black
-        return result.astype(array.dtype)
+        return floats_from_unit(unit, value_range, array.dtype)
 
     return Conversion(to_unit, from_unit)
 
@@ -233,7 +225,6 @@ def of_pictures(channels: int, values: ValueImages) -> Conversion:
         return UnitImage(pixels.astype(np.float32) / np.float32(127.5) - np.float32(1), None, 0)
 
     def from_unit(unit: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
-        batch = torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1)))[None]
-        return show_images({LABEL: batch}, report=values.note)[LABEL]
+        return to_picture(LABEL, unit, values.note)
 
     return Conversion(to_unit, from_unit)

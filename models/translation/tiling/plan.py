@@ -37,7 +37,7 @@ class Plan:
         self.grid = (-(-self.sizes[0][0] // tile), -(-self.sizes[0][1] // tile))
         self.needs = functools.cache(self._needs)
 
-    @property
+    @functools.cached_property
     def tiles(self) -> list[Tile]:
         """All tiles, row by row."""
         return list(itertools.product(range(self.grid[0]), range(self.grid[1])))
