@@ -103,6 +103,16 @@ def test_tiles_give_the_whole_image(kind: str, norm: str, upsample: str) -> None
 
 
 @torch.no_grad()
+def test_as_many_tiles_as_the_step_of_a_norm() -> None:
+    """The number of tiles is not taken for the number of a step, which is recorded beside it."""
+    net = small("resnet")
+    for count in Graph(net).norms[1:3]:
+        x = image(16, 16 * count)
+        assert Plan(Graph(net), 16, 16 * count, 16).grid == (1, count)
+        assert (TiledNetwork(net, quiet(16))(x) - net(x)).abs().max() < 1e-4
+
+
+@torch.no_grad()
 def test_tiles_alone_have_seams() -> None:
     """Why the statistics are those of the whole image: a halo is not enough."""
     net, x = small("resnet"), image(60, 120)

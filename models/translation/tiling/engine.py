@@ -172,8 +172,9 @@ class Work:
         for number, norm in enumerate(graph.norms, 1):
             target = graph.steps[norm].inputs[0]
             moments, begin = Moments(), 0
-            if norm in journal.partial.get(name, ()):
-                _, begin, moments = journal.partial[name]
+            step, count, so_far = journal.partial.get(name, (None, 0, moments))
+            if step == norm:  # an earlier process was stopped in the middle of this pass
+                moments, begin = so_far, count
             if norm in known:
                 begin = len(tiles)
             self.advance(target, begin)
