@@ -10,7 +10,7 @@ folders are matched by their names:
 
     python scripts/translate.py --name RUN --input testA1 testA2 --output out
 
-Takes every option of test.py, too. Options of the training are read from the run.
+Takes every option of test.py, too, such as --tile. Options of the training are read from the run.
 """
 
 from __future__ import annotations

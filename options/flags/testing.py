@@ -25,7 +25,7 @@ FLAGS = (
         "tile",
         whole(1, 10**6),
         None,
-        "translate in tiles of N pixels: any size, bounded memory, the result of the whole image",
+        "translate in tiles of N pixels, without seams: bounded memory (docs/large_images.md)",
     ),
     Flag(
         "tile_stats",
