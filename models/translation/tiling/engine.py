@@ -36,7 +36,7 @@ class Settings(NamedTuple):
 
     Attributes:
         tile: the side of a tile, without its halo, in pixels.
-        statistics: "exact", "sample", or None: exact if it takes at most an hour.
+        statistics: "exact" or "sample"; None: exact if it takes at most an hour, else an error.
         seed: of the choice of tiles for "sample".
         name: of the network, before each line.
         say: prints a line about the work.
@@ -59,7 +59,7 @@ class Tiled:
     Attributes:
         graph: its layers.
         rates: see :meth:`Executor.rates`.
-        measured: the number of positions with which they were measured.
+        rated_cells: the number of positions with which they were measured.
     """
 
     def __init__(self, network: nn.Module, settings: Settings) -> None:
@@ -71,7 +71,7 @@ class Tiled:
         """
         self.network, self.settings, self.graph = network, settings, Graph(network)
         self.device = next(network.parameters()).device
-        self.rates, self.measured = np.zeros((2, 0)), 0.0
+        self.rates, self.rated_cells = np.zeros((2, 0)), 0.0
         self.said: set[str] = set()
         if settings.tile < self.graph.stride:
             raise UsageError(
@@ -130,8 +130,8 @@ class Work:
         self.plan = Plan(tiled.graph, *size, settings.tile)
         self.executor = Executor(self.plan, lambda window: read(source, window), tiled.device)
         cells = float(self.plan.cells(tiled.graph.output, [self.plan.middle]).sum())
-        if cells > 2 * tiled.measured:  # small tiles take longer for each pixel than large ones
-            tiled.rates, tiled.measured = self.executor.rates(), cells
+        if cells > 2 * tiled.rated_cells:  # small tiles take longer for each pixel than large ones
+            tiled.rates, tiled.rated_cells = self.executor.rates(), cells
         self.halves = halves(self.plan.tiles, settings.seed)
         self.estimate = Estimate(self.plan, tiled.rates, sum(self.halves, []))
         weights = tiled.network.state_dict().values()
@@ -153,13 +153,13 @@ class Work:
             note(f"The sample is the whole image, because it has only {len(tiles)} tiles")
             statistics = "exact"
         self.total = getattr(self.estimate, statistics)
-        known = self.sampled() if statistics == "sample" else self.measured("all", tiles)
+        known = self.sampled() if statistics == "sample" else self.statistics_of("all", tiles)
         self.write_result(known)
         self.sink.close()
         self.journal.remove()
 
-    def measured(self, name: str, tiles: list[Tile]) -> Known:
-        """Return the statistics of all norms, those of some tiles.
+    def statistics_of(self, name: str, tiles: list[Tile]) -> Known:
+        """Return the statistics of all norms over some tiles.
 
         The statistics of a norm need its input, and so those of all norms before it: each norm
         takes a pass, which computes everything before it again.
@@ -190,7 +190,7 @@ class Work:
     def sampled(self) -> Known:
         """Return the statistics of a sample of tiles, and print their error."""
         first, second = (
-            self.measured(name, tiles)
+            self.statistics_of(name, tiles)
             for name, tiles in zip(("first", "second"), self.halves, strict=True)
         )
         chosen = self.checked()
@@ -271,7 +271,7 @@ def read(source: WindowSource, window: Window) -> torch.Tensor:
 def write(
     source: WindowSource, sink: WindowSink, result: torch.Tensor, top: int, left: int
 ) -> None:
-    """Write a part of the result, (1, C, h, w). It holds data where the image does."""
+    """Write a part of the result, (1, C, h, w), with data where the image holds data."""
     pixels = result[0].permute(1, 2, 0).float().cpu().numpy()
     height, width = pixels.shape[:2]
     inside = top + height <= source.height and left + width <= source.width
