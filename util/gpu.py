@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import os
 import re
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from util.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
 
 BF16_SINCE = 8  # compute capability of the first generation with bf16, Ampere (2020)
 
@@ -56,6 +62,17 @@ def lacks_bf16(gpu: int) -> str:
 
     capable = torch.version.hip or torch.cuda.get_device_capability(gpu)[0] >= BF16_SINCE
     return "" if capable else torch.cuda.get_device_name(gpu)
+
+
+def total_memory(device: torch.device) -> float:
+    """Return the memory of a GPU, or of the machine, in bytes; infinity if it is not known."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    if not hasattr(os, "sysconf"):  # Windows
+        return math.inf
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def memory_of_others(gpu: int | None = None) -> str:

@@ -156,6 +156,22 @@ def test_estimate_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     TiledNetwork(small("resnet", "none"), quiet(16))(x)  # there is no choice
 
 
+def test_estimate_of_the_chosen_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a sample cost less; a tile that needs more memory than there is, is not proposed."""
+
+    def lines(statistics: str) -> tuple[str, float, list[str]]:
+        notes = list[str]()
+        TiledNetwork(small("resnet"), quiet(16, statistics, notes))(image(160, 160))
+        return notes[0], float(notes[0].split(" times the work")[0].split()[-1]), notes[1:]
+
+    exact, all_work, proposals = lines("exact")
+    sample, less_work, _ = lines("sample")
+    assert "8 passes, " in exact and "8 passes with the statistics of 16 tiles, " in sample
+    assert less_work < 0.7 * all_work and proposals[0].startswith("--tile 32 would take")
+    monkeypatch.setattr("models.translation.tiling.engine.total_memory", lambda device: 1000.0)
+    assert lines("exact")[2] == []
+
+
 def test_sample_with_its_error() -> None:
     """The measured error has the size of the real one, which vanishes in a uniform image."""
     net, x, notes = small("resnet"), image(96, 80), list[str]()

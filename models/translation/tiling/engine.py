@@ -12,16 +12,17 @@ import torch
 from torch import nn
 
 from data.windows.protocols import WindowSink, WindowSource
-from models.translation.tiling.estimate import CHECKED, Estimate
+from models.translation.tiling.estimate import Estimate
 from models.translation.tiling.executor import Executor
 from models.translation.tiling.graph import Graph
 from models.translation.tiling.journal import Journal
 from models.translation.tiling.layers import Span, Window
-from models.translation.tiling.plan import Plan, Tile
+from models.translation.tiling.plan import CHECKED, Plan, Tile
 from models.translation.tiling.sampling import halves, sample_size
 from models.translation.tiling.statistics import Moments
 from util.console import duration, say
 from util.errors import UsageError
+from util.gpu import total_memory
 from util.modules import digest
 
 Known = dict[int, Moments]  # step of a norm -> its statistics
@@ -144,14 +145,18 @@ class Work:
     def run(self, images: int) -> None:
         """Translate the image; see :meth:`Tiled.translate`."""
         note, tiles = self.tiled.note, self.plan.tiles
-        for line in self.estimate.lines(self.source.channels, images):
-            note(line)
-        statistics = self.estimate.chosen(self.tiled.settings.statistics, images)
-        if self.journal.resumed:
-            note(f"Resumed: {self.journal.written} of {len(tiles)} tiles are written")
+        statistics, seed = self.tiled.settings.statistics, self.tiled.settings.seed
+        if not self.plan.graph.norms:
+            statistics = "exact"
         if statistics == "sample" and sample_size(len(tiles)) == len(tiles):
             note(f"The sample is the whole image, because it has only {len(tiles)} tiles")
             statistics = "exact"
+        sampled, room = statistics == "sample", total_memory(self.tiled.device)
+        for line in self.estimate.lines(self.source.channels, images, sampled, room, seed):
+            note(line)
+        statistics = self.estimate.chosen(statistics, images)
+        if self.journal.resumed:
+            note(f"Resumed: {self.journal.written} of {len(tiles)} tiles are written")
         self.total = getattr(self.estimate, statistics)
         known = self.sampled() if statistics == "sample" else self.statistics_of("all", tiles)
         self.write_result(known)

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
+from typing import NamedTuple
 
 import numpy as np
 
-from models.translation.tiling.plan import Plan, Tile, better
+from models.translation.tiling.plan import Plan, Tile
+from models.translation.tiling.sampling import sample_of
 from util.console import duration
 from util.errors import UsageError
 from util.words import amount
 
 LONG = 3600.0  # seconds above which the user has to choose
-CHECKED = 8  # tiles on which the error of sampled statistics is measured
+
+
+class Proposal(NamedTuple):
+    """A larger tile.
+
+    Attributes:
+        ratio: its work over that of the present one.
+        memory: bytes of its features.
+    """
+
+    tile: int
+    ratio: float
+    memory: int
 
 
 class Estimate:
@@ -24,44 +38,46 @@ class Estimate:
         sample: seconds with those of a sample.
     """
 
-    def __init__(self, plan: Plan, rates: np.ndarray, sample: Iterable[Tile]) -> None:
+    def __init__(self, plan: Plan, rates: np.ndarray, sample: Collection[Tile]) -> None:
         """Args:
         rates: of :meth:`Executor.rates`.
         sample: the tiles of a sample.
         """
-        self.plan, self.sampled = plan, list(sample)
-        *before, output = plan.passes
-        share = len(self.sampled) / len(plan.tiles)
+        self.plan, self.sampled = plan, sample
+        *before, _ = plan.passes
         adding = {x: rates[1, x] * plan.sizes[x][0] * plan.sizes[x][1] for x in before}
         self.passes = {
             target: float(plan.cells(target) @ rates[0]) + adding.get(target, 0)
             for target in plan.passes
         }
         self.exact = sum(self.passes.values())
-        of_norms = sum(
-            float(plan.cells(x, self.sampled) @ rates[0]) + adding[x] * share for x in before
-        )
-        checks = 2 * CHECKED * self.passes[output] / len(plan.tiles)
-        self.sample = of_norms + checks + self.passes[output]
+        share = len(sample) / len(plan.tiles)
+        self.sample = plan.cost(rates[0], sample) + sum(adding.values()) * share
 
-    def lines(self, channels: int, images: int) -> list[str]:
+    def lines(self, channels: int, images: int, sampled: bool, room: float, seed: int) -> list[str]:
         """Return what the user should know before the work begins.
 
         Args:
             channels: of the image.
             images: how many images of this size are to be translated.
+            sampled: True for the statistics of a sample.
+            room, seed: see :func:`better`.
         """
         plan, (rows, columns) = self.plan, self.plan.grid
         height, width = plan.image
         each = " for each of " + amount(images, "image") if images > 1 else ""
+        sample, part, seconds = None, "", self.exact
+        if sampled:
+            sample, seconds = self.sampled, self.sample
+            part = f" with the statistics of {len(sample)} tiles"
         lines = [
             f"{width}x{height} pixels in {rows}x{columns} tiles of {plan.tile} with a halo of "
-            f"{plan.graph.halo()}: {amount(len(plan.passes), 'pass', 'passes')}, "
-            f"{plan.overhead():.3g} times the work of one piece, about "
-            f"{duration(self.exact)}{each} "
+            f"{plan.graph.halo()}: {amount(len(plan.passes), 'pass', 'passes')}{part}, "
+            f"{plan.overhead(sample):.3g} times the work of one piece, about "
+            f"{duration(seconds)}{each} "
             f"at the measured speed; features of {plan.memory(channels) / 1e9:.2g} GB"
         ]
-        if proposal := better(plan, channels):
+        if proposal := better(plan, channels, sampled, room, seed):
             lines.append(
                 f"--tile {proposal.tile} would take {proposal.ratio:.2g} times as long, and "
                 f"{proposal.memory / 1e9:.2g} GB for features"
@@ -77,12 +93,39 @@ class Estimate:
         Raises:
             UsageError: nothing is chosen, and the work takes more than an hour.
         """
-        needed = bool(self.plan.graph.norms)
-        if statistics or not needed or self.exact * images <= LONG:
-            return "sample" if statistics == "sample" and needed else "exact"
+        if statistics or self.exact * images <= LONG:
+            return statistics or "exact"
         count, tiles = len(self.sampled), len(self.plan.tiles)
         raise UsageError(
             f"--tile: exact statistics take about {duration(self.exact * images)}, those of "
             f"{count} of {tiles} tiles, with a measured error, {duration(self.sample * images)}: "
             "give --tile_stats exact or --tile_stats sample"
         )
+
+
+def better(plan: Plan, channels: int, sampled: bool, room: float, seed: int) -> Proposal | None:
+    """Return the smallest larger tile that saves a fifth of the work or more.
+
+    Args:
+        channels: of the image.
+        sampled: True for the statistics of a sample.
+        room: bytes of memory that the features may take.
+        seed: of the choice of tiles for "sample".
+
+    Returns: None if there is none.
+    """
+
+    def work(plan: Plan) -> float:
+        if len(plan.tiles) == 1:  # needs no passes for statistics
+            return 1.0
+        return plan.overhead(sample_of(plan.tiles, seed) if sampled else None)
+
+    before, tile = work(plan), plan.tile
+    while tile < max(plan.sizes[0]):
+        tile *= 2
+        larger = Plan(plan.graph, *plan.image, tile)
+        if (memory := larger.memory(channels)) > room:
+            return None
+        if (ratio := work(larger) / before) <= 0.8:
+            return Proposal(tile, ratio, memory)
+    return None

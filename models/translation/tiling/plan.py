@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from util.reflection import reflect_to_multiple
 
 Tile = tuple[int, int]  # row and column in the grid of tiles
 NUMBER = 4  # bytes of a float32
+CHECKED = 8  # tiles on which the error of sampled statistics is measured
 
 
 class Plan:
@@ -74,7 +74,7 @@ class Plan:
             return [None] * len(self.sizes)
         return self.graph.needs(target, span, self.sizes, dim)
 
-    def cells(self, target: int, tiles: Iterable[Tile] | None = None) -> np.ndarray:
+    def cells(self, target: int, tiles: Collection[Tile] | None = None) -> np.ndarray:
         """Return how many positions each step computes in a pass.
 
         Args:
@@ -89,22 +89,31 @@ class Plan:
             return heights.sum(0) * widths.sum(0)
         return sum((heights[i] * widths[j] for i, j in tiles), np.zeros(len(self.sizes)))
 
-    def cost(self, weights: np.ndarray) -> float:
+    def cost(self, weights: np.ndarray, sampled: Collection[Tile] | None = None) -> float:
         """Return the sum of the weights of all steps in all passes.
 
         Args:
             weights: for each step, that of one position, such as its multiplications or seconds.
+            sampled: the tiles from which the statistics are taken; None: all. The error of such
+                statistics is measured with two results for each of :data:`CHECKED` tiles.
         """
-        return sum(float(self.cells(target) @ weights) for target in self.passes)
+        *before, output = self.passes
+        result = float(self.cells(output) @ weights)
+        checks = 0 if sampled is None else 2 * CHECKED * result / len(self.tiles)
+        return sum(float(self.cells(x, sampled) @ weights) for x in before) + checks + result
 
     def work(self) -> np.ndarray:
         """Return the multiplications of each step for a position of its output."""
         return np.array([step.layer.work for step in self.graph.steps])
 
-    def overhead(self) -> float:
-        """Return the work of all passes over that of the whole image in one piece."""
+    def overhead(self, sampled: Collection[Tile] | None = None) -> float:
+        """Return the work of all passes over that of the whole image in one piece.
+
+        Args:
+            sampled: see :meth:`cost`.
+        """
         whole = np.array([height * width for height, width in self.sizes], float)
-        return self.cost(self.work()) / max(float(whole @ self.work()), 1.0)
+        return self.cost(self.work(), sampled) / max(float(whole @ self.work()), 1.0)
 
     def memory(self, channels: int) -> int:
         """Return the bytes of the features that the largest tile keeps at the same time.
@@ -135,36 +144,6 @@ class Plan:
             if needed[i] is not None:
                 last |= dict.fromkeys(step.inputs, i)
         return last
-
-
-class Proposal(NamedTuple):
-    """A larger tile.
-
-    Attributes:
-        ratio: its work over that of the present one.
-        memory: bytes of its features.
-    """
-
-    tile: int
-    ratio: float
-    memory: int
-
-
-def better(plan: Plan, channels: int) -> Proposal | None:
-    """Return the smallest larger tile that saves a fifth of the work or more; None: there is none.
-
-    Args:
-        channels: of the image.
-    """
-    before, tile = plan.overhead(), plan.tile
-    while tile < max(plan.sizes[0]):
-        tile *= 2
-        larger = Plan(plan.graph, *plan.image, tile)
-        # An image that is a single tile needs no passes for statistics
-        ratio = (1 if tile >= max(plan.image) else larger.overhead()) / before
-        if ratio <= 0.8:
-            return Proposal(tile, ratio, larger.memory(channels))
-    return None
 
 
 def padded(size: int, multiple: int, minimum: int) -> np.ndarray:

@@ -14,6 +14,11 @@ def sample_size(tiles: int) -> int:
     return min(tiles, 2 * round(max(SHARE * tiles, LEAST) / 2))
 
 
+def sample_of(tiles: list[Tile], seed: int) -> list[Tile] | None:
+    """Return both :func:`halves` of a sample; None if it would be all tiles."""
+    return None if sample_size(len(tiles)) == len(tiles) else sum(halves(tiles, seed), [])
+
+
 def halves(tiles: list[Tile], seed: int) -> tuple[list[Tile], list[Tile]]:
     """Return two samples of as many tiles, which have no tile in common.
 
