@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from argparse import Namespace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -155,9 +154,13 @@ def find_values(opt: Namespace, args: Namespace, files: dict[Path, list[str]]) -
     from data.rasters.rules import Folder, find_rules
     from data.windows.opening import sample_windows
 
+    def sample(path: str) -> np.ndarray:
+        return sample_windows(path, files[Path(path)], opt.npz_key, exif=not opt.no_exif)
+
     domain, paths = domain_of("real", opt.direction), list(map(str, files))
     source = f"--input {' '.join(map(str, args.inputs))}"
     folder = Folder(domain, source, paths, opt.input_nc, "--input_nc", opt.npz_key)
+    folder = folder._replace(sample=sample if opt.tile else None)
     if len(args.inputs) > 1:
         key = opt.npz_key
         folder = folder._replace(
@@ -167,8 +170,6 @@ def find_values(opt: Namespace, args: Namespace, files: dict[Path, list[str]]) -
                 {x: describe(x, key) for x in (path, *files[Path(path)])}
             ),
         )
-    elif opt.tile:
-        folder = folder._replace(sample=partial(sample_windows, npz_key=opt.npz_key))
     rules = find_rules(opt, [folder])
     if (rule := rules[domain]) is None or rule.converts_pictures:
         count_opaque(paths, opt.input_nc, source)
@@ -209,7 +210,7 @@ def main() -> None:
     windows = WindowedFiles(translate, tags, translate.note)
     for target, path in jobs.items():
         source = str(path)
-        if opt.tile and not files[path] and windows.translate(path, target):
+        if opt.tile and windows.translate(path, target, files[path]):
             progress.update()
             continue
         image: Any = source

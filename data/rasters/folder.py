@@ -58,11 +58,9 @@ def headers_of(folder: Folder) -> dict[str, Header]:
     found, problem = {}, None
     for path in evenly_spread(folder.paths, LOOKED_AT):
         try:
-            if folder.describe:
-                found[path] = folder.describe(path)
-            else:
-                with any_size() if folder.sample else contextlib.nullcontext():
-                    found[path] = describe(path, folder.npz_key)
+            with any_size() if folder.sample else contextlib.nullcontext():
+                own = folder.describe
+                found[path] = own(path) if own else describe(path, folder.npz_key)
         except UserError as error:
             if path.lower().endswith((".tif", ".tiff", *ARRAYS)) or folder.describe:
                 problem = problem or error

@@ -6,7 +6,7 @@ import math
 import os
 import re
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 
@@ -143,12 +143,22 @@ def joined(arrays: dict[str, np.ndarray]) -> np.ndarray:
     Raises:
         UserError: names two files that differ in size or type.
     """
-    (first, one), *others = arrays.items()
+    check_inputs({path: (array.shape[:2], array.dtype) for path, array in arrays.items()})
+    first, *others = arrays.values()
+    return np.concatenate([first, *others], axis=2) if others else first
+
+
+def check_inputs(kinds: Mapping[str, tuple[tuple[int, ...], object]]) -> None:
+    """Raise UserError if the inputs of an image differ; it names two files.
+
+    Args:
+        kinds: path -> ((height, width), type of the values).
+    """
+    (first, one), *others = kinds.items()
     for path, other in others:
-        if (one.shape[:2], one.dtype) != (other.shape[:2], other.dtype):
-            kinds = [f"{x.dtype} of {x.shape[1]}x{x.shape[0]}" for x in (one, other)]
+        if one != other:
+            shown = [f"{dtype} of {width}x{height}" for (height, width), dtype in (one, other)]
             raise UserError(
-                f"{first} holds {kinds[0]} pixels, its partner {path} {kinds[1]}: inputs of an "
+                f"{first} holds {shown[0]} pixels, its partner {path} {shown[1]}: inputs of an "
                 "image need one size and one type"
             )
-    return np.concatenate(list(arrays.values()), axis=2) if others else one

@@ -12,6 +12,9 @@ from rasters import ramp, write_npy, write_pages, write_tif
 from windows import LAYOUTS, RANGES, SIZE, STRIPS, TILED, check, rule_of, slow_but
 
 from data.rasters.header import describe
+from data.rasters.inputs import joined
+from data.rasters.items import raster_of
+from data.rasters.reading import read_array
 from data.windows.opening import FileSource
 from data.windows.tiff import NotWindowed
 from util.errors import UserError
@@ -82,6 +85,32 @@ def test_empty_tiles_hold_no_data(tmp_path):
     tifffile.imwrite(path, tiles, shape=(32, 32), dtype="int16", **TILED, **tags)
     source = check(path, Values(-10, 10, "int16", 1, nodata=-5.0))
     assert source.valid(0, 0, 32, 32).sum() == 16 * 16
+
+
+@pytest.mark.parametrize("exif", [True, False])
+def test_several_inputs_of_an_image(exif, tmp_path):
+    """Each is turned upright by its own orientation before their bands are joined."""
+    turned = {"extratags": [(274, "H", 1, 6, True)]} | TILED
+    wide, high = ramp("int16", -1024, 3071, 2, SIZE), ramp("int16", -1024, 3071, 1, SIZE[::-1])
+    wide[3:9, 4, 1] = -9999
+    sizes = [wide, high.transpose(1, 0, 2), wide] if not exif else [wide, high, wide]
+    layouts = ({}, turned, {"compression": "zlib"} | STRIPS)
+    paths = [
+        str(write_tif(tmp_path / f"{i}.tif", array, **layout))
+        for i, (array, layout) in enumerate(zip(sizes, layouts, strict=True))
+    ]
+    whole = joined({path: read_array(path, exif=exif) for path in paths})
+    for bands in (None, (5, 3, 2)):
+        rule = Values(-1000, 3000, "int16", 3 if bands else 5, bands, nodata=-9999.0, inputs=3)
+        raster, _ = raster_of(whole, rule)
+        source = FileSource(paths[0], rule, 3, exif, paths[1:])
+        assert (source.height, source.width, source.channels) == raster.pixels.shape
+        place = slice(1, 20), slice(2, 33)
+        assert np.array_equal(source.read(1, 2, 19, 31), raster.pixels[place])
+        assert np.array_equal(source.valid(1, 2, 19, 31), raster.valid[place])
+    write_tif(tmp_path / "1.tif", high[:, 1:], **turned)
+    with pytest.raises(UserError, match=r"0.tif holds int16 of 40x35 pixels, its partner .*1.tif"):
+        FileSource(paths[0], rule, 3, exif, paths[1:])
 
 
 def test_what_is_clipped_is_counted_and_nan_is_an_error(tmp_path):

@@ -15,7 +15,7 @@ import pytest
 import torch
 from conftest import CPU, ROOT, Programs
 from PIL import Image
-from rasters import ramp, write_tif
+from rasters import ramp, write_npy, write_tif
 
 from data.rasters.header import any_size
 from data.rasters.reading import read_array
@@ -110,6 +110,33 @@ def test_files_of_values_that_were_stopped_are_resumed(run: Programs, monkeypatc
     assert {p.name for p in run.folder.glob("out*")} == {"out.npy"}
     assert difference(run, "whole.npy", "out.npy") < 1e-3
     assert np.isnan(np.load(run.folder / "out.npy")).sum() == 0
+
+
+def test_several_inputs_are_read_window_by_window(run: Programs, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)  # restored after the test
+    make_run(run, 2, "none")
+    rule = Values(0, 1000, "uint16", 2, bands=(3, 1), nodata=9999.0, inputs=2)
+    values.save(run.runs / "cycle", {"A": rule, "B": Values(-1, 1, "float32", 2, nodata=-9.0)})
+    arrays = [ramp("uint16", 0, 1100, bands, SIZE) for bands in (1, 2)]
+    arrays[0][5:9, 40:50], arrays[1][20:22, :9, 1] = 9999, 9999
+    files = [
+        write_tif(run.folder / "x1.tif", arrays[0], tile=(16, 16), compression="zlib"),
+        write_npy(run.folder / "x2.npy", arrays[1]),
+    ]
+    named = (*TILED[:-2], "--input_nc", "2", "--output_nc", "2", "--input", *files)
+    translate(run, *named, "--output", "whole.npy").ok()
+    tiled = (*named, "--tile", "25", "--max_pixels", "1000", "--output")
+    result = translate(run, *tiled, "out.npy").ok()
+    assert "60x45 pixels in" in result.out and "outside of 0..1000" in result.out
+    whole, out = (np.load(run.folder / name) for name in ("whole.npy", "out.npy"))
+    assert np.abs(whole - out).max() < 1e-5 and (out == -9).sum() == (40 + 18) * 2
+    assert "png files" not in result.out and not list(run.folder.glob("*.part*"))
+    write_npy(files[1], arrays[1][:40])
+    texts = (
+        "x1.tif holds uint16 of 60x45 pixels, its partner",
+        "x2.npy uint16 of 60x40: inputs of",
+    )
+    translate(run, *tiled, "out.npy").refused(1, *texts)
 
 
 # Saves its state after each tile

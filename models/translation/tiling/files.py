@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from data.rasters.header import any_size
@@ -27,8 +27,11 @@ class WindowedFiles:
         self.network, self.tags = translator.model.netG, tags
         self.reasons: set[str] = set()  # kinds of files for which a line has been printed
 
-    def translate(self, source: Path, target: Path) -> bool:
+    def translate(self, source: Path, target: Path, partners: Sequence[str] = ()) -> bool:
         """Translate a file; another process that was stopped is resumed.
+
+        Args:
+            partners: the files of the further inputs of the image, whose bands are joined.
 
         Returns: False if one of the files cannot be read or written in windows, after a line that
             says so; then it is to be translated as a whole.
@@ -45,7 +48,8 @@ class WindowedFiles:
         if kind not in KINDS or KINDS[kind] == "png":
             return self._whole(kind, f"{kind[1:]} files are written whole (--format tif or npy)")
         try:
-            image = FileSource(str(source), self.values.source, opt.input_nc, exif=not opt.no_exif)
+            given, exif = self.values.source, not opt.no_exif
+            image = FileSource(str(source), given, opt.input_nc, exif, partners)
         except NotWindowed as error:
             return self._whole(source.suffix.lower(), str(error))
         height, width = network.tiled.output_size(image.height, image.width)
@@ -55,8 +59,7 @@ class WindowedFiles:
         rule = self.values.target
         sink = FileSink(target, (height, width, channels), rule, tags, self.note, resume=True)
         done = unfinished(target).with_name(f"{unfinished(target).name}.json")
-        status, rules = os.stat(source), (self.values.source, rule)
-        origin = f"{os.path.abspath(source)} {status.st_size} {status.st_mtime_ns} {rules}"
+        origin = f"{[identity(x) for x in (str(source), *partners)]} {(given, rule)}"
         try:
             network.tiled.translate(image, sink, done, origin)
         except UserError as error:
@@ -73,3 +76,9 @@ class WindowedFiles:
             self.reasons.add(kind)
             self.note(f"{reason}; --max_pixels limits their size")
         return False
+
+
+def identity(path: str) -> str:
+    """Return what changes when another file takes the place of this one."""
+    status = os.stat(path)
+    return f"{os.path.abspath(path)} {status.st_size} {status.st_mtime_ns}"
