@@ -71,3 +71,7 @@ class FileSink:
     def close(self) -> None:
         """Give the file its name. Raises UserError: it cannot be written."""
         self.file.close()
+
+    def discard(self) -> None:
+        """Remove the unfinished file."""
+        self.file.discard()

@@ -203,3 +203,21 @@ def test_results_are_those_of_whole_images(tmp_path):
         sink.close()
         assert np.array_equal(read_array(str(tmp_path / "y.tif")), pixels)
     assert lines == []
+
+
+def test_a_file_that_is_finished_meanwhile_stays(tmp_path, monkeypatch):
+    """A second process has opened the file when the first gives it its name."""
+    array = ramp("uint8", 0, 255, 3, SIZE)
+    first = WindowFile(tmp_path / "x.npy", array.shape, array.dtype)
+    fill(first, array)
+    lock = WindowFile._lock
+
+    def late(file):
+        first.close()
+        lock(file)
+
+    monkeypatch.setattr(WindowFile, "_lock", late)
+    with pytest.raises(UserError, match=r"x\.npy: another process is writing"):
+        WindowFile(tmp_path / "x.npy", array.shape, array.dtype, resume=True)
+    assert np.array_equal(np.load(tmp_path / "x.npy"), array)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
@@ -116,6 +117,7 @@ class WindowFile:
         self.path, self.part = path, unfinished(path)
         self.kind = KINDS[path.suffix.lower()]
         self.shape, self.dtype = shape, np.dtype(dtype)
+        self.settings = tif_settings(self.dtype, shape[2], nodata, tags)
         try:
             if path.is_symlink():
                 no_link(str(path), os.O_RDONLY)
@@ -124,7 +126,6 @@ class WindowFile:
         except OSError as error:
             raise self._problem(error) from None
         self._lock()
-        self.settings = tif_settings(self.dtype, shape[2], nodata, tags)
         layout = self._found() if resume else None
         self.resumed = layout is not None
         self.layout = layout or self._created()
@@ -134,13 +135,18 @@ class WindowFile:
         try:
             if fcntl:
                 fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            busy = False
         except BlockingIOError:
-            self.file.close()
-            raise UserError(
-                f"cannot write {self.path}: another process is writing {self.part}"
-            ) from None
+            busy = True
         except OSError:  # of a file system without locks
-            pass
+            busy = False
+        try:  # a process that has just finished has given the opened file its name
+            busy |= not os.path.samestat(os.fstat(self.file.fileno()), os.stat(self.part))
+        except OSError:
+            busy = True
+        if busy:
+            self.file.close()
+            raise UserError(f"cannot write {self.path}: another process is writing {self.part}")
 
     def _problem(self, error: OSError) -> UserError:
         return UserError(f"cannot write {error.filename or self.part}: {reason_of(error)}")
@@ -252,11 +258,22 @@ class WindowFile:
     def close(self) -> None:
         """Give the file its name. Raises UserError: it cannot be written."""
         self.flush()
-        self.file.close()
+        if fcntl is None:  # Windows renames no open file
+            self.file.close()
         try:
             os.replace(self.part, self.path)
         except OSError as error:
             raise self._problem(error) from None
+        finally:
+            self.file.close()  # not before, because the lock ends with it
+
+    def discard(self) -> None:
+        """Remove the unfinished file."""
+        if fcntl is None:
+            self.file.close()
+        with contextlib.suppress(OSError):
+            self.part.unlink()
+        self.file.close()
 
 
 def _create(path: str, flags: int) -> int:

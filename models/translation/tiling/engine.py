@@ -116,6 +116,7 @@ class Tiled:
                 whole = read(source, (Span(0, height), Span(0, width))).to(self.device)
                 write(source, sink, self.network(whole), 0, 0)
             sink.close()
+            Journal(done, "").remove()  # of an earlier process with smaller tiles
             return
         Work(self, source, sink, done, origin).run(images)
 
@@ -128,6 +129,9 @@ class Work:
     ) -> None:
         self.tiled, self.source, self.sink = tiled, source, sink
         settings, size = tiled.settings, (source.height, source.width)
+        self.journal = Journal(done, self.key(origin) if done else "")
+        if not sink.resumed:
+            self.journal.nothing_written()
         self.plan = Plan(tiled.graph, *size, settings.tile)
         self.executor = Executor(self.plan, lambda window: read(source, window), tiled.device)
         cells = float(self.plan.cells(tiled.graph.output, [self.plan.middle]).sum())
@@ -135,12 +139,15 @@ class Work:
             tiled.rates, tiled.rated_cells = self.executor.rates(), cells
         self.halves = halves(self.plan.tiles, settings.seed)
         self.estimate = Estimate(self.plan, tiled.rates, sum(self.halves, []))
-        weights = tiled.network.state_dict().values()
-        self.journal = Journal(done, digest(weights, *size, *settings[:3], origin) if done else "")
-        if not sink.resumed:
-            self.journal.written = 0
         self.spent, self.total = 0.0, 1.0  # seconds, by the estimate
         self.begin, self.skipped = time.monotonic(), 0.0
+
+    def key(self, origin: str) -> str:
+        """Return what changes with anything that the pixels of the result depend on."""
+        network, graph, settings = self.tiled.network, self.tiled.graph, self.tiled.settings
+        kind = str(network), graph.norms  # batch norm with --eval has the same weights, for example
+        size = self.source.height, self.source.width
+        return digest(network.state_dict().values(), kind, size, settings[:3], origin)
 
     def run(self, images: int) -> None:
         """Translate the image; see :meth:`Tiled.translate`."""

@@ -13,7 +13,7 @@ from data.windows.tiff import NotWindowed
 from models.translation.tiling.network import TiledNetwork
 from models.translation.translator import Translator
 from models.translation.window_files import FileSink
-from util.errors import UserError
+from util.errors import UsageError, UserError
 from util.image.raster_writing import KINDS
 from util.image.window_writing import unfinished
 
@@ -59,11 +59,17 @@ class WindowedFiles:
         rule = self.values.target
         sink = FileSink(target, (height, width, channels), rule, tags, self.note, resume=True)
         done = unfinished(target).with_name(f"{unfinished(target).name}.json")
-        origin = f"{[identity(x) for x in (str(source), *partners)]} {(given, rule)}"
+        origin = f"{[identity(x) for x in (str(source), *partners)]} {(given, rule, exif)}"
         try:
             network.tiled.translate(image, sink, done, origin)
+        except KeyboardInterrupt:
+            if done.exists():
+                self.note(f"Stopped; the same command resumes from {done}")
+            raise
         except UserError as error:
-            if not done.exists():
+            if not done.exists():  # before anything was computed
+                sink.discard()
+            if isinstance(error, UsageError) or not done.exists():
                 raise
             raise type(error)(f"{error} (the same command resumes from {done})") from None
         if remark := image.remark():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -14,7 +15,13 @@ from util.files import read_json, write_atomically
 
 INTERVAL = 20.0  # seconds between two saves
 RECORD = [object]
-KIND = {"key": str, "known": {str: {str: RECORD}}, "partial": {str: RECORD}, "written": int}
+KIND = {
+    "key": str,
+    "known": {str: {str: RECORD}},
+    "partial": {str: RECORD},
+    "written": int,
+    "check": str,  # the checksum of the others: no image is made from damaged statistics
+}
 
 
 class Journal:
@@ -59,6 +66,9 @@ class Journal:
         except UserError as error:
             say(f"{self.path} is not used: {error}")
             return None
+        if content.pop("check") != checksum(content):
+            say(f"{self.path} is not used: it is damaged (its checksum is another)")
+            return None
         if content["key"] != self.key:
             say(f"{self.path} is not used: it is of another image, network or setting")
             return None
@@ -87,10 +97,22 @@ class Journal:
             },
             "written": self.written,
         }
+        content["check"] = checksum(content)
         write_atomically(self.path, json.dumps(content).encode())
         self.saved = time.monotonic()
+
+    def nothing_written(self) -> None:
+        """Forget the tiles that are written, also on the disk: their file is a new one."""
+        self.written = 0
+        if self.resumed:
+            self.save(force=True)
 
     def remove(self) -> None:
         """Remove the file: the image is finished."""
         if self.path:
             self.path.unlink(missing_ok=True)
+
+
+def checksum(content: dict) -> str:
+    """Return a number, as text, that depends on all of the content."""
+    return hashlib.blake2b(json.dumps(content).encode(), digest_size=8).hexdigest()
