@@ -34,6 +34,7 @@ from util.console import Progress, run_main, say
 from util.errors import UserError, culprit
 from util.files import real_path
 from util.image.raster_writing import KINDS
+from util.image.window_writing import unfinished
 from util.image.writing import save_image
 from util.option_defaults import replaced
 from util.values import DomainValues, domain_of
@@ -88,7 +89,8 @@ def plan(files: dict[Path, list[str]], args: Namespace, extension: str) -> dict[
         [path] = files
         jobs[target / f"{path.stem}.{extension}" if target.is_dir() else target] = path
     given = [*files, *(Path(path) for others in files.values() for path in others)]
-    lost = {real_path(path) for path in given} & {real_path(out) for out in jobs}
+    written = (path for out in jobs for path in (out, unfinished(out)))
+    lost = {real_path(path) for path in given} & {real_path(path) for path in written}
     if lost:
         raise UserError(f"--output {target} would replace the input {min(lost)}; choose another")
     return jobs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 
@@ -223,8 +224,11 @@ def _open(
             header = header_of(array, "npy")
         return header, 1, lambda window: _of_array(path, window, bands)
     if not is_tiff(path):
+        if not os.path.isfile(path):
+            describe(path)  # raises what is wrong
         kind = path.rpartition(".")[2].lower()
-        raise NotWindowed(f"{path} has no windows: {kind} files are decoded whole")
+        reason = "it is no TIFF" if kind in ("tif", "tiff") else f"{kind} files are decoded whole"
+        raise NotWindowed(f"{path} has no windows: {reason}")
     header = describe(path)
     try:
         if not header.is_bytes:

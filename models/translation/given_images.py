@@ -18,6 +18,7 @@ EXPECTED = (
     "an image should be a PIL image, the path of a file, an array of uint8 (H, W) or (H, W, C), an "
     "array of floats with value_range, a tensor, or a list of these"
 )
+NEEDS_RANGE = "needs value_range=(BLACK, WHITE), such as (0, 1) or (-1, 1)"
 
 
 def picture_of(image: Any) -> Any:
@@ -46,6 +47,14 @@ def as_picture(array: np.ndarray) -> Image.Image:
         with contextlib.suppress(TypeError, IndexError, ValueError):
             return Image.fromarray(array)
     raise UserError(f"{EXPECTED}, not {described(array)}")
+
+
+def check_picture(array: np.ndarray) -> None:
+    """Raise UserError: an array (H, W) or (H, W, C) holds no 8-bit picture."""
+    if array.dtype.kind == "f":
+        raise UserError(f"{described(array)} {NEEDS_RANGE}")
+    if array.dtype != np.uint8 or array.shape[2:] > (4,):
+        raise UserError(f"{EXPECTED}, not {described(array)}")
 
 
 def checked_range(value_range: Any) -> tuple[float, float]:

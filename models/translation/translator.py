@@ -29,6 +29,7 @@ from data.rasters.reading import read_array
 from models.test_model import TestModel
 from models.translation.given_images import (
     EXPECTED,
+    NEEDS_RANGE,
     checked_floats,
     checked_range,
     described,
@@ -224,9 +225,7 @@ class Translator:
         """
         channels = self.opt.input_nc
         if value_range is None:
-            raise UserError(
-                f"{described(array)} needs value_range=(BLACK, WHITE), such as (0, 1) or (-1, 1)"
-            )
+            raise UserError(f"{described(array)} {NEEDS_RANGE}")
         repeats = checked_floats(array, channels)
         unit = floats_to_unit(array, value_range).astype(np.float32)
         unit = np.repeat(unit if unit.ndim == 3 else unit[..., None], repeats, axis=2)

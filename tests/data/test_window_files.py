@@ -148,6 +148,11 @@ def test_files_that_are_decoded_whole_say_so(tmp_path, monkeypatch):
         (tmp_path / f"x.{suffix}").write_bytes(b"")
         with pytest.raises(NotWindowed, match=rf"x\.{suffix} has no windows: {kind} files are"):
             FileSource(str(tmp_path / f"x.{suffix}"), None, 3)
+    (tmp_path / "x.tif").write_bytes(b"\x89PNG")
+    with pytest.raises(NotWindowed, match=r"x\.tif has no windows: it is no TIFF$"):
+        FileSource(str(tmp_path / "x.tif"), None, 3)
+    with pytest.raises(UserError, match=r"cannot read the image .*none\.tif: No such file"):
+        FileSource(str(tmp_path / "none.tif"), None, 3)
     monkeypatch.setattr("data.windows.tiff.LARGEST", 1000)
     array = ramp("uint16", 0, 65535, 1, SIZE)
     path = str(write_tif(tmp_path / "x.tif", array, compression="zlib", rowsperstrip=SIZE[1]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,9 @@ import pytest
 import torch
 
 from data.windows.arrays import ArraySource
+from data.windows.opening import FileSource
 from models import load_generator, networks
+from models.translation.tiling.memory_maps import empty_map
 from models.translation.translator import Translator
 from util.errors import UserError
 from util.values import Values, save
@@ -80,6 +84,17 @@ def test_windows_give_windows(folders: Path) -> None:
     assert (result.height, result.width, result.channels) == (30, 44, 3)
     assert isinstance(result.array, np.memmap)
     assert np.abs(result.read(3, 5, 20, 30) - expected[3:23, 5:35]).max() < 1e-4
+    assert result.valid(0, 0, 30, 44) is None
+
+
+def test_windows_without_data(folders: Path, tmp_path: Path) -> None:
+    """The pixel in the corner holds data, and others do not."""
+    array = np.full((30, 44), 100, np.uint16)
+    array[20:25, 30:40] = 65535
+    np.save(tmp_path / "a.npy", array)
+    _, tiled = generators(folders / "values")
+    result = tiled(FileSource(str(tmp_path / "a.npy"), tiled.values.source, 1))
+    assert np.array_equal(result.valid(0, 0, 30, 44), array != 65535)
 
 
 def test_what_is_refused(folders: Path, tmp_path: Path) -> None:
@@ -88,7 +103,12 @@ def test_what_is_refused(folders: Path, tmp_path: Path) -> None:
     bad[29, 43] = np.nan
     for given, limits, message in (
         (mapped(bad, tmp_path / "a.npy"), (0, 1), "should be in value_range"),
-        (mapped(bad, tmp_path / "b.npy"), None, "not an array of float64|needs value_range"),
+        (
+            mapped(bad, tmp_path / "b.npy"),
+            None,
+            r"^an array of float64 \(30, 44, 3\) needs value_ra",
+        ),
+        (mapped(bad > 0, tmp_path / "e.npy"), None, r"not an array of bool \(30, 44, 3\)"),
         (mapped(bad[..., :2], tmp_path / "c.npy"), (0, 1), r"should be \(H, W, 3\)"),
         (mapped(np.zeros((3, 30, 44, 3), np.uint8), tmp_path / "d.npy"), None, r"\(H, W\) or"),
         (ArraySource(np.zeros((30, 44, 1), np.float32)), None, "3 channels, not 1"),
@@ -99,5 +119,22 @@ def test_what_is_refused(folders: Path, tmp_path: Path) -> None:
         whole(ArraySource(np.zeros((30, 44, 3), np.float32)))
     _, tiled = generators(folders / "values")
     for number, shape in enumerate(((30, 44, 2), (30, 44, 1, 1))):
-        with pytest.raises(UserError, match=r"have 1 bands, not 2|should be \(H, W\) or"):
+        with pytest.raises(UserError, match=r"holds 2 bands, and|should be \(H, W\) or"):
             tiled(mapped(np.zeros(shape, np.uint16), tmp_path / f"{number}.npy"))
+
+
+def test_a_batch_without_images(folders: Path) -> None:
+    whole, tiled = generators(folders / "pictures")
+    assert tiled(torch.zeros(0, 3, 30, 44)).shape == whole(torch.zeros(0, 3, 30, 44)).shape
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system reserves no room")
+def test_a_full_disk_is_found_before_it_is_written(monkeypatch) -> None:
+    """Writing a memory map to a full disk would kill the process."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(UserError, match=r"0.003 GB, in .* \(TMPDIR\): No space left on device"):
+        empty_map((1000, 1000, 3), np.dtype("uint8"))

@@ -270,6 +270,9 @@ def test_a_folder_from_the_shell(trained):
     assert names == {"twin.png", "twin_png.png"}
     result = run_translate(trained, "twins", "twins")
     result.refused(1, "--output twins would replace", "twins/twin.png")
+    part = trained.folder / "x.tif.part"  # the name of x.tif until it is whole
+    part.write_bytes((trained.folder / "twins" / "twin.png").read_bytes())
+    run_translate(trained, part, "x.tif").refused(1, "--output x.tif would replace", "x.tif.part")
 
 
 def test_the_program_ends_with_one_line(trained):

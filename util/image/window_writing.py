@@ -25,7 +25,6 @@ except ImportError:  # Windows
 SIDE = 256  # of a tile of a TIFF, in pixels
 CLASSIC = 2**32 - 2**25  # bytes; TIFFs of more pixels are BigTIFFs
 GIGABYTE = 10**9
-RESUME = "what is written stays: make room, and the same command resumes it"
 LAYOUT = (256, 257, 322, 323, 324, 325)  # tags of a TIFF: its size and its tiles
 
 
@@ -121,6 +120,8 @@ class WindowFile:
         try:
             if path.is_symlink():
                 no_link(str(path), os.O_RDONLY)
+            if self.part.exists() and not self.part.is_file():  # a pipe would block forever
+                raise OSError(0, "it is not a file", self.part)
             path.parent.mkdir(parents=True, exist_ok=True)
             self.file: IO[bytes] = open(self.part, "r+b", 0, opener=_create)  # noqa: SIM115
         except OSError as error:
@@ -246,7 +247,7 @@ class WindowFile:
                 while len(data):
                     data = data[self.file.write(data) :]
         except OSError as error:
-            raise UserError(f"{self._problem(error)}; {RESUME}") from None
+            raise self._problem(error) from None
 
     def flush(self) -> None:
         """Force what was written onto the disk. Raises UserError: it cannot be written."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import tempfile
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,6 +18,7 @@ from data.windows.opening import outside
 from data.windows.protocols import WindowSource
 from models.translation.given_images import (
     as_picture,
+    check_picture,
     checked_floats,
     described,
     floats_from_unit,
@@ -26,8 +29,10 @@ from models.translation.tiling.engine import Tiled
 from models.translation.value_images import ValueImages
 from util.errors import UserError
 from util.values import UnitImage, Values
+from util.words import amount
 
 LABEL = "the translation"
+GIGABYTE = 10**9
 
 
 def empty_map(shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
@@ -37,11 +42,15 @@ def empty_map(shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
 
     Raises UserError: there is no room for it.
     """
+    size = math.prod(shape) * dtype.itemsize
     try:
         with tempfile.TemporaryFile() as file:
+            if hasattr(os, "posix_fallocate"):  # writing a map to a full disk kills the process
+                os.posix_fallocate(file.fileno(), 0, size)
             return np.memmap(file, dtype, "w+", shape=shape)  # type: ignore[call-overload]
     except OSError as error:
-        raise UserError(f"no room in {tempfile.gettempdir()}: {error.strerror}") from None
+        room = f"no room for the result, {size / GIGABYTE:.3g} GB, in {tempfile.gettempdir()}"
+        raise UserError(f"{room} (TMPDIR): {error.strerror}") from None
 
 
 class Conversion(NamedTuple):
@@ -88,7 +97,7 @@ class MapSink:
 
     Attributes:
         array: (H, W, C) in the values of the result.
-        mask: bool (H, W), False where there is no data; None: it is not kept.
+        mask: bool (H, W), False where there is no data; None: it is not kept, or all pixels do.
     """
 
     resumed = False
@@ -96,17 +105,22 @@ class MapSink:
     def __init__(
         self, shape: tuple[int, int, int], conversion: Conversion, masked: bool = False
     ) -> None:
-        self.conversion = conversion
+        """Args: masked: keep where the image holds data."""
+        self.conversion, self.masked = conversion, masked
         example = conversion.from_unit(np.zeros((1, 1, shape[2]), np.float32), None)
         self.array = empty_map((*shape[:2], example.shape[2]), example.dtype)
-        self.mask = empty_map(shape[:2], np.dtype(bool)) if masked else None
+        self.mask: np.memmap | None = None
 
     def write(self, top: int, left: int, image: np.ndarray, valid: np.ndarray | None) -> None:
         """Write a window; see :class:`WindowSink`."""
         rows, columns = slice(top, top + image.shape[0]), slice(left, left + image.shape[1])
         self.array[rows, columns] = self.conversion.from_unit(image, valid)
-        if self.mask is not None:
-            self.mask[rows, columns] = True if valid is None else valid
+        if not self.masked or valid is None:
+            return
+        if self.mask is None:
+            self.mask = empty_map(self.array.shape[:2], np.dtype(bool))
+            self.mask[:] = True
+        self.mask[rows, columns] = valid
 
     def flush(self) -> None:
         """Do nothing: nobody resumes a file without a name."""
@@ -126,7 +140,7 @@ def translate_windows(tiled: Tiled, source: Any, channels: int) -> ArraySource:
     if source.channels != channels:
         raise UserError(f"windows should have {channels} channels, not {source.channels}")
     same = Conversion(lambda x: UnitImage(x, None, 0), lambda x, valid: x)
-    sink = _filled(tiled, source, same, masked=source.valid(0, 0, 1, 1) is not None)
+    sink = _filled(tiled, source, same, masked=True)
     return ArraySource(sink.array, sink.mask)
 
 
@@ -155,6 +169,7 @@ def translate_map(
         conversion = of_values(array, channels, values)
         masked = values.source is not None and values.source.nodata is not None
     else:
+        check_picture(array)
         conversion = of_pictures(channels, values)
     source = MapSource(array, conversion, masked)
     result = _filled(tiled, source, conversion).array
@@ -200,7 +215,10 @@ def of_values(array: np.ndarray, channels: int, values: ValueImages) -> Conversi
         assert rule is not None
         bands = choose(window, rule.bands)
         if bands.shape[2] != rule.channels:
-            raise UserError(f"an array should have {rule.channels} bands, not {bands.shape[2]}")
+            found = amount(bands.shape[2], "band")
+            raise UserError(
+                f"the image cannot be used: it holds {found}, and the rule is for {rule.channels}"
+            )
         return rule.to_unit(bands)
 
     def from_unit(unit: np.ndarray, valid: np.ndarray | None) -> np.ndarray:

@@ -30,6 +30,8 @@ class TiledNetwork(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Translate each image as if it were alone."""
+        if not len(images):
+            return self.network(images)
         return torch.cat([self.translated(image) for image in images])
 
     def translated(self, image: torch.Tensor) -> torch.Tensor:
