@@ -72,14 +72,15 @@ class TestModel(BaseModel):
             self.source = self.netG.file
             return
         require_run(self.opt)
-        self.source = self.architecture_source(replaced(self.opt, epoch=str(epoch), load_iter=0))
-        if not self.source.is_file() and self.source.parent.is_dir() and not self.opt.model_suffix:
-            files = ", ".join(sorted(path.name for path in self.source.parent.glob("*.pth")))
+        weights = self.architecture_source(replaced(self.opt, epoch=str(epoch), load_iter=0))
+        if not weights.is_file() and weights.parent.is_dir() and not self.opt.model_suffix:
+            files = ", ".join(sorted(path.name for path in weights.parent.glob("*.pth")))
             raise UserError(
-                f"no file {self.source}, nor {epoch}_net_G_A.pth or {epoch}_net_G_B.pth; "
+                f"no file {weights}, nor {epoch}_net_G_A.pth or {epoch}_net_G_B.pth; "
                 f"the folder has {files or 'no .pth files'}"
             )
-        checkpoint.fit_state_dict(self.netG, checkpoint.load_state_dict(self.source), self.source)
+        self.source = getattr(self.opt, "exported_file", None) or weights
+        checkpoint.fit_state_dict(self.netG, checkpoint.load_state_dict(weights), self.source)
         say(f"Loaded {self.source}")
 
     def print_networks(self, verbose: bool) -> None:

@@ -26,7 +26,8 @@ NOT_INHERITED = {
 SIZES = ("load_size", "crop_size")
 ALL = 10**9  # the value of num_test that tests all images
 FILES = (".zip", ".onnx", ".pt", ".safetensors")  # what --name may name besides a run
-OF_ANOTHER_NETWORK = {"epoch", "load_iter", "ema", "model_suffix"}
+OF_ANOTHER_NETWORK = {"epoch", "load_iter", "ema", "model_suffix", "suffix"}
+OF_LAYERS = ("netG", "ngf", "norm", "no_dropout")  # what an ONNX or TorchScript file cannot change
 
 
 class TestingRules(Rules):
@@ -71,6 +72,7 @@ class TestingRules(Rules):
         """
         opt = parser.preview(given)
         self.run = SavedRun(Path(opt.checkpoints_dir) / opt.name)
+        self.run.file = self.exported or self.run.file  # for messages
         if any(word.partition("=")[0] == "--model_suffix" for word in parser.words()):
             return
         two_domains = self.run.options.get("dataset_mode") in ("unaligned", "aligned")
@@ -133,16 +135,23 @@ class TestingRules(Rules):
                 f"--tile {opt.tile}: {file} cannot be translated in tiles, which need its layers; "
                 "name the run, or export it as safetensors"
             )
-        fixed = OF_ANOTHER_NETWORK | ({"eval"} if is_graph else set())
-        direction = self.run.options["direction"]
+        fixed = OF_ANOTHER_NETWORK | ({"eval", "upsample"} if is_graph else set())
         wrong = sorted(fixed.intersection(opt.explicit_options))
-        if opt.direction != direction:
+        saved = self.run.options  # {} with --suffix
+        if opt.direction != saved.get("direction", opt.direction):
             wrong = ["direction"]
         if wrong:
+            way = f", {saved['direction']}" if saved else ""
             raise UsageError(
-                f"--{wrong[0]}: {file} holds one network, {direction}, as it was exported; give "
-                "this option to scripts/export.py, or name the run"
+                f"--{wrong[0]}: {file} holds one network{way}, as it was exported; give this "
+                "option to scripts/export.py, or name the run"
             )
+        for name in OF_LAYERS if is_graph else ():
+            found = saved.get(name)
+            if found is not None and getattr(opt, name, found) != found:
+                raise UsageError(
+                    f"--{name}: {file} was exported with {name} {found}, and cannot change it"
+                )
 
     def finish(self, opt: Namespace) -> None:
         opt.exported_file = self.exported

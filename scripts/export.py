@@ -7,8 +7,9 @@
     python scripts/export.py --name ct2mr --to onnx --raw --output ct2mr.onnx
 
 The file is run at ten sizes and compared with the generator before it is written. docs/export.md
-says what is in it. load_generator and scripts/translate.py (--name FILE) take it, too. The program
-takes every option of test.py, such as --epoch, --ema and --eval.
+says what is in it. load_generator(FILE), and scripts/translate.py and test.py with --name FILE use
+it like a run. The program takes every option of test.py that chooses a network, such as --epoch,
+--ema and --eval.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from options.flags.flag import Flag
 from scripts.arguments import Arguments, Output
 from util.console import run_main, say
-from util.errors import UsageError, UserError
+from util.errors import UsageError, UserError, naming
 from util.exported_file import ENDINGS
-from util.files import write_atomically
+from util.files import real_path, write_atomically
 from util.values import domain_of, load
 
 FLAGS = (
@@ -66,7 +67,7 @@ def load_network(args: Namespace, others: list[str]) -> tuple[Namespace, Any]:
     from util.modules import batch_dependence
 
     words = ["--model", "test", "--dataroot", ".", "--gpu_ids", "-1", *others]
-    opt = TestOptions().parse(words, record=False)
+    opt = TestOptions().read(words)  # without the lines on the size of the images of a test
     if given := [name for name in wishes.OPTIONS if name in opt.explicit_options]:
         raise UsageError(f"--{given[0]}: the export takes the values of the run")
     if opt.tile:
@@ -80,6 +81,8 @@ def load_network(args: Namespace, others: list[str]) -> tuple[Namespace, Any]:
         )
     if isinstance(net, ExportedNetwork):
         raise UserError(f"--name {net.file}: it is exported already; give the run or its weights")
+    if opt.exported_file and real_path(args.output) == real_path(opt.exported_file):
+        raise UserError(f"--output {args.output} would replace --name; choose another file")
     if args.to != "safetensors" and "dropout" in batch_dependence([net]):
         raise UsageError(
             f"--to {args.to}: this generator has active dropout, as in test.py, and its noise "
@@ -92,7 +95,7 @@ def main() -> None:
     args, others = parse()
     from scripts.exporting.checking import Case, compare, open_file, require_equal
     from scripts.exporting.description import metadata_of, norm_of
-    from scripts.exporting.formats import require_packages, written
+    from scripts.exporting.formats import WRITERS, require_packages
     from scripts.exporting.graph import ExportedGenerator, in_precision, prepared
 
     require_packages(args.to)
@@ -104,11 +107,12 @@ def main() -> None:
     else:
         network = ExportedGenerator(prepared(net, args.half), args.raw, source, target)
     metadata = metadata_of(opt, net, args.to, args.raw, args.half, domains)
-    content, remark = written(args.to, network, opt.input_nc, metadata)
+    content, remark = WRITERS[args.to](network, opt.input_nc, metadata)
     net = net.cpu()
     with tempfile.TemporaryDirectory() as place:
         file = Path(place) / args.output.name
-        file.write_bytes(content)
+        with naming(file):
+            file.write_bytes(content)
         case = Case(net, opt.input_nc, args.raw, source, target)
         found = compare(open_file(args.to, file, net), case)
     require_equal(found, args.to, args.half)

@@ -7,6 +7,7 @@ it chooses code to run. An ONNX or TorchScript file holds a network as a list of
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import shutil
 import tempfile
@@ -118,7 +119,8 @@ def open_session(path: Path, optimised: bool = True) -> Any:
     if not optimised:
         settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     settings.log_severity_level = 4  # an error is raised, and not printed as well
-    return onnxruntime.InferenceSession(str(path), settings, ["CPUExecutionProvider"])
+    with contextlib.redirect_stdout(None):  # it prints some errors before it raises them
+        return onnxruntime.InferenceSession(str(path), settings, ["CPUExecutionProvider"])
 
 
 def _read_torchscript(path: Path) -> Mapping[str, str]:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from util.console import say
-from util.errors import UserError, explain
+from util.errors import UserError, explain, is_out_of_memory
 from util.exported_file import Description, open_session, read_description
 from util.feature_networks import load_torchscript
 from util.values import Values, domain_of
@@ -25,6 +25,7 @@ class ExportedNetwork(nn.Module):
 
     Attributes:
         file: the file.
+        output_nc: the channels of its translations.
         parameter_count: the number of values in its weights.
         batch_dependence: see :func:`util.modules.batch_dependence`.
     """
@@ -34,6 +35,7 @@ class ExportedNetwork(nn.Module):
         super().__init__()
         self.file, self.parameter_count = file, description.parameters
         self.batch_dependence = description.dependence
+        self.output_nc = description.options["output_nc"]
         self.rules: tuple[Values | None, Values | None] | None = None
         if description.raw:
             direction = description.options["direction"]
@@ -48,14 +50,31 @@ class ExportedNetwork(nn.Module):
             self.script = load_torchscript(file, "the exported network")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Translate a batch.
+
+        Raises UserError: the network cannot, or its result is none. MemoryError: memory is used up.
+        """
         image = x if self.rules is None else to_raw(x, self.rules[0])
-        with explain(f"{self.file} cannot translate an image of shape {tuple(x.shape[1:])}", -1):
-            if self.session is None:
-                result = self.script(image)
-            else:
-                [array] = self.session.run(None, {"image": image.float().cpu().numpy()})
-                result = torch.from_numpy(array).to(x.device)
+        problem = f"{self.file} cannot translate an image of shape {tuple(x.shape[1:])}"
+        expected = (len(x), self.output_nc, *x.shape[2:])
+        try:
+            with explain(problem, -1 if self.session is None else 0):  # where each says what it is
+                result = self.run(image)
+        except UserError as error:
+            if is_out_of_memory(RuntimeError(str(error))):
+                raise MemoryError(str(error)) from None
+            raise
+        if result.shape != expected or not result.is_floating_point():
+            found = f"{result.dtype} {tuple(result.shape)}"
+            raise UserError(f"{problem}: it gives {found}, and should give floats {expected}")
         return result if self.rules is None else from_raw(result, self.rules[1])
+
+    def run(self, image: torch.Tensor) -> torch.Tensor:
+        """Return what the network in the file computes."""
+        if self.session is None:
+            return self.script(image)
+        [array] = self.session.run(["translation"], {"image": image.float().cpu().numpy()})
+        return torch.from_numpy(array).to(image.device)
 
 
 def to_raw(x: torch.Tensor, rule: Values | None) -> torch.Tensor:
@@ -65,7 +84,8 @@ def to_raw(x: torch.Tensor, rule: Values | None) -> torch.Tensor:
     if rule is None or rule.nodata is None or math.isnan(rule.nodata):
         return raw
     # The input has been filled already: none of its pixels may look like one without data.
-    nodata, middle = np.float32(rule.nodata), np.float32((low + high) / 2)
+    with np.errstate(over="ignore"):  # the lowest float64 becomes -inf
+        nodata, middle = np.float32(rule.nodata), np.float32((low + high) / 2)
     return torch.where(raw == nodata.item(), np.nextafter(nodata, middle).item(), raw)
 
 
@@ -92,5 +112,6 @@ def exported_network(opt: Namespace) -> ExportedNetwork | None:
                 f"--{name} {getattr(opt, name)}: the network in {file} has "
                 f"{description.options[name]}"
             )
-    say(f"Loaded {file}")
+    is_elsewhere = description.kind == "onnx" and torch.device(opt.device).type != "cpu"
+    say(f"Loaded {file}" + ", which runs on the CPU" * is_elsewhere)
     return ExportedNetwork(file, description)

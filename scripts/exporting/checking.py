@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from scripts.exporting.formats import Run
+from scripts.exporting.graph import in_float32
 from util.errors import UserError, explain
 from util.exported_file import load_weights, open_session
 from util.feature_networks import load_torchscript
@@ -119,8 +120,9 @@ def compare_raw(run: Run, case: Case, unit: torch.Tensor) -> torch.Tensor:
     if case.source and case.source.nodata is not None:
         for image in images:
             image[0, 0] = case.source.nodata
-    batch = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).astype(np.float32))
-    inputs, masks = zip(*(to_input(image, case.source) for image in images), strict=True)
+    with np.errstate(over="ignore"):  # see in_float32
+        batch = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).astype(np.float32))
+        inputs, masks = zip(*(to_input(image, case.source) for image in images), strict=True)
     expected = case.reference(torch.from_numpy(np.stack(inputs).transpose(0, 3, 1, 2)))
     result = run(batch)
     require_shape(result, expected)
@@ -131,7 +133,7 @@ def compare_raw(run: Run, case: Case, unit: torch.Tensor) -> torch.Tensor:
     for i, mask in enumerate(masks):
         if mask is not None and case.target is not None:
             fill = case.target.low if case.target.fill is None else case.target.fill
-            right = np.isclose(result[i].numpy(), fill, rtol=1e-6, equal_nan=True)
+            right = np.isclose(result[i].numpy(), in_float32(fill), rtol=1e-6, equal_nan=True)
             wrong[i] = torch.where(
                 torch.from_numpy(mask), wrong[i], torch.from_numpy(~right).double()
             )
@@ -165,8 +167,9 @@ def require_equal(found: Differences, kind: str, half: bool) -> None:
     """Raise UserError if the largest difference is above the limit of its precision."""
     limit = LIMITS[half]
     if not found.largest <= limit:
-        precision = "half precision" if half else "float32"
+        precision = "half precision: leave out --half" if half else "float32"
         raise UserError(
-            f"--to {kind}: the exported network differs from the generator by {found.largest:.2g} "
-            f"at {found.size}, and {limit:g} is the most in {precision}; no file is written"
+            f"--to {kind}: no file is written, because the exported network differs from the "
+            f"generator by {found.largest:.3g} at {found.size}, and {limit:g} is the most in "
+            f"{precision}"
         )

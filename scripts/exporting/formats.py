@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import tempfile
 import warnings
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from util.errors import explain, needs
+from util.errors import explain, naming, needs
 from util.exported_file import EXTRA
 
 Run = Callable[[torch.Tensor], torch.Tensor]
@@ -33,8 +34,8 @@ def require_packages(kind: str) -> None:
             import safetensors.torch  # noqa: F401
 
 
-def write_onnx(network: nn.Module, channels: int, file: Path, metadata: Mapping[str, str]) -> str:
-    """Write a network as ONNX; return its opset, in words.
+def write_onnx(network: nn.Module, channels: int, metadata: Mapping[str, str]) -> tuple[bytes, str]:
+    """Return a network as ONNX, and its opset in words.
 
     The exporter is that of traces, which is in every PyTorch since 2.4 and takes two seconds. The
     newer one (``dynamo=True``) takes 40 seconds for a ResNet and minutes for a U-Net.
@@ -46,7 +47,12 @@ def write_onnx(network: nn.Module, channels: int, file: Path, metadata: Mapping[
     image = torch.zeros(EXAMPLE[0], channels, *EXAMPLE[1:])
     is_newer = "dynamo" in inspect.signature(torch.onnx.export).parameters  # PyTorch 2.5
     settings: dict[str, Any] = {"dynamo": False} if is_newer else {}
-    with explain("--to onnx: PyTorch cannot export this network"), warnings.catch_warnings():
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        explain("--to onnx: PyTorch cannot write this network as ONNX"),
+        naming(file := Path(folder) / "network"),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
@@ -60,43 +66,34 @@ def write_onnx(network: nn.Module, channels: int, file: Path, metadata: Mapping[
         model = onnx.load(file)
         onnx.helper.set_model_props(model, dict(metadata))
         model.producer_name = "scripts/export.py, " + model.producer_name
-        onnx.save(model, file)
     [opset] = (entry.version for entry in model.opset_import if entry.domain == "")
-    return f", opset {opset}"
+    return model.SerializeToString(), f", opset {opset}"
 
 
 def write_torchscript(
-    network: nn.Module, channels: int, file: Path, metadata: Mapping[str, str]
-) -> str:
-    """Write a network as TorchScript. Raises UserError: it cannot be traced."""
+    network: nn.Module, channels: int, metadata: Mapping[str, str]
+) -> tuple[bytes, str]:
+    """Return a network as TorchScript. Raises UserError: it cannot be traced."""
     image = torch.zeros(EXAMPLE[0], channels, *EXAMPLE[1:])
+    file = io.BytesIO()  # on a full disk, PyTorch would end the process
     with explain("--to torchscript: PyTorch cannot trace this network"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with torch.no_grad():
             traced = torch.jit.trace(network, image, check_trace=False)
-        torch.jit.save(traced, str(file), _extra_files={EXTRA: json.dumps(dict(metadata))})
-    return ""
+        torch.jit.save(traced, file, _extra_files={EXTRA: json.dumps(dict(metadata))})
+    return file.getvalue(), ""
 
 
 def write_safetensors(
-    network: nn.Module, channels: int, file: Path, metadata: Mapping[str, str]
-) -> str:
-    """Write the weights of a network, under the names of the official code."""
-    from safetensors.torch import save_file
+    network: nn.Module, channels: int, metadata: Mapping[str, str]
+) -> tuple[bytes, str]:
+    """Return the weights of a network, under the names of the official code."""
+    from safetensors.torch import save
 
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
-    save_file(state, file, dict(metadata))
-    return ""
+    return save(state, dict(metadata)), ""
 
 
+# Each takes a network, the channels of its input, and the metadata. It returns the content of a
+# file, and what there is to say of it.
 WRITERS = {"onnx": write_onnx, "torchscript": write_torchscript, "safetensors": write_safetensors}
-
-
-def written(
-    kind: str, network: nn.Module, channels: int, metadata: Mapping[str, str]
-) -> tuple[bytes, str]:
-    """Return the content of a file of this kind, and what there is to say of it."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "network"
-        remark = WRITERS[kind](network, channels, file, metadata)
-        return file.read_bytes(), remark

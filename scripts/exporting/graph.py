@@ -78,7 +78,7 @@ class ExportedGenerator(nn.Module):
     def invalid(self, image: torch.Tensor) -> torch.Tensor:
         """Return where an image holds no data, as bool (N, 1, H, W)."""
         assert self.source and self.source.nodata is not None
-        nodata = self.source.nodata
+        nodata = in_float32(self.source.nodata)
         missing = image.isnan() if math.isnan(nodata) else image == nodata
         return missing.to(torch.float32).amax(1, keepdim=True) > 0
 
@@ -93,7 +93,14 @@ class ExportedGenerator(nn.Module):
         if self.source is None or self.source.nodata is None:
             return values
         fill = low if self.target.fill is None else self.target.fill
-        return torch.where(self.invalid(image), torch.full_like(values, fill), values)
+        filled = torch.full_like(values, in_float32(fill))
+        return torch.where(self.invalid(image), filled, values)
+
+
+def in_float32(number: float) -> float:
+    """Return a number as float32 holds it: the lowest float64, a usual ``--nodata``, is -inf."""
+    with np.errstate(over="ignore"):
+        return float(np.float32(number))
 
 
 def limits_of(dtype: str) -> tuple[float, float]:

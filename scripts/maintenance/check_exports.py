@@ -85,7 +85,7 @@ def generator(
 def differences_of(net: nn.Module, every: int) -> list[float]:
     """Return the largest difference of each of :data:`FILES`, and that of float64."""
     from scripts.exporting import checking
-    from scripts.exporting.formats import written
+    from scripts.exporting.formats import WRITERS
     from scripts.exporting.graph import ExportedGenerator, prepared
 
     case = checking.Case(net, 3, False, None, None)
@@ -95,7 +95,7 @@ def differences_of(net: nn.Module, every: int) -> list[float]:
         network = ExportedGenerator(prepared(net, half), False, None, None)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "network"
-            file.write_bytes(written(kind, network, 3, {})[0])
+            file.write_bytes(WRITERS[kind](network, 3, {})[0])
             run = checking.open_file(kind, file, net)
             found.append(checking.compare(run, case, checking.SIZES if half else sizes).largest)
     exact = copy.deepcopy(net).double()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import resource
 import sys
 import zipfile
 from pathlib import Path
@@ -17,13 +19,16 @@ from PIL import Image
 
 from models import load_generator
 from models.coupled_networks import CoupledGenerator
+from models.translation.exported import ExportedNetwork, to_raw
 from scripts import export, translate
 from scripts.exporting.checking import Differences, require_equal
-from scripts.exporting.graph import reflect
+from scripts.exporting.description import channel_names, exact, files_of
+from scripts.exporting.graph import ExportedGenerator, reflect
 from scripts.maintenance.check_exports import generator
 from util.errors import UserError
 from util.exported_file import ENDINGS, read_description
 from util.reflection import reflect_to_multiple
+from util.values import Values
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (37, 30, 3), np.uint8)
 UNTOUCHED = {"preprocess": "none", "gpu_ids": "-1"}
@@ -71,6 +76,7 @@ def exported(run: Programs, name: str, kind: str, *more: object) -> Path:
         words = ("--name", name, "--to", kind, "--output", file, *more)
         result = run.call(export.main, "export.py", *words).ok()
         assert "10 sizes from 2x2 to 257x140: the largest difference is" in result.out
+        assert "Images are" not in result.out  # the file takes any size
     return file
 
 
@@ -87,9 +93,9 @@ def test_rows_of_repeated_reflections() -> None:
 def test_load_generator_takes_a_file(place: Programs, direction: str) -> None:
     """Same pixels and settings as from the run."""
     file = exported(place, "cycle", "torchscript", "--direction", direction)
-    for more in (UNTOUCHED, {"gpu_ids": "-1"}):
-        by_file = load_generator(file, **more)
-        by_run = load_generator(place.runs / "cycle", direction=direction, **more)
+    for more in (UNTOUCHED, {"preprocess": "scale_width"}, {}):
+        by_file = load_generator(file, **more | {"gpu_ids": "-1"})
+        by_run = load_generator(place.runs / "cycle", direction=direction, **more | {"gpu_ids": -1})
         assert (by_file(IMAGE) == by_run(IMAGE)).all()
     text = repr(by_file)
     assert f"<Translator {direction} of {file}" in text and "load_size=32" in text
@@ -163,9 +169,17 @@ def test_options_that_ask_for_another_network(place: Programs) -> None:
     file = exported(place, "cycle", "torchscript")
     with pytest.raises(UserError, match="--tile 64: .* cannot be translated in tiles"):
         load_generator(file, tile=64)
-    for options in ({"direction": "BtoA"}, {"eval": True}, {"epoch": 3}, {"model_suffix": "_B"}):
+    others = ({"eval": True}, {"epoch": 3}, {"model_suffix": "_B"}, {"upsample": "resize"})
+    for options in ({"direction": "BtoA"}, *others):
         with pytest.raises(UserError, match=f"--{next(iter(options))}: .* holds one network, AtoB"):
             load_generator(file, **options)
+    with pytest.raises(UserError, match="--suffix: .* holds one network, as it was exported"):
+        load_generator(file, suffix="x")
+    layers = {"netG": "resnet_6blocks", "ngf": 2, "norm": "instance", "no_dropout": True}
+    assert load_generator(file, **layers).opt.ngf == 2
+    for name, value in (("netG", "unet_128"), ("ngf", 4), ("norm", "none")):
+        with pytest.raises(UserError, match=f"--{name}: .* with {name} {layers[name]}, and cannot"):
+            load_generator(file, **{name: value})
     with pytest.raises(UserError, match="--input_nc 1: the network in .* has 3"):
         load_generator(file, input_nc=1)
     words = ("--name", file, "--dataroot", ".", *CPU)
@@ -192,9 +206,82 @@ def test_damaged_files(place: Programs, tmp_path: Path) -> None:
             load_generator(tmp_path / f"{name}.pt")
 
 
+class Mean(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean(1, keepdim=True)
+
+
+class Levels(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.to(torch.int64)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_files_whose_description_is_wrong(place: Programs, tmp_path: Path) -> None:
+    """The line names the file, not a temporary one; a result is never taken for an image."""
+    good = exported(place, "cycle", "torchscript")
+    extra = {"metadata.json": ""}
+    network = torch.jit.load(good, _extra_files=extra)
+    described = extra["metadata.json"].decode()
+    file = tmp_path / "other.pt"
+    for text, wrong in (("AtoB", "CtoD"), ("resnet_6blocks", "my_net")):
+        torch.jit.save(network, file, {"metadata.json": described.replace(text, wrong)})
+        with pytest.raises(UserError, match=f"cannot use {file}: --.* '{wrong}': should be one of"):
+            load_generator(file)
+    for module, found in ((Mean(), r"torch.float32 \(1, 1, "), (Levels(), r"torch.int64 \(1, 3, ")):
+        torch.jit.save(torch.jit.script(module), file, {"metadata.json": described})
+        with pytest.raises(UserError, match=found + r".*should give floats \(1, 3, 37, 30\)"):
+            load_generator(file, **UNTOUCHED)(IMAGE)
+
+
+def test_too_little_memory(place: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no mistake in the image: the program says what needs less."""
+
+    def fail(self: ExportedNetwork, image: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("Traceback of TorchScript\nDefaultCPUAllocator: can't allocate memory")
+
+    translate_file = load_generator(exported(place, "cycle", "torchscript"), **UNTOUCHED)
+    monkeypatch.setattr(ExportedNetwork, "run", fail)
+    with pytest.raises(MemoryError, match="can't allocate memory"):
+        translate_file(IMAGE)
+
+
+def test_a_full_disk(place: Programs) -> None:
+    """One line; PyTorch itself would end the process."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        words = ("--name", "cycle", "--to", "torchscript", "--output", "full.pt")
+        place.call(export.main, "export.py", *words).refused(1, "full.pt: File too large")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(place.folder.glob("*full*"))
+
+
+def test_no_data_beyond_float32() -> None:
+    """The lowest float64 is a usual mark; as float32 it is infinite."""
+    lowest = np.finfo(np.float64).min.item()
+    rule = Values(0, 2, "float64", 1, nodata=lowest)
+    network = ExportedGenerator(torch.nn.Identity(), True, rule, rule)
+    image = torch.tensor([[[[-math.inf, 0.5]]]])
+    assert network(image).tolist() == image.tolist()
+    assert to_raw(torch.tensor([-1.0, 0.5]), rule).tolist() == [0, 1.5]
+
+
+def test_channels_and_ranges_in_words() -> None:
+    """Nothing is rounded: other programs compute with these numbers."""
+    pictures = Values(0, 200, "uint8", 3)
+    assert channel_names(3, pictures) == channel_names(3, None) == "red, green, blue"
+    assert channel_names(2, Values(0, 1, "float32", 2, bands=(4, 1))) == "band 4, band 1"
+    third = Values(0, 1 / 3, "float32", 3, inputs=2)
+    assert files_of(third) == f"float32, 0..{1 / 3!r}, the bands of 2 files joined"
+    for number, text in ((-(2**31), "-2147483648"), (-9999.125, "-9999.125"), (math.nan, "nan")):
+        assert exact(number) == text
+
+
 def test_a_difference_above_the_limit_is_refused() -> None:
     require_equal(Differences(1e-4, 0, "2x2"), "onnx", half=False)
     require_equal(Differences(1e-2, 0, "2x2"), "onnx", half=True)
     for largest, half in ((1.01e-4, False), (float("nan"), False), (0.0101, True)):
-        with pytest.raises(UserError, match="no file is written"):
+        with pytest.raises(UserError, match=".*leave out --half" if half else "no file is written"):
             require_equal(Differences(largest, 0, "2x2"), "onnx", half)

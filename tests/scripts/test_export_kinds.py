@@ -16,12 +16,14 @@ from PIL import Image
 from test_export import IMAGE, UNTOUCHED, exported, make_run
 
 from models import load_generator
+from models.translation.exported import exported_network
 from scripts import export
 from scripts.exporting.checking import open_file
 from scripts.exporting.formats import write_onnx
 from scripts.exporting.graph import ExplicitNorm
 from scripts.maintenance import check_exports
 from util import values
+from util.errors import UserError
 from util.norms import InstanceNorm
 from util.values import Values
 
@@ -64,6 +66,28 @@ def test_onnx(run: Programs, net: str, norm: str, upsample: str) -> None:
     same_pixels(run, exported(run, "r", "onnx"), "r")
     if "batch" in norm:
         same_pixels(run, exported(run, "r", "onnx", "--eval"), "r", eval=True)
+
+
+def test_names_in_messages(run: Programs, tmp_path: Path, capsys) -> None:
+    """A file is named as it was given: no temporary folder, and nothing of onnxruntime's."""
+    make_run(run.runs / "r")
+    weights = exported(run, "r", "safetensors")
+    assert f"Loaded {weights}" in load_generator(weights, **UNTOUCHED).messages
+    with pytest.raises(UserError, match=f"the weights in {weights} do not fit .* --ngf is 4"):
+        load_generator(weights, ngf=4)
+    words = ("--name", weights, "--to", "safetensors", "--half", "--output", weights.name)
+    run.call(export.main, "export.py", *words).refused(1, "would replace --name")
+    file = exported(run, "r", "onnx", "--preprocess", "none")
+    opt = load_generator(file, gpu_ids="-1").opt
+    assert opt.preprocess == "none"
+    opt.device = torch.device("cuda:0")
+    exported_network(opt)
+    assert f"Loaded {file}, which runs on the CPU" in capsys.readouterr().out
+    damaged = tmp_path / "damaged.onnx"
+    damaged.write_bytes(file.read_bytes().replace(b"Conv", b"Co\xffv", 1))
+    with pytest.raises(UserError, match="cannot read .*damaged.onnx as onnx"):
+        load_generator(damaged)
+    assert not capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("net", "norm"), [("resnet_9blocks", "batch"), ("unet_128", "instance")])
@@ -125,7 +149,7 @@ def test_values_of_files(run: Programs, kind: str, direction: str) -> None:
 def test_instance_norm_of_a_large_image(run: Programs) -> None:
     """It is right where that of onnxruntime adds up too many values."""
     layer, file = InstanceNorm(1), run.folder / "x.onnx"
-    write_onnx(torch.nn.Sequential(ExplicitNorm(layer, (3, 2))), 1, file, {})
+    file.write_bytes(write_onnx(torch.nn.Sequential(ExplicitNorm(layer, (3, 2))), 1, {})[0])
     x = torch.randn(1, 1, 2000, 2000) * 0.1 + 10
     result = open_file("onnx", file, layer)(x)
     assert (result - layer(x.double())).abs().max() < 2e-4
