@@ -7,14 +7,14 @@ from math import comb
 
 from util.tables import markdown
 
-SHARE = 0.7  # a run with a larger share of right pixels in A -> B found the correspondence
+SHARE = 0.7  # a run with a larger share of correct pixels in A -> B found the correspondence
 LEVEL = 0.05  # a smaller p-value decides
 RIVALS = ("full", "gan")  # variants whose counts decide the outcome
 HEADING = "### Which losses find the right correspondence"
 RULE = (
     "Without pairs, a run can draw clean maps with exchanged classes, such as land where water is. "
     "A run has found the\nright correspondence if more than {share:.0f} % of the pixels of its "
-    "test images are right in A → B after the final epoch."
+    "test images are correct in A → B after the final epoch."
 )
 CONCLUSION = "{} found the right correspondence in {} of {} runs, {} in {} of {}: {} (p = {})."
 VERDICTS = {True: "a clear difference", False: "not distinguishable"}
@@ -38,7 +38,7 @@ def lines(shares: Mapping[str, Sequence[float]], titles: Mapping[str, str]) -> l
     """Return the conclusion and the table of counts; nothing if no run measured its share.
 
     Args:
-        shares: for each variant, the share of right pixels of each run that measured it.
+        shares: for each variant, the share of correct pixels of each run that measured it.
         titles: names of the variants.
     """
     counts = counts_of(shares)
@@ -48,7 +48,12 @@ def lines(shares: Mapping[str, Sequence[float]], titles: Mapping[str, str]) -> l
     if sentence := conclusion(shares, titles):
         text += [f"**{sentence}**"]
     text += [TEST.format(level=LEVEL), ""]
-    head = ("Loss", "found it", f"p against {titles[RIVALS[0]]}", "share of right pixels, each run")
+    head = (
+        "Loss",
+        "found it",
+        f"p against {titles[RIVALS[0]]}",
+        "share of correct pixels, each run",
+    )
     rows = []
     for key, (found, of) in counts.items():
         compared = key != RIVALS[0] and RIVALS[0] in counts

@@ -35,7 +35,7 @@ def test_only_test_images_are_pairs(run: Programs, tmp_path: Path) -> None:
 
 
 def test_wrong_maps_do_not_pass_the_rule(run: Programs, tmp_path: Path) -> None:
-    """Maps of land alone, and the true maps of other pictures, have too few right pixels."""
+    """Maps of land alone, and the true maps of other pictures, have too few correct pixels."""
     run.call(make_lakes.main, "make_lakes.py", tmp_path / "a", "--train", 1).ok()
     water = (arrays(tmp_path / "a" / "testB") == make_lakes.WATER).all(-1)
     assert len(water) == 60 and (~water).mean() < counts.SHARE
