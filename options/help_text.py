@@ -23,8 +23,12 @@ def titled(parser: Parser, title: str) -> Iterator[None]:
         parser._optionals = before
 
 
-def show_help(parser: Parser) -> NoReturn:
-    """Print the help, with every default that says something, and exit with status 0."""
+def show_help(parser: Parser, description: str | None = None) -> NoReturn:
+    """Print the help, with every default that says something, and exit with status 0.
+
+    Args:
+        description: the docstring of the program.
+    """
     for action in parser._actions:
         default = parser.get_default(action.dest)
         if action.nargs is None and not (action.metavar or action.choices):
@@ -35,6 +39,9 @@ def show_help(parser: Parser) -> NoReturn:
         if default != argparse.SUPPRESS and action.help:
             action.default = default
             action.help += " (default: %(default)s)"
+    if description:
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.description, parser.epilog = wrapped(description), wrapped(parser.epilog or "")
     parser.print_help()
     parser.exit()
 

@@ -40,9 +40,11 @@ class Options:
         parser: the parser of the last call of :meth:`gather_options`, with all options.
         opt: the result of the last call of :meth:`parse`.
         initialized: True after :meth:`initialize`, as in the official class.
+        description: what ``--help`` says of the program above the options.
     """
 
     isTrain = True
+    description: str | None = None
 
     def __init__(self) -> None:
         self.initialized = False
@@ -94,13 +96,13 @@ class Options:
         given = parser.given(args, OWN)
         wants_help = given.pop("help", False)
         if wants_help and not given.keys() & {"model", "dataset_mode"}:
-            show_help(parser)  # fast: neither PyTorch nor a model has been imported
+            show_help(parser, self.description)  # fast: no model has been imported
         unpacked = self.rules.unpack_run(parser.defaults() | given)
         given |= unpacked
         args += words_of(unpacked)
         model = self._add_plugin_options(args, given)
         if wants_help:
-            show_help(parser)
+            show_help(parser, self.description)
         if self.config:
             self._check_file(args, model)
         given = parser.given(args)

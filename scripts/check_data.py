@@ -18,7 +18,9 @@ from util.console import run_main
 
 
 def main() -> None:
-    opt = Program(TrainOptions()).parse()
+    options = TrainOptions()
+    options.description = __doc__
+    opt = Program(options).parse()
     from models.training.check_data import report  # after --help: this imports PyTorch
 
     sys.exit(report(opt))

@@ -14,7 +14,7 @@ FLAGS = (
         "checkpoint_activations",
         bool,
         False,
-        "activation checkpointing: less memory, a third slower",
+        "activation checkpointing of ResNet generators: less memory, a third slower",
     ),
     Flag(
         "cache_images",

@@ -203,6 +203,8 @@ def test_as_a_program() -> None:
         [sys.executable, script, "--help"], capture_output=True, text=True, timeout=120
     )
     assert (done.returncode, done.stderr) == (0, "") and "--crop_size" in done.stdout
+    assert "Check a dataset before training" in done.stdout
+    assert "\n\n    python scripts/check_data.py --dataroot" in done.stdout
 
 
 @pytest.mark.parametrize(
