@@ -93,7 +93,7 @@ def load_network(args: Namespace, others: list[str]) -> tuple[Namespace, Any]:
 
 def main() -> None:
     args, others = parse()
-    from scripts.exporting.checking import Case, compare, open_file, require_equal
+    from scripts.exporting.checking import TINY, Case, compare, open_file, require_equal
     from scripts.exporting.description import metadata_of, norm_of
     from scripts.exporting.formats import WRITERS, require_packages
     from scripts.exporting.graph import ExportedGenerator, in_precision, prepared
@@ -120,9 +120,10 @@ def main() -> None:
     say(f"{opt.netG}, {opt.direction}, norm: {norm_of(net, opt.norm)}")
     for side in ("input", "output"):
         say(f"{side}: {metadata[f'{side}_channels']}, {metadata[f'{side}_range']}")
+    above = f"; above {TINY}x{TINY} the largest is {found.larger:.2g}" if args.half else ""
     say(
         f"10 sizes from 2x2 to 257x140: the largest difference is {found.largest:.2g} (at "
-        f"{found.size}), the mean {found.mean:.2g}"
+        f"{found.size}), the mean {found.mean:.2g}{above}"
     )
     say(f"{metadata['precision']}{remark}, {len(content) / 1e6:.1f} MB: {args.output}")
 

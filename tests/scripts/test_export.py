@@ -21,7 +21,7 @@ from models import load_generator
 from models.coupled_networks import CoupledGenerator
 from models.translation.exported import ExportedNetwork, to_raw
 from scripts import export, translate
-from scripts.exporting.checking import Differences, require_equal
+from scripts.exporting.checking import Case, Differences, compare, require_equal
 from scripts.exporting.description import channel_names, exact, files_of
 from scripts.exporting.graph import ExportedGenerator, reflect
 from scripts.maintenance.check_exports import generator
@@ -280,8 +280,20 @@ def test_channels_and_ranges_in_words() -> None:
 
 
 def test_a_difference_above_the_limit_is_refused() -> None:
-    require_equal(Differences(1e-4, 0, "2x2"), "onnx", half=False)
-    require_equal(Differences(1e-2, 0, "2x2"), "onnx", half=True)
+    """In half precision, the tiny images are printed, not judged."""
+    require_equal(Differences(1e-4, 0, "2x2", 1e-4), "onnx", half=False)
+    require_equal(Differences(1e-2, 0, "2x2", 1e-2), "onnx", half=True)
+    require_equal(Differences(0.1, 0, "2x2", 1e-2), "onnx", half=True)
     for largest, half in ((1.01e-4, False), (float("nan"), False), (0.0101, True)):
         with pytest.raises(UserError, match=".*leave out --half" if half else "no file is written"):
-            require_equal(Differences(largest, 0, "2x2"), "onnx", half)
+            require_equal(Differences(largest, 0, "2x2", largest if half else 0), "onnx", half)
+
+
+def test_differences_of_tiny_images() -> None:
+    """compare() keeps the largest difference of the other images apart."""
+    net = torch.nn.Identity()
+    sizes = ((1, 2, 2), (1, 3, 3), (1, 4, 3), (1, 2, 31))
+    found = compare(lambda x: x + 1 / x.shape[2], Case(net, 1, False, None, None), sizes)
+    assert (round(found.largest, 6), found.size, round(found.larger, 6)) == (0.5, "2x2", 0.5)
+    found = compare(lambda x: x + 1 / x[0, 0].numel(), Case(net, 1, False, None, None), sizes)
+    assert (round(found.largest, 6), found.size, round(found.larger, 6)) == (0.25, "2x2", 0.083333)
