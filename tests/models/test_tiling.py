@@ -151,8 +151,10 @@ def test_estimate_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "80x30 pixels in 2x5 tiles of 16 with a halo of 20: 8 passes, " in notes[0]
     assert "times the work of one piece" in notes[0] and notes[1].startswith("--tile 32 would take")
     monkeypatch.setattr("models.translation.tiling.estimate.LONG", 0.0)
-    with pytest.raises(UsageError, match="--tile_stats exact or --tile_stats sample"):
+    with pytest.raises(UsageError, match="10 tiles are too few for a sample: give --tile_stats ex"):
         TiledNetwork(net, quiet(16))(x)
+    with pytest.raises(UsageError, match="16 of 40 tiles.*--tile_stats exact or --tile_stats sa"):
+        TiledNetwork(net, quiet(8))(x)
     TiledNetwork(small("resnet", "none"), quiet(16))(x)  # there is no choice
 
 

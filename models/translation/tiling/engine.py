@@ -274,10 +274,14 @@ class Work:
 
 
 def read(source: WindowSource, window: Window) -> torch.Tensor:
-    """Return a window of an image as (1, C, h, w) in [-1, 1]."""
+    """Return a window of an image as (1, C, h, w) in [-1, 1].
+
+    Its values lie in the memory as those of whole images do: convolutions round others differently.
+    """
     rows, columns = window
     pixels = source.read(rows.start, columns.start, rows.length, columns.length)
-    return torch.from_numpy(pixels).permute(2, 0, 1)[None]
+    planes = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+    return planes.clone(memory_format=torch.contiguous_format)
 
 
 def write(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.translation.tiling.plan import Plan, Tile
-from models.translation.tiling.sampling import sample_of
+from models.translation.tiling.sampling import sample_of, sample_size
 from util.console import duration
 from util.errors import UsageError
 from util.words import amount
@@ -95,11 +95,16 @@ class Estimate:
         """
         if statistics or self.exact * images <= LONG:
             return statistics or "exact"
+        exact = f"--tile: exact statistics take about {duration(self.exact * images)}"
         count, tiles = len(self.sampled), len(self.plan.tiles)
+        if sample_size(tiles) == tiles:
+            raise UsageError(
+                f"{exact}, and {tiles} tiles are too few for a sample: give --tile_stats exact, or "
+                "--tile_stats sample and a smaller --tile"
+            )
         raise UsageError(
-            f"--tile: exact statistics take about {duration(self.exact * images)}, those of "
-            f"{count} of {tiles} tiles, with a measured error, {duration(self.sample * images)}: "
-            "give --tile_stats exact or --tile_stats sample"
+            f"{exact}, those of {count} of {tiles} tiles, with a measured error, "
+            f"{duration(self.sample * images)}: give --tile_stats exact or --tile_stats sample"
         )
 
 
