@@ -207,7 +207,8 @@ def main() -> None:
     kind = {"jpeg": "jpg", "tiff": "tif"}.get(ending, ending)
     flag = f"--format {args.format}" if args.format else flag
     check_output_files(kind, rule, flag, "the output", opt.aspect_ratio)
-    translate, progress = Translator(opt, domains=rules), Progress(len(jobs), "Translating")
+    translate = Translator(opt, domains=rules, images=len(jobs))
+    progress = Progress(len(jobs), "Translating")
     tags = KeptTags(opt, translate.note)
     windows = WindowedFiles(translate, tags, translate.note)
     for target, path in jobs.items():

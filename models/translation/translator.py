@@ -63,11 +63,14 @@ class Translator:
         messages: what loading would have printed, if ``silent``.
     """
 
-    def __init__(self, opt, silent: bool = False, domains: DomainValues | None = None) -> None:
+    def __init__(
+        self, opt, silent: bool = False, domains: DomainValues | None = None, images: int = 1
+    ) -> None:
         """Load the generator.
 
         Args:
             domains: the rules of the values of the folders A and B; None: those of the run.
+            images: how many images are to be translated, for the time that ``--tile`` takes.
 
         Raises UserError: ``--model`` is given and not "test".
         """
@@ -91,7 +94,7 @@ class Translator:
                 layer.track_running_stats = False  # without --eval, a call would change statistics
         self.dependence = batch_dependence([self.model.netG])
         if ours(opt).tile:
-            tile_networks(self.model, 1, self._report, say)
+            tile_networks(self.model, images, self._report, say)
         self.transform = get_transform(opt, grayscale=opt.input_nc == 1)
 
     def __repr__(self) -> str:

@@ -125,6 +125,7 @@ def test_windowed_files(tiny: Programs, monkeypatch: pytest.MonkeyPatch) -> None
         assert array.dtype == np.uint8 and np.abs(array.astype(int) - expected).max() <= 1
     tiled = (*named, "--tile", "25", "--input")
     result = translate(tiny, *tiled, "photos", "--output", "out", "--format", "tif").ok()
+    assert "for each of 2 images" in result.out
     assert result.out.count("has no windows: png files are decoded whole; --max_pixels") == 1
     result = translate(tiny, *tiled, "b.tif", "--output", "b2.png").ok()
     assert "png files are written whole (--format tif or npy)" in result.out

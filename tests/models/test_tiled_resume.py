@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -129,11 +130,11 @@ def tiled(run: Programs, net: torch.nn.Module):
         run.folder / "x.tif", array, extratags=[(274, "H", 1, 3)]
     )
 
-    def call(output: str, *more: str):
+    def call(output: str, *more: str, source: str = "x.tif"):
         from scripts import translate
 
         args = ("--name", "cycle", *CPU, "--preprocess", "none", "--tile", "16", *more)
-        return run.call(translate.main, "x.py", *args, "--input", "x.tif", "--output", output)
+        return run.call(translate.main, "x.py", *args, "--input", source, "--output", output)
 
     return call
 
@@ -160,9 +161,18 @@ def test_ctrl_c_and_another_orientation(tiled, run: Programs, monkeypatch) -> No
 
 
 def test_a_choice_that_is_left_to_the_user_leaves_no_file(tiled, run, monkeypatch) -> None:
-    def asks(*_: object) -> None:
-        raise UserError("choose")
+    def asks(_: object, statistics: str | None, images: int) -> None:
+        raise UserError(f"{images} images")
+
+    def stops(*_: object) -> None:
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(estimate.Estimate, "chosen", asks)
-    tiled("out.npy").refused(1, "choose")
-    assert not list(run.folder.glob("out*"))
+    tiled("out.npy").refused(1, "1 images")
+    for name in ("in/a.tif", "in/b.tif"):
+        (run.folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(run.folder / "x.tif", run.folder / name)
+    tiled("out", "--format", "npy", source="in").refused(1, "2 images")
+    monkeypatch.setattr(estimate.Estimate, "chosen", stops)
+    assert tiled("out.npy").status == 130
+    assert not list(run.folder.rglob("out.npy*")) + list(run.folder.rglob("*.part*"))

@@ -61,10 +61,12 @@ class WindowedFiles:
         done = unfinished(target).with_name(f"{unfinished(target).name}.json")
         origin = f"{[identity(x) for x in (str(source), *partners)]} {(given, rule, exif)}"
         try:
-            network.tiled.translate(image, sink, done, origin)
+            network.tiled.translate(image, sink, done, origin, network.images)
         except KeyboardInterrupt:
             if done.exists():
                 self.note(f"Stopped; the same command resumes from {done}")
+            else:
+                sink.discard()
             raise
         except UserError as error:
             if not done.exists():  # before anything was computed
