@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 from options.program import Program
 from options.test_options import TestOptions
 from util.console import Progress, run_main, say
@@ -17,9 +15,9 @@ def main() -> None:
     from data import create_dataset
     from data.pipeline.loader import Unreadable
     from models import create_model
-    from models.translation.batch import translate_batch
-    from models.translation.results import Results
+    from models.translation.results import Results, translate_batches
     from models.translation.tiling.network import tile_networks
+    from models.translation.windowed_test import windowed_test
     from util.modules import batch_dependence
 
     dataset = create_dataset(opt)
@@ -40,18 +38,21 @@ def main() -> None:
         results.note(f"--batch_size {opt.batch_size} changes the results, because of {causes}")
     if opt.tile:
         tile_networks(model, count, results.note)
+    windows = windowed_test(model, dataset, results, count) if opt.tile else None
+    test = windows.run() if windows else translate_batches(model, dataset, results, count)
     progress = Progress(count, "Translating")
     try:
-        for batch in islice(dataset, -(-count // opt.batch_size)):
-            translate_batch(model, batch, opt.seed)
-            results.add(model, count - progress.done, batch)
-            progress.update(len(model.get_image_paths()))
+        for number in test:
+            progress.update(number)
     except Unreadable:
-        results.note(f"Only {progress.done} of {amount(count, 'image')}: the next cannot be read")
+        images = amount(count, "image")
+        results.note(f"Only {progress.done} of {images}: the next cannot be translated")
         results.close()
         raise
     progress.close()
     results.close()
+    if windows:
+        windows.close()
     say(f"{amount(count, 'image')} on {opt.device}: {results.folder / 'index.html'}")
 
 

@@ -23,6 +23,7 @@ from data.rasters.inputs import (
 from data.rasters.raster import Raster
 from data.rasters.reading import array_for, read_array
 from data.rasters.rules import find_rules, misfit
+from data.windows.opening import sample_windows
 from util.errors import UserError, culprit
 from util.option_defaults import ours, replaced
 from util.values import DomainValues, Values
@@ -71,6 +72,8 @@ class ValuesOfDomains:
         for domain, files in paths.items():
             flag = "--input_nc" if opt.direction.startswith(domain) else "--output_nc"
             folder = Folder(domain, name.format(domain), files, channels[domain], flag, opt.npz_key)
+            if opt.tile and type(self).read_array is ValuesOfDomains.read_array:
+                folder = folder._replace(sample=self.sample_inputs)
             if not self.is_known_format(files[0]):
                 folder = folder._replace(
                     inputs=1 + len(self.partners.get(files[0], ())),
@@ -132,6 +135,11 @@ class ValuesOfDomains:
         return joined_header(
             {x: self.describe_file(x) for x in (path, *self.partners.get(path, ()))}
         )
+
+    def sample_inputs(self, path: str) -> np.ndarray:
+        """Return parts of the image that :meth:`read_inputs` reads, of any size."""
+        opt, partners = ours(self.opt), self.partners.get(path, ())
+        return sample_windows(path, partners, opt.npz_key, exif=not opt.no_exif)
 
     def describe_file(self, path: str) -> Header:
         """Return the header of a file: type, bands and size.

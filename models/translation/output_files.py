@@ -52,9 +52,28 @@ class OutputFiles:
 
     def rule_of(self, label: str, image: Any) -> Values | None:
         """Return the rule of an image (N, C, H, W) of a model; None for an 8-bit picture."""
-        rule = self.domains[domain_of(label, self.opt.direction)] if shows_domain(label) else None
         is_batch = isinstance(image, torch.Tensor) and image.dim() == 4
-        return rule if rule and is_batch and image.shape[1] == rule.channels else None
+        return self.rule_for(label, image.shape[1]) if is_batch else None
+
+    def rule_for(self, label: str, channels: int) -> Values | None:
+        """Return the rule of an image with these channels; None for an 8-bit picture."""
+        rule = self.domains[domain_of(label, self.opt.direction)] if shows_domain(label) else None
+        return rule if rule and channels == rule.channels else None
+
+    def tags_of(
+        self, label: str, source: str, size: tuple[int, int], kind: str, rule: Values | None
+    ) -> RasterTags | None:
+        """Return the tags of a file of results.
+
+        Args:
+            source: the file that it was read or made from.
+            size: (width, height).
+            kind: see :meth:`KeptTags.of`.
+        """
+        direction = self.opt.direction
+        is_same = source_of(label, direction) == domain_of(label, direction)
+        same_bands = is_same and not (rule and rule.bands)
+        return self.tags.of(source, size, kind, same_bands)
 
     def save_raster(
         self,
@@ -76,7 +95,7 @@ class OutputFiles:
         Raises:
             UserError: an earlier file could not be written.
         """
-        rule, folder = self.rule_of(label, image), source_of(label, self.opt.direction)
+        rule = self.rule_of(label, image)
         is_gray = isinstance(image, torch.Tensor) and image.dim() == 4 and image.shape[1] == 1
         array = picture[..., :1] if is_gray else picture
         if rule:
@@ -84,13 +103,8 @@ class OutputFiles:
             mask = mask_of(masks, label, self.opt.direction)
             valid = None if mask is None else mask[i, 0].cpu().numpy()
             array = to_file(label, unit, rule, valid, self.note)
-        is_same = folder == domain_of(label, self.opt.direction)
-        tags = self.tags.of(
-            source,
-            (array.shape[1], array.shape[0]),
-            path.suffix[1:],
-            same_bands=is_same and not (rule and rule.bands),
-        )
+        size = array.shape[1], array.shape[0]
+        tags = self.tags_of(label, source, size, path.suffix[1:], rule)
         self.writer.submit(save_array, array, path, rule, tags)
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import re
 from argparse import Namespace
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from data.listing import stem
 from models.base_model import BaseModel
+from models.translation.batch import translate_batch
 from models.translation.output_files import OutputFiles
 from util.console import say
 from util.errors import UserError
@@ -93,17 +98,42 @@ class Results:
                 raise UserError(
                     f"--model {self.opt.model}: its {name} are empty, so nothing is saved"
                 )
-        if unknown := set(self.opt.save or ()) - set(visuals):
-            raise UserError(f"--save {' '.join(unknown)}: this model gives {', '.join(visuals)}")
-        wanted = self.opt.save or visuals
-        chosen = {label: image for label, image in visuals.items() if label in wanted}
+        chosen = {label: visuals[label] for label in self.wanted(visuals)}
         masks = masks_of(batch)
         for i, path in enumerate(paths[:limit]):
             sources = {label: visual_paths.get(label, paths)[i] for label in chosen}
             files, previews, size = self._save(chosen, i, sources, masks)
-            name, shown = self.stem(path), true_images(sources)
-            self.rows.append((name, row(name, files, size, shown, previews)))
+            self.add_row(path, files, sources, size, previews)
             self._note_metrics(getattr(model, "image_metrics", {}), files, i)
+
+    def wanted(self, labels: Collection[str]) -> list[str]:
+        """Return those of a model's labels that are saved.
+
+        Raises UserError: ``--save`` names another one.
+        """
+        if unknown := set(self.opt.save or ()) - set(labels):
+            raise UserError(f"--save {' '.join(unknown)}: this model gives {', '.join(labels)}")
+        return [label for label in labels if label in (self.opt.save or labels)]
+
+    def add_row(
+        self,
+        path: str,
+        files: dict[str, str],
+        sources: dict[str, str],
+        size: tuple[int, int] | None,
+        previews: dict[str, str],
+        details: dict[str, str] | None = None,
+    ) -> None:
+        """Add a row to the page.
+
+        Args:
+            path: of the image that names it.
+            files: label -> file in the folder ``images``.
+            sources: label -> the file that the image was read or made from.
+            size, previews, details: see :func:`util.pages.page.row`.
+        """
+        name, shown = self.stem(path), true_images(sources)
+        self.rows.append((name, row(name, files, size, shown, previews, details)))
 
     def _save(
         self, images: dict[str, Any], i: int, sources: dict[str, str], masks: dict[str, Any]
@@ -111,14 +141,11 @@ class Results:
         """Save image ``i`` of each label; return its files, those of its previews, and its size."""
         files, previews, size, ratio = {}, {}, None, self.opt.aspect_ratio
         rules = {label: self.files.rule_of(label, image) for label, image in images.items()}
-        shown = show_images({k: images[k] for k in images if not rules[k]}, i, self.note)
-        if any(rules.values()):
-            previewed = show_images(images, i, self.note, self.how, masks)
-            shown |= {label: picture for label, picture in previewed.items() if rules[label]}
+        shown = self.pictures(images, i, rules, masks)
         for label, image in images.items():
             if label not in shown:
                 continue
-            name, rule = f"{self.stem(sources[label])}_{label}", rules[label]
+            name, rule = self.name_of(label, sources[label]), rules[label]
             files[label] = f"{name}.{self.files.format_of(rule)}"
             file = self.folder / "images" / files[label]
             if rule or self.opt.format in ("tif", "npy"):
@@ -129,6 +156,25 @@ class Results:
                 self.files.writer.save(shown[label], file, ratio)
             size = stretched((shown[label].shape[1], shown[label].shape[0]), ratio)
         return files, previews, size
+
+    def name_of(self, label: str, source: str) -> str:
+        """Return the name of a file of results, without its extension."""
+        return f"{self.stem(source)}_{label}"
+
+    def pictures(
+        self, images: dict[str, Any], i: int, rules: dict[str, Any], masks: dict[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """Return image ``i`` of each label as uint8 (H, W, C), as the page shows it.
+
+        Args:
+            rules: label -> its rule; None: an 8-bit picture.
+            masks: see :func:`util.images.show_images`.
+        """
+        shown = show_images({k: images[k] for k in images if not rules[k]}, i, self.note)
+        if any(rules.values()):
+            previewed = show_images(images, i, self.note, self.how, masks)
+            shown |= {label: picture for label, picture in previewed.items() if rules[label]}
+        return shown
 
     def _note_metrics(self, metrics: dict, files: dict[str, str], i: int) -> None:
         """Keep the model's own metrics of image ``i`` of a batch, for the page."""
@@ -165,6 +211,22 @@ class Results:
         title, width = f"Results of {self.opt.name}", self.opt.display_winsize
         rows = [html for _, html in sorted(self.rows, key=lambda pair: natural(pair[0]))]
         write_page(self.folder, title, self.notes, rows, width, SCRIPTS, data="metrics.js")
+
+
+def translate_batches(
+    model: BaseModel, batches: Iterable[dict], results: Results, count: int
+) -> Iterator[int]:
+    """Translate whole images, and add them to the page; yield the number of images of each batch.
+
+    Args:
+        count: the number of images that are tested.
+    """
+    done, opt = 0, results.opt
+    for batch in islice(batches, -(-count // opt.batch_size)):
+        translate_batch(model, batch, opt.seed)
+        results.add(model, count - done, batch)
+        done += len(model.get_image_paths())
+        yield len(model.get_image_paths())
 
 
 def true_images(sources: dict[str, str]) -> dict[str, str]:

@@ -8,8 +8,8 @@ sizes in one piece and in at least 3x3 tiles, and prints the largest difference 
 what --tile_stats sample differs by and what it measures itself, and what tiles without the
 statistics of the whole image would differ by. Finished trainings are not repeated.
 
-Then a child process translates a .npy file of each of --sides, from file to file, and its peak
-memory is printed.
+Then a child process of each program translates a .npy file of each of --sides, from file to file,
+and its peak memory is printed.
 
 Status 1 if a difference is more than a level, or the peaks differ by more than 10 %.
 """
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -41,6 +42,7 @@ from util.limits import whole
 
 NETS = ("resnet_6blocks", "resnet_9blocks", "unet_128", "unet_256")
 NORMS = ("instance", "batch", "none")
+PROGRAMS = ("translate.py", "test.py")
 PARTS = ("differences", "memory")
 FLAGS = (
     Flag("only", PARTS, None, "do only this part"),
@@ -51,6 +53,7 @@ FLAGS = (
     Flag("steps", whole(1, 10**6), 100, "training steps of each (default: 100)"),
     Flag("sizes", whole(1, 100), 5, "number of sizes (default: 5)"),
     Flag("sides", whole(64, 10**6), (2000, 8000), "sides of the images of the second part", "+"),
+    Flag("programs", PROGRAMS, PROGRAMS, "what the second part runs (default: both)", nargs="+"),
     Flag("tile", whole(1, 10**6), 512, "tile of the second part (default: 512)"),
     Flag("tile_stats", ("exact", "sample"), "sample", "statistics of the second part"),
 )
@@ -173,13 +176,19 @@ def apart(generator: Any, tile: int, x: Any) -> Any:
 
 def memory(args: Namespace) -> bool:
     """Print the second table; return True if the peaks are at most 10 % apart."""
-    run, peaks = train(args, args.nets[0], args.norms[0]), []
-    say("{:>12}{:>12}{:>12}{:>12}".format("side", "tile", "peak (MB)", "seconds"))
-    for side in args.sides:
-        source, target = args.out / f"{side}.npy", args.out / f"{side}_out.npy"
-        write_mosaic(source, side)
-        words = ["scripts/translate.py", "--name", run.name, "--checkpoints_dir", run.parent]
-        words += ["--input", source, "--output", target, "--preprocess", "none", "--gpu_ids", -1]
+    run = train(args, args.nets[0], args.norms[0])
+    peaks: dict[str, list[float]] = {program: [] for program in args.programs}
+    say("{:>12}{:>12}{:>12}{:>12}{:>12}".format("program", "side", "tile", "peak (MB)", "seconds"))
+    for side, program in product(args.sides, args.programs):
+        images, results = args.out / f"images_{side}", args.out / f"results_{side}"
+        images.mkdir()
+        write_mosaic(images / "a.npy", side)
+        words = {
+            "translate.py": ["scripts/translate.py", "--input", images, "--output", results],
+            "test.py": ["test.py", "--dataroot", images, "--results_dir", results],
+        }[program]
+        words += ["--name", run.name, "--checkpoints_dir", run.parent, "--model", "test"]
+        words += ["--preprocess", "none", "--format", "npy", "--gpu_ids", -1]
         words += ["--tile", args.tile, "--tile_stats", args.tile_stats]
         begin = time.monotonic()
         with open(args.out / "log.txt", "a", encoding="utf-8") as log:
@@ -188,13 +197,14 @@ def memory(args: Namespace) -> bool:
             _, status, used = os.wait4(child.pid, 0)
             child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
-            raise UserError(f"translate.py failed; see {args.out / 'log.txt'}")
-        peaks.append(used.ru_maxrss / 1024)
+            raise UserError(f"{program} failed; see {args.out / 'log.txt'}")
+        peaks[program].append(used.ru_maxrss / 1024)
         seconds = time.monotonic() - begin
-        say(f"{side:>12}{args.tile:>12}{peaks[-1]:>12.0f}{seconds:>12.0f}")
-        target.unlink()
-        source.unlink()
-    return max(peaks) <= 1.1 * min(peaks)
+        peak = peaks[program][-1]
+        say(f"{program:>12}{side:>12}{args.tile:>12}{peak:>12.0f}{seconds:>12.0f}")
+        shutil.rmtree(images)
+        shutil.rmtree(results)
+    return all(max(found) <= 1.1 * min(found) for found in peaks.values())
 
 
 def write_mosaic(path: Path, side: int) -> None:

@@ -55,6 +55,7 @@ def test_each_program(tiny: Programs) -> None:
     result = tiny.test(*named, "--results_dir", "tiled", "--tile", "25").ok()
     assert "50x38 pixels in 2x3 tiles of 25 with a halo of 60: 18 passes" in result.out
     assert "for each of 2 images" in result.out
+    assert "a.png has no windows: png files are decoded whole: images are held in" in result.out
     saved = "cycle/test_latest/images/b_fake.png"
     whole, tiled = (pixels(tiny.folder / name / saved) for name in ("whole", "tiled"))
     assert whole.std() > 20 and np.abs(whole - tiled).max() <= 1

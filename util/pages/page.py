@@ -37,6 +37,7 @@ def row(
     size: tuple[int, int] | None = None,
     truth: dict[str, str] | None = None,
     previews: dict[str, str] | None = None,
+    details: dict[str, str] | None = None,
 ) -> str:
     """Returns the HTML of a row of images under a heading, on a single line for ``results.js``.
 
@@ -46,6 +47,7 @@ def row(
         truth: caption of a translation -> caption of the true image.
         previews: caption -> file in the folder ``previews`` that is shown in place of the image,
             which then has a link of its own.
+        details: caption -> what that link says after the kind of file.
     """
     columns = len(images) if len(images) <= 8 else (len(images) + 1) // 2
     shape = f' width="{size[0]}" height="{size[1]}"' if size else ""
@@ -55,8 +57,9 @@ def row(
     shown = {label: link(file) for label, file in images.items()}
     shown |= {label: link(file, PREVIEWS) for label, file in (previews or {}).items()}
     kinds = {label: escape(Path(images[label]).suffix) for label in previews or ()}
+    detail = {label: escape(text) for label, text in (details or {}).items()}
     downloads = {
-        label: f'<a download href="{link(images[label])}">{kind} file</a>'
+        label: f'<a download href="{link(images[label])}">{kind} file{detail.get(label, "")}</a>'
         for label, kind in kinds.items()
     }
     figures = "".join(

@@ -90,6 +90,15 @@ class Tiled:
         """Return height and width of the result for an image."""
         return Plan(self.graph, height, width, self.settings.tile).output_size()
 
+    def key(self, height: int, width: int, origin: str) -> str:
+        """Return what changes with anything that the pixels of the result depend on.
+
+        Args: origin: what identifies the image.
+        """
+        kind = str(self.network), self.graph.norms  # --eval, for example, has the same weights
+        weights = self.network.state_dict().values()
+        return digest(weights, kind, (height, width), self.settings[:3], origin)
+
     def translate(
         self,
         source: WindowSource,
@@ -129,7 +138,7 @@ class Work:
     ) -> None:
         self.tiled, self.source, self.sink = tiled, source, sink
         settings, size = tiled.settings, (source.height, source.width)
-        self.journal = Journal(done, self.key(origin) if done else "")
+        self.journal = Journal(done, tiled.key(*size, origin) if done else "")
         if not sink.resumed:
             self.journal.nothing_written()
         self.plan = Plan(tiled.graph, *size, settings.tile)
@@ -141,13 +150,6 @@ class Work:
         self.estimate = Estimate(self.plan, tiled.rates, sum(self.halves, []))
         self.spent, self.total = 0.0, 1.0  # seconds, by the estimate
         self.begin, self.skipped = time.monotonic(), 0.0
-
-    def key(self, origin: str) -> str:
-        """Return what changes with anything that the pixels of the result depend on."""
-        network, graph, settings = self.tiled.network, self.tiled.graph, self.tiled.settings
-        kind = str(network), graph.norms  # batch norm with --eval has the same weights, for example
-        size = self.source.height, self.source.width
-        return digest(network.state_dict().values(), kind, size, settings[:3], origin)
 
     def run(self, images: int) -> None:
         """Translate the image; see :meth:`Tiled.translate`."""

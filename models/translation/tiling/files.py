@@ -9,6 +9,7 @@ from pathlib import Path
 from data.rasters.header import any_size
 from data.rasters.tags import KeptTags
 from data.windows.opening import FileSource
+from data.windows.protocols import WindowSource
 from data.windows.tiff import NotWindowed
 from models.translation.tiling.network import TiledNetwork
 from models.translation.translator import Translator
@@ -58,22 +59,8 @@ class WindowedFiles:
             tags = self.tags.of(str(source), (width, height), KINDS[kind], same_bands=False)
         rule = self.values.target
         sink = FileSink(target, (height, width, channels), rule, tags, self.note, resume=True)
-        done = unfinished(target).with_name(f"{unfinished(target).name}.json")
         origin = f"{[identity(x) for x in (str(source), *partners)]} {(given, rule, exif)}"
-        try:
-            network.tiled.translate(image, sink, done, origin, network.images)
-        except KeyboardInterrupt:
-            if done.exists():
-                self.note(f"Stopped; the same command resumes from {done}")
-            else:
-                sink.discard()
-            raise
-        except UserError as error:
-            if not done.exists():  # before anything was computed
-                sink.discard()
-            if isinstance(error, UsageError) or not done.exists():
-                raise
-            raise type(error)(f"{error} (the same command resumes from {done})") from None
+        translate_file(network, image, sink, target, origin, self.note)
         if remark := image.remark():
             self.note(remark)
         return True
@@ -84,6 +71,38 @@ class WindowedFiles:
             self.reasons.add(kind)
             self.note(f"{reason}; --max_pixels limits their size")
         return False
+
+
+def translate_file(
+    network: TiledNetwork,
+    image: WindowSource,
+    sink: FileSink,
+    target: Path,
+    origin: str,
+    note: Callable[[str], None],
+) -> None:
+    """Translate an image to a file; another process that was stopped is resumed.
+
+    Args:
+        sink: fills ``target``.
+        note: prints a line.
+        origin: see :meth:`Tiled.translate`, also for the errors.
+    """
+    done = unfinished(target).with_name(f"{unfinished(target).name}.json")
+    try:
+        network.tiled.translate(image, sink, done, origin, network.images)
+    except KeyboardInterrupt:
+        if done.exists():
+            note(f"Stopped; the same command resumes from {done}")
+        else:
+            sink.discard()
+        raise
+    except UserError as error:
+        if not done.exists():  # before anything was computed
+            sink.discard()
+        if isinstance(error, UsageError) or not done.exists():
+            raise
+        raise type(error)(f"{error} (the same command resumes from {done})") from None
 
 
 def identity(path: str) -> str:
