@@ -107,7 +107,7 @@ class Place:
                 pictures(self.folder / side / part, names)
         pictures(self.folder / "photos", ["a.jpg", "b.jpg", "train/c.jpg"])
         pictures(self.folder / "frames", ["frame_00001.png", "frame_00002.png"])
-        pictures(self.folder, ["horse.jpg", "mosaic.tif"])
+        pictures(self.folder, ["horse.jpg", "mosaic.tif", "mosaics/a.tif"])
         self.make_cityscapes()
         self.make_scans()
         fork = self.folder / "FOLDER/models"

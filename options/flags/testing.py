@@ -25,7 +25,8 @@ FLAGS = (
         "tile",
         whole(1, 10**6),
         None,
-        "translate in tiles of N pixels, without seams: bounded memory (docs/large_images.md)",
+        "translate in tiles of N pixels, without seams: bounded memory, with --preprocess none and "
+        "TIFF or .npy files for the images themselves, too (docs/large_images.md)",
     ),
     Flag(
         "tile_stats",
