@@ -14,6 +14,7 @@ from util.values import DomainValues
 from util.words import listed
 
 PERCENTILES = (2, 98)  # of each band; what lies outside is shown as black or white
+ROWS = 64  # of an image that are converted at once
 NODATA = (120, 92, 160)  # a violet, which gray images do not have
 # The bands that make red, green and blue, by how many are shown. Two become magenta and green:
 # where both are equal, the picture is gray.
@@ -136,14 +137,18 @@ def preview(
         valid: bool (H, W), False where there is no data; None: there is data everywhere.
     """
     chosen = choose(unit.shape[-1], bands)
-    shown = unit[..., [chosen[i] for i in COLOURS[len(chosen)]]].astype(np.float64)
-    if limits is not None:
-        low, high = (limits[[chosen[i] for i in COLOURS[len(chosen)]]]).T
-        shown = (shown - low) / (high - low) * 2 - 1
-    missing = np.isnan(shown).any(-1)
-    if valid is not None:
-        missing |= ~valid if valid.shape == missing.shape else False  # the size has changed
-    shown = np.nan_to_num(shown, nan=-1, posinf=1, neginf=-1).clip(-1, 1)
-    image = ((shown + 1) * 127.5).round().astype(np.uint8)
-    image[missing] = NODATA
+    colours = [chosen[i] for i in COLOURS[len(chosen)]]
+    image = np.empty((*unit.shape[:2], 3), np.uint8)
+    for top in range(0, len(unit), ROWS):  # few at a time, because floats need eight times as much
+        rows = slice(top, top + ROWS)
+        shown = unit[rows][..., colours].astype(np.float64)
+        if limits is not None:
+            low, high = limits[colours].T
+            shown = (shown - low) / (high - low) * 2 - 1
+        missing = np.isnan(shown).any(-1)
+        shown = np.nan_to_num(shown, nan=-1, posinf=1, neginf=-1).clip(-1, 1)
+        image[rows] = ((shown + 1) * 127.5).round().astype(np.uint8)
+        image[rows][missing] = NODATA
+    if valid is not None and valid.shape == image.shape[:2]:  # else the size has changed
+        image[~valid] = NODATA
     return image
