@@ -28,7 +28,7 @@ HIGH = 4000.0
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of pictures, and of uint16 values with a mark for no data to float32 values."""
     folder = tmp_path_factory.mktemp("maps")
-    for name, channels in (("pictures", 3), ("values", 1)):
+    for name, channels in (("pictures", 3), ("values", 1), ("mixed", 1)):
         torch.manual_seed(5)
         net = networks.ResnetGenerator(channels, channels, 2, networks.get_norm_layer("instance"))
         networks.init_weights(net, "kaiming")
@@ -39,6 +39,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = Values(0, HIGH, "uint16", 1, nodata=65535)
     target = Values(-1, 1, "float32", 1, nodata=-9)
     save(folder / "values", {"A": source, "B": target})
+    save(folder / "mixed", {"A": None, "B": target})
     return folder
 
 
@@ -102,7 +103,7 @@ def test_windows_without_data(folders: Path, tmp_path: Path) -> None:
     array = np.full((30, 44), 100, np.uint16)
     array[20:25, 30:40] = 65535
     np.save(tmp_path / "a.npy", array)
-    _, tiled = generators(folders / "values")
+    _, tiled = generators(folders / "values", tile=30)
     result = tiled(FileSource(str(tmp_path / "a.npy"), tiled.values.source, 1))
     assert np.array_equal(result.valid(0, 0, 30, 44), array != 65535)
 
@@ -127,6 +128,11 @@ def test_what_is_refused(folders: Path, tmp_path: Path) -> None:
             tiled(given, limits)
     with pytest.raises(UserError, match="tile=1024"):
         whole(ArraySource(np.zeros((30, 44, 3), np.float32)))
+    _, tiled = generators(folders / "mixed")
+    with pytest.raises(UserError, match=r"^an array of float64 \(30, 44, 3\) needs value_range"):
+        tiled(mapped(bad, tmp_path / "f.npy"))
+    result = tiled(mapped(np.zeros((30, 44), np.uint8), tmp_path / "g.npy"))
+    assert result.dtype == np.float32 and result.shape == (30, 44)
     _, tiled = generators(folders / "values")
     for number, shape in enumerate(((30, 44, 2), (30, 44, 1, 1))):
         with pytest.raises(UserError, match=r"holds 2 bands, and|should be \(H, W\) or"):

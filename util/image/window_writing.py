@@ -157,7 +157,7 @@ class WindowFile:
         try:
             layout = self._layout()
             same = (layout.shape, layout.dtype) == (self.shape, self.dtype) and self._same_tags()
-            return layout if same and os.fstat(self.file.fileno()).st_size >= layout.end else None
+            return layout if same and os.fstat(self.file.fileno()).st_size == layout.end else None
         except Exception:  # readers raise almost anything on files that are not complete
             return None
 

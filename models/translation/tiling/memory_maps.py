@@ -208,6 +208,8 @@ def of_floats(array: np.ndarray, channels: int, value_range: tuple[float, float]
 def of_values(array: np.ndarray, channels: int, values: ValueImages) -> Conversion:
     """Return the conversion of values of the run. Raises UserError: the array does not fit."""
     pictures, rule, target = of_pictures(channels, values), values.source, values.target
+    if rule is None:
+        check_picture(array)
     if rule and (problem := misfit(array.dtype.name, rule)):
         raise UserError(f"the image cannot be used: it {problem}")
 
