@@ -104,8 +104,8 @@ class TestingRules(Rules):
         """Warn, or raise UsageError, if a test would silently give wrong images."""
         if model == "test" and self.run.options.get("dataset_mode") == "colorization":
             raise UsageError(
-                "--model test takes RGB images, but this run colorizes: give --model colorization, "
-                "and images in DATAROOT/test"
+                "--model test takes RGB images, but this run colorizes, which only test.py can: "
+                "--model colorization, and images in DATAROOT/test"
             )
         trained = self.run.options.get("direction")
         # Model test follows --direction to the other generator.

@@ -152,7 +152,9 @@ def test_colorization_needs_its_own_model(run: Programs, aligned: Path) -> None:
     model = ("--model", "colorization", "--name", "x")
     run.train("--dataroot", aligned, *TINY, *ONE_EPOCH, *model).ok()
     test = ("--dataroot", aligned / "test", "--name", "x", *CPU)
-    run.test(*test, "--model", "test").refused(2, "--model test", "--model colorization")
+    run.test(*test, "--model", "test").refused(
+        2, "--model test", "only test.py can: --model colorization"
+    )
     run.test(*test).refused(1, "has no folder test")
 
 

@@ -73,7 +73,7 @@ PROGRAMS_OF_RUNS = (
         "scripts/translate.py",
         f"--name in/run.pt --input in/photos --output out {CPU} --num_test 1",
         ("in/photos", "in/run.pt"),
-        only="name direction epoch input_nc",
+        only="name suffix direction epoch input_nc netG ngf norm upsample preprocess load_size",
         files={"in/run.pt": "script"},
     ),
     Program(
