@@ -203,14 +203,15 @@ def main() -> None:
     rules = find_values(opt, args, files)
     rule = rules[domain_of("fake", opt.direction)]
     jobs = plan(files, args, args.format or (rule.container if rule else "png"))
-    ending, flag = next(iter(jobs)).suffix[1:].lower(), f"--output {args.output}"
+    ending = next(iter(jobs)).suffix[1:].lower()
     kind = {"jpeg": "jpg", "tiff": "tif"}.get(ending, ending)
-    flag = f"--format {args.format}" if args.format else flag
+    flag = f"--format {args.format}" if args.format else f"--output {args.output}"
     check_output_files(kind, rule, flag, "the output", opt.aspect_ratio)
     translate = Translator(opt, domains=rules, images=len(jobs))
     progress = Progress(len(jobs), "Translating")
     tags = KeptTags(opt, translate.note)
-    windows = WindowedFiles(translate, tags, translate.note)
+    folder = args.output if args.input.is_dir() else None
+    windows = WindowedFiles(translate, tags, translate.note, folder)
     for target, path in jobs.items():
         source = str(path)
         if opt.tile and windows.translate(path, target, files[path]):
@@ -231,6 +232,7 @@ def main() -> None:
             save_array(array, target, rule, tags.of(source, size, kind, same_bands=False))
         progress.update()
     progress.close()
+    windows.close()
     translate.values.clipped.report(rules)
     say(f"{amount(len(jobs), 'image')}: {args.output}")
 

@@ -20,8 +20,9 @@ from models.base_model import BaseModel
 from models.cycle_gan_model import CycleGANModel
 from models.test_model import TestModel
 from models.translation.results import Results
-from models.translation.tiling.files import identity, translate_file
+from models.translation.tiling.files import translate_file
 from models.translation.tiling.finished import Finished
+from models.translation.tiling.journal import identity
 from models.translation.window_files import FileSink, WrittenResult, copy
 from util.console import say
 from util.errors import UsageError, UserError

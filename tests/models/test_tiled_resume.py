@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -137,6 +139,23 @@ def tiled(run: Programs, net: torch.nn.Module):
         return run.call(translate.main, "x.py", *args, "--input", source, "--output", output)
 
     return call
+
+
+def test_finished_images_of_a_folder_stay(tiled, run: Programs, monkeypatch) -> None:
+    for name in "abc":
+        (run.folder / "in").mkdir(exist_ok=True)
+        shutil.copy(run.folder / "x.tif", run.folder / "in" / f"{name}.tif")
+    os.truncate(run.folder / "in" / "b.tif", 500)
+    folder = functools.partial(tiled, "out", "--format", "npy", source="in")
+    folder().refused(1, "b.tif: it is damaged")
+    first = run.folder / "out" / "a.npy"
+    before, state = first.stat().st_mtime_ns, run.folder / "out" / "unfinished.json"
+    assert list(json.loads(state.read_text())["files"]) == ["out/a.npy"]
+    shutil.copy(run.folder / "x.tif", run.folder / "in" / "b.tif")
+    assert "an earlier process has finished, with the same settings, stay" in folder().ok().out
+    assert first.stat().st_mtime_ns == before and not state.exists()
+    assert len({path.read_bytes() for path in first.parent.iterdir()}) == 1
+    assert "stay" not in folder().ok().out and first.stat().st_mtime_ns > before
 
 
 def test_ctrl_c_and_another_orientation(tiled, run: Programs, monkeypatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,8 @@ from data.rasters.tags import KeptTags
 from data.windows.opening import FileSource
 from data.windows.protocols import WindowSource
 from data.windows.tiff import NotWindowed
+from models.translation.tiling.finished import Finished
+from models.translation.tiling.journal import identity
 from models.translation.tiling.network import TiledNetwork
 from models.translation.translator import Translator
 from models.translation.window_files import FileSink
@@ -22,10 +23,21 @@ from util.image.window_writing import unfinished
 class WindowedFiles:
     """Translates TIFF and ``.npy`` files with ``--tile``, from file to file."""
 
-    def __init__(self, translator: Translator, tags: KeptTags, note: Callable[[str], None]) -> None:
-        """Args: note: prints a line, the same line once."""
+    def __init__(
+        self,
+        translator: Translator,
+        tags: KeptTags,
+        note: Callable[[str], None],
+        folder: Path | None = None,
+    ) -> None:
+        """Args:
+        note: prints a line, the same line once.
+        folder: of the results, in which those that are finished are listed; None for a single one.
+        """
         self.opt, self.values, self.note = translator.opt, translator.values, note
         self.network, self.tags = translator.model.netG, tags
+        record = folder if isinstance(self.network, TiledNetwork) else None
+        self.finished = record and Finished(record / "unfinished.json")
         self.reasons: set[str] = set()  # kinds of files for which a line has been printed
 
     def translate(self, source: Path, target: Path, partners: Sequence[str] = ()) -> bool:
@@ -58,12 +70,23 @@ class WindowedFiles:
         with any_size():
             tags = self.tags.of(str(source), (width, height), KINDS[kind], same_bands=False)
         rule = self.values.target
-        sink = FileSink(target, (height, width, channels), rule, tags, self.note, resume=True)
         origin = f"{[identity(x) for x in (str(source), *partners)]} {(given, rule, exif)}"
+        key = network.tiled.key(image.height, image.width, origin)
+        if self.finished and (target, key) in self.finished:
+            self.note("Images that an earlier process has finished, with the same settings, stay")
+            return True
+        sink = FileSink(target, (height, width, channels), rule, tags, self.note, resume=True)
         translate_file(network, image, sink, target, origin, self.note)
         if remark := image.remark():
             self.note(remark)
+        if self.finished:
+            self.finished.add(target, key, [])
         return True
+
+    def close(self) -> None:
+        """Remove the list of finished files: all are."""
+        if self.finished:
+            self.finished.remove()
 
     def _whole(self, kind: str, reason: str) -> bool:
         """Print why files are translated as a whole, once for each kind of file; return False."""
@@ -103,9 +126,3 @@ def translate_file(
         if isinstance(error, UsageError) or not done.exists():
             raise
         raise type(error)(f"{error} (the same command resumes from {done})") from None
-
-
-def identity(path: str) -> str:
-    """Return what changes when another file takes the place of this one."""
-    status = os.stat(path)
-    return f"{os.path.abspath(path)} {status.st_size} {status.st_mtime_ns}"

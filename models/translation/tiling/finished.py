@@ -1,4 +1,4 @@
-"""Which files of a test are finished, so that after a kill they are not made again."""
+"""Which of several files are finished, so that after a kill they are not made again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from models.translation.tiling import journal
-from models.translation.tiling.files import identity
+from models.translation.tiling.journal import identity
 from util.console import say
 from util.errors import UserError
 from util.files import read_json, write_atomically
@@ -53,5 +53,5 @@ class Finished:
             self.saved = time.monotonic()
 
     def remove(self) -> None:
-        """Remove the record: the test is finished."""
+        """Remove the record: all files are finished."""
         self.path.unlink(missing_ok=True)

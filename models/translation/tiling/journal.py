@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -111,6 +112,12 @@ class Journal:
         """Remove the file: the image is finished."""
         if self.path:
             self.path.unlink(missing_ok=True)
+
+
+def identity(path: str) -> str:
+    """Return what changes when another file takes the place of this one."""
+    status = os.stat(path)
+    return f"{os.path.abspath(path)} {status.st_size} {status.st_mtime_ns}"
 
 
 def checksum(content: dict) -> str:
