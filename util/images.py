@@ -29,7 +29,8 @@ def tensor2im(image: torch.Tensor | np.ndarray, index: int = 0) -> np.ndarray:
     """
     if not isinstance(image, torch.Tensor):
         return np.asarray(image).clip(0, 255).round().astype(np.uint8)
-    x = image[index].detach().float().add(1).mul(127.5).clamp(0, 255).round().to(torch.uint8).cpu()
+    x = image[index].detach().float().add(1).mul_(127.5).clamp_(0, 255).round_()
+    x = x.to(torch.uint8).cpu()
     return (x.expand(3, -1, -1) if len(x) == 1 else x).permute(1, 2, 0).numpy()
 
 
