@@ -11,14 +11,10 @@ import torch
 
 from data.pipeline.loader import Loader, Unreadable
 from data.rasters.header import any_size
-from data.single_dataset import SingleDataset
-from data.unaligned_dataset import UnalignedDataset
 from data.windows.opening import FileSource
 from data.windows.reduced import reduced, reduction
 from data.windows.tiff import NotWindowed
 from models.base_model import BaseModel
-from models.cycle_gan_model import CycleGANModel
-from models.test_model import TestModel
 from models.translation.results import Results
 from models.translation.tiling.files import translate_file
 from models.translation.tiling.finished import Finished
@@ -41,10 +37,11 @@ class Step(NamedTuple):
     source: str
 
 
-# Model and dataset -> label of a result -> how it is made
+# Module of the model and of the dataset -> label of a result -> how it is made. By their names,
+# because a fork's own files may stand in place of ours; a class of its own is in another module.
 STEPS = {
-    (TestModel, SingleDataset): {"fake": Step("netG", "real")},
-    (CycleGANModel, UnalignedDataset): {
+    ("models.test_model", "data.single_dataset"): {"fake": Step("netG", "real")},
+    ("models.cycle_gan_model", "data.unaligned_dataset"): {
         "fake_B": Step("netG_A", "real_A"),
         "rec_A": Step("netG_B", "fake_B"),
         "fake_A": Step("netG_B", "real_B"),
@@ -72,7 +69,8 @@ class WindowedTest:
         """
         self.model, self.dataset, self.results = model, loader.dataset, results
         self.opt, self.count = results.opt, count
-        self.steps = STEPS.get((type(model), type(self.dataset)), {})
+        modules = type(model).__module__, type(self.dataset).__module__
+        self.steps = STEPS.get(modules, {}) if hasattr(self.dataset, "partners") else {}
         self._check()
         self.finished = Finished(results.folder / "unfinished.json")
         results.notes += [note for note in self.finished.notes if note not in results.notes]
