@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from models.translation.tiling.graph import Graph
 from models.translation.tiling.journal import Journal
 from models.translation.tiling.layers import Span, Window
 from models.translation.tiling.plan import CHECKED, Plan, Tile
-from models.translation.tiling.sampling import halves, sample_size
+from models.translation.tiling.sampling import halves, is_whole
 from models.translation.tiling.statistics import Moments
 from util.console import duration, say
 from util.errors import UsageError
@@ -91,13 +92,13 @@ class Tiled:
         return Plan(self.graph, height, width, self.settings.tile).output_size()
 
     def key(self, height: int, width: int, origin: str) -> str:
-        """Return what changes with anything that the pixels of the result depend on.
+        """Return a text that depends on the network, settings, size and ``origin`` of an image."""
+        return digest((), self.network_key, (height, width), self.settings[:3], origin)
 
-        Args: origin: what identifies the image.
-        """
-        kind = str(self.network), self.graph.norms  # --eval, for example, has the same weights
-        weights = self.network.state_dict().values()
-        return digest(weights, kind, (height, width), self.settings[:3], origin)
+    @functools.cached_property
+    def network_key(self) -> str:
+        """A text that depends on the weights and the layers (--eval keeps the weights)."""
+        return digest(self.network.state_dict().values(), str(self.network), self.graph.norms)
 
     def translate(
         self,
@@ -157,7 +158,7 @@ class Work:
         statistics, seed = self.tiled.settings.statistics, self.tiled.settings.seed
         if not self.plan.graph.norms:
             statistics = "exact"
-        if statistics == "sample" and sample_size(len(tiles)) == len(tiles):
+        if statistics == "sample" and is_whole(len(tiles)):
             note(f"The sample is the whole image, because it has only {len(tiles)} tiles")
             statistics = "exact"
         sampled, room = statistics == "sample", total_memory(self.tiled.device)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.translation.tiling.plan import Plan, Tile
-from models.translation.tiling.sampling import sample_of, sample_size
+from models.translation.tiling.sampling import is_whole, sample_of
 from util.console import duration
 from util.errors import UsageError
 from util.words import amount
@@ -97,7 +97,7 @@ class Estimate:
             return statistics or "exact"
         exact = f"--tile: exact statistics take about {duration(self.exact * images)}"
         count, tiles = len(self.sampled), len(self.plan.tiles)
-        if sample_size(tiles) == tiles:
+        if is_whole(tiles):
             raise UsageError(
                 f"{exact}, and {tiles} tiles are too few for a sample: give --tile_stats exact, or "
                 "--tile_stats sample and a smaller --tile"

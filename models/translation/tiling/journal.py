@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -13,6 +12,7 @@ from models.translation.tiling.statistics import Moments
 from util.console import say
 from util.errors import UserError
 from util.files import read_json, write_atomically
+from util.modules import digest
 
 INTERVAL = 20.0  # seconds between two saves
 RECORD = [object]
@@ -121,5 +121,5 @@ def identity(path: str) -> str:
 
 
 def checksum(content: dict) -> str:
-    """Return a number, as text, that depends on all of the content."""
-    return hashlib.blake2b(json.dumps(content).encode(), digest_size=8).hexdigest()
+    """Return a text that depends on all of the content, as JSON holds it."""
+    return digest((), json.dumps(content))

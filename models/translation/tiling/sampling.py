@@ -14,9 +14,14 @@ def sample_size(tiles: int) -> int:
     return min(tiles, 2 * round(max(SHARE * tiles, LEAST) / 2))
 
 
+def is_whole(tiles: int) -> bool:
+    """True if there are so few tiles that a sample would be all of them."""
+    return sample_size(tiles) == tiles
+
+
 def sample_of(tiles: list[Tile], seed: int) -> list[Tile] | None:
     """Return both :func:`halves` of a sample; None if it would be all tiles."""
-    return None if sample_size(len(tiles)) == len(tiles) else sum(halves(tiles, seed), [])
+    return None if is_whole(len(tiles)) else sum(halves(tiles, seed), [])
 
 
 def halves(tiles: list[Tile], seed: int) -> tuple[list[Tile], list[Tile]]:
