@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
@@ -75,3 +75,23 @@ def check(path, rule: Values | None, channels: int = 3, exif: bool = True) -> Fi
         assert (valid is not None) == missing
         assert not missing or np.array_equal(valid, mask[place])
     return source
+
+
+def failing_after(
+    function: Callable, calls: int, error: Callable[[], BaseException]
+) -> Callable[..., None]:
+    """Return a function that does what another does for some calls, and then raises an error.
+
+    Args:
+        error: makes the error. One that exists already would keep open what the frames hold.
+    """
+    left = calls
+
+    def failing(*args: object) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise error()
+        function(*args)
+
+    return failing

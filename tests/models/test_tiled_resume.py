@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import CPU, Programs
+from windows import failing_after
 
 from data.windows.arrays import ArraySource
 from models import networks
@@ -55,15 +56,7 @@ def translate(net: torch.nn.Module, pixels: np.ndarray, path: Path, tile: int = 
 def stop(net: torch.nn.Module, pixels: np.ndarray, path: Path, tiles: int) -> None:
     """Start a translation that fails after some tiles are written."""
     with pytest.MonkeyPatch.context() as patch:
-        write, left = engine.write, tiles
-
-        def failing(*args: object) -> None:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise UserError("stopped")
-            write(*args)
-
+        failing = failing_after(engine.write, tiles, lambda: UserError("stopped"))
         patch.setattr(engine, "write", failing)
         with pytest.raises(UserError, match="stopped"):
             translate(net, pixels, path)
@@ -161,17 +154,8 @@ def test_finished_images_of_a_folder_stay(tiled, run: Programs, monkeypatch) -> 
 def test_ctrl_c_and_another_orientation(tiled, run: Programs, monkeypatch) -> None:
     whole = tiled("whole.npy", "--no_exif").ok()
     assert "Stopped" not in whole.out
-    write, left = engine.write, 5
-
-    def interrupted(*args: object) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise KeyboardInterrupt
-        write(*args)
-
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "write", interrupted)
+        patch.setattr(engine, "write", failing_after(engine.write, 5, KeyboardInterrupt))
         result = tiled("out.npy")
     assert result.status == 130 and result.err == ""
     assert "Stopped; the same command resumes from out.npy.part.json" in result.out

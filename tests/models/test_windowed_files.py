@@ -16,6 +16,7 @@ import torch
 from conftest import CPU, ROOT, Programs
 from PIL import Image
 from rasters import ramp, write_npy, write_tif
+from windows import failing_after
 
 from data.rasters.header import any_size
 from data.rasters.reading import read_array
@@ -90,20 +91,12 @@ def test_files_of_values_that_were_stopped_are_resumed(run: Programs, monkeypatc
     nc = ("--input_nc", "2", "--output_nc", "2")
     translate(run, *TILED[:-2], *nc, "--input", source, "--output", "whole.npy").ok()
     monkeypatch.setattr(journal, "INTERVAL", -1)
-    write, left = window_files.FileSink.write, 2
-
-    def stops(sink, *args):
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise UserError("stopped")
-        write(sink, *args)
-
     named = (*TILED, *nc, "--input", source, "--output", "out.npy")
-    monkeypatch.setattr(window_files.FileSink, "write", stops)
-    translate(run, *named).refused(1, "stopped")
+    with monkeypatch.context() as patch:
+        failing = failing_after(window_files.FileSink.write, 2, lambda: UserError("stopped"))
+        patch.setattr(window_files.FileSink, "write", failing)
+        translate(run, *named).refused(1, "stopped")
     assert {p.name for p in run.folder.glob("out*")} == {"out.npy.part", "out.npy.part.json"}
-    monkeypatch.setattr(window_files.FileSink, "write", write)
     result = translate(run, *named).ok()
     assert "Resumed: 2 of 6 tiles are written" in result.out
     assert "values read, some of them several times, are outside of -1000..1000" in result.out

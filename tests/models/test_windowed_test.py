@@ -12,7 +12,7 @@ import torch
 from conftest import CPU, Programs, pictures
 from PIL import Image
 from rasters import ramp, write_npy, write_tif
-from windows import slow_but
+from windows import failing_after, slow_but
 
 from data.rasters.header import any_size
 from data.rasters.reading import read_array
@@ -159,17 +159,10 @@ def test_a_stopped_test_is_resumed(cycle: Programs, monkeypatch) -> None:
         write_npy(cycle.folder / f"photos/{name}.npy", ramp("float32", 0, 1.1, 2, SIZE))
     words = (*TILED, "--dataroot", "photos", "--model", "test")
     monkeypatch.setattr(journal, "INTERVAL", -1)
-    write, left = window_files.FileSink.write, 10  # a real image has a window, a fake one has 6
-
-    def stops(sink, *args):
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise UserError("stopped")
-        write(sink, *args)
-
     with monkeypatch.context() as patch:
-        patch.setattr(window_files.FileSink, "write", stops)
+        # A real image has a window, a fake one has 6
+        failing = failing_after(window_files.FileSink.write, 10, lambda: UserError("stopped"))
+        patch.setattr(window_files.FileSink, "write", failing)
         cycle.test(*words).refused(1, "stopped (the same command resumes from", "b_fake.tif.part")
     folder = cycle.folder / "results" / FOLDER
     page = (folder / "index.html").read_text()
