@@ -171,7 +171,7 @@ class WindowedTest:
             raise Unreadable(str(error)) from None
 
     def _image(self, label: str, source: str) -> FileSource | WrittenResult:
-        """Return the image of a label, which is written if it is not real."""
+        """Return the image of a label; a result has been written before it is read."""
         real = self._real(label, source)
         if label not in self.steps:
             return real
@@ -208,7 +208,8 @@ class WindowedTest:
             translate_file(network, image, sink, target, origin, note)
         else:
             copy(image, sink)
-        is_first = given not in self.labels or given == label  # of those that read the image
+        # Only the first file that an image is read for reports its clipped values
+        is_first = given not in self.labels or given == label
         if isinstance(image, FileSource) and is_first and (remark := image.remark()):
             note(remark)
         self.finished.add(target, key, self.results.notes)

@@ -43,8 +43,9 @@ class Estimate:
         rates: of :meth:`Executor.rates`.
         sample: the tiles of a sample.
         """
-        self.plan, self.sampled = plan, sample
+        self.plan, self.tiles = plan, sample
         *before, _ = plan.passes
+        # Seconds for the sums of the statistics; rates[0] are those of the steps
         adding = {x: rates[1, x] * plan.sizes[x][0] * plan.sizes[x][1] for x in before}
         self.passes = {
             target: float(plan.cells(target) @ rates[0]) + adding.get(target, 0)
@@ -54,30 +55,32 @@ class Estimate:
         share = len(sample) / len(plan.tiles)
         self.sample = plan.cost(rates[0], sample) + sum(adding.values()) * share
 
-    def lines(self, channels: int, images: int, sampled: bool, room: float, seed: int) -> list[str]:
+    def lines(
+        self, channels: int, images: int, from_sample: bool, room: float, seed: int
+    ) -> list[str]:
         """Return what the user should know before the work begins.
 
         Args:
             channels: of the image.
             images: how many images of this size are to be translated.
-            sampled: True for the statistics of a sample.
+            from_sample: True for the statistics of a sample.
             room, seed: see :func:`better`.
         """
         plan, (rows, columns) = self.plan, self.plan.grid
         height, width = plan.image
         each = " for each of " + amount(images, "image") if images > 1 else ""
-        sample, part, seconds = None, "", self.exact
-        if sampled:
-            sample, seconds = self.sampled, self.sample
-            part = f" with the statistics of {len(sample)} tiles"
+        tiles, part, seconds = None, "", self.exact
+        if from_sample:
+            tiles, seconds = self.tiles, self.sample
+            part = f" with the statistics of {len(tiles)} tiles"
         lines = [
             f"{width}x{height} pixels in {rows}x{columns} tiles of {plan.tile} with a halo of "
             f"{plan.graph.halo()}: {amount(len(plan.passes), 'pass', 'passes')}{part}, "
-            f"{plan.overhead(sample):.3g} times the work of one piece, about "
+            f"{plan.overhead(tiles):.3g} times the work of one piece, about "
             f"{duration(seconds)}{each} "
             f"at the measured speed; features of {plan.memory(channels) / 1e9:.2g} GB"
         ]
-        if proposal := better(plan, channels, sampled, room, seed):
+        if proposal := better(plan, channels, from_sample, room, seed):
             lines.append(
                 f"--tile {proposal.tile} would take {proposal.ratio:.2g} times as long, and "
                 f"{proposal.memory / 1e9:.2g} GB for features"
@@ -96,7 +99,7 @@ class Estimate:
         if statistics or self.exact * images <= LONG:
             return statistics or "exact"
         exact = f"--tile: exact statistics take about {duration(self.exact * images)}"
-        count, tiles = len(self.sampled), len(self.plan.tiles)
+        count, tiles = len(self.tiles), len(self.plan.tiles)
         if is_whole(tiles):
             raise UsageError(
                 f"{exact}, and {tiles} tiles are too few for a sample: give --tile_stats exact, or "
@@ -108,12 +111,12 @@ class Estimate:
         )
 
 
-def better(plan: Plan, channels: int, sampled: bool, room: float, seed: int) -> Proposal | None:
+def better(plan: Plan, channels: int, from_sample: bool, room: float, seed: int) -> Proposal | None:
     """Return the smallest larger tile that saves a fifth of the work or more.
 
     Args:
         channels: of the image.
-        sampled: True for the statistics of a sample.
+        from_sample: True for the statistics of a sample.
         room: bytes of memory that the features may take.
         seed: of the choice of tiles for "sample".
 
@@ -123,7 +126,7 @@ def better(plan: Plan, channels: int, sampled: bool, room: float, seed: int) -> 
     def work(plan: Plan) -> float:
         if len(plan.tiles) == 1:  # needs no passes for statistics
             return 1.0
-        return plan.overhead(sample_of(plan.tiles, seed) if sampled else None)
+        return plan.overhead(sample_of(plan.tiles, seed) if from_sample else None)
 
     before, tile = work(plan), plan.tile
     while tile < max(plan.sizes[0]):
