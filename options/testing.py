@@ -193,6 +193,8 @@ def check_tiles(opt: Namespace) -> None:
     """Raise UsageError if options do not go together with ``--tile``, or without it."""
     if opt.tile_stats and not opt.tile:
         raise UsageError(f"--tile_stats {opt.tile_stats}: give --tile, too")
+    if opt.tile_samples and opt.tile_stats != "sample":
+        raise UsageError(f"--tile_samples {opt.tile_samples}: give --tile_stats sample, too")
     if opt.tile and opt.batch_size > 1:
         raise UsageError(f"--batch_size {opt.batch_size}: --tile translates one image at a time")
 

@@ -63,6 +63,7 @@ DEFAULTS: dict[str, Any] = {
     "show_range": "range",
     "stall_timeout": 600,
     "tile": None,
+    "tile_samples": None,
     "tile_stats": None,
     "upsample": "transpose",
     "use_tensorboard": False,

@@ -35,4 +35,11 @@ FLAGS = (
         "with --tile, norms use statistics of the whole image or of a sample of tiles, with the "
         "measured error (default: exact, if it takes at most an hour)",
     ),
+    Flag(
+        "tile_samples",
+        whole(8, 10**6),
+        None,
+        "with --tile_stats sample, the number of tiles of the sample, a multiple of 4 (default: a "
+        "tenth of all tiles, at least 16)",
+    ),
 )

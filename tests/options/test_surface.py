@@ -154,7 +154,7 @@ OURS = {
     },
     "test": BOTH
     | {"ema": (bool, False), "save": (str, None), "format": (str, None, "png jpg webp tif npy")}
-    | {"tile": (int, None), "tile_stats": (str, None, "exact sample")},
+    | {"tile": (int, None), "tile_stats": (str, None, "exact sample"), "tile_samples": (int, None)},
 }
 WARM_STARTS = {
     "cycle_gan": ["init_G_A", "init_G_B", "init_D_A", "init_D_B"],

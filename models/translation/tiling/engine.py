@@ -18,9 +18,9 @@ from models.translation.tiling.executor import Executor
 from models.translation.tiling.graph import Graph
 from models.translation.tiling.journal import Journal
 from models.translation.tiling.layers import Span, Window
-from models.translation.tiling.plan import CHECKED, Plan, Tile
-from models.translation.tiling.sampling import halves, is_whole
-from models.translation.tiling.statistics import Moments
+from models.translation.tiling.plan import CHECKED, GROUPS, Plan, Tile
+from models.translation.tiling.sampling import Sampling
+from models.translation.tiling.statistics import Moments, joined
 from util.console import duration, say
 from util.errors import UsageError
 from util.gpu import total_memory
@@ -39,7 +39,7 @@ class Settings(NamedTuple):
     Attributes:
         tile: the side of a tile, without its halo, in pixels.
         statistics: "exact" or "sample"; None: exact if it takes at most an hour, else an error.
-        seed: of the choice of tiles for "sample".
+        sampling: chooses the tiles for "sample".
         name: of the network, before each line.
         say: prints a line about the work.
         report: prints the error of sampled statistics.
@@ -48,7 +48,7 @@ class Settings(NamedTuple):
 
     tile: int
     statistics: str | None = None
-    seed: int = 0
+    sampling: Sampling = Sampling()
     name: str = ""
     say: Callable[[str], None] = say
     report: Callable[[str], None] = say
@@ -69,7 +69,8 @@ class Tiled:
 
         Raises:
             UserError: it has a layer that is not understood.
-            UsageError: dropout is active, or the tile is smaller than the stride.
+            UsageError: dropout is active, the tile is smaller than the stride, or the size of the
+                sample is not a multiple of :data:`GROUPS`.
         """
         self.network, self.settings, self.graph = network, settings, Graph(network)
         self.device = next(network.parameters()).device
@@ -79,6 +80,11 @@ class Tiled:
             raise UsageError(
                 f"--tile {settings.tile}: should be at least {self.graph.stride}, the pixels for "
                 "each position of the smallest features of this network"
+            )
+        if (wanted := settings.sampling.wanted) and wanted % GROUPS:
+            raise UsageError(
+                f"--tile_samples {wanted}: should be a multiple of {GROUPS}, because the error is "
+                f"measured by comparing {GROUPS} groups of tiles"
             )
 
     def note(self, line: str) -> None:
@@ -147,22 +153,21 @@ class Work:
         cells = float(self.plan.cells(tiled.graph.output, [self.plan.middle]).sum())
         if cells > 2 * tiled.rated_cells:  # small tiles take longer for each pixel than large ones
             tiled.rates, tiled.rated_cells = self.executor.rates(), cells
-        self.halves = halves(self.plan.tiles, settings.seed)
-        self.estimate = Estimate(self.plan, tiled.rates, sum(self.halves, []))
+        self.estimate = Estimate(self.plan, tiled.rates, settings.sampling)
         self.spent, self.total = 0.0, 1.0  # seconds, by the estimate
         self.begin, self.skipped = time.monotonic(), 0.0
 
     def run(self, images: int) -> None:
         """Translate the image; see :meth:`Tiled.translate`."""
         note, tiles = self.tiled.note, self.plan.tiles
-        statistics, seed = self.tiled.settings.statistics, self.tiled.settings.seed
+        statistics = self.tiled.settings.statistics
         if not self.plan.graph.norms:
             statistics = "exact"
-        if statistics == "sample" and is_whole(len(tiles)):
+        if statistics == "sample" and self.tiled.settings.sampling.is_whole(len(tiles)):
             note(f"The sample is the whole image, because it has only {len(tiles)} tiles")
             statistics = "exact"
         sampled, room = statistics == "sample", total_memory(self.tiled.device)
-        for line in self.estimate.lines(self.source.channels, images, sampled, room, seed):
+        for line in self.estimate.lines(self.source.channels, images, sampled, room):
             note(line)
         statistics = self.estimate.chosen(statistics, images)
         if self.journal.resumed:
@@ -204,42 +209,40 @@ class Work:
 
     def sampled(self) -> Known:
         """Return the statistics of a sample of tiles, and print their error."""
-        first, second = (
-            self.statistics_of(name, tiles)
-            for name, tiles in zip(("first", "second"), self.halves, strict=True)
-        )
-        chosen = self.checked()
-        mean, most = self.error(chosen, first, second)
-        sample = f"{2 * len(self.halves[0])} of {len(self.plan.tiles)} tiles"
-        settings = self.tiled.settings
+        settings, tiles = self.tiled.settings, self.plan.tiles
+        groups = settings.sampling.groups(tiles)
+        each = [self.statistics_of(f"group {i}", group) for i, group in enumerate(groups)]
+        in_turn = [tile for part in zip(*groups, strict=True) for tile in part]
+        checked = [tile for tile in in_turn if self.has_output(tile)]
+        checked = checked[:: -(-len(checked) // CHECKED)]
+        mean, most = self.error(checked, each)
         settings.report(
-            f"{settings.name}Statistics of {sample}: the error, measured on {len(chosen)} of them, "
-            f"is {127.5 * mean:.2g} of 255 levels on average and {127.5 * most:.2g} at most "
-            f"({mean / 2:.2%} and {most / 2:.2%} of the range)"
+            f"{settings.name}Statistics of {len(in_turn)} of {len(tiles)} tiles: the error, "
+            f"measured on {len(checked)} of them, is {127.5 * mean:.2g} of 255 levels on average "
+            f"and {127.5 * most:.2g} at most ({mean / 2:.2%} and {most / 2:.2%} of the range)"
         )
-        return {norm: first[norm].joined(second[norm]) for norm in first}
+        return {norm: joined(known[norm] for known in each) for norm in each[0]}
 
-    def checked(self) -> list[Tile]:
-        """Return some tiles of the sample, for :meth:`error`."""
-        tiles = [x for pair in zip(*self.halves, strict=True) for x in pair if self.has_output(x)]
-        return tiles[:: -(-len(tiles) // CHECKED)]
+    def error(self, tiles: list[Tile], each: list[Known]) -> tuple[float, float]:
+        """Return the mean and the largest error of the statistics of some groups together.
 
-    def error(self, tiles: list[Tile], first: Known, second: Known) -> tuple[float, float]:
-        """Return the mean and the largest error of the statistics of two halves together.
+        It is the standard error of the mean of their results: the deviation of the results of the
+        groups, over the root of their number.
 
-        It is half of what their results differ by: the mean of two independent estimates varies
-        half as much as their difference.
+        Args:
+            tiles: those on which it is measured.
+            each: the statistics of each group.
 
         Returns: both for values in [-1, 1].
         """
         target = self.plan.graph.output
         sums, count, most = 0.0, 0, 0.0
         for tile in tiles:
-            one, other = (self.executor.compute(target, tile, known) for known in (first, second))
-            gap = (one - other).abs() / 2
-            sums, count = sums + float(gap.double().sum()), count + gap.numel()
-            most = max(most, float(gap.max()))
-            self.advance(target, 2, "error of the sample")
+            results = torch.stack([self.executor.compute(target, tile, known) for known in each])
+            error = results.std(0) / len(each) ** 0.5
+            sums, count = sums + float(error.double().sum()), count + error.numel()
+            most = max(most, float(error.max()))
+            self.advance(target, len(each), "error of the sample")
         return sums / count, most
 
     def write_result(self, known: Known) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
 
-from models.translation.tiling.plan import Plan, Tile
-from models.translation.tiling.sampling import is_whole, sample_of
+from models.translation.tiling.plan import Plan
+from models.translation.tiling.sampling import Sampling
 from util.console import duration
 from util.errors import UsageError
 from util.words import amount
@@ -38,12 +37,9 @@ class Estimate:
         sample: seconds with those of a sample.
     """
 
-    def __init__(self, plan: Plan, rates: np.ndarray, sample: Collection[Tile]) -> None:
-        """Args:
-        rates: of :meth:`Executor.rates`.
-        sample: the tiles of a sample.
-        """
-        self.plan, self.tiles = plan, sample
+    def __init__(self, plan: Plan, rates: np.ndarray, sampling: Sampling) -> None:
+        """Args: rates: of :meth:`Executor.rates`."""
+        self.plan, self.sampling, self.tiles = plan, sampling, sampling.sample(plan.tiles)
         *before, _ = plan.passes
         # Seconds for the sums of the statistics; rates[0] are those of the steps
         adding = {x: rates[1, x] * plan.sizes[x][0] * plan.sizes[x][1] for x in before}
@@ -52,11 +48,11 @@ class Estimate:
             for target in plan.passes
         }
         self.exact = sum(self.passes.values())
-        share = len(sample) / len(plan.tiles)
-        self.sample = plan.cost(rates[0], sample) + sum(adding.values()) * share
+        share = len(self.tiles) / len(plan.tiles)
+        self.sample = plan.cost(rates[0], self.tiles) + sum(adding.values()) * share
 
     def lines(
-        self, channels: int, images: int, from_sample: bool, room: float, seed: int
+        self, channels: int, images: int, from_sample: bool, room: float
     ) -> list[str]:
         """Return what the user should know before the work begins.
 
@@ -64,7 +60,7 @@ class Estimate:
             channels: of the image.
             images: how many images of this size are to be translated.
             from_sample: True for the statistics of a sample.
-            room, seed: see :func:`better`.
+            room: bytes of memory that the features may take.
         """
         plan, (rows, columns) = self.plan, self.plan.grid
         height, width = plan.image
@@ -80,7 +76,7 @@ class Estimate:
             f"{duration(seconds)}{each} "
             f"at the measured speed; features of {plan.memory(channels) / 1e9:.2g} GB"
         ]
-        if proposal := better(plan, channels, from_sample, room, seed):
+        if proposal := better(plan, channels, self.sampling if from_sample else None, room):
             lines.append(
                 f"--tile {proposal.tile} would take {proposal.ratio:.2g} times as long, and "
                 f"{proposal.memory / 1e9:.2g} GB for features"
@@ -100,7 +96,7 @@ class Estimate:
             return statistics or "exact"
         exact = f"--tile: exact statistics take about {duration(self.exact * images)}"
         count, tiles = len(self.tiles), len(self.plan.tiles)
-        if is_whole(tiles):
+        if self.sampling.is_whole(tiles):
             raise UsageError(
                 f"{exact}, and {tiles} tiles are too few for a sample: give --tile_stats exact, or "
                 "--tile_stats sample and a smaller --tile"
@@ -111,14 +107,13 @@ class Estimate:
         )
 
 
-def better(plan: Plan, channels: int, from_sample: bool, room: float, seed: int) -> Proposal | None:
+def better(plan: Plan, channels: int, sampling: Sampling | None, room: float) -> Proposal | None:
     """Return the smallest larger tile that saves a fifth of the work or more.
 
     Args:
         channels: of the image.
-        from_sample: True for the statistics of a sample.
+        sampling: chooses the tiles of the statistics; None: all.
         room: bytes of memory that the features may take.
-        seed: of the choice of tiles for "sample".
 
     Returns: None if there is none.
     """
@@ -126,7 +121,9 @@ def better(plan: Plan, channels: int, from_sample: bool, room: float, seed: int)
     def work(plan: Plan) -> float:
         if len(plan.tiles) == 1:  # needs no passes for statistics
             return 1.0
-        return plan.overhead(sample_of(plan.tiles, seed) if from_sample else None)
+        if sampling is None or sampling.is_whole(len(plan.tiles)):
+            return plan.overhead()
+        return plan.overhead(sampling.sample(plan.tiles))
 
     before, tile = work(plan), plan.tile
     while tile < max(plan.sizes[0]):

@@ -10,6 +10,7 @@ from torch import nn
 from data.windows.arrays import ArraySink, ArraySource
 from models.base_model import BaseModel
 from models.translation.tiling.engine import Settings, Tiled
+from models.translation.tiling.sampling import Sampling
 from util.console import note_progress
 from util.option_defaults import ours
 
@@ -66,7 +67,7 @@ def tile_networks(
         settings = Settings(
             opt.tile,
             opt.tile_stats,
-            opt.seed,
+            Sampling(opt.seed, opt.tile_samples),
             name=f"{name}: " if len(networks) > 1 else "",
             say=say or report,
             report=report,

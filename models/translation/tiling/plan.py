@@ -15,7 +15,8 @@ from util.reflection import reflect_to_multiple
 
 Tile = tuple[int, int]  # row and column in the grid of tiles
 NUMBER = 4  # bytes of a float32
-CHECKED = 8  # tiles on which the error of sampled statistics is measured
+GROUPS = 4  # parts of a sample, whose results are compared to measure its error
+CHECKED = 8  # tiles on which it is measured
 
 
 class Plan:
@@ -95,11 +96,12 @@ class Plan:
         Args:
             weights: for each step, that of one position, such as its multiplications or seconds.
             sampled: the tiles from which the statistics are taken; None: all. The error of such
-                statistics is measured with two results for each of :data:`CHECKED` tiles.
+                statistics is measured with :data:`GROUPS` results for each of :data:`CHECKED`
+                tiles.
         """
         *before, output = self.passes
         result = float(self.cells(output) @ weights)
-        checks = 0 if sampled is None else 2 * CHECKED * result / len(self.tiles)
+        checks = 0 if sampled is None else GROUPS * CHECKED * result / len(self.tiles)
         return sum(float(self.cells(x, sampled) @ weights) for x in before) + checks + result
 
     def work(self) -> np.ndarray:

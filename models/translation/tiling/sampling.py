@@ -3,43 +3,50 @@
 from __future__ import annotations
 
 import random
+from typing import NamedTuple
 
-from models.translation.tiling.plan import Tile
+from models.translation.tiling.plan import GROUPS, Tile
 
 SHARE, LEAST = 0.1, 16  # of all tiles; tiles
 
 
-def sample_size(tiles: int) -> int:
-    """Return how many of ``tiles`` are a sample, an even number; all of them are no sample."""
-    return min(tiles, 2 * round(max(SHARE * tiles, LEAST) / 2))
+class Sampling(NamedTuple):
+    """Chooses the tiles of a sample.
 
-
-def is_whole(tiles: int) -> bool:
-    """True if there are so few tiles that a sample would be all of them."""
-    return sample_size(tiles) == tiles
-
-
-def sample_of(tiles: list[Tile], seed: int) -> list[Tile] | None:
-    """Return both :func:`halves` of a sample; None if it would be all tiles."""
-    return None if is_whole(len(tiles)) else sum(halves(tiles, seed), [])
-
-
-def halves(tiles: list[Tile], seed: int) -> tuple[list[Tile], list[Tile]]:
-    """Return two samples of as many tiles, which have no tile in common.
-
-    Both are spread evenly: the image is divided into parts of neighbouring tiles, and each half
-    gets one tile of each part, at random. So the difference of what the halves give shows how much
-    depends on the choice of tiles.
+    Attributes:
+        seed: of the choice.
+        wanted: the number of tiles, a multiple of :data:`GROUPS`; None: a tenth, at least 16.
     """
-    rng, count = random.Random(seed), sample_size(len(tiles)) // 2
-    ordered = sorted(tiles, key=interleaved)
-    first, second = [], []
-    for part in range(count):
-        start, stop = (len(ordered) * edge // count for edge in (part, part + 1))
-        one, other = rng.sample(ordered[start:stop], 2)
-        first.append(one)
-        second.append(other)
-    return first, second
+
+    seed: int = 0
+    wanted: int | None = None
+
+    def size(self, tiles: int) -> int:
+        """Return how many of ``tiles`` are the sample."""
+        wanted = self.wanted or GROUPS * round(max(SHARE * tiles, LEAST) / GROUPS)
+        return min(tiles, wanted)
+
+    def is_whole(self, tiles: int) -> bool:
+        """True if there are so few tiles that a sample would be all of them."""
+        return self.size(tiles) == tiles
+
+    def sample(self, tiles: list[Tile]) -> list[Tile]:
+        """Return the tiles of all :meth:`groups`."""
+        return sum(self.groups(tiles), [])
+
+    def groups(self, tiles: list[Tile]) -> list[list[Tile]]:
+        """Return :data:`GROUPS` samples of as many tiles, no two of which have a tile in common.
+
+        Each is spread evenly: the image is divided into parts of neighbouring tiles, and each group
+        gets one tile of each part, at random. So the differences of what the groups give show how
+        much depends on the choice of tiles.
+        """
+        rng, count = random.Random(self.seed), self.size(len(tiles)) // GROUPS
+        ordered = sorted(tiles, key=interleaved)
+        edges = [len(ordered) * part // count for part in range(count + 1)] if count else []
+        parts = [ordered[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
+        chosen = [rng.sample(part, GROUPS) for part in parts]
+        return [[part[group] for part in chosen] for group in range(GROUPS)]
 
 
 def interleaved(tile: Tile) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -41,12 +42,6 @@ class Moments:
         self.mean = self.mean + gap * (other.count / count)
         self.count = count
 
-    def joined(self, other: Moments) -> Moments:
-        """Return the moments of the values of both."""
-        both = Moments(self.count, self.mean, self.squares)
-        both.join(other)
-        return both
-
     def normalised(self, x: torch.Tensor, module: nn.Module) -> torch.Tensor:
         """Return features (1, C, h, w) as a norm with these statistics gives them."""
 
@@ -63,3 +58,11 @@ class Moments:
     def record(self) -> list:
         """Return the moments as plain JSON, exactly; ``Moments(*record)`` reads them."""
         return [self.count, self.mean.tolist(), self.squares.tolist()]
+
+
+def joined(parts: Iterable[Moments]) -> Moments:
+    """Return the moments of the values of all parts together."""
+    whole = Moments()
+    for part in parts:
+        whole.join(part)
+    return whole
