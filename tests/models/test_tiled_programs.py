@@ -99,6 +99,11 @@ def test_what_the_programs_refuse(tiny: Programs) -> None:
     tiny.test(*named, "--tile", "3").refused(2, "--tile 3: should be at least 4")
     tiny.test(*named, "--tile", "0").refused(2, "--tile", "at least 1")
     tiny.test(*named, "--tile_stats", "sample").refused(2, "--tile_stats sample: give --tile")
+    exact = ("--tile", "8", "--tile_stats", "exact", "--tile_samples", "8")
+    tiny.test(*named, *exact).refused(2, "--tile_samples 8: give --tile_stats sample")
+    sample = ("--tile", "8", "--tile_stats", "sample", "--tile_samples")
+    tiny.test(*named, *sample, "10").refused(2, "--tile_samples 10: should be a multiple of 4")
+    tiny.test(*named, *sample, "4").refused(2, "--tile_samples 4: should be", "at least 8")
     tiny.test(*named, "--tile", "8", "--batch_size", "2").refused(2, "--batch_size 2: --tile")
     folder = tiny.runs / "pix"
     with pytest.raises(UsageError, match="dropout is active.*--eval turns it off"):

@@ -1,4 +1,4 @@
-"""Tiles: the result of the whole image, halos, errors of samples, resuming, and what is refused."""
+"""Tiles: the result of the whole image, halos, resuming, and what is refused."""
 
 from __future__ import annotations
 
@@ -172,22 +172,6 @@ def test_estimate_of_the_chosen_statistics(monkeypatch: pytest.MonkeyPatch) -> N
     assert less_work < 0.7 * all_work and proposals[0].startswith("--tile 32 would take")
     monkeypatch.setattr("models.translation.tiling.engine.total_memory", lambda device: 1000.0)
     assert lines("exact")[2] == []
-
-
-def test_sample_with_its_error() -> None:
-    """The measured error has the size of the real one, which vanishes in a uniform image."""
-    net, x, notes = small("resnet"), image(96, 80), list[str]()
-    with torch.no_grad():
-        gap = (TiledNetwork(net, quiet(16, "sample", notes))(x) - net(x)).abs() / LEVEL
-    [line] = [line for line in notes if line.startswith("Statistics of 16 of 30 tiles")]
-    measured = float(line.split(" of them, is ")[1].split()[0])
-    assert 0.3 < float(gap.mean()) / measured < 3
-    again = list[str]()
-    TiledNetwork(net, quiet(16, "sample", again))(x)
-    assert line in again  # the same sample
-    few = list[str]()
-    TiledNetwork(net, quiet(40, "sample", few))(x)
-    assert "The sample is the whole image, because it has only 6 tiles" in few
 
 
 class Interrupted(ArraySink):

@@ -224,16 +224,13 @@ class Work:
         return {norm: joined(known[norm] for known in each) for norm in each[0]}
 
     def error(self, tiles: list[Tile], each: list[Known]) -> tuple[float, float]:
-        """Return the mean and the largest error of the statistics of some groups together.
+        """Return the mean and the largest error of the statistics of all groups, in [-1, 1].
 
-        It is the standard error of the mean of their results: the deviation of the results of the
-        groups, over the root of their number.
+        It is the standard error of the mean of their results for some tiles: the deviation of the
+        results of the groups, over the root of their number.
 
         Args:
-            tiles: those on which it is measured.
             each: the statistics of each group.
-
-        Returns: both for values in [-1, 1].
         """
         target = self.plan.graph.output
         sums, count, most = 0.0, 0, 0.0

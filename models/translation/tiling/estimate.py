@@ -51,9 +51,7 @@ class Estimate:
         share = len(self.tiles) / len(plan.tiles)
         self.sample = plan.cost(rates[0], self.tiles) + sum(adding.values()) * share
 
-    def lines(
-        self, channels: int, images: int, from_sample: bool, room: float
-    ) -> list[str]:
+    def lines(self, channels: int, images: int, from_sample: bool, room: float) -> list[str]:
         """Return what the user should know before the work begins.
 
         Args:

@@ -60,7 +60,7 @@ def tile_networks(
 
     Raises:
         UserError: a network has a layer that is not understood.
-        UsageError: dropout is active, or the tile is smaller than the stride.
+        UsageError: dropout is active, or the tile or the size of the sample is refused.
     """
     opt, networks = ours(model.opt), model.get_networks()
     for name, network in networks.items():
