@@ -12,6 +12,7 @@ import torch
 from models import networks
 from models.base_model import BaseModel
 from models.training.official_hooks import OfficialHooks
+from options.flags.model import UPSAMPLE
 from util import checkpoint
 from util.image_pool import ImagePool
 from util.limits import WEIGHT  # the type of an option: a number >= 0
@@ -53,6 +54,8 @@ class CycleGANModel(OfficialHooks, BaseModel):
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool = True) -> ArgumentParser:
         parser.set_defaults(no_dropout=True)
+        other = "--upsample of the generator from B to A (default: the same)"
+        parser.add_argument("--upsample_B", choices=UPSAMPLE, help=other)
         if is_train:
             BaseModel.add_init_options(parser, "G_A", "G_B", "D_A", "D_B")  # --init_G_A FILE, ...
             add = functools.partial(parser.add_argument, type=WEIGHT)
@@ -78,7 +81,8 @@ class CycleGANModel(OfficialHooks, BaseModel):
         options_G = {"ngf": opt.ngf, "netG": opt.netG, "use_dropout": not opt.no_dropout, **common}
         self.netG_A = networks.define_G(opt.input_nc, opt.output_nc, **options_G)
         self.netG_B = networks.define_G(opt.output_nc, opt.input_nc, **options_G)
-        use_upsampling(opt, self.netG_A, self.netG_B)  # --upsample resize
+        use_upsampling(opt, self.netG_A)  # --upsample resize
+        use_upsampling(opt, self.netG_B, kind=getattr(opt, "upsample_B", None))
         if self.isTrain:
             options_D = {"ndf": opt.ndf, "netD": opt.netD, "n_layers_D": opt.n_layers_D, **common}
             self.netD_A = networks.define_D(opt.output_nc, **options_D)

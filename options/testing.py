@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from options.flags import SHARED, TEST
-from options.flags.model import NET_G, NORM
+from options.flags.model import NET_G, NORM, UPSAMPLE
 from options.inherited import SavedRun
 from options.parser import Parser
 from options.rules import Rules
@@ -84,7 +84,8 @@ class TestingRules(Rules):
         self._check_model(parser.preview(given).model, given)
         actions = [a for a in parser._actions if a.dest not in NOT_INHERITED]
         choices: dict[str, Any] = {action.dest: action.choices for action in actions}
-        weights = model.architecture_source(self.as_read(parser, given))
+        read = self.as_read(parser, given)
+        weights = model.architecture_source(read)
         architecture: dict[str, Any] = {}
         # The weights of a generator that is not ours may look like those of another one
         ours = parser.preview(given).netG in NET_G
@@ -98,6 +99,10 @@ class TestingRules(Rules):
             for name, value in architecture.items():
                 if name in choices and (not choices[name] or value in choices[name]):
                     parser.set_defaults(**{name: value})
+            other = checkpoint.weights_path(read, "G_B")
+            if choices.get("upsample_B") == UPSAMPLE and other.is_file():
+                found = checkpoint.architecture_of(checkpoint.load_state_dict(other))
+                parser.set_defaults(upsample_B=found.get("upsample"))
         self._fit_images(parser, given, architecture.get("crop_size"))
 
     def _check_model(self, model: str, given: dict[str, Any]) -> None:

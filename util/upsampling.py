@@ -33,16 +33,19 @@ class ResizeConv2d(nn.Conv2d):
         return functional.conv2d(self.pad(larger), self.weight, self.bias)
 
 
-def use_upsampling(opt: Namespace, *networks: nn.Module) -> None:
+def use_upsampling(opt: Namespace, *networks: nn.Module, kind: str | None = None) -> None:
     """Replace the transposed convolutions of new generators if ``--upsample resize`` is given.
 
     Models call this after ``define_G``, before they create optimizers. Names of weights stay; their
     shapes show which layers a file is for (``architecture_of`` in util/weight_shapes.py).
 
+    Args: kind: "transpose" or "resize", in place of ``--upsample``.
+
     Raises UsageError: a network has no such layers, or one that does not double its input.
     """
     opt = ours(opt)
-    for network in networks if getattr(opt, "upsample", "transpose") == "resize" else ():
+    kind = kind or getattr(opt, "upsample", "transpose")
+    for network in networks if kind == "resize" else ():
         layers = {
             (parent, name): layer
             for parent in network.modules()

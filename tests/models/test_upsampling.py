@@ -100,6 +100,33 @@ def test_a_run_is_trained_resumed_tested_and_loaded(run: Programs, unaligned: Pa
     run.train(*new, *flags[4:], "--upsample", "resize").ok()
 
 
+@pytest.mark.parametrize("other", ["resize", "transpose"])
+def test_the_other_direction_may_differ(run: Programs, unaligned: Path, other: str) -> None:
+    """--upsample_B is for G_B alone; test.py reads it from the run, or from the weights."""
+    first = "transpose" if other == "resize" else "resize"
+    flags = ("--dataroot", unaligned, "--name", "r", "--max_dataset_size", "2", "--panel_size", "0")
+    kinds = ("--upsample", first, "--upsample_B", other)
+    run.train(*flags, *TINY, *ONE_EPOCH, *kinds).ok()
+    run.train("--continue_train", "--name", "r", "--n_epochs", "2", *CPU).ok()
+    files = [run.runs / "r" / f"latest_net_G_{x}.pth" for x in "AB"]
+    assert [architecture_of(load_state_dict(file))["upsample"] for file in files] == [first, other]
+    both = ("--dataroot", unaligned, "--name", "r", "--model", "cycle_gan", *CPU)
+    both += ("--preprocess", "none")
+    one = ("--dataroot", unaligned / "testB", "--name", "r", "--direction", "BtoA", *CPU)
+    one += ("--preprocess", "none")
+    run.test(*both, "--results_dir", "by_options").ok()
+    (run.runs / "r" / "train_opt.json").unlink()
+    run.test(*both, "--results_dir", "by_weights").ok()
+    run.test(*one, "--results_dir", "one").ok()
+    labels = {"by_options": "fake_A", "by_weights": "fake_A", "one": "fake"}
+    page = "r/test_latest/images"
+    images = [sorted((run.folder / x / page).glob(f"*_{labels[x]}.png"))[0] for x in labels]
+    assert len({image.read_bytes() for image in images}) == 1
+    run.test(*both, "--upsample_B", first).refused(
+        1, f"latest_net_G_B.pth do not fit the network: --upsample is {first}, found {other}"
+    )
+
+
 @pytest.mark.parametrize("model", ["pix2pix", "bigan", "content_gan", "colorization", "template"])
 def test_every_model_of_image_generators_has_it(model: str, tmp_path: Path) -> None:
     words = ["--dataroot", str(tmp_path), "--checkpoints_dir", str(tmp_path), "--model", model]

@@ -173,6 +173,7 @@ PIX2PIX = (
     {"lambda_L1": (float, 100.0)},
     {},
 )
+UPSAMPLE_B = {"upsample_B": (str, None, "transpose resize")}  # our own
 SEARCH = {"latent_steps": (int, 100), "latent_starts": (int, 8)}  # of CoGAN's z
 MODELS: dict[str, tuple[dict, dict, dict, dict]] = {
     "cycle_gan": (
@@ -183,8 +184,9 @@ MODELS: dict[str, tuple[dict, dict, dict, dict]] = {
             "lambda_B": (float, 10.0),
             "lambda_identity": (float, 0.5),
             "lambda_GAN": (float, 1.0),  # our own
+            **UPSAMPLE_B,
         },
-        {},
+        UPSAMPLE_B,
     ),
     "pix2pix": PIX2PIX,
     "colorization": (
