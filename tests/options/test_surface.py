@@ -173,19 +173,15 @@ PIX2PIX = (
     {"lambda_L1": (float, 100.0)},
     {},
 )
-UPSAMPLE_B = {"upsample_B": (str, None, "transpose resize")}  # our own
+UPSAMPLE_B = {"upsample_B": (str, None, "transpose resize")}  # our own, as is lambda_GAN
 SEARCH = {"latent_steps": (int, 100), "latent_starts": (int, 8)}  # of CoGAN's z
 MODELS: dict[str, tuple[dict, dict, dict, dict]] = {
     "cycle_gan": (
         {"no_dropout": True},
         {},
-        {
-            "lambda_A": (float, 10.0),
-            "lambda_B": (float, 10.0),
-            "lambda_identity": (float, 0.5),
-            "lambda_GAN": (float, 1.0),  # our own
-            **UPSAMPLE_B,
-        },
+        dict.fromkeys(("lambda_A", "lambda_B"), (float, 10.0))
+        | {"lambda_identity": (float, 0.5), "lambda_GAN": (float, 1.0)}
+        | UPSAMPLE_B,
         UPSAMPLE_B,
     ),
     "pix2pix": PIX2PIX,

@@ -91,12 +91,12 @@ def test_rows_of_repeated_reflections() -> None:
 
 @pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
 def test_load_generator_takes_a_file(place: Programs, direction: str) -> None:
-    """Same pixels and settings as from the run."""
+    """Same settings and, up to a level between two rounds either way, pixels as from the run."""
     file = exported(place, "cycle", "torchscript", "--direction", direction)
     for more in (UNTOUCHED, {"preprocess": "scale_width"}, {}):
         by_file = load_generator(file, **more | {"gpu_ids": "-1"})
         by_run = load_generator(place.runs / "cycle", direction=direction, **more | {"gpu_ids": -1})
-        assert (by_file(IMAGE) == by_run(IMAGE)).all()
+        assert np.abs(by_file(IMAGE).astype(int) - by_run(IMAGE)).max() <= 1
     text = repr(by_file)
     assert f"<Translator {direction} of {file}" in text and "load_size=32" in text
     assert text.split(": ")[1] == repr(by_run).split(": ")[1]

@@ -44,6 +44,13 @@ def weights(run: Programs, name: str) -> dict:
     return torch.load(run.runs / name / "latest_net_G_A.pth", weights_only=True)
 
 
+def steps(run: Programs, name: str) -> np.ndarray:
+    """Return the losses of a run as (steps, losses)."""
+    lines = (run.runs / name / "metrics.jsonl").read_text().splitlines()
+    entries = [json.loads(line) for line in lines]
+    return np.array([list(entry["losses"].values()) for entry in entries if "losses" in entry])
+
+
 def test_the_run_keeps_its_rules(run: Programs, data: Path) -> None:
     """Training records them; a resume cannot change them, and a test follows them or says so."""
     result = run.train("--dataroot", data, "--name", "x", *TINY, *ONE_EPOCH, *FLAGS).ok()
@@ -118,7 +125,10 @@ def test_pairs_in_files_of_double_width(run: Programs, tmp_path: Path, kind: str
 
 @pytest.mark.slow
 def test_8_bit_pictures_train_as_ever_with_their_own_range(run: Programs, tmp_path: Path) -> None:
-    """The same bits with an explicit 0..255; on the path of floats the same up to rounding."""
+    """The same bits with an explicit 0..255; on the path of floats the same up to rounding.
+
+    There the losses are compared: Adam amplifies the last bits of the gradients.
+    """
     for domain in "AB":
         pictures(tmp_path / "data" / f"train{domain}", [f"{i}.png" for i in range(3)])
     crop = ("--preprocess", "crop", "--crop_size", "32")
@@ -128,7 +138,9 @@ def test_8_bit_pictures_train_as_ever_with_their_own_range(run: Programs, tmp_pa
         ("floats", ("--bands_A", "1", "2", "3", "--bands_B", "1", "2", "3")),
     ):
         whole = ("--dataroot", tmp_path / "data", "--name", name, *TINY, *crop, *ONE_EPOCH)
-        run.train(*whole, *flags).ok()
-    plain, explicit, floats = (weights(run, name) for name in ("plain", "explicit", "floats"))
+        run.train(*whole, *flags, "--print_freq", "1").ok()
+    plain, explicit = (weights(run, name) for name in ("plain", "explicit"))
     assert all(torch.equal(plain[key], explicit[key]) for key in plain)
-    assert all(torch.allclose(plain[key], floats[key], atol=1e-3) for key in plain)
+    losses, others = (steps(run, name) for name in ("plain", "floats"))
+    assert losses.shape == (3, 8) and np.abs(losses[0] - others[0]).max() < 1e-5
+    np.testing.assert_allclose(losses, others, rtol=0.03)
