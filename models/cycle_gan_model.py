@@ -54,7 +54,7 @@ class CycleGANModel(OfficialHooks, BaseModel):
     @staticmethod
     def modify_commandline_options(parser: ArgumentParser, is_train: bool = True) -> ArgumentParser:
         parser.set_defaults(no_dropout=True)
-        other = "--upsample of the generator from B to A (default: the same)"
+        other = "--upsample of G_B, from the target back to the source (default: the same)"
         parser.add_argument("--upsample_B", choices=UPSAMPLE, help=other)
         if is_train:
             BaseModel.add_init_options(parser, "G_A", "G_B", "D_A", "D_B")  # --init_G_A FILE, ...
@@ -82,7 +82,7 @@ class CycleGANModel(OfficialHooks, BaseModel):
         self.netG_A = networks.define_G(opt.input_nc, opt.output_nc, **options_G)
         self.netG_B = networks.define_G(opt.output_nc, opt.input_nc, **options_G)
         use_upsampling(opt, self.netG_A)  # --upsample resize
-        use_upsampling(opt, self.netG_B, kind=getattr(opt, "upsample_B", None))
+        use_upsampling(opt, self.netG_B, option="upsample_B")
         if self.isTrain:
             options_D = {"ndf": opt.ndf, "netD": opt.netD, "n_layers_D": opt.n_layers_D, **common}
             self.netD_A = networks.define_D(opt.output_nc, **options_D)

@@ -102,7 +102,8 @@ class TestingRules(Rules):
             other = checkpoint.weights_path(read, "G_B")
             if choices.get("upsample_B") == UPSAMPLE and other.is_file():
                 found = checkpoint.architecture_of(checkpoint.load_state_dict(other))
-                parser.set_defaults(upsample_B=found.get("upsample"))
+                if "upsample" in found:
+                    parser.set_defaults(upsample_B=found["upsample"])
         self._fit_images(parser, given, architecture.get("crop_size"))
 
     def _check_model(self, model: str, given: dict[str, Any]) -> None:

@@ -241,7 +241,10 @@ def _misfits(own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor])
     found, built = architecture_of(state), architecture_of(own)
     flags = [flag for flag in built if flag in found and found[flag] != built[flag]]
     if flags:
-        return "; ".join(f"--{flag} is {built[flag]}, found {found[flag]}" for flag in flags)
+        names = {"upsample": "upsample (--upsample_B for G_B)"}
+        return "; ".join(
+            f"--{names.get(flag, flag)} is {built[flag]}, found {found[flag]}" for flag in flags
+        )
     wrong = [k for k in own if k not in state or state[k].shape != own[k].shape]
     key = wrong[0] if wrong else min(state.keys() - own.keys())
     shapes = [str(tuple(d[key].shape)) if key in d else "nothing" for d in (own, state)]

@@ -213,7 +213,9 @@ def _of_other_kinds(opt: Any) -> dict[str, Any]:
     for name in DEFAULTS.keys() - OFFICIAL:
         default, value = DEFAULTS[name], getattr(opt, name, DEFAULTS[name])
         kinds: tuple[type, ...] = (str, list) if default is None else (type(default),)
-        if name == "ema":
+        if name in ("tile", "tile_samples"):
+            kinds = (int,)
+        elif name == "ema":
             kinds = (float, int) if _is_training(opt) else (bool,)
         elif kinds == (float,):
             kinds = (float, int)

@@ -33,19 +33,19 @@ class ResizeConv2d(nn.Conv2d):
         return functional.conv2d(self.pad(larger), self.weight, self.bias)
 
 
-def use_upsampling(opt: Namespace, *networks: nn.Module, kind: str | None = None) -> None:
+def use_upsampling(opt: Namespace, *networks: nn.Module, option: str = "upsample") -> None:
     """Replace the transposed convolutions of new generators if ``--upsample resize`` is given.
 
     Models call this after ``define_G``, before they create optimizers. Names of weights stay; their
     shapes show which layers a file is for (``architecture_of`` in util/weight_shapes.py).
 
-    Args: kind: "transpose" or "resize", in place of ``--upsample``.
+    Args: option: one that takes the place of ``--upsample`` for these networks if it is given.
 
     Raises UsageError: a network has no such layers, or one that does not double its input.
     """
     opt = ours(opt)
-    kind = kind or getattr(opt, "upsample", "transpose")
-    for network in networks if kind == "resize" else ():
+    option = option if getattr(opt, option, None) else "upsample"
+    for network in networks if getattr(opt, option, "transpose") == "resize" else ():
         layers = {
             (parent, name): layer
             for parent in network.modules()
@@ -55,7 +55,7 @@ def use_upsampling(opt: Namespace, *networks: nn.Module, kind: str | None = None
         if not layers or not all(map(_doubles, layers.values())):
             found = "one that does not double its input" if layers else "none"
             raise UsageError(
-                f"--upsample resize replaces transposed convolutions, and --netG {opt.netG} has "
+                f"--{option} resize replaces transposed convolutions, and --netG {opt.netG} has "
                 f"{found}"
             )
         for (parent, name), layer in layers.items():
@@ -73,11 +73,13 @@ def _doubles(layer: nn.ConvTranspose2d) -> bool:
 
 def require_upsampling(opt: Namespace, model: Any) -> None:
     """Raise UsageError if ``--upsample resize`` is given to a model that does not support it."""
-    if getattr(ours(opt), "upsample", "transpose") == "transpose":
-        return
-    layers = (layer for net in model.get_networks().values() for layer in net.modules())
-    if not any(isinstance(layer, ResizeConv2d) for layer in layers):
-        raise UsageError(
-            f"--upsample resize: --model {opt.model} does not support it (a model calls "
-            "use_upsampling of util/upsampling.py after define_G)"
-        )
+    networks = model.get_networks()
+    for option, names in {"upsample": set(networks), "upsample_B": {"G_B"}}.items():
+        if getattr(ours(opt), option, "transpose") != "resize":
+            continue
+        layers = (layer for name in names & set(networks) for layer in networks[name].modules())
+        if not any(isinstance(layer, ResizeConv2d) for layer in layers):
+            raise UsageError(
+                f"--{option} resize: --model {opt.model} does not support it (a model calls "
+                "use_upsampling of util/upsampling.py after define_G)"
+            )

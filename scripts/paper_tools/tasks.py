@@ -23,7 +23,7 @@ TRAINED = {
     "init_type", "jpeg_draft", "lambda_A", "lambda_B", "lambda_GAN", "lambda_identity", "load_size",
     "lr", "lr_decay_iters", "lr_policy", "max_dataset_size", "model", "n_epochs", "n_epochs_decay",
     "n_layers_D", "ndf", "netD", "netG", "ngf", "no_dropout", "no_flip", "norm", "pool_size",
-    "preprocess", "serial_batches", "val_share",
+    "preprocess", "serial_batches", "upsample", "upsample_B", "val_share",
 }  # fmt: skip
 Task = configparser.SectionProxy
 

@@ -25,9 +25,9 @@ LEFT_OUT = {
     "wandb_project_name", *(flag.name for flag in (*display.FLAGS, *SPEED)),
 }  # fmt: skip
 SHOWN = (
-    "model", "netG", "ngf", "norm", "no_dropout", "upsample", "input_nc",
-    "output_nc", "direction", "dataroot", "preprocess", "load_size", "crop_size", "batch_size",
-    "n_epochs", "n_epochs_decay", "lr", "gan_mode", "lambda_A", "lambda_B",
+    "model", "netG", "ngf", "norm", "no_dropout", "upsample", "upsample_B",
+    "input_nc", "output_nc", "direction", "dataroot", "preprocess", "load_size", "crop_size",
+    "batch_size", "n_epochs", "n_epochs_decay", "lr", "gan_mode", "lambda_A", "lambda_B",
     "lambda_identity", "lambda_L1", "pool_size", "ema", "seed",
 )  # fmt: skip
 BEST = {"epoch": int, "metric": str, "value": float}  # content of best.json
@@ -206,7 +206,7 @@ class Card(NamedTuple):
 
     def _training(self) -> list[str]:
         rows = [("epoch of the weights", self.epoch)]
-        rows += [(name, self.options[name]) for name in SHOWN if name in self.options]
+        rows += [(name, self.options[name]) for name in SHOWN if self.options.get(name) is not None]
         for name, rule in self.domains.items():
             if rule:
                 nodata = "" if rule.nodata is None else f", no data: {rule.nodata:g}"

@@ -1,4 +1,4 @@
-"""Statistics of a sample of tiles: which tiles, and whether the measured error is the real one."""
+"""The statistics of a sample of tiles: which tiles, and whether the measured error is right."""
 
 from __future__ import annotations
 

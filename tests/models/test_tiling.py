@@ -20,6 +20,7 @@ from models.translation.tiling.engine import Settings, Tiled
 from models.translation.tiling.graph import Graph
 from models.translation.tiling.network import TiledNetwork
 from models.translation.tiling.plan import Plan
+from models.translation.tiling.sampling import Sampling
 from util.errors import UsageError, UserError
 from util.upsampling import use_upsampling
 
@@ -194,7 +195,9 @@ def test_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statistics: str
     monkeypatch.setattr("models.translation.tiling.journal.INTERVAL", -1.0)
     net, pixels, notes = small("resnet"), image(64, 48)[0].permute(1, 2, 0).numpy(), list[str]()
     whole, done = ArraySink(pixels.shape), tmp_path / "done.json"
-    Tiled(net, quiet(16, statistics)).translate(ArraySource(pixels), whole)
+    settings = quiet(16, statistics, notes)._replace(sampling=Sampling(wanted=8))
+    Tiled(net, settings).translate(ArraySource(pixels), whole)
+    assert (statistics == "sample") == notes[-1].startswith("Statistics of 8 of 12 tiles: ")
     sink = Interrupted(pixels.shape, 7)
     reads = 0
 
@@ -208,9 +211,9 @@ def test_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statistics: str
 
     for source, message in ((Failing(pixels), "gone"), (ArraySource(pixels), "full")):
         with pytest.raises(UserError, match=message):
-            Tiled(net, quiet(16, statistics)).translate(source, sink, done, "a")
+            Tiled(net, settings).translate(source, sink, done, "a")
     sink.left, sink.resumed = 99, True
-    Tiled(net, quiet(16, statistics, notes)).translate(ArraySource(pixels), sink, done, "a")
+    Tiled(net, settings).translate(ArraySource(pixels), sink, done, "a")
     assert "Resumed: 7 of 12 tiles are written" in notes and sink.left == 99 - 5
     assert np.array_equal(sink.array, whole.array) and not done.exists()
 

@@ -12,6 +12,7 @@ from conftest import CPU, ONE_EPOCH, TINY, Programs
 from torch import nn
 
 from models import create_model, load_generator, networks
+from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from util.checkpoint import fit_state_dict, load_state_dict
 from util.errors import UsageError, UserError
@@ -75,7 +76,9 @@ def test_weights_of_the_other_kind_are_refused(netG: str) -> None:
     net, official = resized(netG), networks.define_G(3, 3, 2, netG, "instance")
     for built, other, words in ((net, official, "resize, found transpose"),
                                 (official, net, "transpose, found resize")):  # fmt: skip
-        with pytest.raises(UserError, match=f"do not fit the network: --upsample is {words}$"):
+        with pytest.raises(
+            UserError, match=f"do not fit .*: --upsample .--upsample_B for G_B. is {words}$"
+        ):
             fit_state_dict(built, other.state_dict(), Path("x.pth"))
 
 
@@ -93,15 +96,18 @@ def test_a_run_is_trained_resumed_tested_and_loaded(run: Programs, unaligned: Pa
     run.test("--dataroot", unaligned, "--name", "r", "--model", "cycle_gan", *CPU).ok()
     tested = ("--dataroot", unaligned / "testA", "--name", "r", *CPU)
     run.test(*tested, "--upsample", "transpose").refused(
-        1, "latest_net_G_A.pth do not fit the network: --upsample is transpose, found resize"
+        1,
+        "latest_net_G_A.pth do not fit the network: --upsample (--upsample_B for G_B) is transpose",
     )
     new = (*flags[:2], "--name", "new", *TINY, *ONE_EPOCH, "--init_G_A", weights)
-    run.train(*new).refused(1, "--init_G_A", "--upsample is transpose, found resize")
+    run.train(*new).refused(1, "--init_G_A", "is transpose, found resize")
     run.train(*new, *flags[4:], "--upsample", "resize").ok()
 
 
 @pytest.mark.parametrize("other", ["resize", "transpose"])
-def test_the_other_direction_may_differ(run: Programs, unaligned: Path, other: str) -> None:
+def test_the_other_direction_may_differ(
+    run: Programs, unaligned: Path, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """--upsample_B is for G_B alone; test.py reads it from the run, or from the weights."""
     first = "transpose" if other == "resize" else "resize"
     flags = ("--dataroot", unaligned, "--name", "r", "--max_dataset_size", "2", "--panel_size", "0")
@@ -115,6 +121,10 @@ def test_the_other_direction_may_differ(run: Programs, unaligned: Path, other: s
     one = ("--dataroot", unaligned / "testB", "--name", "r", "--direction", "BtoA", *CPU)
     one += ("--preprocess", "none")
     run.test(*both, "--results_dir", "by_options").ok()
+    with monkeypatch.context() as patch:  # weights of a network that is not ours show nothing
+        patch.setattr("util.checkpoint.architecture_of", lambda state: {})
+        words = ["--checkpoints_dir", str(run.runs), *map(str, both)]
+        assert TestOptions().parse(words).upsample_B == other
     (run.runs / "r" / "train_opt.json").unlink()
     run.test(*both, "--results_dir", "by_weights").ok()
     run.test(*one, "--results_dir", "one").ok()
@@ -123,7 +133,8 @@ def test_the_other_direction_may_differ(run: Programs, unaligned: Path, other: s
     images = [sorted((run.folder / x / page).glob(f"*_{labels[x]}.png"))[0] for x in labels]
     assert len({image.read_bytes() for image in images}) == 1
     run.test(*both, "--upsample_B", first).refused(
-        1, f"latest_net_G_B.pth do not fit the network: --upsample is {first}, found {other}"
+        1,
+        f"latest_net_G_B.pth do not fit the network: --upsample (--upsample_B for G_B) is {first}",
     )
 
 
@@ -137,6 +148,23 @@ def test_every_model_of_image_generators_has_it(model: str, tmp_path: Path) -> N
     updated = {id(p) for o in net.optimizers for group in o.param_groups for p in group["params"]}
     made = [layer.weight for layer in layers if isinstance(layer, ResizeConv2d)]
     assert {id(weight) for weight in made} <= updated, "the optimizer has the new weights"
+
+
+def test_a_subclass_that_ignores_it_is_refused(run: Programs, unaligned: Path) -> None:
+    """One with networks of its own would silently train with transposed convolutions."""
+    code = (
+        "from models import networks",
+        "from models.cycle_gan_model import CycleGANModel",
+        "class MineModel(CycleGANModel):",
+        "    def __init__(self, opt):",
+        "        super().__init__(opt)",
+        "        self.netG_B = networks.define_G(3, 3, opt.ngf, opt.netG, opt.norm)",
+    )
+    (run.folder / "mine_model.py").write_text("\n".join(code))
+    flags = ("--dataroot", unaligned, "--name", "r", *TINY, *ONE_EPOCH, "--upsample_B", "resize")
+    run.train(*flags, "--model", run.folder / "mine_model.py").refused(
+        2, "--upsample_B resize: --model", "mine_model.py does not support it"
+    )
 
 
 def test_models_without_it_are_refused(run: Programs, unaligned: Path) -> None:

@@ -91,7 +91,7 @@ def test_rows_of_repeated_reflections() -> None:
 
 @pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
 def test_load_generator_takes_a_file(place: Programs, direction: str) -> None:
-    """Same settings and, up to a level between two rounds either way, pixels as from the run."""
+    """The same settings as from the run, and the same pixels, up to rounding."""
     file = exported(place, "cycle", "torchscript", "--direction", direction)
     for more in (UNTOUCHED, {"preprocess": "scale_width"}, {}):
         by_file = load_generator(file, **more | {"gpu_ids": "-1"})

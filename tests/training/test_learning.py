@@ -20,7 +20,7 @@ from models.cycle_gan_model import CycleGANModel
 from options.train_options import TrainOptions
 
 SIZE, IMAGES, BATCH, STEPS, LR = 16, 64, 4, 150, 0.002
-# Healthy trainings end at 0.12 to 0.23; on some CPUs, every second exchanges disc and background
+# Healthy trainings end at 0.12 to 0.23; on some CPUs, every second one swaps disc and background
 # (0.5 to 0.7). Those with the planted faults end at 0.48 and above.
 BOUND, SEEDS = 0.25, range(4, 12)
 COLOURS = {  # background and disc in [-1, 1]
@@ -157,4 +157,4 @@ def test_learns() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_planted_fault_misses_the_bound(fault: Callable[[CycleGANModel], None]) -> None:
-    assert train(fault) > 1.5 * BOUND
+    assert min(train(fault, seed) for seed in SEEDS[:3]) > 1.5 * BOUND

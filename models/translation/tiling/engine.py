@@ -213,7 +213,7 @@ class Work:
         groups = settings.sampling.groups(tiles)
         each = [self.statistics_of(f"group {i}", group) for i, group in enumerate(groups)]
         in_turn = [tile for part in zip(*groups, strict=True) for tile in part]
-        checked = [tile for tile in in_turn if self.has_output(tile)]
+        checked = [x for x in in_turn if self.has_output(x)] or list(filter(self.has_output, tiles))
         checked = checked[:: -(-len(checked) // CHECKED)]
         mean, most = self.error(checked, each)
         settings.report(

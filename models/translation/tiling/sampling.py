@@ -35,7 +35,7 @@ class Sampling(NamedTuple):
         return sum(self.groups(tiles), [])
 
     def groups(self, tiles: list[Tile]) -> list[list[Tile]]:
-        """Return :data:`GROUPS` samples of as many tiles, no two of which have a tile in common.
+        """Return :data:`GROUPS` samples of equal size, no two of which share a tile.
 
         Each is spread evenly: the image is divided into parts of neighbouring tiles, and each group
         gets one tile of each part, at random. So the differences of what the groups give show how
