@@ -157,4 +157,4 @@ def test_learns() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_planted_fault_misses_the_bound(fault: Callable[[CycleGANModel], None]) -> None:
-    assert min(train(fault, seed) for seed in SEEDS[:3]) > 1.5 * BOUND
+    assert min(train(fault, seed) for seed in (1, 2, 3)) > 1.5 * BOUND
