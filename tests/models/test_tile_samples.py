@@ -7,42 +7,23 @@ import itertools
 
 import pytest
 import torch
+from tiles import LEVEL, image, quiet, small
 
-from models import networks
-from models.network_parts import fast_norm_layer
 from models.translation.tiling.engine import Settings, Tiled
 from models.translation.tiling.network import TiledNetwork
 from models.translation.tiling.plan import GROUPS
 from models.translation.tiling.sampling import Sampling
 from util.errors import UsageError
 
-LEVEL = 1 / 127.5  # of 8 bits, in [-1, 1]
-
-
-@functools.cache
-def network() -> networks.ResnetGenerator:
-    net = networks.ResnetGenerator(3, 3, 4, n_blocks=1, norm_layer=fast_norm_layer("instance"))
-    rng = torch.Generator().manual_seed(3)
-    for weight in net.parameters():
-        inputs = weight[0].numel() if weight.dim() > 1 else 4
-        weight.data = torch.randn(weight.shape, generator=rng) * 1.5 / inputs**0.5
-    return net
-
-
-@functools.cache
-def image() -> torch.Tensor:
-    """96x80 pixels of noise on a slope: statistics differ from place to place."""
-    noise = torch.rand(1, 3, 96, 80, generator=torch.Generator().manual_seed(1))
-    return 0.6 * noise - 0.8 + torch.linspace(0, 0.9, 80)
+network = functools.cache(functools.partial(small, "resnet"))
 
 
 @torch.no_grad()
 def errors(seed: int = 0, wanted: int | None = None, tile: int = 16) -> tuple[float, float, str]:
     """Return the real and the measured error on average, in levels, and the line about it."""
-    notes = list[str]()
-    sampling = Sampling(seed, wanted)
-    settings = Settings(tile, "sample", sampling, say=notes.append, report=notes.append)
-    gap = (TiledNetwork(network(), settings)(image()) - network()(image())).abs() / LEVEL
+    x, notes = image(96, 80), list[str]()
+    settings = quiet(tile, "sample", notes)._replace(sampling=Sampling(seed, wanted))
+    gap = (TiledNetwork(network(), settings)(x) - network()(x)).abs() / LEVEL
     [line] = [x for x in notes if x.startswith("Statistics of ")] or notes[:1]
     measured = line.partition(" of them, is ")[2].split()[:1]
     return float(gap.mean()), float(*measured), line
