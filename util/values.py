@@ -23,6 +23,7 @@ OTHER = {"A": "B", "B": "A"}
 
 def shown(number: float) -> str:
     """Return a number as ``--value_range`` takes it: whole ones without a point."""
+    number = float(number)  # a float16 would overflow in the comparison with 1e15
     whole = math.isfinite(number) and number == int(number) and abs(number) < 1e15
     return str(int(number)) if whole else f"{number:.6g}"
 

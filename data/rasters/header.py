@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -35,6 +36,8 @@ TYPES = (
 # Photometric interpretations of a TIFF whose samples are values as they are
 MIN_IS_WHITE, MIN_IS_BLACK, RGB, SEPARATED, CIELAB, LINEAR_RAW = 0, 1, 2, 5, 8, 34892
 SUPPORTED = (MIN_IS_WHITE, MIN_IS_BLACK, RGB, SEPARATED, CIELAB, LINEAR_RAW)
+# NumPy parses headers with ``ast``, which fails in several threads in Python 3.11 (gh-106905)
+ONE_AT_A_TIME = threading.Lock()
 PNG_BANDS = {0: 1, 2: 3, 4: 2, 6: 4}  # by the type of colour in the file's header
 
 
@@ -169,11 +172,12 @@ def array_file(
     with errors_of(path):
         if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe would block forever
             raise UserError("it is not a file")
-        if path.lower().endswith(".npy"):
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        else:
-            with np.load(path, allow_pickle=False) as archive:
-                array = archive[_key(archive.files, npz_key)]
+        with ONE_AT_A_TIME:
+            if path.lower().endswith(".npy"):
+                array = np.load(path, mmap_mode="r", allow_pickle=False)
+            else:
+                with np.load(path, allow_pickle=False) as archive:
+                    array = archive[_key(archive.files, npz_key)]
         if array.ndim not in (2, 3) or 0 in array.shape:
             raise UserError(
                 f"its array has the shape {array.shape}; it should be (height, width), (height, "

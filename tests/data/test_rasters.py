@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -120,6 +123,26 @@ def test_the_bands_of_an_array_are_its_last_axis_or_a_shorter_first_one(tmp_path
     with pytest.raises(UserError, match=r"x\.npz.* first, second; give --npz_key"):
         read_array(str(tmp_path / "x.npz"))
     assert (read_array(str(tmp_path / "x.npz"), "second") == array).all()
+
+
+@pytest.fixture
+def busy_threads():
+    """Threads take turns as often as they can, also within a garbage collection."""
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(5)
+    gc.callbacks.append(lambda *_: sum(range(5)))
+    yield
+    gc.callbacks.pop()
+    gc.set_threshold(*threshold)
+    sys.setswitchinterval(interval)
+
+
+def test_several_threads_read_arrays(tmp_path, busy_threads):
+    array = ramp("uint16", 0, 9, 1)
+    paths = [str(write_npy(tmp_path / name, array)) for name in ("x.npy", "x.npz")]
+    with ThreadPoolExecutor(8) as pool:
+        assert all((found == array).all() for found in pool.map(read_array, 500 * paths))
 
 
 def test_the_orientation_turns_the_array(tmp_path):
