@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import chain
 from typing import Any
 
@@ -11,6 +12,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from util.errors import UserError, first_line
 from util.option_defaults import ours
+from util.words import amount
+
+MOST_OF_START = 0.05  # share of the first weights in an average that still shows the training
 
 
 class MovingAverage(AveragedModel):
@@ -40,6 +44,18 @@ class MovingAverage(AveragedModel):
                 pair[0].copy_(pair[1])
         if floats:
             self.update_floats(*zip(*floats, strict=True), None)
+
+
+def young_average(decay: float, steps: int) -> str:
+    """Return a warning if averages of ``steps`` steps hold much of the first weights, else ""."""
+    share = decay**steps
+    if share < MOST_OF_START:
+        return ""
+    fitting = math.floor(1000 * MOST_OF_START ** (1 / steps)) / 1000
+    return (
+        f"--ema {decay:g}: after the {amount(steps, 'step')} of this training, the averaged "
+        f"generators are still {share:.0%} initial weights; use at most --ema {fitting:g}"
+    )
 
 
 def start_averages(model: Any) -> None:

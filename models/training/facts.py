@@ -1,4 +1,7 @@
-"""Facts about one start of a training, for its page: command, code, machine, networks, values."""
+"""Facts about one start of a training, for its page: command, code, machine, networks, values.
+
+Also the command that resumes it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from pathlib import Path
 import torch
 
 from models.base_model import BaseModel
-from util import distributed
+from util import distributed, plugins
 from util.image.preview import Preview
 from util.values import DomainValues
 
@@ -41,6 +44,15 @@ def launcher() -> str:
     """Return "python", or torchrun with its number of processes."""
     processes = distributed.local_world_size()
     return "python" if processes == 1 else f"torchrun --nproc_per_node {processes}"
+
+
+def resume_command(opt: Namespace) -> str:
+    """Return the command that resumes a run here, with its model or dataset file if it has one."""
+    words = [f"--name={opt.name}"] if opt.name.startswith("-") else ["--name", opt.name]
+    if opt.checkpoints_dir != "./checkpoints":
+        words += ["--checkpoints_dir", opt.checkpoints_dir]
+    words += plugins.file_flags(vars(opt))
+    return f"{launcher()} train.py --continue_train {shlex.join(words)}"
 
 
 def commit() -> str:

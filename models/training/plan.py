@@ -19,6 +19,7 @@ from data import create_dataset
 from models import create_model
 from models.base_model import BaseModel
 from models.training import timing
+from models.training.averaging import young_average
 from models.training.disk import budget, count_bytes, require_file_size, size
 from models.training.schedulers import describe
 from models.training.step import Step
@@ -46,6 +47,8 @@ def lines(opt: Namespace, rehearse_it: bool = True) -> tuple[list[str], list[str
         steps = len(dataset.order.weights())
         images = amount(len(dataset), "image")
         plan.append(f"Steps: {steps} per epoch of {images}, {steps * epochs} in all")
+        if problem := young_average(opt.ema, steps * epochs):
+            plan.append(problem)
         if rehearse_it:
             batch = next(iter(dataset))
             plan += rehearse(opt, batch, len(dataset))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import shlex
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,9 @@ from data.pipeline.loader import Unreadable
 from data.pipeline.processes import worker_error
 from models import create_model
 from models.base_model import BaseModel
+from models.training.averaging import young_average
 from models.training.disk import budget, expected_state
-from models.training.facts import facts_of_start, launcher
+from models.training.facts import facts_of_start, resume_command
 from models.training.gradients import NonFinite
 from models.training.memory import out_of_memory
 from models.training.panel import Panel
@@ -26,7 +26,7 @@ from models.training.schedulers import describe
 from models.training.state_files import recover
 from models.training.step import Step
 from models.training.validation import Validation
-from util import checkpoint, distributed, plugins, values
+from util import checkpoint, distributed, values
 from util.console import Progress, duration, quiet, say, warn
 from util.errors import UserError, first_line, is_out_of_memory
 from util.lock import Lock
@@ -210,6 +210,8 @@ class Run:
             f"on {opt.device}{f' in each of {ranks} processes' * (ranks > 1)}, seed {opt.seed}"
         )
         say(f"Learning rate: {describe(opt)}")
+        if problem := young_average(opt.ema, self.last_epoch * len(self.dataset.order.weights())):
+            warn(problem)
 
     def _page_address(self) -> str:
         """Return " Page: file:///..." if there is a page: most terminals open this on a click."""
@@ -289,12 +291,3 @@ class Run:
         others = f"; all runs: {self.index.path}" if self.index.wanted else ""
         networks = f"Networks: {self.folder}{others}.{self._page_address()}"
         say(f"Done in {duration(position.elapsed)}. {networks}")
-
-
-def resume_command(opt: Namespace) -> str:
-    """Return the command that resumes a run here, with its model or dataset file if it has one."""
-    words = [f"--name={opt.name}"] if opt.name.startswith("-") else ["--name", opt.name]
-    if opt.checkpoints_dir != "./checkpoints":
-        words += ["--checkpoints_dir", opt.checkpoints_dir]
-    words += plugins.file_flags(vars(opt))
-    return f"{launcher()} train.py --continue_train {shlex.join(words)}"

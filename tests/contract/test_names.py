@@ -10,7 +10,7 @@ import pytest
 from conftest import CPU, ONE_EPOCH, QUIET, TINY, Programs, pictures
 
 from models import load_generator
-from models.training.run import resume_command
+from models.training.facts import resume_command
 from options.parser import Parser
 from scripts import check_data, download_model, evaluate, paper, plot, sheet, translate
 from util import errors

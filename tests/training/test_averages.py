@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import pytest
 import torch
 from steps import SMALL, Ops, batch, options, repeatable, trained  # noqa: F401
 
 from models import create_model
+from models.training.averaging import young_average
 from models.training.step import Step
 from models.training.validation import with_averaged_networks
 from util.errors import UserError
@@ -38,6 +40,16 @@ def test_averaged_generators() -> None:
     assert averages.keys() >= {"G_A_ema", "G_B_ema"} and list(averages["G_A_ema"]) == list(wanted)
     for key, value in averages["G_A_ema"].items():
         assert torch.allclose(value, wanted[key], atol=1e-7)
+
+
+@pytest.mark.parametrize(("decay", "steps", "share"), [(0.99, 10, "90"), (0.999, 400, "67")])
+def test_averages_that_hardly_move(decay: float, steps: int, share: str) -> None:
+    """A warning names the share of the first weights, and a decay that fits."""
+    problem = young_average(decay, steps)
+    assert f"--ema {decay}: after the {steps} steps" in problem and f" {share}% initial" in problem
+    fitting = float(re.findall(r"at most --ema ([0-9.]+)", problem)[0])
+    assert fitting**steps < 0.05 < decay**steps and fitting**steps > 0.04
+    assert not young_average(fitting, steps) and not young_average(0, steps)
 
 
 def test_averaged_batch_norm() -> None:
