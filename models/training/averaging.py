@@ -49,7 +49,7 @@ class MovingAverage(AveragedModel):
 def young_average(decay: float, steps: int) -> str:
     """Return a warning if averages of ``steps`` steps hold much of the first weights, else ""."""
     share = decay**steps
-    if share < MOST_OF_START:
+    if share <= MOST_OF_START:
         return ""
     fitting = math.floor(1000 * MOST_OF_START ** (1 / steps)) / 1000
     return (

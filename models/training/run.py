@@ -210,7 +210,8 @@ class Run:
             f"on {opt.device}{f' in each of {ranks} processes' * (ranks > 1)}, seed {opt.seed}"
         )
         say(f"Learning rate: {describe(opt)}")
-        if problem := young_average(opt.ema, self.last_epoch * len(self.dataset.order.weights())):
+        steps = self.last_epoch * len(self.dataset.order.weights())
+        if distributed.is_main() and (problem := young_average(opt.ema, steps)):
             warn(problem)
 
     def _page_address(self) -> str:
