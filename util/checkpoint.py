@@ -165,7 +165,10 @@ def fit_state_dict(
             fitted[key] = value
     if problem := misfit(net, fitted):
         other = "do not fit" in problem and built_like not in (None, source)
-        hint = f". The network is built like {built_like}; one of the files is of another run"
+        hint = (
+            f". The network is built like {built_like} and as the options say: an option is "
+            "wrong, or one of the files is of another run"
+        )
         raise UserError(f"the weights in {source} {problem}{hint if other else ''}")
     net.load_state_dict(fitted)
 

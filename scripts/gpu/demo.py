@@ -23,8 +23,7 @@ RUNS = {
 REDUCED = ("seed 1", "bf16")
 TINY = """--max_dataset_size 1 --n_epochs 1 --ngf 4 --ndf 4
     --panel_size 0 --no_html"""
-# Decibels by which a run may be worse than the worst of three seeds, whose spread is 0.7 dB
-# (docs/demo.md) with nine epochs
+# Decibels by which a run may be worse than the worst of three seeds (their spread: docs/demo.md)
 MARGIN = 1.5
 
 
@@ -39,7 +38,8 @@ def quality(setup: Setup) -> Verdict:
     for name in RUNS if setup.full else REDUCED:
         folder = setup.folder / name.replace(" ", "_")
         folder.mkdir()
-        words = ["train.py", *command(demo.TRAIN), *RUNS[name].split(), *place(folder, setup)]
+        words = ["train.py", *command(demo.TRAIN), "--ema", str(demo.EMA), *RUNS[name].split()]
+        words += place(folder, setup)
         words += [] if setup.full else TINY.split()
         processes[name] = start_program(train.main, words, folder / "train.txt")
     scores: dict[str, dict[str, float]] = {}
@@ -89,6 +89,7 @@ def measure(folder: Path, setup: Setup) -> dict[str, float] | str:
     words = [
         "test.py",
         *command(demo.TEST),
+        "--ema",
         *place(folder, setup),
         "--results_dir",
         str(folder / "results"),

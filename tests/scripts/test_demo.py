@@ -22,15 +22,17 @@ def test_commands(run: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[tuple[str, ...]] = []
     monkeypatch.setattr(demo, "run", lambda *words: commands.append(words))
     run.call(demo.main, "demo.py").ok()
-    words = ("--seed", "3", "--name", "x", "--folder", "a b", "--lr", "0.1")
+    words = ("--seed", "3", "--ema", "0", "--name", "x", "--folder", "a b", "--lr", "0.1")
     out = run.call(demo.main, "demo.py", *words).ok().out
     first, second = commands[:3], commands[3:]
     assert [program for program, *_ in first] == ["train.py", "test.py", "scripts/evaluate.py"]
     by_default, given = (
         TrainOptions().gather_options(list(part[0][1:])) for part in (first, second)
     )
-    assert (by_default.seed, by_default.name, by_default.lr) == (1, "atlas", 0.0004)
+    assert (by_default.seed, by_default.name, by_default.lr) == (1, "atlas", 0.001)
+    assert by_default.ema == 0.998 and "--ema" in first[1]
     assert (given.seed, given.name, given.lr) == (3, "x", 0.1)
+    assert given.ema == 0 and "--ema" not in second[1]
     assert given.checkpoints_dir == str(run.folder / "a b" / "checkpoints")
     images = run.folder / "a b" / "results" / "x" / "test_latest" / "images"
     assert f"{images}:fake_B" in second[2] and "photo to map" in second[2]
