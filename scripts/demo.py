@@ -3,7 +3,7 @@
     python scripts/demo.py
 
 The images are satellite photos and maps (datasets/atlas). Further options go to train.py and take
-the place of the demo's. To see within a minute that everything works:
+the place of the demo's. To see within a minute that everything works (averages need more steps):
 
     python scripts/demo.py --name quick --n_epochs 1 --max_dataset_size 20 --ema 0
 """
