@@ -55,9 +55,9 @@ class BaseModel(ABC):
     losses and calls :meth:`backward`; it neither clears gradients nor steps. It may read what the
     methods before it have set, but should compute again what needs a graph. Image pools are shared.
 
-    Validation and the panel call :meth:`test` on a shallow copy of the model, with ``--ema`` on one
-    with averaged generators. So ``test`` should reach networks as ``self.netNAME``, and networks
-    should not have hooks that are methods of the model.
+    The panel and validation call :meth:`test` on a shallow copy of the model; with ``--ema`` that
+    of validation has the averaged generators. So ``test`` should reach networks as
+    ``self.netNAME``, and networks should not have hooks that are methods of the model.
     """
 
     gradient_methods: dict[str, str] = {}

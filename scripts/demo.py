@@ -2,10 +2,11 @@
 
     python scripts/demo.py
 
-The images are satellite photos and maps (datasets/atlas). Further options go to train.py and take
-the place of the demo's. To see within a minute that everything works (averages need more steps):
+The images are satellite photos and maps (datasets/atlas). Further options but --model go to
+train.py and take the place of the demo's. To see within a minute that everything works (averages
+need more steps, hence --ema 0):
 
-    python scripts/demo.py --name quick --n_epochs 1 --max_dataset_size 20 --ema 0
+    python scripts/demo.py --name try --n_epochs 1 --max_dataset_size 20 --ema 0
 """
 
 from __future__ import annotations

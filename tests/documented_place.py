@@ -162,8 +162,9 @@ class Place:
         assert not self.python(["train.py", *data, "horse2zebra"])
         held_out = ["--val_freq", "1", "--val_share", "0.5"]
         assert not self.python(["train.py", *data, "atlas_1", *held_out]), self.log
-        assert not self.python(["train.py", "--dataroot", "datasets/atlas", "--name", "atlas"])
-        assert not self.python(["test.py", "--dataroot", "datasets/atlas", "--name", "atlas"])
+        atlas = ["--dataroot", "datasets/atlas", "--name", "atlas"]
+        assert not self.python(["train.py", *atlas, "--ema", "0.9"])
+        assert not self.python(["test.py", *atlas])
         runs, results = self.folder / "checkpoints", self.folder / "results"
         for name in ("other_run", "bigan"):
             shutil.copytree(runs / "atlas", runs / name)

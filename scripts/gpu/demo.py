@@ -23,8 +23,9 @@ RUNS = {
 REDUCED = ("seed 1", "bf16")
 TINY = """--max_dataset_size 1 --n_epochs 1 --ngf 4 --ndf 4
     --panel_size 0 --no_html"""
-# Decibels by which a run may be worse than the worst of three seeds (their spread: docs/demo.md)
-MARGIN = 1.5
+# Decibels by which a run may be worse than the worst of three seeds. On CPUs three seeds spread by
+# 2.8 dB in maps (fake_B) and by 0.4 dB in photos (docs/demo.md).
+MARGINS = {"fake_B": 3.0, "fake_A": 1.5}
 
 
 def checks() -> list[Check]:
@@ -65,7 +66,7 @@ def worse(score: dict[str, float], seeds: list[dict[str, float]]) -> str:
     """Return what is worse than the worst seed by more than the margin, else ""."""
     for key, value in score.items():
         least = min(seed[key] for seed in seeds)
-        if value < least - MARGIN:
+        if value < least - MARGINS[key]:
             return f"{key} {value:.1f} dB, with other seeds at least {least:.1f}"
     return ""
 

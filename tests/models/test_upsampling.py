@@ -135,6 +135,7 @@ def test_the_other_direction_may_differ(
     run.test(*both, "--upsample_B", first).refused(
         1,
         f"latest_net_G_B.pth do not fit the network: --upsample (--upsample_B for G_B) is {first}",
+        "an option is wrong, or one of the files is of another run",
     )
 
 

@@ -30,6 +30,7 @@ def test_commands(run: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
         TrainOptions().gather_options(list(part[0][1:])) for part in (first, second)
     )
     assert (by_default.seed, by_default.name, by_default.lr) == (1, "atlas", 0.001)
+    assert (by_default.batch_size, by_default.n_epochs, by_default.upsample_B) == (2, 12, "resize")
     assert by_default.ema == 0.998 and "--ema" in first[1]
     assert (given.seed, given.name, given.lr) == (3, "x", 0.1)
     assert given.ema == 0 and "--ema" not in second[1]
@@ -59,6 +60,7 @@ def test_demo(tmp_path: Path) -> None:
     process = start(folder, *QUICK)
     out = process.communicate()[0]
     assert process.returncode == 0 and "photo to map: result" in out
+    assert "latest_net_G_A_ema.pth" in out
     pages = [line.split(":", 1)[1].strip() for line in out.splitlines()[-2:]]
     assert all(Path(page).is_file() for page in pages)
     assert "PSNR" in (Path(pages[1]).parent / "metrics.js").read_text()

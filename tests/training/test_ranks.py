@@ -195,6 +195,7 @@ def test_ranks_equal_the_large_batch(
     assert ("not finite" in started.out[0]) == ("not finite" in started.out[1]) == (data == "data")
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_and_the_way_back(place: Programs, ranks: Callable) -> None:
     """Both ranks stop after the same step, and rank 0 saves. The resumed run equals a whole run,
     with dropout, image pools, averages and the loss scale.
@@ -260,6 +261,7 @@ def test_an_unreadable_image_ends_all(place: Programs, ranks: Callable) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_dead_rank_ends_all(place: Programs) -> None:
     """Under torchrun itself: the other rank neither hangs nor saves."""
     model = subclass(
@@ -269,26 +271,12 @@ def test_a_dead_rank_ends_all(place: Programs) -> None:
         "    if os.environ['RANK'] == '1' and 'a2' in self.image_paths[0] + self.image_paths[-1]:",
         "        raise ValueError('this is why')",
     )
+    options = ("--model", model, "--save_latest_freq", "5000", "--no_html")
+    launcher = "--nproc_per_node 2 --master_port 0 --rdzv_endpoint localhost:0 --rdzv_backend c10d"
     command = [
-        "--nproc_per_node",
-        "2",
-        "--master_port",
-        "0",
-        "--rdzv_endpoint",
-        "localhost:0",
-        "--rdzv_backend",
-        "c10d",
+        *launcher.split(),
         str(ROOT / "train.py"),
-        *arguments(
-            place.folder / "data",
-            place.runs,
-            "dying",
-            "--model",
-            model,
-            "--save_latest_freq",
-            "5000",
-            "--no_html",
-        ),
+        *arguments(place.folder / "data", place.runs, "dying", *options),
     ]
     agent = multiprocessing.get_context("fork").Process(
         target=torchrun, args=(command, output := place.folder / "torchrun.txt")

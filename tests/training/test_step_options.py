@@ -15,7 +15,12 @@ pytest_plugins = ["survival"]
 
 
 @pytest.mark.parametrize(
-    "more", [("--ema", "0.5"), ("--accumulate", "2"), ("--amp", "fp16", "--ema", "0.9")]
+    "more",
+    [
+        ("--ema", "0.5"),
+        ("--accumulate", "2"),
+        pytest.param(("--amp", "fp16", "--ema", "0.9"), marks=pytest.mark.slow),
+    ],
 )
 def test_resume(run: Programs, data: Path, after_step: Callable, more: tuple[str, ...]) -> None:
     """A crash in the second epoch."""

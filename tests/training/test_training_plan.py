@@ -42,7 +42,12 @@ def needs(args: str) -> int:
 
 @pytest.mark.parametrize(
     "args",
-    ["", "--checkpoint_activations", "--amp fp16", "--accumulate 2 --batch_size 2 --ema 0.9"],
+    [
+        "",
+        "--checkpoint_activations",
+        pytest.param("--amp fp16", marks=pytest.mark.slow),
+        "--accumulate 2 --batch_size 2 --ema 0.9",
+    ],
 )
 def test_a_rehearsal_takes_what_steps_take(args: str) -> None:
     opt = options(*THIN, *args.split())
