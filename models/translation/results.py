@@ -21,6 +21,7 @@ from util.errors import UserError
 from util.image.preview import Preview
 from util.image.writing import stretched
 from util.images import show_images
+from util.option_defaults import ours
 from util.pages.page import PREVIEWS, link, row, write_metrics, write_page
 from util.values import FILE, DomainValues, domain_of, masks_of, save
 from util.words import natural
@@ -57,12 +58,13 @@ class Results:
             raise UserError(
                 f"--results_dir {opt.results_dir}: cannot create {self.folder}: {error.strerror}"
             ) from None
+        averaged = ", averaged weights" if getattr(ours(opt), "ema", None) is True else ""
         size = f" {opt.load_size}" if opt.preprocess != "none" else ""
         (self.folder / FILE).unlink(missing_ok=True)
         # Of the labels real_A and real_B, which with --direction BtoA show the folders B and A
         save(self.folder, {x: domains[domain_of(f"real_{x}", opt.direction)] for x in "AB"})
         self.notes += [
-            f"{opt.model}, {opt.netG}, {opt.direction}, epoch {opt.epoch}, "
+            f"{opt.model}, {opt.netG}, {opt.direction}, epoch {opt.epoch}{averaged}, "
             f"images of {opt.dataroot}, preprocess {opt.preprocess}{size}"
         ]
         if not opt.eval and ("batch" in opt.norm or not opt.no_dropout):

@@ -172,6 +172,9 @@ def translate_both_ways(run: Programs, unaligned: Path) -> None:
     run.test(*common, "--ema", "--save", "fake_A", "--results_dir", "ema").ok()
     averaged = run.folder / "ema" / "x" / "test_latest" / "images" / "b1_fake_A.png"
     assert averaged.read_bytes() != both["b1_fake_A.png"]
+    pages = [folder.parent / "index.html" for folder in (images, averaged.parent)]
+    texts = ["epoch latest, averaged weights," in page.read_text("utf-8") for page in pages]
+    assert texts == [False, True]
     for direction, net, side, label in (("AtoB", "G", "A", "fake_B"), ("BtoA", "E", "B", "fake_A")):
         words = ("--model", "test", "--direction", direction, "--results_dir", direction)
         result = run.test(*common, *words, "--dataroot", unaligned / f"test{side}").ok()
