@@ -211,7 +211,8 @@ def test_a_signal_to_one_and_the_way_back(place: Programs, ranks: Callable) -> N
     args = arguments(
         place.folder / "data", place.runs, "whole", "--model", dropout, *STEPS, *SAVING
     )
-    assert ranks(*args).end() == [0, 0]
+    whole = ranks(*args)
+    assert whole.end() == [0, 0], whole.out
     broken = ranks(*args, "--name", "x")
     broken.wait_for(place.runs / "x" / "loss_log.txt", "epoch: 1, iters: 4")
     os.kill(broken.processes[1].pid, signal.SIGUSR1)
