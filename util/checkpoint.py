@@ -133,8 +133,13 @@ def resumes_from_state(opt: Namespace) -> bool:
 def weights_path(opt: Namespace, net: str) -> Path:
     """Return the weight file of a network for --name, --epoch, --load_iter and test.py's --ema."""
     prefix = f"iter_{opt.load_iter}" if opt.load_iter > 0 else opt.epoch
-    averaged = "_ema" if getattr(ours(opt), "ema", None) is True else ""
+    averaged = "_ema" if takes_averages(opt) else ""
     return Path(opt.checkpoints_dir) / opt.name / f"{prefix}_net_{net}{averaged}.pth"
+
+
+def takes_averages(opt: Namespace) -> bool:
+    """True for test.py's ``--ema``; that of train.py is a number."""
+    return getattr(ours(opt), "ema", None) is True
 
 
 def fit_state_dict(

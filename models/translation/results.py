@@ -16,12 +16,12 @@ from data.listing import stem
 from models.base_model import BaseModel
 from models.translation.batch import translate_batch
 from models.translation.output_files import OutputFiles
+from util import checkpoint
 from util.console import say
 from util.errors import UserError
 from util.image.preview import Preview
 from util.image.writing import stretched
 from util.images import show_images
-from util.option_defaults import ours
 from util.pages.page import PREVIEWS, link, row, write_metrics, write_page
 from util.values import FILE, DomainValues, domain_of, masks_of, save
 from util.words import natural
@@ -58,7 +58,7 @@ class Results:
             raise UserError(
                 f"--results_dir {opt.results_dir}: cannot create {self.folder}: {error.strerror}"
             ) from None
-        averaged = ", averaged weights" if getattr(ours(opt), "ema", None) is True else ""
+        averaged = ", averaged weights" if checkpoint.takes_averages(opt) else ""
         size = f" {opt.load_size}" if opt.preprocess != "none" else ""
         (self.folder / FILE).unlink(missing_ok=True)
         # Of the labels real_A and real_B, which with --direction BtoA show the folders B and A
