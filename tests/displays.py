@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
-import random
 import socket
 import sys
 import threading
@@ -39,12 +38,9 @@ def log(visualizer: Visualizer, images: int, size: int) -> None:
 
 
 def free_port() -> int:
-    """A port below those that systems give to outgoing connections, e.g. of a browser's test."""
-    while True:
-        port = random.SystemRandom().randrange(10_000, 30_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 @contextlib.contextmanager

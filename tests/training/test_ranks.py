@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import signal
@@ -61,9 +62,8 @@ def work(rank: int, port: int, args: list[str], output: Path) -> None:
 
     torch.set_num_threads(1)
     sys.argv = ["train.py", *args]
-    with output.open("w", buffering=1) as file:
-        sys.stdout = sys.stderr = file
-        run_main(train.main)
+    sys.stdout = sys.stderr = output.open("w", buffering=1)  # open for a traceback at the end, too
+    run_main(train.main)
 
 
 def torchrun(args: list[str], output: Path) -> None:
@@ -130,8 +130,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Programs:
 def ranks(place: Programs) -> Iterator[Callable[..., Ranks]]:
     started: list[Ranks] = []
 
-    def start(*args: str) -> Ranks:
-        started.append(Ranks(place.folder, *args))
+    def start(*args: str, fresh: bool = False) -> Ranks:
+        started.append(Ranks(place.folder, *args, fresh=fresh))
         return started[-1]
 
     yield start
@@ -211,6 +211,7 @@ def test_a_signal_to_one_and_the_way_back(place: Programs, ranks: Callable) -> N
     args = arguments(
         place.folder / "data", place.runs, "whole", "--model", dropout, *STEPS, *SAVING
     )
+    ranks = functools.partial(ranks, fresh=True)  # free of what other slow tests have loaded
     whole = ranks(*args)
     assert whole.end() == [0, 0], whole.out
     broken = ranks(*args, "--name", "x")
